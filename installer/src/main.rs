@@ -1,0 +1,2 @@
+//! The installer.
+fn main() {}
