@@ -1,1 +1,9 @@
-//! What the programs of the hub share.
+//! What the programs of the hub share: where things are, what the configuration says, who may be called what, how to
+//! talk to systemd and to each other. Nothing here listens on a network.
+
+pub mod accounts;
+pub mod config;
+pub mod control;
+pub mod paths;
+pub mod sys;
+pub mod wire;

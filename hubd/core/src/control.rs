@@ -1,0 +1,228 @@
+//! What `hubctl` and the hub say to each other over the control and the admin socket.
+//!
+//! One request and one reply per connection. These types are also what `hubctl --json` prints: they are stable.
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::Username;
+use crate::wire;
+
+/// Longest wait for an answer; a server start may queue behind a whole class.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What `hubctl` asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Is the hub well, and who is on it?
+    Status,
+    /// Enrol people. Those without a password get a one-time link.
+    UserAdd {
+        /// Who.
+        users: Vec<NewUser>,
+    },
+    /// Everybody who is enrolled.
+    UserList,
+    /// Take somebody off the list: sessions end, the server stops; the home stays.
+    UserRemove {
+        /// Who.
+        name: Username,
+    },
+    /// Set a password; other sessions of that person end.
+    UserPassword {
+        /// Who.
+        name: Username,
+        /// The new password.
+        password: String,
+    },
+    /// A new one-time link with which somebody sets a password.
+    UserLink {
+        /// Who.
+        name: Username,
+    },
+    /// Keep somebody out (sessions end, the server stops), or let them in again.
+    UserBlock {
+        /// Who.
+        name: Username,
+        /// `true` keeps out.
+        blocked: bool,
+    },
+    /// Every server that is not stopped.
+    ServerList,
+    /// Start a server and wait until it answers.
+    ServerStart {
+        /// Whose.
+        name: Username,
+    },
+    /// Stop a server.
+    ServerStop {
+        /// Whose.
+        name: Username,
+    },
+    /// The last lines a server logged.
+    ServerLogs {
+        /// Whose.
+        name: Username,
+        /// How many lines.
+        lines: u32,
+    },
+}
+
+/// Somebody to enrol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    /// The name to log in with.
+    pub name: Username,
+    /// The first password; without one the reply has a one-time link.
+    #[serde(default)]
+    pub password: Option<String>,
+}
+
+/// What the hub answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// It is done; nothing to say.
+    Done,
+    /// Answers [`Request::Status`].
+    Status(HubStatus),
+    /// Answers [`Request::UserAdd`], in the order asked.
+    Added {
+        /// One for each name.
+        users: Vec<AddedUser>,
+    },
+    /// Answers [`Request::UserList`], by name.
+    Users {
+        /// Everybody who is enrolled.
+        users: Vec<UserInfo>,
+    },
+    /// Answers [`Request::UserLink`].
+    Link {
+        /// A whole URL when the hub knows its address, else a path.
+        link: String,
+        /// When it stops working, RFC 3339, UTC.
+        expires: String,
+    },
+    /// Answers [`Request::ServerList`] and [`Request::ServerStart`].
+    Servers {
+        /// By name.
+        servers: Vec<ServerInfo>,
+    },
+    /// Answers [`Request::ServerLogs`].
+    Logs {
+        /// Oldest first.
+        lines: Vec<String>,
+    },
+    /// It could not be done.
+    Refused {
+        /// Why, for people.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+}
+
+/// How the hub is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HubStatus {
+    /// Version of the running `hubd serve`.
+    pub version: String,
+    /// The hub's public address, where known.
+    pub url: Option<String>,
+    /// Seconds since `hubd serve` started.
+    pub uptime_seconds: u64,
+    /// Whether the launcher answers; `None`: it does, else what went wrong.
+    pub launcher_problem: Option<String>,
+    /// Number of the environment new servers get.
+    pub environment: Option<u32>,
+    /// People enrolled.
+    pub users: u64,
+    /// People with a live session.
+    pub sessions: u64,
+    /// Servers that are not stopped.
+    pub servers: Vec<ServerInfo>,
+}
+
+/// What came of enrolling one person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddedUser {
+    /// Who.
+    pub name: Username,
+    /// Whether the person was new; `false`: already enrolled, nothing changed.
+    pub added: bool,
+    /// The one-time link, for a new person without a password.
+    pub link: Option<String>,
+}
+
+/// One enrolled person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserInfo {
+    /// The name to log in with.
+    pub name: Username,
+    /// Whether the configuration names this person as an administrator.
+    pub admin: bool,
+    /// Whether this person is kept out.
+    pub blocked: bool,
+    /// Whether a password is set.
+    pub has_password: bool,
+    /// When this person last did something, RFC 3339, UTC.
+    pub last_active: Option<String>,
+}
+
+/// Where a server is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerPhase {
+    /// Not running, and nobody asked for it.
+    Stopped,
+    /// Waits for its turn to start.
+    Queued,
+    /// systemd has it, the program inside does not answer yet.
+    Starting,
+    /// It answers.
+    Running,
+    /// On its way down.
+    Stopping,
+    /// It ended by itself, or never came up.
+    Failed,
+}
+
+/// One server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerInfo {
+    /// Whose.
+    pub name: Username,
+    /// Where it is in its life.
+    pub phase: ServerPhase,
+    /// The systemd unit.
+    pub unit: String,
+    /// Memory in use, bytes.
+    pub memory_bytes: Option<u64>,
+    /// Memory allowed, bytes.
+    pub memory_limit_bytes: Option<u64>,
+    /// Seconds since it started.
+    pub uptime_seconds: Option<u64>,
+    /// Why it failed, for people.
+    pub problem: Option<String>,
+}
+
+/// Sends `request` to the hub listening on `socket` and waits for the reply.
+///
+/// # Errors
+/// When nobody listens, the caller may not connect, or no reply comes within five minutes.
+pub fn call(socket: &Path, request: &Request) -> Result<Reply> {
+    let talk = || -> std::io::Result<Reply> {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
+        stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
+        wire::send(&mut stream, request)?;
+        wire::receive(&mut stream)
+    };
+    talk().with_context(|| format!("asking the hub through `{}`", socket.display()))
+}

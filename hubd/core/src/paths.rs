@@ -1,0 +1,113 @@
+//! Every absolute path of the product, below a root that tests can move.
+
+use std::path::{Path, PathBuf};
+
+/// Where things are on the machine. `Paths::default()` is the real machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    root: PathBuf,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self { root: PathBuf::from("/") }
+    }
+}
+
+macro_rules! paths {
+    ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {
+        impl Paths {
+            $($(#[$doc])* pub fn $name(&self) -> PathBuf { self.below($path) })*
+        }
+    };
+}
+
+paths! {
+    /// The administrator's directory.
+    config_directory = "etc/hubd";
+    /// The configuration, the one truth about policy.
+    config_file = "etc/hubd/config.toml";
+    /// Programs, environments, shared data of the product.
+    program_directory = "opt/hubd";
+    /// The hub's programs.
+    binaries = "opt/hubd/bin";
+    /// Read-only data that user servers load (the Jupyter configuration).
+    share = "opt/hubd/share";
+    /// Generations of the shared Python environment, by number.
+    environments = "opt/hubd/envs";
+    /// Holds the number of the generation that new servers get.
+    current_environment = "opt/hubd/envs/current";
+    /// Where every server, and every build, sees its one generation: an empty real directory outside a unit.
+    environment_mount = "opt/hubd/env";
+    /// `hubctl` for everybody's `PATH`.
+    hubctl_link = "usr/local/bin/hubctl";
+    /// What `hubd serve` keeps: people, passwords, sessions.
+    state = "var/lib/hubd";
+    /// The database; root never opens it.
+    database = "var/lib/hubd/hubd.db";
+    /// What the launcher keeps.
+    launcher_state = "var/lib/hubd-launcher";
+    /// Which name owns which account.
+    accounts = "var/lib/hubd-launcher/accounts";
+    /// What the installer keeps: receipt, backups of replaced files.
+    installer_state = "var/lib/hubd-installer";
+    /// The installer's record of what it did.
+    receipt = "var/lib/hubd-installer/receipt.json";
+    /// The installer's full log.
+    install_log = "var/log/hubd-install.log";
+    /// What the launcher listens on.
+    launcher_socket = "run/hubd-launcher.sock";
+    /// What `hubctl` on the host speaks to (root only).
+    control_socket = "run/hubd/control.sock";
+    /// The directory that is bound into the units of administrators, and of nobody else.
+    admin_directory = "run/hubd-admin";
+    /// What `hubctl` inside an administrator's server speaks to.
+    admin_socket = "run/hubd-admin/admin.sock";
+    /// One directory per running server.
+    servers = "run/hubd-servers";
+    /// The class folder: read-only for students, at this same path in every server.
+    class_folder = "srv/class";
+    /// Our systemd units.
+    units = "etc/systemd/system";
+    /// sudo rules.
+    sudoers = "etc/sudoers.d/hubd-admins";
+}
+
+impl Paths {
+    /// The same layout below `root`.
+    pub fn under(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// `relative` below the root.
+    pub fn below(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// The directory of environment generation `number`.
+    pub fn environment(&self, number: u32) -> PathBuf {
+        self.environments().join(number.to_string())
+    }
+
+    /// The directory that holds the socket of `name`'s server; root-owned parent, fresh at each start.
+    pub fn server_directory(&self, name: &crate::accounts::Username) -> PathBuf {
+        self.servers().join(name.as_str())
+    }
+
+    /// The Unix socket that `name`'s server listens on.
+    pub fn server_socket(&self, name: &crate::accounts::Username) -> PathBuf {
+        self.server_directory(name).join("server.sock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_moves_with_the_root() {
+        let paths = Paths::under("/tmp/x");
+        assert_eq!(paths.config_file(), Path::new("/tmp/x/etc/hubd/config.toml"));
+        assert_eq!(Paths::default().config_file(), Path::new("/etc/hubd/config.toml"));
+    }
+}

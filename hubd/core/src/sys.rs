@@ -1,0 +1,5 @@
+//! The few doors to the operating system: replacing files, running programs.
+
+pub mod atomic;
+pub mod command;
+pub mod lock;

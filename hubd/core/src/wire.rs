@@ -1,0 +1,106 @@
+//! Size-capped JSON frames over a Unix socket: four bytes of big-endian length, then the document.
+//!
+//! Blocking and asynchronous ends share one format. A peer that announces more than the cap is not read any further.
+
+use std::io::{self, Read, Write};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// Largest frame in bytes: a class list of thousands fits, a memory attack does not.
+pub const LARGEST_FRAME: usize = 4 * 1024 * 1024;
+
+fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    let body = serde_json::to_vec(message).map_err(io::Error::other)?;
+    let length = check_length(body.len())?;
+    let mut frame = Vec::with_capacity(4 + body.len());
+    frame.extend_from_slice(&length.to_be_bytes());
+    frame.extend_from_slice(&body);
+    Ok(frame)
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8]) -> io::Result<T> {
+    serde_json::from_slice(body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+fn check_length(length: usize) -> io::Result<u32> {
+    u32::try_from(length).ok().filter(|_| length <= LARGEST_FRAME).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("a message of {length} bytes, at most {LARGEST_FRAME} are allowed"))
+    })
+}
+
+/// Writes one message.
+///
+/// # Errors
+/// When the stream fails or the message exceeds [`LARGEST_FRAME`].
+pub fn send(stream: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    stream.write_all(&encode(message)?)?;
+    stream.flush()
+}
+
+/// Reads one message.
+///
+/// # Errors
+/// When the stream ends or fails, the frame exceeds [`LARGEST_FRAME`], or it is not a `T`.
+pub fn receive<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<T> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let length = u32::from_be_bytes(length) as usize;
+    check_length(length)?;
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    decode(&body)
+}
+
+/// As [`send`], without blocking the thread.
+///
+/// # Errors
+/// As [`send`].
+pub async fn send_async(stream: &mut (impl AsyncWrite + Unpin), message: &impl Serialize) -> io::Result<()> {
+    stream.write_all(&encode(message)?).await?;
+    stream.flush().await
+}
+
+/// As [`receive`], without blocking the thread. `None`: the peer closed the stream between messages.
+///
+/// # Errors
+/// As [`receive`].
+pub async fn receive_async<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    match stream.read_exact(&mut length).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let length = u32::from_be_bytes(length) as usize;
+    check_length(length)?;
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    decode(&body).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_survives_the_trip() {
+        let mut buffer = Vec::new();
+        send(&mut buffer, &("ada", 3)).unwrap();
+        assert_eq!(receive::<(String, u32)>(&mut buffer.as_slice()).unwrap(), ("ada".to_owned(), 3));
+    }
+
+    #[test]
+    fn refuses_an_oversized_frame_before_reading_it() {
+        let error = receive::<String>(&mut [0xff, 0xff, 0xff, 0xff].as_slice()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn refuses_what_is_not_the_expected_message() {
+        let mut buffer = Vec::new();
+        send(&mut buffer, &"text").unwrap();
+        assert_eq!(receive::<u32>(&mut buffer.as_slice()).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}

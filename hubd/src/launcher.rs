@@ -1,0 +1,3 @@
+//! The only door to privilege: requests that name things and never describe them.
+
+pub mod protocol;

@@ -1,0 +1,174 @@
+//! What `hubd serve` and the launcher say to each other. One request and one reply per connection.
+
+use std::path::PathBuf;
+
+use hub_core::accounts::Username;
+use serde::{Deserialize, Serialize};
+
+/// What may be asked. Everything else (paths, accounts, limits, commands) the launcher derives from root's own files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Are you there?
+    Ping,
+    /// Make sure the person has a unix account and a home.
+    Ensure {
+        /// Who.
+        name: Username,
+    },
+    /// Start the person's server; the reply comes when systemd has started the process (it may not answer yet).
+    Start {
+        /// Whose.
+        name: Username,
+    },
+    /// Stop the person's server; the reply comes when nothing of it runs any more.
+    Stop {
+        /// Whose.
+        name: Username,
+    },
+    /// How the person's server is.
+    State {
+        /// Whose.
+        name: Username,
+    },
+    /// How every server is that systemd knows.
+    List,
+    /// The last lines the server logged since its latest start.
+    Logs {
+        /// Whose.
+        name: Username,
+        /// At most this many.
+        lines: u32,
+    },
+    /// Whose unix account this is.
+    WhoIs {
+        /// The account's number.
+        uid: u32,
+    },
+    /// Delete the person's account; with `home`, the home too. For root only.
+    Remove {
+        /// Whose.
+        name: Username,
+        /// Whether the home goes as well.
+        home: bool,
+    },
+}
+
+/// What the launcher answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// Answers [`Request::Ping`].
+    Pong {
+        /// Version of the launcher.
+        version: String,
+        /// The environment generation that new servers get.
+        environment: Option<u32>,
+    },
+    /// It is done.
+    Done,
+    /// Answers [`Request::Ensure`].
+    Account {
+        /// The account's number.
+        uid: u32,
+        /// The account's name.
+        account: String,
+    },
+    /// Answers [`Request::Start`] and [`Request::State`].
+    State(UnitState),
+    /// Answers [`Request::List`].
+    States {
+        /// By name.
+        states: Vec<UnitState>,
+    },
+    /// Answers [`Request::Logs`], oldest first.
+    Logs {
+        /// Message texts without terminal escapes.
+        lines: Vec<String>,
+    },
+    /// Answers [`Request::WhoIs`].
+    Name {
+        /// `None`: no account of the hub.
+        name: Option<Username>,
+    },
+    /// It could not be done.
+    Refused(Refusal),
+}
+
+/// Why something could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind of thing went wrong.
+    pub kind: RefusalKind,
+    /// For people: the whole chain of causes.
+    pub message: String,
+}
+
+/// What kind of thing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// The peer may not ask this.
+    NotAllowed,
+    /// The person has no account.
+    NoAccount,
+    /// The environment that servers need is missing or unfinished.
+    NoEnvironment,
+    /// systemd could not start or stop the unit.
+    Unit,
+    /// Anything else.
+    Internal,
+}
+
+/// systemd's view of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Active {
+    /// Not loaded or not running.
+    Inactive,
+    /// On its way up.
+    Activating,
+    /// Up.
+    Active,
+    /// On its way down.
+    Deactivating,
+    /// Ended by itself with an error.
+    Failed,
+}
+
+/// How one server is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitState {
+    /// Whose.
+    pub name: Username,
+    /// The unit's name.
+    pub unit: String,
+    /// systemd's view of it.
+    pub active: Active,
+    /// systemd's `Result=`: `success`, `oom-kill`, `exit-code`, `signal`, `timeout`, ...
+    pub result: String,
+    /// Exit status of the main process, where it ended.
+    pub exit_status: Option<i32>,
+    /// The main process.
+    pub main_pid: Option<u32>,
+    /// Memory in use by all of the unit, bytes.
+    pub memory_bytes: Option<u64>,
+    /// Memory the person may use, bytes.
+    pub memory_limit_bytes: Option<u64>,
+    /// When it started, seconds since 1970.
+    pub started: Option<u64>,
+    /// The environment generation it runs with.
+    pub environment: Option<u32>,
+    /// Where it listens; `None` when it does not run.
+    pub endpoint: Option<Endpoint>,
+}
+
+/// Where a server listens and who must be behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The Unix socket.
+    pub socket: PathBuf,
+    /// The uid its listener must have; anything else is an impostor.
+    pub uid: u32,
+}

@@ -1,0 +1,59 @@
+//! Everybody's server as the hub sees it: one state machine each, one start at a time each, a queue for all.
+
+use std::time::Duration;
+
+use hub_core::accounts::Username;
+use hub_core::control::ServerPhase;
+use tokio::sync::watch;
+
+use crate::launcher::protocol::Endpoint;
+
+/// What pages and the proxy need of the servers. Calls return at once; what becomes of them shows in the [`View`].
+pub trait Servers: Send + Sync {
+    /// Starts `name`'s server unless it is running or on its way, and shows how it goes.
+    fn ensure(&self, name: &Username) -> watch::Receiver<View>;
+    /// Stops `name`'s server unless it is stopped or on its way, and shows how it goes.
+    fn stop(&self, name: &Username) -> watch::Receiver<View>;
+    /// Shows how `name`'s server is, now and later.
+    fn watch(&self, name: &Username) -> watch::Receiver<View>;
+    /// Every server that is not stopped, by name.
+    fn list(&self) -> Vec<(Username, View)>;
+    /// Notes that somebody used `name`'s server just now.
+    fn touch(&self, name: &Username);
+    /// Notes that nobody answered behind `name`'s socket, so that its state is looked up anew.
+    fn suspect(&self, name: &Username);
+}
+
+/// How one server is, at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Where it is in its life.
+    pub phase: ServerPhase,
+    /// Place in the queue, 1 is next; only while queued.
+    pub position: Option<usize>,
+    /// What is going on, for people: "Waiting for 3 others", "systemd has started hubd-user-ada.service", ...
+    pub message: String,
+    /// Why it failed; only while failed.
+    pub failure: Option<Failure>,
+    /// Where it listens; only while running.
+    pub endpoint: Option<Endpoint>,
+    /// The systemd unit.
+    pub unit: String,
+    /// Memory in use, bytes.
+    pub memory_bytes: Option<u64>,
+    /// Memory allowed, bytes.
+    pub memory_limit_bytes: Option<u64>,
+    /// How long it has been running.
+    pub uptime: Option<Duration>,
+}
+
+/// Why a server is not running although somebody wanted it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// One sentence for the student.
+    pub summary: String,
+    /// What the student can do.
+    pub hint: Option<String>,
+    /// The server's last log lines, oldest first.
+    pub log: Vec<String>,
+}
