@@ -1,0 +1,3 @@
+//! What the installer is made of, apart from its command line; the machine tests use parts of it too.
+
+pub mod machine;

@@ -1,0 +1,201 @@
+//! Base systems: a Debian root tree per release and package list, made once and never written to again.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use hub_core::sys::command::Command;
+use hub_core::sys::lock;
+use sha2::{Digest, Sha256};
+
+use super::{host, overlay, sources};
+
+const MMDEBSTRAP: &str = "/usr/bin/mmdebstrap";
+/// A slow mirror takes a few minutes; this is for one that does not answer at all.
+const BUILD_DEADLINE: Duration = Duration::from_secs(20 * 60);
+const LOCK_POLL: Duration = Duration::from_millis(200);
+/// Part of the key of every base: raise it when the way bases are made changes.
+const RECIPE_VERSION: u32 = 1;
+
+/// What a small rented server has after its first boot.
+const PACKAGES: [&str; 18] = [
+    "ca-certificates",
+    "curl",
+    "dbus",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "less",
+    "libpam-systemd",
+    "locales",
+    "login",
+    "passwd",
+    "procps",
+    "python3",
+    "python3-venv",
+    "sudo",
+    "systemd-sysv",
+    "udev",
+    "vim-tiny",
+];
+
+/// A Debian release a machine can be made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Release {
+    /// Debian 12: systemd 252, Python 3.11.
+    Bookworm,
+    /// Debian 13: systemd 257, Python 3.13.
+    Trixie,
+}
+
+impl Release {
+    /// The name the archive knows it by.
+    pub fn codename(self) -> &'static str {
+        match self {
+            Self::Bookworm => "bookworm",
+            Self::Trixie => "trixie",
+        }
+    }
+}
+
+impl std::str::FromStr for Release {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "bookworm" | "12" => Ok(Self::Bookworm),
+            "trixie" | "13" => Ok(Self::Trixie),
+            _ => bail!("release `{text}` is unknown, expected `bookworm` or `trixie`"),
+        }
+    }
+}
+
+/// What a base system is made of.
+#[derive(Debug, Clone)]
+pub struct BaseSpec {
+    /// The Debian release.
+    pub release: Release,
+    /// Debian packages beyond those of a small server.
+    pub packages: Vec<String>,
+}
+
+impl BaseSpec {
+    /// A small server of `release`, nothing added.
+    pub fn new(release: Release) -> Self {
+        Self { release, packages: Vec::new() }
+    }
+
+    /// Adds a Debian package.
+    #[must_use]
+    pub fn with(mut self, package: &str) -> Self {
+        self.packages.push(package.to_owned());
+        self
+    }
+
+    fn all_packages(&self) -> Vec<&str> {
+        let mut packages: Vec<&str> = PACKAGES.into_iter().chain(self.packages.iter().map(String::as_str)).collect();
+        packages.sort_unstable();
+        packages.dedup();
+        packages
+    }
+
+    fn key(&self, sources: &[String], settings: &[String]) -> String {
+        let mut hash = Sha256::new();
+        hash.update(RECIPE_VERSION.to_le_bytes());
+        for part in self.all_packages().into_iter().chain(sources.iter().chain(settings).map(String::as_str)) {
+            hash.update(part);
+            hash.update([0]);
+        }
+        let digest: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{digest}", self.release.codename())
+    }
+}
+
+/// A root tree that machines put their overlay on.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// The root tree; never written to.
+    pub directory: PathBuf,
+    /// Its Debian release.
+    pub release: Release,
+}
+
+impl Base {
+    /// Finds the base in `cache` or makes it, which takes about a minute. `progress` is told what takes time.
+    ///
+    /// A base appears under its final name only when it is whole, so one whose making was cut short is made again.
+    ///
+    /// # Errors
+    /// When a program is missing and can't be installed, when the archive does not answer, or the disk is full.
+    pub fn ensure(spec: &BaseSpec, cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        fs::create_dir_all(cache)?;
+        let mut programs = host::PROGRAMS.to_vec();
+        programs.push((host::DEBIAN_KEYRING, "debian-archive-keyring"));
+        host::ensure_packages(&programs, progress)?;
+        let (sources, settings) = (sources::lines(spec.release)?, sources::settings()?);
+        let key = spec.key(&sources, &settings);
+        let base = Self { directory: cache.join(&key), release: spec.release };
+        if base.directory.exists() {
+            return Ok(base);
+        }
+        let _guard = wait_for_lock(&cache.join(format!("{key}.lock")), progress)?;
+        if base.directory.exists() {
+            return Ok(base);
+        }
+        progress(&format!("making a Debian {} base system in `{}`", spec.release.codename(), base.directory.display()));
+        let partial = cache.join(format!("{key}.partial"));
+        overlay::remove_tree(&partial)?;
+        let command = Command::new(MMDEBSTRAP, BUILD_DEADLINE)
+            .args(["--variant=minbase", "--quiet"])
+            .arg(format!("--include={}", spec.all_packages().join(",")))
+            .args(settings.iter().map(|setting| format!("--aptopt={setting}")))
+            .arg("--dpkgopt=path-exclude=/usr/share/doc/*")
+            .arg("--dpkgopt=path-exclude=/usr/share/locale/*")
+            .arg(spec.release.codename())
+            .arg(partial.display().to_string())
+            .args(sources);
+        command.run().with_context(|| format!("making base system `{}`", partial.display()))?;
+        fs::rename(&partial, &base.directory)?;
+        Ok(base)
+    }
+}
+
+fn wait_for_lock(path: &Path, progress: &mut dyn FnMut(&str)) -> Result<lock::LockGuard> {
+    let deadline = Instant::now() + BUILD_DEADLINE;
+    let mut told = false;
+    loop {
+        if let Some(guard) = lock::try_lock(path)? {
+            return Ok(guard);
+        }
+        if !told {
+            progress("waiting for another process that makes the same base system");
+            told = true;
+        }
+        if Instant::now() >= deadline {
+            bail!("lock `{}` was still held after {} s", path.display(), BUILD_DEADLINE.as_secs());
+        }
+        thread::sleep(LOCK_POLL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_changes_with_packages_and_sources_and_not_with_their_order() {
+        let sources = ["deb http://mirror.example/debian bookworm main".to_owned()];
+        let plain = BaseSpec::new(Release::Bookworm);
+        let key = plain.key(&sources, &[]);
+        assert!(key.starts_with("bookworm-") && key.len() == "bookworm-".len() + 12, "{key}");
+        assert_ne!(plain.clone().with("polkitd").key(&sources, &[]), key);
+        assert_ne!(plain.key(&["deb http://other.example/debian bookworm main".to_owned()], &[]), key);
+        assert_eq!(
+            plain.clone().with("polkitd").with("nginx").key(&sources, &[]),
+            plain.with("nginx").with("polkitd").key(&sources, &[])
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! The programs of the host that machines need, and their packages.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use hub_core::sys::command::Command;
+
+const APT_GET: &str = "/usr/bin/apt-get";
+/// Fetching and unpacking a handful of packages over a slow line.
+const INSTALL_DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// Program and the Debian package it comes from.
+pub(super) const PROGRAMS: [(&str, &str); 2] =
+    [("/usr/bin/systemd-nspawn", "systemd-container"), ("/usr/bin/mmdebstrap", "mmdebstrap")];
+
+/// Keys that sign the Debian archive; a host that is not Debian lacks them.
+pub(super) const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Installs what is missing of `wanted` (a file and the package that brings it) and says so.
+///
+/// # Errors
+/// When a package can't be installed, or this host has no apt.
+pub fn ensure_packages(wanted: &[(&str, &str)], progress: &mut dyn FnMut(&str)) -> Result<()> {
+    let missing: Vec<&str> = wanted.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !Path::new(APT_GET).exists() {
+        bail!("missing: {}\nhint: install these programs with the package manager of this system", missing.join(", "));
+    }
+    progress(&format!("installing {} on this machine with apt-get", missing.join(", ")));
+    let install = || {
+        Command::new(APT_GET, INSTALL_DEADLINE)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["install", "--yes", "--quiet", "--no-install-recommends"])
+            .args(missing.iter().copied())
+            .run()
+    };
+    if install().is_ok() {
+        return Ok(());
+    }
+    // The usual reason is a package list that is absent or old.
+    Command::new(APT_GET, INSTALL_DEADLINE).args(["update", "--quiet"]).run().context("updating the package lists")?;
+    install().with_context(|| format!("installing {}", missing.join(", ")))?;
+    Ok(())
+}
