@@ -2,7 +2,6 @@
 //!
 //! One request and one reply per connection. These types are also what `hubctl --json` prints: they are stable.
 
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -109,7 +108,7 @@ pub enum Reply {
         /// When it stops working, RFC 3339, UTC.
         expires: String,
     },
-    /// Answers [`Request::ServerList`] and [`Request::ServerStart`].
+    /// Answers [`Request::ServerList`], [`Request::ServerStart`] and [`Request::ServerStop`].
     Servers {
         /// By name.
         servers: Vec<ServerInfo>,
@@ -121,11 +120,29 @@ pub enum Reply {
     },
     /// It could not be done.
     Refused {
+        /// What kind of thing stood in the way.
+        kind: RefusalKind,
         /// Why, for people.
         message: String,
         /// What to do about it.
         hint: Option<String>,
     },
+}
+
+/// Why the hub did not do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// The caller may not ask this.
+    NotAllowed,
+    /// Nobody of that name is enrolled.
+    NotEnrolled,
+    /// What was asked can't be right: a password that is too short, a request of another version.
+    Invalid,
+    /// The hub has too much to do just now; asking again later may help.
+    Busy,
+    /// It was tried, and did not work.
+    Failed,
 }
 
 /// How the hub is.
@@ -137,7 +154,9 @@ pub struct HubStatus {
     pub url: Option<String>,
     /// Seconds since `hubd serve` started.
     pub uptime_seconds: u64,
-    /// Whether the launcher answers; `None`: it does, else what went wrong.
+    /// Version of the running launcher; `None`: it does not answer.
+    pub launcher_version: Option<String>,
+    /// What is wrong with the launcher, for people; `None`: it answers.
     pub launcher_problem: Option<String>,
     /// Number of the environment new servers get.
     pub environment: Option<u32>,
@@ -145,8 +164,19 @@ pub struct HubStatus {
     pub users: u64,
     /// People with a live session.
     pub sessions: u64,
+    /// Memory of all servers together; `None`: systemd does not tell.
+    pub memory: Option<Memory>,
     /// Servers that are not stopped.
     pub servers: Vec<ServerInfo>,
+}
+
+/// Memory of all servers together, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// In use.
+    pub used_bytes: u64,
+    /// Allowed; `None`: no limit is set.
+    pub allowed_bytes: Option<u64>,
 }
 
 /// What came of enrolling one person.
@@ -156,8 +186,10 @@ pub struct AddedUser {
     pub name: Username,
     /// Whether the person was new; `false`: already enrolled, nothing changed.
     pub added: bool,
-    /// The one-time link, for a new person without a password.
+    /// The one-time link, for a new person without a password: a whole URL when the hub knows its address, else a path.
     pub link: Option<String>,
+    /// When the link stops working, RFC 3339, UTC.
+    pub expires: Option<String>,
 }
 
 /// One enrolled person.
@@ -217,12 +249,5 @@ pub struct ServerInfo {
 /// # Errors
 /// When nobody listens, the caller may not connect, or no reply comes within five minutes.
 pub fn call(socket: &Path, request: &Request) -> Result<Reply> {
-    let talk = || -> std::io::Result<Reply> {
-        let mut stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
-        stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
-        wire::send(&mut stream, request)?;
-        wire::receive(&mut stream)
-    };
-    talk().with_context(|| format!("asking the hub through `{}`", socket.display()))
+    wire::ask(socket, request, REPLY_TIMEOUT).with_context(|| format!("asking the hub through `{}`", socket.display()))
 }

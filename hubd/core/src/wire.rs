@@ -3,6 +3,9 @@
 //! Blocking and asynchronous ends share one format. A peer that announces more than the cap is not read any further.
 
 use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,6 +54,37 @@ pub fn receive<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<T> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
     decode(&body)
+}
+
+/// Sends one request to whoever listens on `socket` and waits for the reply, at most `patience` for each part of it.
+///
+/// # Errors
+/// When nobody listens, the caller may not connect, the other end breaks off, or `patience` runs out (`TimedOut`).
+pub fn ask<T: DeserializeOwned>(socket: &Path, request: &impl Serialize, patience: Duration) -> io::Result<T> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    let sent = send(&mut stream, request);
+    if let Err(error) = sent
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        return Err(late(error, "the request to be taken", patience));
+    }
+    // A peer that refuses before it has read the whole request closes early; what it said is still there to read.
+    receive(&mut stream).map_err(|error| late(error, "an answer", patience))
+}
+
+/// A socket's timeout says "resource temporarily unavailable", which helps nobody.
+fn late(error: io::Error, awaited: &str, patience: Duration) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            io::Error::new(io::ErrorKind::TimedOut, format!("waited {} s for {awaited}", patience.as_secs()))
+        }
+        io::ErrorKind::UnexpectedEof => {
+            io::Error::new(io::ErrorKind::UnexpectedEof, format!("the other end hung up while waiting for {awaited}"))
+        }
+        _ => error,
+    }
 }
 
 /// As [`send`], without blocking the thread.
@@ -102,5 +136,27 @@ mod tests {
         let mut buffer = Vec::new();
         send(&mut buffer, &"text").unwrap();
         assert_eq!(receive::<u32>(&mut buffer.as_slice()).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+    #[test]
+    fn hears_a_refusal_that_comes_before_the_request_was_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("socket");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let peer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            send(&mut stream, &"no").unwrap();
+        });
+        let large = "x".repeat(LARGEST_FRAME - 100);
+        assert_eq!(ask::<String>(&socket, &large, Duration::from_secs(30)).unwrap(), "no");
+        peer.join().unwrap();
+    }
+
+    #[test]
+    fn gives_up_on_a_peer_that_never_answers() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let error = ask::<String>(&socket, &"hello", Duration::from_millis(20)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -32,7 +32,8 @@ pub struct Problems {
 }
 
 impl Diagnostic {
-    pub(super) fn new(source: &str, span: Range<usize>, message: impl Into<String>, hint: Option<&str>) -> Self {
+    /// Marks `span` (bytes) of `source`; a span beyond the line is cut at its end.
+    pub fn new(source: &str, span: Range<usize>, message: impl Into<String>, hint: Option<&str>) -> Self {
         let start = source.floor_char_boundary(span.start);
         let line_start = source[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = source[start..].find('\n').map_or(source.len(), |newline| start + newline);
