@@ -5,5 +5,6 @@ pub mod accounts;
 pub mod config;
 pub mod control;
 pub mod paths;
+pub mod sudoers;
 pub mod sys;
 pub mod wire;
