@@ -4,6 +4,7 @@ mod check;
 mod diagnostic;
 mod document;
 mod quantity;
+mod render;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
