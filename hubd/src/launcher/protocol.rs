@@ -54,6 +54,23 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// The request's name, as it travels and as logs show it.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Ensure { .. } => "ensure",
+            Self::Start { .. } => "start",
+            Self::Stop { .. } => "stop",
+            Self::State { .. } => "state",
+            Self::List => "list",
+            Self::Logs { .. } => "logs",
+            Self::WhoIs { .. } => "who_is",
+            Self::Remove { .. } => "remove",
+        }
+    }
+}
+
 /// What the launcher answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]

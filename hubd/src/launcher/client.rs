@@ -1,0 +1,295 @@
+//! The caller's end of the launcher's socket: one connection per request, a deadline for each.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hub_core::accounts::Username;
+use hub_core::wire;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::protocol::{Refusal, Reply, Request, UnitState};
+
+/// What only looks something up.
+const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
+/// Making an account, or several that wait for each other.
+const ACCOUNT_DEADLINE: Duration = Duration::from_secs(90);
+/// Starting and stopping: the launcher's own deadline for the job and what surrounds it, with a margin, so that its
+/// answer, which knows more, comes first.
+const JOB_DEADLINE: Duration = Duration::from_secs(120);
+/// Deleting a home, however full.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(900);
+
+/// Asks the launcher. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// What the launcher says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pong {
+    /// Its version.
+    pub version: String,
+    /// The environment generation that new servers get.
+    pub environment: Option<u32>,
+}
+
+/// Somebody's unix account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its number.
+    pub uid: u32,
+    /// Its name.
+    pub account: String,
+}
+
+/// Why the launcher gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// It answered no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nobody listens.
+    #[error("connecting to the launcher at `{}`\nhint: systemctl status hubd-launcher.socket hubd-launcher.service", .socket.display())]
+    Unreachable {
+        /// Where it should listen.
+        socket: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It took too long.
+    #[error("the launcher did not answer `{request}` within {seconds} s\nhint: systemctl status hubd-launcher.service")]
+    Silent {
+        /// What was asked.
+        request: &'static str,
+        /// How long we waited.
+        seconds: u64,
+    },
+    /// It hung up or talked nonsense.
+    #[error("talking to the launcher about `{request}`\nhint: journalctl -u hubd-launcher.service")]
+    Broken {
+        /// What was asked.
+        request: &'static str,
+        /// What went wrong.
+        source: io::Error,
+    },
+}
+
+impl Client {
+    /// Talks to the launcher behind `socket`. Nothing is connected yet.
+    pub fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// Where the launcher listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Is the launcher there?
+    ///
+    /// # Errors
+    /// When it is not, or not within the deadline.
+    pub async fn ping(&self) -> Result<Pong, ClientError> {
+        match self.ask(&Request::Ping).await? {
+            Reply::Pong { version, environment } => Ok(Pong { version, environment }),
+            other => Err(unexpected("ping", &other)),
+        }
+    }
+
+    /// Makes sure `name` has a unix account and a home.
+    ///
+    /// # Errors
+    /// When the account can't be made, or the launcher can't be asked.
+    pub async fn ensure(&self, name: &Username) -> Result<Account, ClientError> {
+        match self.ask(&Request::Ensure { name: name.clone() }).await? {
+            Reply::Account { uid, account } => Ok(Account { uid, account }),
+            other => Err(unexpected("ensure", &other)),
+        }
+    }
+
+    /// Starts `name`'s server; one that runs already is left as it is. The process may not answer yet.
+    ///
+    /// # Errors
+    /// When systemd could not start it (why is in the message), or the launcher can't be asked.
+    pub async fn start(&self, name: &Username) -> Result<UnitState, ClientError> {
+        match self.ask(&Request::Start { name: name.clone() }).await? {
+            Reply::State(state) => Ok(state),
+            other => Err(unexpected("start", &other)),
+        }
+    }
+
+    /// Stops `name`'s server; returns when nothing of it runs any more.
+    ///
+    /// # Errors
+    /// When it could not be stopped, or the launcher can't be asked.
+    pub async fn stop(&self, name: &Username) -> Result<(), ClientError> {
+        match self.ask(&Request::Stop { name: name.clone() }).await? {
+            Reply::Done => Ok(()),
+            other => Err(unexpected("stop", &other)),
+        }
+    }
+
+    /// How `name`'s server is.
+    ///
+    /// # Errors
+    /// When systemd or the launcher can't be asked.
+    pub async fn state(&self, name: &Username) -> Result<UnitState, ClientError> {
+        match self.ask(&Request::State { name: name.clone() }).await? {
+            Reply::State(state) => Ok(state),
+            other => Err(unexpected("state", &other)),
+        }
+    }
+
+    /// Every server that systemd knows.
+    ///
+    /// # Errors
+    /// When systemd or the launcher can't be asked.
+    pub async fn list(&self) -> Result<Vec<UnitState>, ClientError> {
+        match self.ask(&Request::List).await? {
+            Reply::States { states } => Ok(states),
+            other => Err(unexpected("list", &other)),
+        }
+    }
+
+    /// At most `lines` of what `name`'s server logged last, oldest first.
+    ///
+    /// # Errors
+    /// When the journal can't be read, or the launcher can't be asked.
+    pub async fn logs(&self, name: &Username, lines: u32) -> Result<Vec<String>, ClientError> {
+        match self.ask(&Request::Logs { name: name.clone(), lines }).await? {
+            Reply::Logs { lines } => Ok(lines),
+            other => Err(unexpected("logs", &other)),
+        }
+    }
+
+    /// Whose unix account `uid` is; `None`: nobody's.
+    ///
+    /// # Errors
+    /// When the launcher can't be asked.
+    pub async fn who_is(&self, uid: u32) -> Result<Option<Username>, ClientError> {
+        match self.ask(&Request::WhoIs { uid }).await? {
+            Reply::Name { name } => Ok(name),
+            other => Err(unexpected("who_is", &other)),
+        }
+    }
+
+    /// Deletes `name`'s unix account, with `home` the home too. Only root is allowed to ask.
+    ///
+    /// # Errors
+    /// When something is left, or the launcher can't be asked.
+    pub async fn remove(&self, name: &Username, home: bool) -> Result<(), ClientError> {
+        match self.ask(&Request::Remove { name: name.clone(), home }).await? {
+            Reply::Done => Ok(()),
+            other => Err(unexpected("remove", &other)),
+        }
+    }
+
+    async fn ask(&self, request: &Request) -> Result<Reply, ClientError> {
+        let (verb, deadline) = verb_and_deadline(request);
+        self.ask_within(request, verb, deadline).await
+    }
+
+    async fn ask_within(&self, request: &Request, verb: &'static str, deadline: Duration) -> Result<Reply, ClientError> {
+        let conversation = async {
+            let mut stream = UnixStream::connect(&self.socket)
+                .await
+                .map_err(|source| ClientError::Unreachable { socket: self.socket.clone(), source })?;
+            let broken = |source| ClientError::Broken { request: verb, source };
+            wire::send_async(&mut stream, request).await.map_err(broken)?;
+            match wire::receive_async::<Reply>(&mut stream).await.map_err(broken)? {
+                Some(Reply::Refused(refusal)) => Err(ClientError::Refused(refusal)),
+                Some(reply) => Ok(reply),
+                None => Err(broken(io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up without an answer"))),
+            }
+        };
+        match timeout(deadline, conversation).await {
+            Ok(result) => result,
+            Err(_) => Err(ClientError::Silent { request: verb, seconds: deadline.as_secs() }),
+        }
+    }
+}
+
+fn verb_and_deadline(request: &Request) -> (&'static str, Duration) {
+    let deadline = match request {
+        Request::Ping | Request::State { .. } | Request::List | Request::Logs { .. } | Request::WhoIs { .. } => LOOKUP_DEADLINE,
+        Request::Ensure { .. } => ACCOUNT_DEADLINE,
+        Request::Start { .. } | Request::Stop { .. } => JOB_DEADLINE,
+        Request::Remove { .. } => REMOVE_DEADLINE,
+    };
+    (request.verb(), deadline)
+}
+
+fn unexpected(request: &'static str, reply: &Reply) -> ClientError {
+    let source = io::Error::new(io::ErrorKind::InvalidData, format!("{reply:?} does not answer it"));
+    ClientError::Broken { request, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use tokio::net::UnixListener;
+
+    use super::*;
+    use crate::launcher::protocol::RefusalKind;
+
+    fn ada() -> Username {
+        "ada".parse().unwrap()
+    }
+
+    /// A launcher that gives `reply` to whatever it is asked, once.
+    fn answering(reply: Reply) -> (tempfile::TempDir, Client) {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            wire::receive_async::<Request>(&mut stream).await.unwrap();
+            wire::send_async(&mut stream, &reply).await.unwrap();
+        });
+        (directory, Client::new(socket))
+    }
+
+    #[tokio::test]
+    async fn returns_what_was_answered() {
+        let (_directory, client) = answering(Reply::Account { uid: 20_000, account: "jupyter-ada".to_owned() });
+        assert_eq!(client.ensure(&ada()).await.unwrap(), Account { uid: 20_000, account: "jupyter-ada".to_owned() });
+    }
+
+    #[tokio::test]
+    async fn a_refusal_keeps_its_kind_and_message() {
+        let refusal = Refusal { kind: RefusalKind::NoEnvironment, message: "no environment yet".to_owned() };
+        let (_directory, client) = answering(Reply::Refused(refusal.clone()));
+        match client.start(&ada()).await.unwrap_err() {
+            ClientError::Refused(found) => assert_eq!(found, refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn says_who_is_missing_and_what_to_look_at() {
+        let client = Client::new(PathBuf::from("/nonexistent/launcher.sock"));
+        let error = client.ping().await.unwrap_err();
+        assert!(error.to_string().starts_with("connecting to the launcher at `/nonexistent/launcher.sock`"), "{error}");
+        assert!(error.to_string().ends_with("hint: systemctl status hubd-launcher.socket hubd-launcher.service"), "{error}");
+        assert!(error.source().is_some());
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_another_question_is_an_error() {
+        let (_directory, client) = answering(Reply::Done);
+        assert!(matches!(client.list().await.unwrap_err(), ClientError::Broken { request: "list", .. }));
+    }
+
+    #[tokio::test]
+    async fn stops_waiting_for_a_silent_launcher() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("socket");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let error = Client::new(socket).ask_within(&Request::Ping, "ping", Duration::from_millis(10)).await.unwrap_err();
+        assert!(matches!(error, ClientError::Silent { request: "ping", .. }), "{error:?}");
+    }
+}
