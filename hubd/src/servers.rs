@@ -1,5 +1,14 @@
 //! Everybody's server as the hub sees it: one state machine each, one start at a time each, a queue for all.
 
+mod cull;
+mod failure;
+mod life;
+mod load;
+mod queue;
+mod ready;
+pub mod registry;
+mod view;
+
 use std::time::Duration;
 
 use hub_core::accounts::Username;

@@ -1,0 +1,393 @@
+//! Everybody's server: takes events in, lets `life` and `queue` decide, and sets tasks going that bring new events.
+//!
+//! systemd is the database. What is here is rebuilt from the launcher's list at each start of the hub and compared with
+//! it every few seconds, so a server that died, was stopped by hand or was started behind our back shows soon.
+
+mod rounds;
+mod tasks;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use hub_core::accounts::Username;
+use hub_core::config::Config;
+use hub_core::control::ServerPhase;
+use hub_core::paths::Paths;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::life::{Effect, Event, Life};
+use super::load::{Meter, Sample};
+use super::queue::{self, MEMORY_PATIENCE, Queue, Slots};
+use super::view::{Surroundings, render};
+use super::{Servers, View, failure};
+use crate::launcher::client::Client;
+
+/// What the hub tells everybody who waits while it can't ask the launcher.
+const LAUNCHER_AWAY: &str = "The hub can't reach its launcher at the moment and keeps trying; your place is kept.";
+/// What it tells them while the machine has no memory to spare.
+const MEMORY_SHORT: &str = "The machine's memory is full at the moment; you get on as soon as somebody else's server stops.";
+
+/// How servers start and stop here.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a server may take until it answers, counted from its turn, slowly while the machine is strained.
+    pub start_timeout: Duration,
+    /// Stop a server nobody has used for so long; `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// Servers that start at the same time; `None`: by the number of processors and their load.
+    pub concurrent_starts: Option<usize>,
+    /// Processors of the machine.
+    pub cores: usize,
+    /// Bytes of memory that students can never have.
+    pub reserve: u64,
+    /// Where the kernel tells about itself.
+    pub proc: std::path::PathBuf,
+    /// How often things are looked at.
+    pub pace: Pace,
+}
+
+/// How often things are looked at that nobody announces.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Compare with systemd's list.
+    pub list: Duration,
+    /// See whether a starting server still runs.
+    pub state: Duration,
+    /// Measure the load and let more start, while somebody waits.
+    pub queue: Duration,
+    /// Look for idle servers.
+    pub cull: Duration,
+    /// Ask a launcher again that did not answer.
+    pub retry: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            list: Duration::from_secs(5),
+            state: Duration::from_millis(500),
+            queue: Duration::from_millis(250),
+            cull: Duration::from_secs(60),
+            retry: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Settings {
+    /// What `config` says, on this machine.
+    pub fn new(config: &Config, paths: &Paths) -> Self {
+        let proc = paths.kernel_figures();
+        let total = super::load::memory_total(&proc);
+        Self {
+            start_timeout: config.servers.start_timeout,
+            idle_timeout: config.servers.idle_timeout,
+            concurrent_starts: config.servers.concurrent_starts,
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            reserve: total.map_or(0, |total| total.saturating_sub(config.users_memory(total))),
+            proc,
+            pace: Pace::default(),
+        }
+    }
+}
+
+/// Everybody's server. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Registry(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    settings: Settings,
+    runtime: Handle,
+    departures: mpsc::UnboundedSender<Username>,
+    /// Somebody has begun to wait.
+    queue_stirred: Notify,
+    state: Mutex<State>,
+}
+
+struct State {
+    servers: BTreeMap<Username, Server>,
+    queue: Queue,
+    slots: Slots,
+    meter: Meter,
+    sample: Sample,
+    /// Counts changes of any server's life, so that older news can be told from newer.
+    sequence: u64,
+    /// The launcher's list has been seen once.
+    known: bool,
+    /// Since when there is no memory for another server.
+    memory_short_since: Option<Instant>,
+}
+
+struct Server {
+    life: Life,
+    /// Something about it that people should read.
+    note: Option<String>,
+    /// The [`State::sequence`] of its last change.
+    changed: u64,
+    /// Which task may report: those of earlier attempts may not.
+    attempt: u64,
+    touched: Instant,
+    /// Rounds in which it did not say whether it is idle.
+    unanswered: u32,
+    /// Somebody is finding out what became of it.
+    inquiring: bool,
+    view: watch::Sender<View>,
+}
+
+impl Registry {
+    /// Looks after the servers behind `client` until the runtime ends. The second value tells whose server must get no
+    /// more requests. Must be called inside a tokio runtime.
+    pub fn new(client: Client, settings: Settings) -> (Self, mpsc::UnboundedReceiver<Username>) {
+        let (departures, departed) = mpsc::unbounded_channel();
+        let state = State {
+            servers: BTreeMap::new(),
+            queue: Queue::default(),
+            slots: Slots::new(settings.concurrent_starts, settings.cores),
+            meter: Meter::new(settings.proc.clone()),
+            sample: Sample::default(),
+            sequence: 0,
+            known: false,
+            memory_short_since: None,
+        };
+        let shared = Arc::new(Shared {
+            client,
+            settings,
+            runtime: Handle::current(),
+            departures,
+            queue_stirred: Notify::new(),
+            state: Mutex::new(state),
+        });
+        rounds::spawn(&shared);
+        (Self(shared), departed)
+    }
+
+    /// Waits until it is known which servers run and those have been asked, at most for `patience`. The registry works
+    /// before that too: who wants a server then waits in the queue.
+    ///
+    /// # Errors
+    /// When the launcher could not be asked in that time; the registry keeps trying by itself.
+    pub async fn rebuild(&self, patience: Duration) -> anyhow::Result<usize> {
+        rounds::rebuild(&self.0, patience).await
+    }
+}
+
+impl Servers for Registry {
+    fn ensure(&self, name: &Username) -> watch::Receiver<View> {
+        self.0.turn(name, |shared, state| {
+            state.server(name).touched = Instant::now();
+            shared.advance(state, name, Event::Ensure);
+        })
+    }
+
+    fn stop(&self, name: &Username) -> watch::Receiver<View> {
+        self.0.turn(name, |shared, state| shared.advance(state, name, Event::Stop))
+    }
+
+    fn watch(&self, name: &Username) -> watch::Receiver<View> {
+        self.0.turn(name, |_, _| {})
+    }
+
+    fn list(&self) -> Vec<(Username, View)> {
+        let state = self.0.lock();
+        let all = state.servers.keys().map(|name| (name.clone(), state.view(name)));
+        all.filter(|(_, view)| view.phase != ServerPhase::Stopped).collect()
+    }
+
+    fn touch(&self, name: &Username) {
+        if let Some(server) = self.0.lock().servers.get_mut(name) {
+            server.touched = Instant::now();
+        }
+    }
+
+    fn suspect(&self, name: &Username) {
+        let mut state = self.0.lock();
+        if state.servers.get(name).is_some_and(|server| matches!(server.life, Life::Running(_))) {
+            self.0.effect(&mut state, name, Effect::Inquire);
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held is a bug that was reported; the state is still the best there is.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `action`, lets the queue move, and shows everybody what changed.
+    fn turn(self: &Arc<Self>, name: &Username, action: impl FnOnce(&Arc<Self>, &mut State)) -> watch::Receiver<View> {
+        let mut state = self.lock();
+        state.server(name);
+        action(self, &mut state);
+        self.move_queue(&mut state, Instant::now());
+        state.publish(name);
+        state.server(name).view.subscribe()
+    }
+
+    /// Takes in what a task of `attempt` found out. Late news from an earlier attempt are dropped.
+    fn report(self: &Arc<Self>, name: &Username, attempt: u64, event: Event) {
+        self.turn(name, |shared, state| {
+            let server = state.server(name);
+            if server.attempt == attempt {
+                shared.advance(state, name, event);
+            } else {
+                tracing::debug!(user = %name, ?event, "news of an earlier attempt");
+            }
+        });
+    }
+
+    fn advance(self: &Arc<Self>, state: &mut State, name: &Username, event: Event) {
+        let server = state.server(name);
+        let life = std::mem::replace(&mut server.life, Life::Stopped);
+        let before = std::mem::discriminant(&life);
+        let (life, effects) = life.step(event);
+        let changed = std::mem::discriminant(&life) != before;
+        if changed {
+            log_change(name, &life);
+            if !matches!(life, Life::Stopped) {
+                server.note = None;
+            }
+        }
+        server.life = life;
+        if changed || !effects.is_empty() {
+            state.sequence += 1;
+            let sequence = state.sequence;
+            state.server(name).changed = sequence;
+        }
+        for effect in effects {
+            self.effect(state, name, effect);
+        }
+    }
+
+    fn effect(self: &Arc<Self>, state: &mut State, name: &Username, effect: Effect) {
+        let now = Instant::now();
+        match effect {
+            Effect::Enqueue => {
+                state.queue.enter(name, now);
+                self.queue_stirred.notify_one();
+            }
+            Effect::Hold => state.queue.hold(name),
+            Effect::Dequeue => state.queue.leave(name),
+            Effect::Depart => {
+                // Only fails when the hub is on its way down and nobody forwards requests any more.
+                if self.departures.send(name.clone()).is_err() {
+                    tracing::debug!(user = %name, "nobody listens to departures");
+                }
+            }
+            Effect::Inquire => {
+                let server = state.server(name);
+                if !std::mem::replace(&mut server.inquiring, true) {
+                    self.runtime.spawn(tasks::inquire(Arc::clone(self), name.clone(), server.attempt));
+                }
+            }
+            Effect::Launch | Effect::Await(_) | Effect::Halt => {
+                let server = state.server(name);
+                server.attempt += 1;
+                let (shared, name, attempt) = (Arc::clone(self), name.clone(), server.attempt);
+                match effect {
+                    Effect::Launch => drop(self.runtime.spawn(tasks::launch(shared, name, attempt))),
+                    Effect::Await(unit) => {
+                        server.touched = now;
+                        drop(self.runtime.spawn(tasks::wait_for_answer(shared, name, attempt, unit)));
+                    }
+                    _ => drop(self.runtime.spawn(tasks::halt(shared, name, attempt))),
+                }
+            }
+        }
+    }
+
+    /// Lets those in front start while there is room, and turns away who has waited for memory too long.
+    fn move_queue(self: &Arc<Self>, state: &mut State, now: Instant) {
+        if state.queue.waiting().next().is_none() {
+            state.memory_short_since = None;
+            return;
+        }
+        if state.known {
+            state.sample = state.meter.sample(now);
+            let starting = state.queue.starting();
+            let room = queue::memory_room(&state.sample, self.settings.reserve, starting);
+            let slots = state.slots.count(&state.sample).min(starting.saturating_add(room));
+            for name in state.queue.admit(slots) {
+                self.advance(state, &name, Event::Admitted);
+                state.publish(&name);
+            }
+            // Starts under way are a reason to wait, not a shortage: each will show how much it really takes.
+            let short = room == 0 && starting == 0;
+            state.memory_short_since = short.then(|| state.memory_short_since.unwrap_or(now));
+            self.turn_away(state, now);
+        }
+        let waiting: Vec<Username> = state.queue.waiting().map(|(name, _)| name.clone()).collect();
+        for name in waiting {
+            state.publish(&name);
+        }
+    }
+
+    fn turn_away(self: &Arc<Self>, state: &mut State, now: Instant) {
+        let long_ago = |since: Instant| now.saturating_duration_since(since) >= MEMORY_PATIENCE;
+        if !state.memory_short_since.is_some_and(long_ago) {
+            return;
+        }
+        let tired: Vec<Username> =
+            state.queue.waiting().filter(|(_, since)| long_ago(*since)).map(|(name, _)| name.clone()).collect();
+        for name in tired {
+            self.advance(state, &name, Event::TurnedAway(failure::no_memory(MEMORY_PATIENCE)));
+            state.publish(&name);
+        }
+    }
+}
+
+impl State {
+    fn server(&mut self, name: &Username) -> &mut Server {
+        self.servers.entry(name.clone()).or_insert_with(|| Server {
+            life: Life::Stopped,
+            note: None,
+            changed: 0,
+            attempt: 0,
+            touched: Instant::now(),
+            unanswered: 0,
+            inquiring: false,
+            view: watch::Sender::new(render(name, &Life::Stopped, Surroundings::default())),
+        })
+    }
+
+    fn view(&self, name: &Username) -> View {
+        let held_up = match (self.known, self.memory_short_since) {
+            (false, _) => Some(LAUNCHER_AWAY),
+            (true, Some(_)) => Some(MEMORY_SHORT),
+            (true, None) => None,
+        };
+        let server = self.servers.get(name);
+        let around = Surroundings {
+            position: self.queue.position(name),
+            held_up,
+            note: server.and_then(|server| server.note.as_deref()),
+            now: Some(SystemTime::now()),
+        };
+        render(name, server.map_or(&Life::Stopped, |server| &server.life), around)
+    }
+
+    /// Shows how `name`'s server is now; who watches is woken when more than its age has changed.
+    fn publish(&mut self, name: &Username) {
+        let view = self.view(name);
+        self.server(name).view.send_if_modified(|shown| {
+            let changed = View { uptime: view.uptime, ..shown.clone() } != view;
+            *shown = view;
+            changed
+        });
+    }
+}
+
+fn log_change(name: &Username, life: &Life) {
+    match life {
+        Life::Stopped => tracing::info!(user = %name, "server stopped"),
+        Life::Queued => tracing::debug!(user = %name, "server queued"),
+        Life::Launching => tracing::debug!(user = %name, "server launching"),
+        Life::Waking(unit) => tracing::debug!(user = %name, unit = unit.unit, "server process started"),
+        Life::Running(unit) => tracing::info!(user = %name, unit = unit.unit, "server running"),
+        Life::Stopping { .. } => tracing::debug!(user = %name, "server stopping"),
+        Life::Failed(failure) => tracing::warn!(user = %name, reason = failure.summary, "server failed"),
+    }
+}

@@ -1,0 +1,175 @@
+//! What is looked at again and again because nobody announces it: systemd's list, the machine's load, idle servers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::bail;
+use hub_core::accounts::Username;
+use jiff::Timestamp;
+use tokio::time::{sleep, timeout};
+
+use super::Shared;
+use super::tasks::problem;
+use crate::launcher::protocol::{Endpoint, UnitState};
+use crate::servers::cull::{self, UNANSWERED_ROUNDS};
+use crate::servers::life::{Event, Life};
+
+/// How long a start of the hub waits for servers that were found half started.
+const HALF_STARTED_PATIENCE: Duration = Duration::from_secs(1);
+/// Looking at the list takes at most this share of the time.
+const LIST_SHARE: u32 = 20;
+
+/// Starts all rounds; they end with the runtime.
+pub(super) fn spawn(shared: &Arc<Shared>) {
+    let runtime = &shared.runtime;
+    runtime.spawn(list_rounds(Arc::clone(shared)));
+    runtime.spawn(queue_rounds(Arc::clone(shared)));
+    if let Some(idle) = shared.settings.idle_timeout {
+        runtime.spawn(cull_rounds(Arc::clone(shared), idle));
+    }
+}
+
+/// Waits for the first list, and for the servers found half started to answer.
+pub(super) async fn rebuild(shared: &Arc<Shared>, patience: Duration) -> anyhow::Result<usize> {
+    let poll = Duration::from_millis(5);
+    let listed = async {
+        while !shared.lock().known {
+            sleep(poll).await;
+        }
+    };
+    if timeout(patience, listed).await.is_err() {
+        bail!("the launcher did not list the running servers within {} s", patience.as_secs());
+    }
+    let answered = async {
+        while shared.lock().servers.values().any(|server| matches!(server.life, Life::Waking(_))) {
+            sleep(poll).await;
+        }
+    };
+    if timeout(HALF_STARTED_PATIENCE, answered).await.is_err() {
+        tracing::info!("some servers that were found half started do not answer yet");
+    }
+    Ok(shared.lock().servers.values().filter(|server| matches!(server.life, Life::Running(_))).count())
+}
+
+async fn list_rounds(shared: Arc<Shared>) {
+    let mut away = false;
+    loop {
+        let began = Instant::now();
+        let sequence = shared.lock().sequence;
+        let pause = match shared.client.list().await {
+            Ok(units) => {
+                if std::mem::take(&mut away) {
+                    tracing::info!("the launcher answers again");
+                }
+                compare(&shared, units, sequence);
+                shared.settings.pace.list.max(began.elapsed() * LIST_SHARE)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut away, true) {
+                    tracing::error!(error = problem(&error), "the launcher can't be asked which servers run; trying again");
+                }
+                shared.settings.pace.retry
+            }
+        };
+        sleep(pause).await;
+    }
+}
+
+/// Takes in what systemd said; servers that changed after the question was asked (`sequence`) know better.
+fn compare(shared: &Arc<Shared>, units: Vec<UnitState>, sequence: u64) {
+    let mut units: BTreeMap<Username, UnitState> = units.into_iter().map(|unit| (unit.name.clone(), unit)).collect();
+    let mut state = shared.lock();
+    state.known = true;
+    // Nobody looks at them and there is nothing to remember of them.
+    state.servers.retain(|_, server| !matches!(server.life, Life::Stopped) || server.view.receiver_count() > 0);
+    let names: Vec<Username> = state.servers.keys().chain(units.keys()).cloned().collect();
+    for name in names {
+        if state.servers.get(&name).is_some_and(|server| server.changed > sequence) {
+            continue;
+        }
+        let unit = units.remove(&name);
+        let settled = unit.as_ref().is_some_and(|unit| is_settled(unit, shared.settings.start_timeout));
+        if unit.is_some() || state.servers.contains_key(&name) {
+            shared.advance(&mut state, &name, Event::Seen { unit, settled });
+            state.publish(&name);
+        }
+    }
+    shared.move_queue(&mut state, Instant::now());
+}
+
+fn is_settled(unit: &UnitState, start_timeout: Duration) -> bool {
+    let started = unit.started.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    started.and_then(|started| SystemTime::now().duration_since(started).ok()).is_some_and(|age| age > start_timeout)
+}
+
+/// Measures the load and lets more start, while somebody waits or starts.
+async fn queue_rounds(shared: Arc<Shared>) {
+    loop {
+        shared.queue_stirred.notified().await;
+        loop {
+            sleep(shared.settings.pace.queue).await;
+            let mut state = shared.lock();
+            if state.queue.is_quiet() {
+                break;
+            }
+            let now = Instant::now();
+            let sample = state.meter.sample(now);
+            let starting = state.queue.starting();
+            state.sample = sample;
+            state.slots.learn(&sample, starting);
+            shared.move_queue(&mut state, now);
+        }
+    }
+}
+
+impl Shared {
+    /// Whether, a moment ago, the machine had more to do than it could.
+    pub(super) fn is_strained(&self) -> bool {
+        self.lock().sample.is_strained()
+    }
+}
+
+async fn cull_rounds(shared: Arc<Shared>, idle: Duration) {
+    loop {
+        sleep(shared.settings.pace.cull.min(idle)).await;
+        let candidates: Vec<(Username, Endpoint)> = {
+            let state = shared.lock();
+            let untouched = state.servers.iter().filter(|(_, server)| server.touched.elapsed() >= idle);
+            untouched
+                .filter_map(|(name, server)| match &server.life {
+                    Life::Running(unit) => unit.endpoint.clone().map(|endpoint| (name.clone(), endpoint)),
+                    _ => None,
+                })
+                .collect()
+        };
+        for (name, endpoint) in candidates {
+            cull(&shared, &name, &endpoint, idle).await;
+        }
+    }
+}
+
+/// Stops `name`'s server if it agrees that it is idle and nobody has come back meanwhile.
+async fn cull(shared: &Arc<Shared>, name: &Username, endpoint: &Endpoint, idle: Duration) {
+    let answer = cull::question(name, endpoint).await;
+    shared.turn(name, |shared, state| {
+        let server = state.server(name);
+        let stop = match &answer {
+            Ok(account) => {
+                server.unanswered = 0;
+                account.is_idle(Timestamp::now(), idle)
+            }
+            Err(error) => {
+                server.unanswered += 1;
+                tracing::debug!(user = %name, rounds = server.unanswered, "an unused server did not say whether it is idle: {error:#}");
+                server.unanswered >= UNANSWERED_ROUNDS
+            }
+        };
+        if stop && server.touched.elapsed() >= idle && matches!(server.life, Life::Running(_)) {
+            tracing::info!(user = %name, idle_seconds = server.touched.elapsed().as_secs(), "stopping an idle server");
+            server.unanswered = 0;
+            shared.advance(state, name, Event::Stop);
+            state.server(name).note = Some("The server was stopped because nobody used it.".to_owned());
+        }
+    });
+}

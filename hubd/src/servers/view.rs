@@ -1,0 +1,105 @@
+//! What people are told about a server at each point of its life. Pure.
+
+use std::time::{Duration, SystemTime};
+
+use hub_core::accounts::Username;
+use hub_core::control::ServerPhase;
+
+use super::View;
+use super::life::{Life, Then};
+use crate::launcher::protocol::UnitState;
+
+/// What a view depends on besides the server's own life.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Surroundings<'a> {
+    /// Place in the queue, 1 is next.
+    pub(super) position: Option<usize>,
+    /// Why nobody in the queue gets on, when nobody does.
+    pub(super) held_up: Option<&'a str>,
+    /// Something that happened to this server and is worth a sentence.
+    pub(super) note: Option<&'a str>,
+    /// The time.
+    pub(super) now: Option<SystemTime>,
+}
+
+/// How `name`'s server looks.
+pub(super) fn render(name: &Username, life: &Life, around: Surroundings<'_>) -> View {
+    let (phase, unit) = match life {
+        Life::Stopped => (ServerPhase::Stopped, None),
+        Life::Queued => (ServerPhase::Queued, None),
+        Life::Launching => (ServerPhase::Starting, None),
+        Life::Waking(unit) => (ServerPhase::Starting, Some(unit)),
+        Life::Running(unit) => (ServerPhase::Running, Some(unit)),
+        Life::Stopping { .. } => (ServerPhase::Stopping, None),
+        Life::Failed(_) => (ServerPhase::Failed, None),
+    };
+    View {
+        phase,
+        position: around.position.filter(|_| phase == ServerPhase::Queued),
+        message: message(life, around),
+        failure: match life {
+            Life::Failed(failure) => Some(failure.clone()),
+            _ => None,
+        },
+        endpoint: unit.filter(|_| phase == ServerPhase::Running).and_then(|unit| unit.endpoint.clone()),
+        unit: unit.map_or_else(|| unit_name(name), |unit| unit.unit.clone()),
+        memory_bytes: unit.and_then(|unit| unit.memory_bytes),
+        memory_limit_bytes: unit.and_then(|unit| unit.memory_limit_bytes),
+        uptime: unit.zip(around.now).and_then(|(unit, now)| uptime(unit, now)),
+    }
+}
+
+fn message(life: &Life, around: Surroundings<'_>) -> String {
+    match life {
+        Life::Stopped => around.note.unwrap_or("The server is not running.").to_owned(),
+        Life::Queued => {
+            let place = match around.position {
+                Some(position @ 3..) => format!("{} others are before you.", position - 1),
+                Some(2) => "One other is before you.".to_owned(),
+                _ => "You are next.".to_owned(),
+            };
+            around.held_up.map_or(place.clone(), |reason| format!("{reason} {place}"))
+        }
+        Life::Launching => around.note.unwrap_or("Preparing the account and asking systemd to start the server.").to_owned(),
+        Life::Waking(unit) => format!("systemd has started {}. Waiting for it to answer.", unit.unit),
+        Life::Running(_) => "The server is running.".to_owned(),
+        Life::Stopping { then: Then::Stopped, .. } => "The server is being stopped.".to_owned(),
+        Life::Stopping { then: Then::Start, .. } => "The server is being stopped and will start again.".to_owned(),
+        Life::Stopping { then: Then::Failed(failure), .. } => format!("{} It is being stopped.", failure.summary),
+        Life::Failed(failure) => failure.summary.clone(),
+    }
+}
+
+fn uptime(unit: &UnitState, now: SystemTime) -> Option<Duration> {
+    now.duration_since(SystemTime::UNIX_EPOCH + Duration::from_secs(unit.started?)).ok()
+}
+
+/// The unit that `name`'s server will be, for who wants to look it up before systemd has it.
+fn unit_name(name: &Username) -> String {
+    format!("hubd-user-{}.service", name.as_str().replace('-', r"\x2d"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queued(position: usize, held_up: Option<&str>) -> View {
+        let around = Surroundings { position: Some(position), held_up, ..Surroundings::default() };
+        render(&"ada".parse().unwrap(), &Life::Queued, around)
+    }
+
+    #[test]
+    fn who_waits_sees_how_many_are_before() {
+        assert_eq!(queued(1, None).message, "You are next.");
+        assert_eq!(queued(2, None).message, "One other is before you.");
+        assert_eq!(queued(8, None).message, "7 others are before you.");
+        assert_eq!(queued(8, Some("Memory is full.")).message, "Memory is full. 7 others are before you.");
+        assert_eq!(queued(8, None).position, Some(8));
+    }
+
+    #[test]
+    fn a_dash_in_a_name_is_escaped_in_its_unit() {
+        let view = render(&"b-c".parse().unwrap(), &Life::Stopped, Surroundings::default());
+        assert_eq!(view.unit, r"hubd-user-b\x2dc.service");
+    }
+}
