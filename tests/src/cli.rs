@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::machine_command;
+use crate::{machine_command, run as run_command};
 
 #[derive(Debug, Parser)]
 #[command(name = "hub-tests", about = "Machine tests of hubd")]
@@ -16,6 +16,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the tests
+    Run(run_command::Arguments),
     /// Throw-away machines to poke at
     Machine {
         #[command(subcommand)]
@@ -24,8 +26,9 @@ enum Command {
 }
 
 /// Does what the command line asks for.
-pub(crate) fn run() -> Result<ExitCode> {
+pub fn run() -> Result<ExitCode> {
     match Arguments::parse().command {
+        Command::Run(arguments) => run_command::run(&arguments),
         Command::Machine { verb } => machine_command::run(verb),
     }
 }

@@ -10,7 +10,7 @@ use installer::machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, 
 
 /// What to do with machines.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub enum Verb {
     /// Boot a new Debian; the first one of its kind takes a minute
     Boot {
         /// Name of the machine, also its host name
@@ -51,7 +51,7 @@ pub(crate) enum Verb {
 }
 
 /// Does it.
-pub(crate) fn run(verb: Verb) -> Result<ExitCode> {
+pub fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Boot { name, release, packages } => {
             let spec = packages.iter().fold(BaseSpec::new(release), |spec, package| spec.with(package));

@@ -1,10 +1,7 @@
-//! Boots machines, installs the hub in them and looks at it from outside.
-
-mod cli;
-mod machine_command;
+//! The test program; see `cli` in the library.
 
 fn main() -> std::process::ExitCode {
-    match cli::run() {
+    match hub_tests::cli::run() {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

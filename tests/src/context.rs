@@ -1,0 +1,168 @@
+//! What a scenario gets handed: machines, browsers, built programs, and a place for what it wants to keep.
+
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpListener;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
+use installer::machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
+
+use crate::browser::Browser;
+
+const JOURNAL_DEADLINE: Duration = Duration::from_secs(20);
+/// Machines of tests are called `t<process number>-...`, so that those of a killed run can be told from living ones.
+const NAME_PREFIX: &str = "t";
+
+/// The surroundings of one scenario.
+#[derive(Debug)]
+pub struct Context {
+    name: &'static str,
+    artefacts: PathBuf,
+    programs: PathBuf,
+    keep_machines: bool,
+    started: Instant,
+    log: RefCell<File>,
+    machines: Cell<u32>,
+}
+
+impl Context {
+    /// For the scenario `name`, which may write into the empty directory `artefacts`; the built programs of the hub are
+    /// in `programs`.
+    pub fn new(name: &'static str, artefacts: PathBuf, programs: PathBuf, keep_machines: bool) -> Result<Self> {
+        let log = File::create(artefacts.join("log.txt")).context("making the log of the scenario")?;
+        let started = Instant::now();
+        Ok(Self { name, artefacts, programs, keep_machines, started, log: RefCell::new(log), machines: Cell::new(0) })
+    }
+
+    /// The scenario's directory for logs and screenshots, kept after the run.
+    pub fn artefacts(&self) -> &Path {
+        &self.artefacts
+    }
+
+    /// Writes a line with the time since the start into the scenario's log.
+    pub fn step(&self, text: &str) -> Result<()> {
+        let line = format!("{:8.2} s  {text}\n", self.started.elapsed().as_secs_f64());
+        self.log.borrow_mut().write_all(line.as_bytes()).context("writing the log of the scenario")
+    }
+
+    /// The root of the repository.
+    pub fn repository(&self) -> &'static Path {
+        repository()
+    }
+
+    /// A built program of the hub: `hubd`, `hubctl`, `hub-installer`.
+    pub fn program(&self, name: &str) -> Result<PathBuf> {
+        let path = self.programs.join(name);
+        if !path.is_file() {
+            bail!("program `{}` is not built\nhint: set `needs_programs` in the scenario", path.display());
+        }
+        Ok(path)
+    }
+
+    /// A fresh machine of `release` with nothing installed but what a small server has.
+    pub fn machine(&self, release: Release) -> Result<TestMachine> {
+        self.machine_with(&BaseSpec::new(release))
+    }
+
+    /// A fresh machine made of `spec`; it is gone when the value is dropped.
+    pub fn machine_with(&self, spec: &BaseSpec) -> Result<TestMachine> {
+        let mut told = Vec::new();
+        let base = Base::ensure(spec, Path::new(CACHE_DIRECTORY), &mut |text| told.push(text.to_owned()))?;
+        for text in told {
+            self.step(&text)?;
+        }
+        self.machines.set(self.machines.get() + 1);
+        let name = format!("{NAME_PREFIX}{}-{}-{}", std::process::id(), self.name, self.machines.get());
+        let options = BootOptions { environment: carried_environment(std::env::vars()), ..BootOptions::default() };
+        let machine = Machine::boot(&base, &name, options)?;
+        self.step(&format!("booted machine `{name}`, Debian {}", spec.release.codename()))?;
+        Ok(TestMachine { machine, artefacts: self.artefacts.clone(), keep: self.keep_machines })
+    }
+
+    /// A browser of its own, with an empty profile. `label` names its files among the artefacts.
+    pub fn browser(&self, label: &str) -> Result<Browser> {
+        let browser = Browser::open(&self.artefacts, label)?;
+        self.step(&format!("opened browser `{label}`"))?;
+        Ok(browser)
+    }
+
+    /// A TCP port of the loopback device that was free a moment ago. Machines share it with the host.
+    pub fn free_port(&self) -> Result<u16> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
+        Ok(listener.local_addr()?.port())
+    }
+}
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap_or(tests)
+}
+
+/// A machine that is destroyed with this value, after its journal was saved.
+#[derive(Debug)]
+pub struct TestMachine {
+    machine: Machine,
+    artefacts: PathBuf,
+    keep: bool,
+}
+
+impl Deref for TestMachine {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.machine
+    }
+}
+
+impl DerefMut for TestMachine {
+    fn deref_mut(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+}
+
+impl TestMachine {
+    fn save_logs(&self) -> Result<()> {
+        let name = self.machine.name();
+        fs::copy(self.machine.console(), self.artefacts.join(format!("{name}.console.txt")))?;
+        if self.machine.is_running() {
+            let command = ["/usr/bin/journalctl", "--no-pager", "--output=short-precise"];
+            let journal = self.machine.command(command).timeout(JOURNAL_DEADLINE).run()?;
+            fs::write(self.artefacts.join(format!("{name}.journal.txt")), journal.stdout)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for TestMachine {
+    fn drop(&mut self) {
+        let name = self.machine.name();
+        if let Err(error) = self.save_logs() {
+            eprintln!("saving the logs of machine `{name}`: {error:#}");
+        }
+        if self.keep {
+            eprintln!("machine `{name}` is kept: tests/machine shell {name}; tests/machine destroy {name}");
+        } else if let Err(error) = Machine::destroy_named(name) {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+/// Ends the machines of test runs that were killed before they could do so.
+pub fn sweep_machines() -> Result<()> {
+    for machine in Machine::list()? {
+        let name = machine.name().to_owned();
+        let owner = name.strip_prefix(NAME_PREFIX).and_then(|rest| rest.split_once('-')).map(|(pid, _)| pid);
+        let Some(owner) = owner.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+        if !Path::new(&format!("/proc/{owner}")).exists() {
+            eprintln!("ending machine `{name}`, left behind by a test run that was killed");
+            machine.destroy()?;
+        }
+    }
+    Ok(())
+}

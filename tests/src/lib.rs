@@ -1,0 +1,8 @@
+//! Boots machines, installs the hub in them and looks at it from outside.
+
+pub mod browser;
+pub mod cli;
+pub mod context;
+pub mod machine_command;
+pub mod run;
+pub mod scenario;

@@ -1,0 +1,107 @@
+//! `tests/run`: every part with a name, one line each, and a count at the end.
+
+mod lint;
+mod part;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use fs_err as fs;
+
+use crate::context::{self, Context};
+use crate::scenario::Group;
+use part::{Part, Work};
+
+/// What `tests/run` was asked for.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Parts to run, or `default`, `nightly`, `all`
+    #[arg(value_name = "PART")]
+    parts: Vec<String>,
+    /// Show the names of all parts and run nothing
+    #[arg(long)]
+    list: bool,
+    /// Leave the machines of scenarios running, to look around in them
+    #[arg(long)]
+    keep_machines: bool,
+}
+
+/// Runs the parts asked for; the exit code tells whether all passed.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let parts = part::all();
+    if arguments.list {
+        for part in &parts {
+            let group = if part.group == Group::Nightly { "nightly" } else { "" };
+            println!("{:<22} {group:<8} {}", part.name, part.about);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let selected = part::select(&parts, &arguments.parts)?;
+    if selected.iter().any(|part| matches!(part.work, Work::Scenario(_))) && !nix::unistd::Uid::effective().is_root() {
+        bail!("machines need root\nhint: run this as root, or only the parts `lint` and `unit`");
+    }
+    context::sweep_machines()?;
+    let (mut passed, mut failed) = (0, 0);
+    for part in selected {
+        let started = Instant::now();
+        let outcome = run_part(part, arguments.keep_machines);
+        let seconds = started.elapsed().as_secs_f64();
+        match outcome {
+            Ok(()) => {
+                passed += 1;
+                println!("{:<22} ok     {seconds:8.1} s", part.name);
+            }
+            Err(error) => {
+                failed += 1;
+                println!("{:<22} FAILED {seconds:8.1} s", part.name);
+                println!("{}", indent(&format!("{error:#}")));
+                println!("    more in {}", artefacts(part.name).display());
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_part(part: &Part, keep_machines: bool) -> Result<()> {
+    let directory = artefacts(part.name);
+    if directory.exists() {
+        fs::remove_dir_all(&directory)?;
+    }
+    fs::create_dir_all(&directory)?;
+    match part.work {
+        Work::Lint => lint::run(&directory),
+        Work::Unit => part::cargo(&directory, "test", &["--workspace", "--quiet"]),
+        Work::Build => part::cargo(&directory, "build", &["--release", "--quiet", "--package", "hubd", "--package", "installer"]),
+        Work::Scenario(scenario) => {
+            let context = Context::new(scenario.name, directory, programs()?, keep_machines)?;
+            // A thread of its own, so that a panic fails this part and the others still run.
+            let told = thread::spawn(move || (scenario.run)(&context)).join();
+            told.unwrap_or_else(|panic| Err(anyhow!("the scenario panicked: {}", panic_text(panic.as_ref()))))
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+}
+
+/// The directory of a part below `tests/artefacts`.
+fn artefacts(part: &str) -> PathBuf {
+    context::repository().join("tests/artefacts").join(part)
+}
+
+/// Where cargo puts release builds, wherever the target directory is: this program lies in `debug` beside it.
+fn programs() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("looking for this program")?;
+    let target = own.parent().and_then(Path::parent).context("this program has no directory above its own")?;
+    Ok(target.join("release"))
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,135 @@
+//! The parts of a test run and how they are picked by name.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use hub_core::sys::command::Command;
+
+use crate::context::repository;
+use crate::scenario::{self, Group, Scenario};
+
+/// A first build of everything on a small machine.
+const CARGO_DEADLINE: Duration = Duration::from_secs(60 * 60);
+const SHOWN_LINES: usize = 40;
+
+/// Something with a name that passes or fails.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) group: Group,
+    pub(super) work: Work,
+}
+
+/// What a part does.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Work {
+    Lint,
+    Unit,
+    Build,
+    Scenario(&'static Scenario),
+}
+
+/// Every part in the order they run.
+pub(super) fn all() -> Vec<Part> {
+    let fixed = [
+        ("lint", "formatting, clippy, shellcheck and the rules of the source tree", Work::Lint),
+        ("unit", "cargo test of every package", Work::Unit),
+        ("build", "the programs of the hub, as released", Work::Build),
+    ];
+    let fixed = fixed.into_iter().map(|(name, about, work)| Part { name, about, group: Group::Default, work });
+    let scenarios = scenario::ALL.iter().map(|scenario| Part {
+        name: scenario.name,
+        about: scenario.about,
+        group: scenario.group,
+        work: Work::Scenario(scenario),
+    });
+    fixed.chain(scenarios).collect()
+}
+
+/// The parts with these names or in these groups; without names the default group. A scenario that uses the programs of
+/// the hub brings their build with it.
+pub(super) fn select<'a>(parts: &'a [Part], names: &[String]) -> Result<Vec<&'a Part>> {
+    let default = ["default".to_owned()];
+    let names = if names.is_empty() { &default } else { names };
+    for name in names {
+        if !["default", "nightly", "all"].contains(&name.as_str()) && parts.iter().all(|part| part.name != name) {
+            bail!("no part `{name}`\nhint: tests/run --list shows all names");
+        }
+    }
+    let wanted = |part: &&Part| {
+        names.iter().any(|name| match name.as_str() {
+            "all" => true,
+            "default" => part.group == Group::Default,
+            "nightly" => part.group == Group::Nightly,
+            name => part.name == name,
+        })
+    };
+    let needs_build =
+        parts.iter().filter(wanted).any(|part| matches!(part.work, Work::Scenario(scenario) if scenario.needs_programs));
+    Ok(parts.iter().filter(|part| wanted(part) || (needs_build && matches!(part.work, Work::Build))).collect())
+}
+
+/// Runs cargo at the root of the repository; what it says is kept in `log.txt` and its end stands in the error.
+pub(super) fn cargo(directory: &Path, verb: &str, arguments: &[&str]) -> Result<()> {
+    // Set by `cargo run`, which is how this program is started.
+    let cargo = std::env::var("CARGO").context("reading the variable `CARGO`\nhint: use tests/run")?;
+    let command = Command::new(cargo, CARGO_DEADLINE)
+        .arg(verb)
+        .arg(format!("--manifest-path={}", repository().join("Cargo.toml").display()))
+        .args(arguments.iter().copied());
+    logged(directory, verb, &command)
+}
+
+/// Runs a program; all it says is kept in `<name>.txt` and the end of it stands in the error.
+pub(super) fn logged(directory: &Path, name: &str, command: &Command) -> Result<()> {
+    let output = command.output()?;
+    let said = format!("{}{}", output.stdout, output.stderr);
+    fs::write(directory.join(format!("{name}.txt")), &said)?;
+    if output.success() {
+        return Ok(());
+    }
+    let lines: Vec<&str> = said.lines().collect();
+    let code = output.code.map_or("a signal".to_owned(), |code| format!("exit code {code}"));
+    bail!("{name}: {code}\n{}", lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(name: &'static str, group: Group, work: Work) -> Part {
+        Part { name, about: "", group, work }
+    }
+
+    static NEEDY: Scenario = Scenario { name: "needy", about: "", group: Group::Nightly, needs_programs: true, run: |_| Ok(()) };
+
+    fn names(parts: &[Part], wanted: &[&str]) -> Vec<&'static str> {
+        let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();
+        select(parts, &wanted).unwrap().iter().map(|part| part.name).collect()
+    }
+
+    #[test]
+    fn picks_by_name_and_group_and_builds_what_is_needed() {
+        let parts = [
+            part("lint", Group::Default, Work::Lint),
+            part("build", Group::Nightly, Work::Build),
+            part("needy", Group::Nightly, Work::Scenario(&NEEDY)),
+        ];
+        assert_eq!(names(&parts, &[]), ["lint"]);
+        assert_eq!(names(&parts, &["all"]), ["lint", "build", "needy"]);
+        assert_eq!(names(&parts, &["needy"]), ["build", "needy"]);
+        assert!(select(&parts, &["lnit".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn every_part_has_a_name_of_its_own() {
+        let parts = all();
+        let mut names: Vec<&str> = parts.iter().map(|part| part.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), parts.len());
+    }
+}

@@ -1,0 +1,37 @@
+//! The machine scenarios: each boots what it needs, does one story from the outside, and leaves nothing behind.
+//!
+//! To add one: a file here with a `SCENARIO`, and a line in [`ALL`].
+
+mod browser_driver;
+mod machine_limits;
+
+use anyhow::Result;
+
+use crate::context::Context;
+
+/// When a part runs without being named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Always.
+    Default,
+    /// On `./tests/run nightly`: slow, because a machine is emulated or many people log in.
+    Nightly,
+}
+
+/// One story told to a machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// As given on the command line.
+    pub name: &'static str,
+    /// What it shows, in one line.
+    pub about: &'static str,
+    /// When it runs.
+    pub group: Group,
+    /// Whether it uses the built programs of the hub.
+    pub needs_programs: bool,
+    /// Tells the story; an error is a failed test.
+    pub run: fn(&Context) -> Result<()>,
+}
+
+/// Every scenario, in the order they run.
+pub const ALL: &[Scenario] = &[machine_limits::SCENARIO, browser_driver::SCENARIO];
