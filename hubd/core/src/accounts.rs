@@ -2,4 +2,6 @@
 
 mod name;
 
+#[cfg(test)]
+pub(crate) use name::MOST_DASHES;
 pub use name::{NameError, Username};

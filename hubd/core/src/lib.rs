@@ -7,4 +7,5 @@ pub mod control;
 pub mod paths;
 pub mod sudoers;
 pub mod sys;
+pub mod systemd;
 pub mod wire;

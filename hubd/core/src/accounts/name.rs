@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest name, in bytes: leaves room in unit names, socket paths and URLs.
 const LONGEST: usize = 64;
+/// Most dashes: each takes four bytes in a unit name, which may have 255.
+pub(crate) const MOST_DASHES: usize = 32;
 
 /// A name that is safe in a URL, a path, a unit name and a page: lower-case ASCII letters, digits, `.`, `_` and `-`,
 /// a letter or digit at both ends.
@@ -31,6 +33,9 @@ pub enum NameError {
         /// The first character that is not allowed.
         character: char,
     },
+    /// More than 32 dashes.
+    #[error("name {0:?} has more than {MOST_DASHES} dashes")]
+    Dashes(String),
     /// Starts or ends with punctuation.
     #[error("name {0:?} must start and end with a letter or a digit")]
     Edge(String),
@@ -59,6 +64,9 @@ impl FromStr for Username {
         }
         if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.ends_with(|c: char| c.is_ascii_alphanumeric()) {
             return Err(NameError::Edge(text.to_owned()));
+        }
+        if text.matches('-').count() > MOST_DASHES {
+            return Err(NameError::Dashes(text.to_owned()));
         }
         Ok(Self(text.to_owned()))
     }
@@ -117,6 +125,7 @@ mod tests {
             "a\0",
             "ａｄａ",
             &"x".repeat(65),
+            &format!("a{}b", "-".repeat(33)),
         ] {
             assert!(name.parse::<Username>().is_err(), "{name:?} was accepted");
         }

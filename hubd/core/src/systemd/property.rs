@@ -1,0 +1,209 @@
+//! Properties of a transient unit: plain values of the types systemd expects, judged before they are sent.
+
+use zbus::Variant;
+
+/// One property of a unit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Property {
+    /// systemd's name of it.
+    pub name: &'static str,
+    /// Its value.
+    pub value: Value,
+}
+
+/// A value, named after what it is rather than after its D-Bus signature.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `b`
+    Bool(bool),
+    /// `i`
+    Signed(i32),
+    /// `u`
+    Mode(u32),
+    /// `t`: bytes, microseconds, weights, bit sets.
+    Number(u64),
+    /// `s`
+    Text(String),
+    /// `as`
+    List(Vec<String>),
+    /// `a(sasas)`: one program and its arguments, of which the first is the program; nothing in them is expanded.
+    Program(Vec<String>),
+    /// `(bas)`: only these (`true`) or all but these.
+    Filter(bool, Vec<String>),
+    /// `a(ss)`: places and their options.
+    Places(Vec<(String, String)>),
+    /// `a(ssbt)`
+    Binds(Vec<Bind>),
+}
+
+/// A directory or file that is shown at another place, or again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// What.
+    pub source: String,
+    /// Where.
+    pub target: String,
+    /// Whether it is left out when there is nothing at `source`.
+    pub optional: bool,
+}
+
+/// A value that must not reach systemd.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("property {property} of a unit has {text:?}; expected text without control characters")]
+pub struct PropertyError {
+    property: &'static str,
+    text: String,
+}
+
+/// `MS_REC`: what is mounted below comes along.
+const RECURSIVE: u64 = 16384;
+
+impl Property {
+    /// A property; whether it is fit to be sent is judged by [`Property::check`].
+    pub fn new(name: &'static str, value: impl Into<Value>) -> Self {
+        Self { name, value: value.into() }
+    }
+
+    /// systemd 252 writes some properties into a file as they are, so that a line break would begin a line of its own
+    /// in it (`ExecStartPre=+...`), which runs as root. Nothing with a control character is ever sent.
+    ///
+    /// # Errors
+    /// When a text in the value has one.
+    pub fn check(&self) -> Result<(), PropertyError> {
+        match self.value.texts().into_iter().find(|text| text.chars().any(char::is_control)) {
+            Some(text) => Err(PropertyError { property: self.name, text: text.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn to_variant(&self) -> Variant<'static> {
+        match &self.value {
+            Value::Bool(value) => (*value).into(),
+            Value::Signed(value) => (*value).into(),
+            Value::Mode(value) => (*value).into(),
+            Value::Number(value) => (*value).into(),
+            Value::Text(value) => value.clone().into(),
+            Value::List(value) => value.clone().into(),
+            Value::Program(argv) => {
+                let program = argv.first().cloned().unwrap_or_default();
+                vec![(program, argv.clone(), vec!["no-env-expand".to_owned()])].into()
+            }
+            Value::Filter(only, items) => (*only, items.clone()).into(),
+            Value::Places(places) => places.clone().into(),
+            Value::Binds(binds) => {
+                let binds: Vec<(String, String, bool, u64)> =
+                    binds.iter().map(|bind| (bind.source.clone(), bind.target.clone(), bind.optional, RECURSIVE)).collect();
+                binds.into()
+            }
+        }
+    }
+}
+
+impl Value {
+    fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Bool(_) | Self::Signed(_) | Self::Mode(_) | Self::Number(_) => Vec::new(),
+            Self::Text(text) => vec![text],
+            Self::List(texts) | Self::Program(texts) | Self::Filter(_, texts) => texts.iter().map(String::as_str).collect(),
+            Self::Places(places) => places.iter().flat_map(|(place, options)| [place.as_str(), options.as_str()]).collect(),
+            Self::Binds(binds) => binds.iter().flat_map(|bind| [bind.source.as_str(), bind.target.as_str()]).collect(),
+        }
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<u64> for Value {
+    fn from(value: u64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<i32> for Value {
+    fn from(value: i32) -> Self {
+        Self::Signed(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<Vec<String>> for Value {
+    fn from(value: Vec<String>) -> Self {
+        Self::List(value)
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for Value {
+    fn from(value: [&str; N]) -> Self {
+        Self::List(value.into_iter().map(str::to_owned).collect())
+    }
+}
+
+impl From<Vec<Bind>> for Value {
+    fn from(value: Vec<Bind>) -> Self {
+        Self::Binds(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(source: &str) -> Bind {
+        Bind { source: source.to_owned(), target: "/t".to_owned(), optional: false }
+    }
+
+    #[test]
+    fn values_have_the_types_that_systemd_expects() {
+        let text = |text: &str| text.to_owned();
+        for (value, signature) in [
+            (Value::Bool(true), "b"),
+            (Value::Signed(1), "i"),
+            (Value::Mode(0o77), "u"),
+            (Value::Number(1), "t"),
+            (Value::Text(text("x")), "s"),
+            (Value::List(vec![]), "as"),
+            (Value::Program(vec![text("/bin/true"), text("$HOME")]), "a(sasas)"),
+            (Value::Filter(true, vec![]), "(bas)"),
+            (Value::Places(vec![]), "a(ss)"),
+            (Value::Binds(vec![bind("/s")]), "a(ssbt)"),
+        ] {
+            assert_eq!(Property::new("X", value.clone()).to_variant().value_signature().to_string(), signature, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn no_line_break_reaches_a_unit_file() {
+        let evil = || "/\nExecStartPre=+/bin/touch /tmp/p".to_owned();
+        for value in [
+            Value::Text(evil()),
+            Value::Text("a\rb".to_owned()),
+            Value::Text("a\0b".to_owned()),
+            Value::Text("a\u{85}b".to_owned()),
+            Value::List(vec!["fine".to_owned(), evil()]),
+            Value::Program(vec!["/bin/true".to_owned(), evil()]),
+            Value::Filter(true, vec![evil()]),
+            Value::Places(vec![("/run".to_owned(), evil())]),
+            Value::Places(vec![(evil(), "ro".to_owned())]),
+            Value::Binds(vec![bind(&evil())]),
+            Value::Binds(vec![Bind { target: evil(), ..bind("/s") }]),
+        ] {
+            assert!(Property::new("X", value.clone()).check().is_err(), "{value:?} was accepted");
+        }
+        assert_eq!(Property::new("Description", "JupyterLab of ada").check(), Ok(()));
+    }
+}

@@ -1,0 +1,152 @@
+//! Names of the hub's units: made from a [`Username`] only, and read back.
+
+use std::fmt;
+
+use super::property::Property;
+use crate::accounts::Username;
+
+const SERVER_PREFIX: &str = "hubd-user-";
+const SERVER_SUFFIX: &str = ".service";
+
+/// The name of a unit of the hub. There is no way to make one of a text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UnitName(String);
+
+/// A unit that exists only in systemd's memory, as it is handed over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TransientUnit {
+    /// Its name.
+    pub name: UnitName,
+    /// Its properties.
+    pub properties: Vec<Property>,
+    /// Units that are made with it when they are not there yet.
+    pub auxiliary: Vec<(UnitName, Vec<Property>)>,
+}
+
+impl UnitName {
+    /// The service that runs `name`'s server.
+    pub fn server(name: &Username) -> Self {
+        Self(format!("{SERVER_PREFIX}{}{SERVER_SUFFIX}", escape(name.as_str())))
+    }
+
+    /// The slice that holds everything `name` runs.
+    pub fn slice(name: &Username) -> Self {
+        Self(format!("hubd-users-{}.slice", escape(name.as_str())))
+    }
+
+    /// The slice that holds everybody's slices.
+    pub fn everybody() -> Self {
+        Self("hubd-users.slice".to_owned())
+    }
+
+    /// The mount of `name`'s server directory, the one at [`Paths::server_directory`](crate::paths::Paths) of the real
+    /// machine.
+    pub fn server_directory(name: &Username) -> Self {
+        Self(format!("run-hubd\\x2dservers-{}.mount", escape(name.as_str())))
+    }
+
+    /// A pattern that matches the services of all servers, and maybe more.
+    pub fn servers_pattern() -> &'static str {
+        "hubd-user-*.service"
+    }
+
+    /// Whose server the unit called `unit` runs; `None`: nobody's.
+    pub fn owner(unit: &str) -> Option<Username> {
+        let escaped = unit.strip_prefix(SERVER_PREFIX)?.strip_suffix(SERVER_SUFFIX)?;
+        let name: Username = escaped.replace("\\x2d", "-").parse().ok()?;
+        // Only our own spelling counts: `hubd-user-a-b.service` is not the server of `a-b`.
+        (Self::server(&name).0 == unit).then_some(name)
+    }
+
+    /// The name as systemd spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UnitName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A `-` means "below" in the name of a slice and "/" in that of a mount. The other characters of a [`Username`] mean
+/// nothing, and it starts with none that does.
+fn escape(name: &str) -> String {
+    name.replace('-', "\\x2d")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn name(text: &str) -> Username {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_dash_is_escaped_and_nothing_else() {
+        assert_eq!(UnitName::server(&name("b-c_d.e")).as_str(), "hubd-user-b\\x2dc_d.e.service");
+        assert_eq!(UnitName::slice(&name("b-c")).as_str(), "hubd-users-b\\x2dc.slice");
+        assert_eq!(UnitName::server_directory(&name("b-c")).as_str(), "run-hubd\\x2dservers-b\\x2dc.mount");
+    }
+
+    /// Every name of up to four characters of an alphabet that has one of each kind, and what could be confused.
+    fn many_names() -> Vec<Username> {
+        let alphabet = ["a", "x", "2", "d", "-", ".", "_"];
+        let mut texts: Vec<String> = vec![String::new()];
+        let mut names = Vec::new();
+        for _ in 0..6 {
+            texts = texts.iter().flat_map(|text| alphabet.iter().map(move |c| format!("{text}{c}"))).collect();
+            names.extend(texts.iter().filter_map(|text| text.parse().ok()));
+        }
+        names
+    }
+
+    #[test]
+    fn no_two_names_share_a_unit() {
+        let names = many_names();
+        assert!(names.len() > 30_000, "{}", names.len());
+        for unit in [UnitName::server, UnitName::slice, UnitName::server_directory] {
+            let units: HashSet<UnitName> = names.iter().map(unit).collect();
+            assert_eq!(units.len(), names.len());
+        }
+    }
+
+    #[test]
+    fn a_unit_leads_back_to_its_owner() {
+        for name in many_names() {
+            assert_eq!(UnitName::owner(UnitName::server(&name).as_str()), Some(name));
+        }
+    }
+
+    #[test]
+    fn every_name_makes_a_unit_that_systemd_accepts() {
+        let longest = format!("a{}b", "-".repeat(crate::accounts::MOST_DASHES)) + &"c".repeat(62 - crate::accounts::MOST_DASHES);
+        for name in many_names().into_iter().chain([name(&longest)]) {
+            for unit in [UnitName::server(&name), UnitName::slice(&name), UnitName::server_directory(&name)] {
+                let unit = unit.as_str();
+                assert!(unit.len() <= 255, "{unit} has {} bytes", unit.len());
+                assert!(unit.bytes().all(|b| b.is_ascii_alphanumeric() || b":-_.\\".contains(&b)), "{unit}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_units_are_nobodys() {
+        for unit in [
+            "hubd-user-a-b.service",
+            "hubd-user-.service",
+            "hubd-user-A.service",
+            "hubd-user-a\\x2e.service",
+            "hubd-user-a\\x2d.service",
+            "hubd-user-ada.slice",
+            "hubd.service",
+            "hubd-user-a\\x2Db.service",
+        ] {
+            assert_eq!(UnitName::owner(unit), None, "{unit}");
+        }
+    }
+}
