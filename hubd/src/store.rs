@@ -1,0 +1,167 @@
+//! The hub's database: who is enrolled, password hashes, one-time links, sessions. One connection, one writer, and
+//! every wait has an end. It knows nothing of what passwords or tokens mean: it gets hashes and gives them back.
+
+mod open;
+pub mod people;
+pub mod sessions;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, ErrorCode};
+
+/// Longest wait for one piece of database work, queueing included.
+const WORK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The open database; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    connection: Arc<Mutex<Connection>>,
+    path: Arc<PathBuf>,
+}
+
+/// Why the database can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file can't be made, opened or looked at.
+    #[error("opening database `{}`", path.display())]
+    Open {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not a whole database.
+    #[error(
+        "database `{}` is damaged: {detail}\nhint: put back a copy of it; without a copy, move it away and enrol everybody again \
+         (homes and files are not in it and stay as they are)",
+        path.display()
+    )]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The file is some other program's database.
+    #[error("`{}` is a database of another program\nhint: move it away", path.display())]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A newer hubd wrote the file.
+    #[error(
+        "database `{}` has version {found}, this hubd knows versions up to {known}\nhint: a newer hubd has used it; install that \
+         version again, or put back the copy from before the upgrade",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// The file's version.
+        found: i64,
+        /// The newest version this program knows.
+        known: i64,
+    },
+    /// Another program holds the database.
+    #[error("database `{}` is locked by another program\nhint: close any `sqlite3` that has it open", path.display())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+    },
+    /// No space left.
+    #[error("no space left for database `{}`\nhint: free some space on that disk; nothing was lost", path.display())]
+    Full {
+        /// The database.
+        path: PathBuf,
+    },
+    /// It can be read and not written.
+    #[error("database `{}` can't be written\nhint: it must belong to the user `hubd`, on a disk that is not read-only", path.display())]
+    ReadOnly {
+        /// The database.
+        path: PathBuf,
+    },
+    /// It took too long.
+    #[error("waiting for database `{}`: no answer within {} seconds", path.display(), WORK_TIMEOUT.as_secs())]
+    Timeout {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Anything else.
+    #[error("using database `{}`", path.display())]
+    Sql {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// The work itself went wrong inside.
+    #[error("using database `{}`: the work stopped half-way", path.display())]
+    Aborted {
+        /// The database.
+        path: PathBuf,
+    },
+}
+
+impl StoreError {
+    fn from_sql(path: &Path, error: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { path, detail: error.to_string() },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path },
+            Some(ErrorCode::DiskFull) => Self::Full { path },
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly { path },
+            _ => Self::Sql { path, source: error },
+        }
+    }
+}
+
+impl Store {
+    /// Opens the database at `path`, creating it (0600, in a 0700 directory) when there is none, and brings it to the
+    /// current version.
+    ///
+    /// # Errors
+    /// When the file is damaged, foreign, from a newer hubd, locked, or can't be read and written.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let owned = path.to_owned();
+        let work = tokio::task::spawn_blocking(move || open::open(&owned));
+        let connection = match tokio::time::timeout(WORK_TIMEOUT, work).await {
+            Ok(Ok(opened)) => opened?,
+            Ok(Err(_)) => return Err(StoreError::Aborted { path: path.to_owned() }),
+            Err(_) => return Err(StoreError::Timeout { path: path.to_owned() }),
+        };
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), path: Arc::new(path.to_owned()) })
+    }
+
+    /// Does `work` on a thread where waiting is allowed, alone with the database. Once begun it is done to its end, even
+    /// when the caller is gone.
+    ///
+    /// # Errors
+    /// What the database said, or that it took more than ten seconds.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let connection = Arc::clone(&self.connection);
+        let work = tokio::task::spawn_blocking(move || {
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            work(&mut connection)
+        });
+        match tokio::time::timeout(WORK_TIMEOUT, work).await {
+            Ok(Ok(done)) => done.map_err(|error| StoreError::from_sql(&self.path, error)),
+            Ok(Err(_)) => Err(StoreError::Aborted { path: self.path.to_path_buf() }),
+            Err(_) => Err(StoreError::Timeout { path: self.path.to_path_buf() }),
+        }
+    }
+}
+
+/// Seconds since 1970, as the database keeps times.
+pub(crate) fn seconds(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// The time that the database keeps as `seconds`.
+pub(crate) fn time(seconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+}

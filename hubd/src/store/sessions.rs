@@ -1,0 +1,99 @@
+//! Rows about sessions: only the hash of a session's id is stored.
+
+use std::net::IpAddr;
+
+use hub_core::accounts::Username;
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::people;
+
+/// One session as stored. Times are seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// SHA-256 of the id that the browser has.
+    pub id: [u8; 32],
+    /// Who logged in.
+    pub name: Username,
+    /// When.
+    pub created: i64,
+    /// When it was last used, give or take a minute.
+    pub last_seen: i64,
+    /// Where the login came from.
+    pub source: IpAddr,
+}
+
+/// Every session. A row that makes no sense is left out and reported.
+///
+/// # Errors
+/// What the database said.
+pub fn list(connection: &Connection) -> rusqlite::Result<Vec<SessionRow>> {
+    let mut statement = connection.prepare("SELECT id, name, created, last_seen, source FROM sessions")?;
+    let mut rows = statement.query([])?;
+    let mut sessions = Vec::new();
+    while let Some(row) = rows.next()? {
+        match read(row) {
+            Ok(session) => sessions.push(session),
+            Err(error) => tracing::warn!(%error, "leaving out a damaged row of the table `sessions`"),
+        }
+    }
+    Ok(sessions)
+}
+
+/// Stores a session for somebody who still has exactly the password that was just checked and is not kept out, and
+/// drops that person's oldest ones beyond `most`. Gives the dropped ids; `None`: the person is not as they were.
+///
+/// # Errors
+/// What the database said.
+pub fn add(
+    transaction: &Transaction<'_>,
+    session: &SessionRow,
+    password: &str,
+    most: u32,
+) -> rusqlite::Result<Option<Vec<[u8; 32]>>> {
+    let rows = transaction.execute(
+        "INSERT INTO sessions (id, name, created, last_seen, source)
+         SELECT ?1, name, ?3, ?4, ?5 FROM people WHERE name = ?2 AND blocked = 0 AND password = ?6",
+        params![session.id, session.name.as_str(), session.created, session.last_seen, session.source.to_string(), password],
+    )?;
+    if rows == 0 {
+        return Ok(None);
+    }
+    transaction
+        .prepare_cached(
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE name = ?1
+             ORDER BY last_seen DESC, created DESC, rowid DESC LIMIT -1 OFFSET ?2) RETURNING id",
+        )?
+        .query_map(params![session.name.as_str(), most], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()
+        .map(Some)
+}
+
+/// Forgets the session with that id.
+///
+/// # Errors
+/// What the database said.
+pub fn remove(connection: &Connection, id: &[u8; 32]) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([id]).map(drop)
+}
+
+/// Notes when the session was last used, for it and for its owner.
+///
+/// # Errors
+/// What the database said.
+pub fn set_last_seen(connection: &Connection, id: &[u8; 32], owner: &Username, last_seen: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE sessions SET last_seen = ?2 WHERE id = ?1")?.execute(params![id, last_seen])?;
+    people::set_last_active(connection, owner, last_seen)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
+    let source: String = row.get(4)?;
+    Ok(SessionRow {
+        id: row.get(0)?,
+        name: people::name(row, 1)?,
+        created: row.get(2)?,
+        last_seen: row.get(3)?,
+        source: source
+            .parse()
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, Box::new(error)))?,
+    })
+}
