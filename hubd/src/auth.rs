@@ -1,0 +1,321 @@
+//! Who is enrolled, who is who, and who is logged in. Nothing here knows of HTML or of servers.
+
+mod clock;
+pub mod password;
+pub mod sessions;
+pub mod throttle;
+pub mod token;
+
+mod login;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hub_core::accounts::Username;
+use rusqlite::TransactionBehavior;
+
+pub use clock::Clock;
+pub use login::{LoginError, NewSession};
+pub use password::PasswordProblem;
+pub use sessions::{Session, Sessions};
+pub use token::Token;
+
+use crate::store::{Store, StoreError, people, seconds, time};
+use password::{Busy, Hasher};
+use throttle::Throttle;
+
+/// How long a one-time link works.
+const LINK_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// How often it is stored which sessions were used; a power cut forgets at most this much of it.
+const SAVE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Everybody who is enrolled, their passwords and sessions; clones share them.
+#[derive(Clone)]
+pub struct People {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    hasher: Hasher,
+    sessions: Sessions,
+    throttle: Throttle,
+    clock: Clock,
+}
+
+/// One enrolled person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The name to log in with.
+    pub name: Username,
+    /// Whether this person is kept out.
+    pub blocked: bool,
+    /// Whether a password is set.
+    pub has_password: bool,
+    /// When this person last did something, give or take a minute.
+    pub last_active: Option<SystemTime>,
+}
+
+/// A link with which somebody sets their password, once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The path of its page, below the hub's address. Whoever has it can become this person: it belongs in no log.
+    pub path: String,
+    /// When it stops working.
+    pub expires: SystemTime,
+}
+
+/// What came of enrolling somebody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Added {
+    /// Whether the person was new; `false`: already enrolled, nothing changed.
+    pub added: bool,
+    /// The one-time link, for a new person without a password.
+    pub link: Option<Link>,
+}
+
+/// Why something about a person could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum PeopleError {
+    /// Nobody of that name.
+    #[error("nobody named `{0}` is enrolled")]
+    Unknown(Username),
+    /// Not a password.
+    #[error(transparent)]
+    WeakPassword(#[from] PasswordProblem),
+    /// The one-time link was used, is over, or never was.
+    #[error("this link does not work (any more)")]
+    LinkOver,
+    /// Too many passwords are being checked.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Anything else.
+    #[error("computing a password hash")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl People {
+    /// Opens the database at `database` and takes over the sessions in it. `lifetime`: a session ends when it was not
+    /// used for so long.
+    ///
+    /// # Errors
+    /// When the database can't be used; the message says what to do.
+    pub async fn open(database: &Path, lifetime: Duration) -> Result<Self, StoreError> {
+        Self::open_with(database, lifetime, Clock::system()).await
+    }
+
+    async fn open_with(database: &Path, lifetime: Duration, clock: Clock) -> Result<Self, StoreError> {
+        let store = Store::open(database).await?;
+        let rows = store.run(|connection| crate::store::sessions::list(connection)).await?;
+        let sessions = Sessions::new(lifetime, clock.clone());
+        let throttle = Throttle::default();
+        for (user, source) in sessions.load(rows) {
+            throttle.succeeded(source, user.as_str(), clock.elapsed());
+        }
+        let parallel = std::thread::available_parallelism().map_or(1, usize::from);
+        let people = Self { inner: Arc::new(Inner { store, hasher: Hasher::new(parallel), sessions, throttle, clock }) };
+        people.save().await?;
+        Ok(people)
+    }
+
+    /// The live sessions.
+    pub fn sessions(&self) -> &Sessions {
+        &self.inner.sessions
+    }
+
+    /// How many people have a live session.
+    pub fn session_count(&self) -> u64 {
+        self.inner.sessions.people()
+    }
+
+    /// Stores once a minute which sessions were used and ends those that were not. Never returns: spawn it once.
+    pub async fn upkeep(self) {
+        loop {
+            tokio::time::sleep(SAVE_INTERVAL).await;
+            if let Err(error) = self.save().await {
+                tracing::warn!(error = %format_args!("{:#}", anyhow::Error::from(error)), "saving sessions; next try in a minute");
+            }
+        }
+    }
+
+    /// Stores which sessions were used and which ended; the last thing to do before the process ends.
+    ///
+    /// # Errors
+    /// What the database said; nothing is lost as long as the process lives.
+    pub async fn save(&self) -> Result<(), StoreError> {
+        self.inner.sessions.save(&self.inner.store).await
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.inner.store.run(|connection| people::count(connection)).await.map(drop)
+    }
+
+    /// How many are enrolled.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn count(&self) -> Result<u64, PeopleError> {
+        Ok(self.inner.store.run(|connection| people::count(connection)).await?)
+    }
+
+    /// Enrols `name`, with a password or with a one-time link to set one.
+    ///
+    /// # Errors
+    /// When the password is not acceptable, or the database refuses.
+    pub async fn add(&self, name: &Username, password: Option<&str>) -> Result<Added, PeopleError> {
+        let hash = match password {
+            Some(password) => Some(self.hash(name, password).await?),
+            None => None,
+        };
+        let (row, now) = (name.clone(), self.now());
+        let added = self.inner.store.run(move |connection| people::add(connection, &row, hash.as_deref(), now)).await?;
+        let link = if added && password.is_none() { Some(self.new_link(name).await?) } else { None };
+        Ok(Added { added, link })
+    }
+
+    /// Everybody who is enrolled, by name.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn list(&self) -> Result<Vec<Person>, PeopleError> {
+        let rows = self.inner.store.run(|connection| people::list(connection)).await?;
+        Ok(rows.into_iter().map(|row| self.person(row)).collect())
+    }
+
+    /// The enrolled person of that name.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn find(&self, name: &Username) -> Result<Option<Person>, PeopleError> {
+        Ok(self.row(name).await?.map(|row| self.person(row)))
+    }
+
+    /// Takes `name` off the list; their sessions end at once. `false`: was not enrolled.
+    ///
+    /// # Errors
+    /// What the database said; the sessions have ended all the same.
+    pub async fn remove(&self, name: &Username) -> Result<bool, PeopleError> {
+        let (name, sessions) = (name.clone(), self.inner.sessions.clone());
+        sessions.end_all(&name);
+        Ok(self
+            .inner
+            .store
+            .run(move |connection| {
+                let removed = people::remove(connection, &name)?;
+                sessions.end_all(&name);
+                Ok(removed)
+            })
+            .await?)
+    }
+
+    /// Sets the password of `name`. Their sessions end and a link not used yet stops working.
+    ///
+    /// # Errors
+    /// When nobody has that name, the password is not acceptable, or the database refuses.
+    pub async fn set_password(&self, name: &Username, password: &str) -> Result<(), PeopleError> {
+        if self.row(name).await?.is_none() {
+            return Err(PeopleError::Unknown(name.clone()));
+        }
+        let hash = self.hash(name, password).await?;
+        self.store_password(name, hash).await
+    }
+
+    /// A new one-time link for `name`; an older one stops working.
+    ///
+    /// # Errors
+    /// When nobody has that name, or the database refuses.
+    pub async fn new_link(&self, name: &Username) -> Result<Link, PeopleError> {
+        let token = Token::random().map_err(|error| PeopleError::Internal(error.into()))?;
+        let expires = self.inner.clock.now() + LINK_LIFETIME;
+        let (row, hash) = (name.clone(), token.hash());
+        let known = self.inner.store.run(move |connection| people::set_link(connection, &row, &hash.0, seconds(expires))).await?;
+        if !known {
+            return Err(PeopleError::Unknown(name.clone()));
+        }
+        Ok(Link { path: format!("/hub/link/{}", token.as_str()), expires })
+    }
+
+    /// Keeps `name` out (their sessions end at once), or lets them in again.
+    ///
+    /// # Errors
+    /// When nobody has that name, or the database refuses; sessions have ended all the same.
+    pub async fn set_blocked(&self, name: &Username, blocked: bool) -> Result<(), PeopleError> {
+        let (row, sessions) = (name.clone(), self.inner.sessions.clone());
+        if blocked {
+            sessions.end_all(&row);
+        }
+        let known = self
+            .inner
+            .store
+            .run(move |connection| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let known = people::set_blocked(&transaction, &row, blocked)?;
+                transaction.commit()?;
+                if blocked {
+                    sessions.end_all(&row);
+                }
+                Ok(known)
+            })
+            .await?;
+        if known { Ok(()) } else { Err(PeopleError::Unknown(name.clone())) }
+    }
+
+    /// Whose password the link with this token sets, as long as it works. Looking uses nothing up.
+    ///
+    /// # Errors
+    /// [`PeopleError::LinkOver`], or what the database said.
+    pub async fn look_at_link(&self, token: &Token) -> Result<Username, PeopleError> {
+        let (hash, now) = (token.hash(), self.now());
+        let found = self.inner.store.run(move |connection| people::find_link(connection, &hash.0, now)).await?;
+        found.map(|row| row.name).ok_or(PeopleError::LinkOver)
+    }
+
+    async fn row(&self, name: &Username) -> Result<Option<people::PersonRow>, StoreError> {
+        let name = name.clone();
+        self.inner.store.run(move |connection| people::find(connection, &name)).await
+    }
+
+    fn person(&self, row: people::PersonRow) -> Person {
+        let stored = row.last_active.map(time);
+        let live = self.inner.sessions.idle(&row.name).map(|idle| self.inner.clock.now() - idle);
+        Person { has_password: row.password.is_some(), last_active: stored.max(live), blocked: row.blocked, name: row.name }
+    }
+
+    fn now(&self) -> i64 {
+        seconds(self.inner.clock.now())
+    }
+
+    async fn hash(&self, name: &Username, password: &str) -> Result<String, PeopleError> {
+        password::check(name, password)?;
+        let slot = self.inner.hasher.slot().await?;
+        let password = password.to_owned();
+        tokio::task::spawn_blocking(move || slot.hash(&password))
+            .await
+            .map_err(|error| PeopleError::Internal(error.into()))?
+            .map_err(PeopleError::Internal)
+    }
+
+    async fn store_password(&self, name: &Username, hash: String) -> Result<(), PeopleError> {
+        let (row, sessions) = (name.clone(), self.inner.sessions.clone());
+        let known = self
+            .inner
+            .store
+            .run(move |connection| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let known = people::set_password(&transaction, &row, &hash)?;
+                transaction.commit()?;
+                sessions.end_all(&row);
+                Ok(known)
+            })
+            .await?;
+        if known { Ok(()) } else { Err(PeopleError::Unknown(name.clone())) }
+    }
+}

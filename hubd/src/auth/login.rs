@@ -1,0 +1,242 @@
+//! From a name and a password, or a one-time link, to a new session.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hub_core::accounts::Username;
+use rusqlite::TransactionBehavior;
+
+use super::password::{self, Busy, PasswordProblem, Slot};
+use super::sessions::{Session, cookie_value};
+use super::throttle::Verdict;
+use super::token::Token;
+use super::{People, PeopleError};
+use crate::store::sessions::SessionRow;
+use crate::store::{StoreError, people, sessions};
+
+/// Sessions one person can have at a time; the oldest goes first.
+const MOST_SESSIONS: u32 = 50;
+
+/// A session that has just begun. Its cookie is the only copy of the secret.
+pub struct NewSession {
+    /// The session.
+    pub session: Session,
+    token: Token,
+}
+
+impl NewSession {
+    /// The value of the `Set-Cookie` header that gives the session to the browser.
+    pub fn cookie(&self, https: bool) -> String {
+        cookie_value(Some(&self.token), https)
+    }
+}
+
+/// Why somebody did not get in.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// Nobody has this name and this password.
+    #[error("wrong name or password")]
+    Wrong,
+    /// Name and password are right, and this person is kept out.
+    #[error("this person is blocked")]
+    Blocked,
+    /// Too many wrong passwords.
+    #[error("too many wrong passwords; expected a pause of {} seconds", .0.as_secs())]
+    TooMany(Duration),
+    /// This can't be anybody's password.
+    #[error(transparent)]
+    Malformed(PasswordProblem),
+    /// The new password is not acceptable.
+    #[error(transparent)]
+    WeakPassword(PasswordProblem),
+    /// Too many passwords are being checked.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Anything else.
+    #[error("logging somebody in")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl People {
+    /// Begins a session for whoever has this name and password. `name` is what was typed: a text that is no name gets the
+    /// same answer, after the same time, as a name nobody has.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn log_in(&self, name: &str, password: &str, source: IpAddr) -> Result<NewSession, LoginError> {
+        let (name, hash) = self.verified(name, password, source).await?;
+        self.begin(name, hash, source).await?.ok_or(LoginError::Wrong)
+    }
+
+    /// Sets a new password for somebody who knows the current one. All sessions of that person end; the new one takes the
+    /// place of the one the change was made in.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn change_password(
+        &self,
+        name: &Username,
+        current: &str,
+        new: &str,
+        source: IpAddr,
+    ) -> Result<NewSession, LoginError> {
+        password::check(name, new).map_err(LoginError::WeakPassword)?;
+        self.verified(name.as_str(), current, source).await?;
+        let hash = self.hash(name, new).await.map_err(LoginError::from_people)?;
+        self.store_password(name, hash.clone()).await.map_err(LoginError::from_people)?;
+        self.begin(name.clone(), hash, source).await?.ok_or(LoginError::Wrong)
+    }
+
+    /// Uses a one-time link up: sets the password and begins a session. Of many at once exactly one succeeds.
+    ///
+    /// # Errors
+    /// [`PeopleError::LinkOver`], a password that is not acceptable, or what the database said.
+    pub async fn use_link(&self, token: &Token, password: &str, source: IpAddr) -> Result<NewSession, PeopleError> {
+        let name = self.look_at_link(token).await?;
+        let hash = self.hash(&name, password).await?;
+        let (link, now, live) = (token.hash(), self.now(), self.inner.sessions.clone());
+        let (row, stored) = (name.clone(), hash.clone());
+        let used = self
+            .inner
+            .store
+            .run(move |connection| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let found = people::find_link(&transaction, &link.0, now)?;
+                let used = found.is_some_and(|found| found.name == row) && people::set_password(&transaction, &row, &stored)?;
+                transaction.commit()?;
+                if used {
+                    live.end_all(&row);
+                }
+                Ok(used)
+            })
+            .await?;
+        if !used {
+            return Err(PeopleError::LinkOver);
+        }
+        tracing::info!(user = %name, "password set by one-time link");
+        match self.begin(name, hash, source).await {
+            Ok(session) => session.ok_or(PeopleError::LinkOver),
+            Err(LoginError::Store(error)) => Err(PeopleError::Store(error)),
+            Err(error) => Err(PeopleError::Internal(error.into())),
+        }
+    }
+
+    /// Ends a session: whoever watches it learns at once, and after a restart it is still over.
+    ///
+    /// # Errors
+    /// What the database said. The session has ended all the same, and storing that is tried again every minute.
+    pub async fn log_out(&self, session: &Session) -> Result<(), StoreError> {
+        self.inner.sessions.end(session.id());
+        tracing::info!(user = %session.user, "logged out");
+        self.save().await
+    }
+
+    /// The person of that name and password, with the hash that was checked. Finishes even if the caller goes away: a
+    /// guess that nobody waits for is a guess.
+    async fn verified(&self, name: &str, password: &str, source: IpAddr) -> Result<(Username, String), LoginError> {
+        password::check_form(password).map_err(LoginError::Malformed)?;
+        let (people, name, password) = (self.clone(), name.to_owned(), password.to_owned());
+        tokio::spawn(async move { people.verify(&name, password, source).await })
+            .await
+            .map_err(|error| LoginError::Internal(error.into()))?
+    }
+
+    async fn verify(&self, name: &str, password: String, source: IpAddr) -> Result<(Username, String), LoginError> {
+        let slot = self.turn(name, source).await?;
+        let row = match name.parse::<Username>() {
+            Ok(name) => self.row(&name).await?,
+            Err(_) => None,
+        };
+        let hash = row.as_ref().and_then(|row| row.password.clone());
+        let right = tokio::task::spawn_blocking(move || {
+            let right = slot.verify(&password, hash.as_deref());
+            (right, slot)
+        });
+        // The slot is kept until the outcome is noted: what waits for it must see the outcome.
+        let (right, _slot) = right.await.map_err(|error| LoginError::Internal(error.into()))?;
+        let right = right.map_err(LoginError::Internal)?;
+        let now = self.inner.clock.elapsed();
+        match row {
+            Some(people::PersonRow { name, password: Some(hash), blocked, .. }) if right => {
+                self.inner.throttle.succeeded(source, name.as_str(), now);
+                if blocked { Err(LoginError::Blocked) } else { Ok((name, hash)) }
+            }
+            _ => {
+                self.inner.throttle.failed(source, name, now);
+                let known = row.as_ref().map_or("-", |row| row.name.as_str());
+                tracing::info!(%source, user = known, "wrong name or password");
+                Err(LoginError::Wrong)
+            }
+        }
+    }
+
+    /// Waits until a password for `name` may be checked.
+    async fn turn(&self, name: &str, source: IpAddr) -> Result<Slot, LoginError> {
+        let mut slowed = false;
+        loop {
+            match self.inner.throttle.ask(source, name, self.inner.clock.elapsed(), slowed) {
+                Verdict::Go => {}
+                Verdict::Refuse(wait) => return Err(LoginError::TooMany(wait)),
+                Verdict::Slow(wait) => {
+                    tokio::time::sleep(wait).await;
+                    slowed = true;
+                    continue;
+                }
+            }
+            let slot = self.inner.hasher.slot().await?;
+            match self.inner.throttle.ask(source, name, self.inner.clock.elapsed(), slowed) {
+                Verdict::Go => return Ok(slot),
+                Verdict::Refuse(wait) => return Err(LoginError::TooMany(wait)),
+                Verdict::Slow(wait) => {
+                    drop(slot);
+                    tokio::time::sleep(wait).await;
+                    slowed = true;
+                }
+            }
+        }
+    }
+
+    /// Begins a session, unless the person's password is no longer `hash` or they are kept out by now.
+    async fn begin(&self, name: Username, hash: String, source: IpAddr) -> Result<Option<NewSession>, LoginError> {
+        let token = Token::random().map_err(|error| LoginError::Internal(error.into()))?;
+        let now = self.now();
+        let row = SessionRow { id: token.hash().0, name, created: now, last_seen: now, source };
+        let live = self.inner.sessions.clone();
+        let begun = self
+            .inner
+            .store
+            .run(move |connection| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let dropped = sessions::add(&transaction, &row, &hash, MOST_SESSIONS)?;
+                people::set_last_active(&transaction, &row.name, now)?;
+                transaction.commit()?;
+                let Some(dropped) = dropped else { return Ok(None) };
+                for id in dropped {
+                    live.end(super::token::TokenHash(id));
+                }
+                // Still alone with the database: whoever blocks or removes this person comes before or after.
+                let session = live.admit(&token, row.name, source);
+                Ok(Some(NewSession { session, token }))
+            })
+            .await?;
+        if let Some(begun) = &begun {
+            tracing::info!(user = %begun.session.user, %source, "logged in");
+        }
+        Ok(begun)
+    }
+}
+
+impl LoginError {
+    fn from_people(error: PeopleError) -> Self {
+        match error {
+            PeopleError::Unknown(_) | PeopleError::LinkOver => Self::Wrong,
+            PeopleError::WeakPassword(problem) => Self::WeakPassword(problem),
+            PeopleError::Busy(busy) => Self::Busy(busy),
+            PeopleError::Store(error) => Self::Store(error),
+            PeopleError::Internal(error) => Self::Internal(error),
+        }
+    }
+}

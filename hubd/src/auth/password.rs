@@ -1,0 +1,199 @@
+//! Passwords: what is accepted as one, and the slow hash that is kept of it. At most one hash per processor is computed
+//! at a time, so that a rush of logins can't take all memory; the others wait in line.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use hub_core::accounts::Username;
+use subtle::ConstantTimeEq;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Shortest and longest password, bytes.
+const SHORTEST: usize = 8;
+const LONGEST: usize = 1024;
+
+/// OWASP's recommendation for Argon2id (19 MiB, two passes, one lane).
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+
+/// glibc always gives allocations above 32 MiB their own mapping and takes it back at once when they are freed. With
+/// less it would keep the memory of a hash, for each thread that ever computed one.
+const MAPPED_BLOCKS: usize = 33 << 10;
+
+/// Longest line of people waiting for their hash.
+const MOST_WAITING: usize = 2_000;
+
+/// Longest wait in that line.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What everybody tries first.
+const SILLIEST: [&str; 12] = [
+    "password",
+    "password1",
+    "password123",
+    "passwort",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "87654321",
+    "11111111",
+    "00000000",
+    "qwertyui",
+    "iloveyou",
+];
+
+/// Why a text is not accepted as a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordProblem {
+    /// Too few bytes.
+    #[error("a password needs at least {SHORTEST} characters")]
+    TooShort,
+    /// Too many bytes.
+    #[error("a password can have at most {LONGEST} bytes")]
+    TooLong,
+    /// A NUL inside.
+    #[error("a password can't contain a NUL character")]
+    Nul,
+    /// The name again.
+    #[error("the password must differ from the name")]
+    SameAsName,
+    /// One of the first that anybody tries.
+    #[error("this password is one of the first that anybody would try; please choose another")]
+    Silly,
+}
+
+/// The line for hashes is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many people are logging in at this moment; expected a place within {} seconds", QUEUE_TIMEOUT.as_secs())]
+pub struct Busy;
+
+/// Whether `password` may become the password of `name`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(name: &Username, password: &str) -> Result<(), PasswordProblem> {
+    check_form(password)?;
+    match password {
+        short if short.len() < SHORTEST => Err(PasswordProblem::TooShort),
+        same if same.trim().eq_ignore_ascii_case(name.as_str()) => Err(PasswordProblem::SameAsName),
+        silly if SILLIEST.iter().any(|known| silly.eq_ignore_ascii_case(known)) => Err(PasswordProblem::Silly),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `password` can be anybody's password at all; cheaper than hashing it, and it tells nothing about anybody.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_form(password: &str) -> Result<(), PasswordProblem> {
+    match password {
+        "" => Err(PasswordProblem::TooShort),
+        long if long.len() > LONGEST => Err(PasswordProblem::TooLong),
+        nul if nul.contains('\0') => Err(PasswordProblem::Nul),
+        _ => Ok(()),
+    }
+}
+
+/// Computes hashes, a few at a time.
+#[derive(Debug)]
+pub struct Hasher {
+    slots: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// The right to compute one hash.
+#[derive(Debug)]
+pub struct Slot(#[expect(dead_code, reason = "it counts until it is dropped")] OwnedSemaphorePermit);
+
+impl Hasher {
+    /// One that computes at most `parallel` hashes at a time.
+    pub fn new(parallel: usize) -> Self {
+        Self { slots: Arc::new(Semaphore::new(parallel.max(1))), waiting: AtomicUsize::new(0) }
+    }
+
+    /// Waits in line for the right to compute a hash.
+    ///
+    /// # Errors
+    /// When the line is too long or the wait is.
+    pub async fn slot(&self) -> Result<Slot, Busy> {
+        struct InLine<'hasher>(&'hasher AtomicUsize);
+        impl Drop for InLine<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _in_line = InLine(&self.waiting);
+        if before >= MOST_WAITING {
+            return Err(Busy);
+        }
+        match tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.slots).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Slot(permit)),
+            _ => Err(Busy),
+        }
+    }
+}
+
+impl Slot {
+    /// The hash of `password` in the PHC text form. Slow; not for a thread that has other things to do.
+    ///
+    /// # Errors
+    /// When the system has no random numbers or no memory to give.
+    pub fn hash(&self, password: &str) -> anyhow::Result<String> {
+        let mut salt = [0_u8; 16];
+        getrandom::fill(&mut salt)?;
+        let parameters = Params::new(MEMORY_KIB, PASSES, 1, None)?;
+        let hash = compute(&parameters, Version::V0x13, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
+        let hash = PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&parameters)?,
+            salt: Some(Salt::new(&salt)?),
+            hash: Some(Output::new(&hash)?),
+        };
+        Ok(hash.to_string())
+    }
+
+    /// Whether `password` is the one that `hash` was made of. Takes as long without a hash as with one, so that nobody
+    /// learns from the clock who is enrolled.
+    ///
+    /// # Errors
+    /// When the stored hash can't be read or there is no memory.
+    pub fn verify(&self, password: &str, hash: Option<&str>) -> anyhow::Result<bool> {
+        let Some(hash) = hash else {
+            let parameters = Params::new(MEMORY_KIB, PASSES, 1, None)?;
+            compute(&parameters, Version::V0x13, password, &[0; 16], Params::DEFAULT_OUTPUT_LEN)?;
+            return Ok(false);
+        };
+        let hash = PasswordHash::new(hash)?;
+        let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
+            anyhow::bail!("a stored password hash has no salt or no hash");
+        };
+        anyhow::ensure!(
+            hash.algorithm == ARGON2ID_IDENT,
+            "a stored password hash is of kind `{}`; expected `argon2id`",
+            hash.algorithm
+        );
+        let version = hash.version.map_or(Ok(Version::default()), Version::try_from)?;
+        let computed = compute(&Params::try_from(&hash)?, version, password, salt.as_ref(), expected.len())?;
+        Ok(computed.ct_eq(expected.as_bytes()).into())
+    }
+}
+
+fn compute(parameters: &Params, version: Version, password: &str, salt: &[u8], length: usize) -> anyhow::Result<Vec<u8>> {
+    let needed = parameters.block_count();
+    let mut memory: Vec<Block> = Vec::new();
+    memory.try_reserve_exact(needed.max(MAPPED_BLOCKS))?;
+    memory.resize(needed, Block::new());
+    let mut output = vec![0; length];
+    Argon2::new(Algorithm::Argon2id, version, parameters.clone()).hash_password_into_with_memory(
+        password.as_bytes(),
+        salt,
+        &mut output,
+        memory.as_mut_slice(),
+    )?;
+    Ok(output)
+}

@@ -1,0 +1,228 @@
+//! Live sessions, in memory in front of the database: looking one up is a hash and a map lookup. When one ends, whoever
+//! watches it learns at once.
+
+mod cookie;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use http::HeaderMap;
+use hub_core::accounts::Username;
+use tokio::sync::watch;
+
+pub use cookie::{SECURE_COOKIE, SESSION_COOKIE, candidates, cookie_value};
+
+use super::clock::Clock;
+use super::token::{Token, TokenHash};
+use crate::store::sessions::SessionRow;
+use crate::store::{Store, StoreError, seconds, sessions};
+
+/// What a form must carry to prove that it comes from one of our pages.
+const FORM_PURPOSE: &str = "hubd form";
+
+/// All live sessions; clones share them.
+#[derive(Clone)]
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    live: RwLock<HashMap<TokenHash, Arc<Entry>>>,
+    /// Ended ones that the database does not know of yet.
+    ended: Mutex<Vec<TokenHash>>,
+    lifetime: Duration,
+    clock: Clock,
+}
+
+struct Entry {
+    user: Username,
+    source: IpAddr,
+    /// On the scale of [`Clock::elapsed`], in seconds; negative: before this process.
+    last_seen: AtomicI64,
+    saved: AtomicI64,
+    ended: watch::Sender<bool>,
+}
+
+/// Somebody who is logged in.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Who.
+    pub user: Username,
+    /// Turns true (or its sender goes away) when access must end now.
+    pub ended: watch::Receiver<bool>,
+    id: TokenHash,
+}
+
+impl Session {
+    /// What every form of this session carries.
+    pub fn form_token(&self) -> String {
+        self.id.derive(FORM_PURPOSE)
+    }
+
+    /// Whether both are the same session.
+    pub fn is(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+
+    /// The id that the database has.
+    pub(super) fn id(&self) -> TokenHash {
+        self.id
+    }
+}
+
+impl Sessions {
+    pub(super) fn new(lifetime: Duration, clock: Clock) -> Self {
+        let inner = Inner { live: RwLock::default(), ended: Mutex::default(), lifetime, clock };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Takes over what an earlier process stored. Gives who came from where, for the throttle.
+    pub(super) fn load(&self, rows: Vec<SessionRow>) -> Vec<(Username, IpAddr)> {
+        let today = seconds(self.inner.clock.now());
+        let now = self.now();
+        for row in rows {
+            // A calendar that was set back makes a session young, never invalid.
+            let last_seen = now - (today - row.last_seen).max(0);
+            self.put(TokenHash(row.id), row.name, row.source, last_seen);
+        }
+        self.inner.read().values().map(|entry| (entry.user.clone(), entry.source)).collect()
+    }
+
+    /// The session that the request's cookie is of. No input or output; costs a few hashes at most, however many cookies
+    /// there are. `https`: whether the connection is encrypted, which decides which cookie counts.
+    pub fn find(&self, headers: &HeaderMap, https: bool) -> Option<Session> {
+        let now = self.now();
+        let mut found: Option<Session> = None;
+        for id in candidates(headers, https).map(|token| token.hash()) {
+            let live = self.inner.read();
+            let Some(entry) = live.get(&id) else { continue };
+            if self.is_over(entry, now) || *entry.ended.borrow() {
+                continue;
+            }
+            match &found {
+                None => found = Some(Session { user: entry.user.clone(), ended: entry.ended.subscribe(), id }),
+                // Somebody planted a cookie of their own beside the visitor's: nobody can tell which is which.
+                Some(first) if first.user != entry.user => return None,
+                Some(_) => {}
+            }
+            entry.last_seen.fetch_max(now, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// How many people have a live session.
+    pub fn people(&self) -> u64 {
+        let live = self.inner.read();
+        live.values().map(|entry| &entry.user).collect::<std::collections::HashSet<_>>().len() as u64
+    }
+
+    /// How long ago `name` was last seen in a live session.
+    pub(super) fn idle(&self, name: &Username) -> Option<Duration> {
+        let live = self.inner.read();
+        let latest =
+            live.values().filter(|entry| entry.user == *name).map(|entry| entry.last_seen.load(Ordering::Relaxed)).max()?;
+        Some(Duration::from_secs((self.now() - latest).max(0).unsigned_abs()))
+    }
+
+    /// Makes a session known that the database has just taken.
+    pub(super) fn admit(&self, token: &Token, user: Username, source: IpAddr) -> Session {
+        let id = token.hash();
+        let now = self.now();
+        let entry = self.put(id, user.clone(), source, now);
+        Session { user, ended: entry.ended.subscribe(), id }
+    }
+
+    /// Ends one session now. The database learns of it with the next [`Sessions::save`].
+    pub(super) fn end(&self, id: TokenHash) {
+        let entry = self.inner.write().remove(&id);
+        if let Some(entry) = entry {
+            entry.ended.send_replace(true);
+            self.inner.ended().push(id);
+        }
+    }
+
+    /// Ends all sessions of `name` now.
+    pub(super) fn end_all(&self, name: &Username) {
+        let ids: Vec<_> = self.inner.read().iter().filter(|(_, entry)| entry.user == *name).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.end(id);
+        }
+    }
+
+    /// Ends what was not used for too long, and stores what the database does not know: which sessions ended and when
+    /// the others were last used.
+    pub(super) async fn save(&self, store: &Store) -> Result<(), StoreError> {
+        let now = self.now();
+        let over: Vec<_> = self.inner.read().iter().filter(|(_, entry)| self.is_over(entry, now)).map(|(id, _)| *id).collect();
+        for id in over {
+            self.end(id);
+        }
+        let ended = std::mem::take(&mut *self.inner.ended());
+        let today = seconds(self.inner.clock.now());
+        let mut used = Vec::new();
+        for (id, entry) in &*self.inner.read() {
+            let last_seen = entry.last_seen.load(Ordering::Relaxed);
+            if entry.saved.swap(last_seen, Ordering::Relaxed) != last_seen {
+                used.push((*id, entry.user.clone(), today - (now - last_seen)));
+            }
+        }
+        if ended.is_empty() && used.is_empty() {
+            return Ok(());
+        }
+        let again = ended.clone();
+        let saved = store
+            .run(move |connection| {
+                let transaction = connection.transaction()?;
+                for id in &ended {
+                    sessions::remove(&transaction, &id.0)?;
+                }
+                for (id, user, last_seen) in &used {
+                    sessions::set_last_seen(&transaction, &id.0, user, *last_seen)?;
+                }
+                transaction.commit()
+            })
+            .await;
+        if saved.is_err() {
+            self.inner.ended().extend(again);
+        }
+        saved
+    }
+
+    fn now(&self) -> i64 {
+        i64::try_from(self.inner.clock.elapsed().as_secs()).unwrap_or(i64::MAX)
+    }
+
+    fn is_over(&self, entry: &Entry, now: i64) -> bool {
+        let idle = now.saturating_sub(entry.last_seen.load(Ordering::Relaxed));
+        idle >= i64::try_from(self.inner.lifetime.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    fn put(&self, id: TokenHash, user: Username, source: IpAddr, last_seen: i64) -> Arc<Entry> {
+        let entry = Arc::new(Entry {
+            user,
+            source,
+            last_seen: AtomicI64::new(last_seen),
+            saved: AtomicI64::new(last_seen),
+            ended: watch::Sender::new(false),
+        });
+        self.inner.write().insert(id, Arc::clone(&entry));
+        entry
+    }
+}
+
+impl Inner {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<TokenHash, Arc<Entry>>> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<TokenHash, Arc<Entry>>> {
+        self.live.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self) -> std::sync::MutexGuard<'_, Vec<TokenHash>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
