@@ -1,5 +1,9 @@
 //! The hub: `hubd serve` faces the network without any privilege, `hubd launcher` has privilege and no network, and
 //! `hubctl` speaks to both.
 
+pub mod auth;
 pub mod launcher;
+pub mod listen;
 pub mod servers;
+pub mod store;
+pub mod web;

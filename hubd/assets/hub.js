@@ -1,0 +1,92 @@
+// Keeps a page that shows a server up to date, and spares people a second click. Everything works without it.
+"use strict";
+
+const card = document.querySelector("[data-live]");
+
+function show(state) {
+  const changed = card.dataset.phase !== state.phase;
+  card.dataset.phase = state.phase;
+  for (const node of card.querySelectorAll("[data-text]")) {
+    const text = state[node.dataset.text];
+    if (node.textContent !== text) node.textContent = text;
+  }
+  for (const node of card.querySelectorAll("[data-value]")) node.value = state[node.dataset.value];
+  for (const node of card.querySelectorAll("[data-some]")) node.hidden = !state[node.dataset.some];
+  if (!changed) return;
+  for (const node of card.querySelectorAll("[data-when]")) {
+    node.hidden = !node.dataset.when.split(" ").includes(state.phase);
+  }
+  ready(card);
+  if (state.phase === "running" && card.dataset.next) location.replace(card.dataset.next);
+}
+
+let events = null;
+
+function listen() {
+  if (!card || document.hidden || events) return;
+  events = new EventSource("/hub/events");
+  events.onmessage = (event) => show(JSON.parse(event.data));
+  events.addEventListener("over", () => location.reload());
+  // An answer that is no stream of events: the login is over, or the hub is being restarted.
+  events.onerror = () => {
+    if (events && events.readyState === EventSource.CLOSED) {
+      deaf();
+      setTimeout(() => location.reload(), 3000);
+    }
+  };
+}
+
+function deaf() {
+  if (events) events.close();
+  events = null;
+}
+
+// Browsers open few connections to one host: pages in the background give theirs back.
+document.addEventListener("visibilitychange", () => (document.hidden ? deaf() : listen()));
+addEventListener("pagehide", deaf);
+
+function ready(root) {
+  for (const form of root.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  for (const button of root.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if ("sent" in form.dataset) return event.preventDefault();
+  form.dataset.sent = "";
+  const button = form.querySelector("button:not([type])");
+  if (button) button.setAttribute("aria-busy", "true");
+});
+
+// Coming back with the Back button finds the page as it was left.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) {
+    ready(document);
+    listen();
+  }
+});
+
+for (const field of document.querySelectorAll("input[type=password]:not([name=repeat])")) {
+  const toggle = document.createElement("button");
+  toggle.type = "button";
+  toggle.className = "peek";
+  const label = () => {
+    const shown = field.type === "text";
+    toggle.textContent = shown ? "Hide" : "Show";
+    toggle.setAttribute("aria-label", shown ? "Hide the password" : "Show the password");
+  };
+  toggle.addEventListener("click", () => {
+    field.type = field.type === "text" ? "password" : "text";
+    label();
+    field.focus();
+  });
+  label();
+  const box = document.createElement("div");
+  box.className = "box";
+  field.replaceWith(box);
+  box.append(field, toggle);
+  if (field.autofocus) field.focus();
+  field.form.addEventListener("submit", () => (field.type = "password"));
+}
+
+listen();

@@ -1,0 +1,44 @@
+//! The hub's own pages: `/`, `/hub/*`, and the pages that say what went wrong. Rendered here, usable without scripts.
+
+mod assets;
+mod clear;
+pub mod error;
+mod events;
+mod form;
+mod frame;
+mod guard;
+mod home;
+mod layers;
+mod link;
+mod login;
+mod next;
+mod outside;
+mod password;
+mod progress;
+mod router;
+mod spawn;
+mod state;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hub_core::config::Config;
+
+pub use error::Problem;
+pub use next::{login_location, spawn_location};
+pub use router::router;
+
+use crate::auth::People;
+use crate::servers::Servers;
+
+/// What the pages know and can do.
+pub struct Hub {
+    /// The administrator's decisions.
+    pub config: Arc<Config>,
+    /// Who is enrolled, and who is logged in.
+    pub people: People,
+    /// Everybody's servers.
+    pub servers: Arc<dyn Servers>,
+    /// When this process began to serve.
+    pub started: Instant,
+}

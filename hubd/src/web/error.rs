@@ -1,0 +1,280 @@
+//! What went wrong, as a page for people and as JSON for programs. Plain words, what to do, nothing internal.
+
+use askama::Template;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::frame::{Frame, Look};
+use super::layers::harden;
+use super::next::spawn_location;
+
+/// One thing that went wrong, for the person it happened to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    status: StatusCode,
+    title: String,
+    message: String,
+    action: Option<Action>,
+    retry_after: Option<u64>,
+    /// Whether the answer must also make the browser drop what it keeps for us.
+    clears_cookies: bool,
+}
+
+/// What to do about it: a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Action {
+    href: String,
+    label: String,
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct Page<'problem> {
+    look: Look,
+    frame: &'problem Frame,
+    problem: &'problem Problem,
+}
+
+impl Problem {
+    fn new(status: StatusCode, title: &str, message: impl Into<String>) -> Self {
+        Self { status, title: title.to_owned(), message: message.into(), action: None, retry_after: None, clears_cookies: false }
+    }
+
+    fn with_action(mut self, href: impl Into<String>, label: &str) -> Self {
+        self.action = Some(Action { href: href.into(), label: label.to_owned() });
+        self
+    }
+
+    fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds.max(1));
+        self
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// 424: the visitor's own server does not run. JupyterLab then offers a restart. `path`: where the visitor wanted to
+    /// go, with its query.
+    pub fn not_running(path: &str) -> Self {
+        Self::new(StatusCode::FAILED_DEPENDENCY, "Your server is not running", "It was stopped, or has not been started yet.")
+            .with_action(spawn_location(path), "Start my server")
+    }
+
+    /// 502: the server is there and answers nonsense, or broke off.
+    pub fn bad_gateway() -> Self {
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            "Your server did not answer properly",
+            "The hub is fine and reached your server, but its answer broke off or made no sense. Try again; if it stays like \
+             this, stop your server and start it anew.",
+        )
+        .with_action("/hub/home", "Go to my server's page")
+    }
+
+    /// 503: the server's socket is there and nobody (or somebody else) is behind it.
+    pub fn unreachable() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Your server can't be reached",
+            "The hub is fine, but nothing answers where your server should be. It may just have stopped.",
+        )
+        .with_action("/hub/home", "Go to my server's page")
+        .with_retry_after(2)
+    }
+
+    /// 504: the server is there and silent.
+    pub fn gateway_timeout() -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "Your server takes too long",
+            "The hub is fine and handed your request on, but your server has not answered in time. It may be busy with a long \
+             computation.",
+        )
+        .with_action("/hub/home", "Go to my server's page")
+    }
+
+    /// 401, for programs: no session. People are sent to the login page instead.
+    pub fn not_logged_in() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Please log in", "Your login is over, or there was none.")
+            .with_action("/hub/login", "Log in")
+    }
+
+    /// 403: a server that belongs to somebody else. The same whether there is such a person or not.
+    pub fn not_yours() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "That is not your server", "Every person here reaches their own server only.")
+            .with_action("/hub/home", "Go to my own server")
+    }
+
+    /// 403: a request that another site, or a script, may have sent in the visitor's name.
+    pub fn foreign_request() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "This did not come from a page of the hub",
+            "To protect you, the hub does such things only when they are asked for on one of its own pages. Go back, load the page \
+             again, and try once more.",
+        )
+        .with_action("/hub/home", "Go to my page")
+    }
+
+    /// 403: a form that is too old or not ours.
+    pub fn stale_form() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "This page was too old",
+            "You may have logged out or in again meanwhile. Nothing was changed. Load the page again and try once more.",
+        )
+        .with_action("/hub/home", "Go to my page")
+    }
+
+    /// 400: a request that makes no sense. `what`: one sentence.
+    pub fn bad_request(what: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "This request makes no sense", what)
+    }
+
+    /// 404.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "There is no such page", "The address may be mistyped, or the page is gone.")
+            .with_action("/hub/home", "Go to my page")
+    }
+
+    /// 404: a one-time link that was used, is over, or never was.
+    pub fn link_over() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "This link does not work any more",
+            "A link works once, for one day, and only until a newer one is made. If you have set your password already, just log \
+             in. If not, ask whoever gave you the link for a new one.",
+        )
+        .with_action("/hub/login", "Log in")
+    }
+
+    /// 405.
+    pub fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "That can't be done here", "This page can't be used in that way.")
+            .with_action("/hub/home", "Go to my page")
+    }
+
+    /// 408: the request's body did not arrive.
+    pub fn too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "Your request did not arrive",
+            "The connection was too slow, or broke off. Try again.",
+        )
+    }
+
+    /// 413.
+    pub fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "That is too much", "The hub's own pages take short texts only.")
+    }
+
+    /// 414.
+    pub fn address_too_long() -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, "This address is too long", "The hub can't handle an address of that length.")
+    }
+
+    /// 415: a form in a format that browsers don't send.
+    pub fn wrong_format() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "This request makes no sense", "The hub's forms send another format.")
+    }
+
+    /// 429. `wait`: after how many seconds it makes sense to try again.
+    pub fn too_many(wait: u64) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many at once",
+            format!("Please wait {} and try again.", super::state::seconds_in_words(wait.max(1))),
+        )
+        .with_retry_after(wait)
+    }
+
+    /// 431: mostly too many cookies, which a page of the visitor's own server can set. The answer makes the browser drop
+    /// them where browsers allow that, and points to the page that does it elsewhere.
+    pub fn headers_too_large() -> Self {
+        let mut problem = Self::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "Your browser sends too many cookies",
+            "Something on this site has filled your browser with cookies until the hub can't take them any more. Removing them \
+             helps; you have to log in again afterwards.",
+        )
+        .with_action("/hub/clear", "Remove the cookies");
+        problem.clears_cookies = true;
+        problem
+    }
+
+    /// 500. What happened is in the hub's log under the number that the page shows; nothing of it is shown.
+    pub fn internal(error: &anyhow::Error) -> Self {
+        let mut bytes = [0_u8; 4];
+        // Without random numbers the incident has number 0; the log still has the error.
+        let number = getrandom::fill(&mut bytes).map_or(0, |()| u32::from_le_bytes(bytes));
+        tracing::error!(incident = %format_args!("{number:08x}"), error = %format_args!("{error:#}"), "a request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something went wrong in the hub",
+            format!(
+                "It was not your doing, and your server is not affected. Try again; if it stays like this, tell whoever runs this \
+                 hub the number {number:08x}."
+            ),
+        )
+    }
+
+    /// 503: the hub can't do this now.
+    pub fn unavailable(message: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not just now", message).with_retry_after(5)
+    }
+
+    /// The whole answer: a page that says so with the hub's name on it, or JSON. See [`wants_html`].
+    pub fn answer(&self, hub: &str, wants_html: bool) -> Response {
+        let mut response = if wants_html { self.page(hub) } else { self.json() };
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        harden(headers);
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.clears_cookies {
+            headers.insert("clear-site-data", HeaderValue::from_static("\"cookies\""));
+        }
+        response
+    }
+
+    fn page(&self, hub: &str) -> Response {
+        let frame = Frame::without_visitor(hub);
+        match (Page { look: Look::Narrow, frame: &frame, problem: self }).render() {
+            Ok(page) => with_type(page, "text/html; charset=utf-8"),
+            Err(_) => with_type(format!("{}. {}\n", self.title, self.message), "text/plain; charset=utf-8"),
+        }
+    }
+
+    fn json(&self) -> Response {
+        let message = format!("{}. {}", self.title, self.message);
+        with_type(serde_json::json!({ "status": self.status.as_u16(), "message": message }).to_string(), "application/json")
+    }
+}
+
+/// Carries the problem to the layer that knows who asked; see [`super::layers`].
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Whether the answer will be looked at by a person: browsers say so when somebody goes to an address.
+pub fn wants_html(headers: &HeaderMap) -> bool {
+    let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value == wanted);
+    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    is("sec-fetch-mode", "navigate") && accepts.contains("text/html")
+}
+
+fn with_type(text: String, content_type: &'static str) -> Response {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

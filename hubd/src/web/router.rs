@@ -1,0 +1,59 @@
+//! Which page is where.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+use super::error::Problem;
+use super::{Hub, assets, clear, events, home, layers, link, login, password, progress, spawn};
+
+/// `/`, `/hub/*`, and a page for every other address. Requests carry [`crate::listen::Client`] as an extension.
+pub fn router(hub: Arc<Hub>) -> Router {
+    Router::new()
+        .route("/", get(home::front_door))
+        .route("/hub", get(home::front_door))
+        .route("/hub/", get(home::front_door))
+        .route("/hub/home", get(home::page))
+        .route("/hub/login", get(login::page).post(login::submit))
+        .route("/hub/logout", get(login::logout_page).post(login::logout))
+        .route("/hub/link/{token}", get(link::page).post(link::submit))
+        .route("/hub/password", get(password::page).post(password::submit))
+        .route("/hub/spawn", get(spawn::page).post(spawn::submit))
+        .route("/hub/spawn/{name}", get(spawn::named))
+        .route("/hub/stop", post(spawn::stop))
+        .route("/hub/progress", get(progress::page))
+        .route("/hub/events", get(events::stream))
+        .route("/hub/user-redirect/{*path}", get(spawn::user_redirect))
+        .route("/hub/clear", get(clear::page).post(clear::submit))
+        .route("/hub/health", get(health))
+        .route("/hub/static/{version}/{name}", get(assets::file))
+        .route("/favicon.ico", get(assets::icon))
+        .route("/robots.txt", get(robots))
+        .fallback(async || Problem::not_found())
+        .layer(from_fn_with_state(Arc::clone(&hub), layers::around))
+        .with_state(hub)
+}
+
+async fn health(State(hub): State<Arc<Hub>>) -> Response {
+    match hub.people.probe().await {
+        Ok(()) => json(StatusCode::OK, "{\"status\":\"ok\"}"),
+        Err(error) => {
+            tracing::warn!(error = %format_args!("{:#}", anyhow::Error::from(error)), "the hub is not healthy");
+            json(StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"database\"}")
+        }
+    }
+}
+
+async fn robots() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain")], "User-agent: *\nDisallow: /\n")
+}
+
+fn json(status: StatusCode, text: &'static str) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], text).into_response()
+}

@@ -1,0 +1,125 @@
+//! A server's state in words, the same for the page as it is loaded and for what the page is told later.
+
+use std::time::Duration;
+
+use hub_core::config::format_bytes;
+use hub_core::control::ServerPhase;
+use serde::Serialize;
+
+use crate::servers::View;
+
+/// What a page shows of a server.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct State {
+    /// One word that pages and the script go by.
+    pub(super) phase: &'static str,
+    /// The state in a few words.
+    pub(super) title: String,
+    /// What is going on.
+    pub(super) message: String,
+    /// "212 MB of 1 GB"
+    pub(super) memory: String,
+    /// Share of the memory in use, percent.
+    pub(super) share: u64,
+    /// "12 minutes"
+    pub(super) uptime: String,
+    /// Why it failed.
+    pub(super) summary: String,
+    /// What to do about that.
+    pub(super) hint: String,
+    /// The last log lines, oldest first.
+    pub(super) log: String,
+}
+
+impl State {
+    pub(super) fn of(view: &View) -> Self {
+        let (phase, title) = match view.phase {
+            ServerPhase::Stopped => ("stopped", "Not running"),
+            ServerPhase::Queued => ("queued", "Waiting in line"),
+            ServerPhase::Starting => ("starting", "Starting"),
+            ServerPhase::Running => ("running", "Running"),
+            ServerPhase::Stopping => ("stopping", "Stopping"),
+            ServerPhase::Failed => ("failed", "Not running"),
+        };
+        let title = match view.position {
+            Some(1) if view.phase == ServerPhase::Queued => "Next in line".to_owned(),
+            Some(position) if view.phase == ServerPhase::Queued => format!("Number {position} in line"),
+            _ => title.to_owned(),
+        };
+        let (memory, share) = match (view.memory_bytes, view.memory_limit_bytes) {
+            (Some(used), Some(limit)) if limit > 0 => {
+                (format!("{} of {}", format_bytes(used), format_bytes(limit)), used.saturating_mul(100) / limit)
+            }
+            (Some(used), _) => (format_bytes(used), 0),
+            (None, Some(limit)) => (format!("up to {}", format_bytes(limit)), 0),
+            (None, None) => (String::new(), 0),
+        };
+        let failure = view.failure.as_ref();
+        Self {
+            phase,
+            title,
+            message: view.message.clone(),
+            memory,
+            share: share.min(100),
+            uptime: view.uptime.map(in_words).unwrap_or_default(),
+            summary: failure.map(|failure| failure.summary.clone()).unwrap_or_default(),
+            hint: failure.and_then(|failure| failure.hint.clone()).unwrap_or_default(),
+            log: failure.map(|failure| failure.log.join("\n")).unwrap_or_default(),
+        }
+    }
+
+    /// Whether the state changes by itself soon.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self.phase, "queued" | "starting" | "stopping")
+    }
+
+    /// `hidden` unless the state is one of `phases`, separated by spaces; the script goes by the same words.
+    pub(super) fn hidden_unless(&self, phases: &str) -> &'static str {
+        if phases.split(' ').any(|phase| phase == self.phase) { "" } else { "hidden" }
+    }
+}
+
+/// A span of time the way people say it.
+pub(super) fn in_words(span: Duration) -> String {
+    let minutes = span.as_secs() / 60;
+    match minutes {
+        0 => "less than a minute".to_owned(),
+        1 => "a minute".to_owned(),
+        2..60 => format!("{minutes} minutes"),
+        60..120 => "an hour".to_owned(),
+        120..2880 => format!("{} hours", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    }
+}
+
+/// A wait the way people say it.
+pub(super) fn seconds_in_words(seconds: u64) -> String {
+    match seconds {
+        0 | 1 => "a second".to_owned(),
+        2..120 => format!("{seconds} seconds"),
+        _ => format!("{} minutes", seconds.div_ceil(60)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_times_like_people() {
+        for (seconds, words) in [
+            (0, "less than a minute"),
+            (60, "a minute"),
+            (119, "a minute"),
+            (3599, "59 minutes"),
+            (7199, "an hour"),
+            (7200, "2 hours"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), words, "{seconds}");
+        }
+        for (seconds, words) in [(1, "a second"), (30, "30 seconds"), (121, "3 minutes")] {
+            assert_eq!(seconds_in_words(seconds), words, "{seconds}");
+        }
+    }
+}
