@@ -2,17 +2,19 @@
 //!
 //! One request and one reply per connection. These types are also what `hubctl --json` prints: they are stable.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Username;
 use crate::wire;
 
-/// Longest wait for an answer; a server start may queue behind a whole class.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(300);
+/// Longest wait for an answer that the hub has at hand.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(15);
+/// Longest wait for something to be done; a server start may queue behind a whole class.
+pub const ACT_PATIENCE: Duration = Duration::from_secs(300);
 
 /// What `hubctl` asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +72,16 @@ pub enum Request {
         /// How many lines.
         lines: u32,
     },
+}
+
+impl Request {
+    /// How long an answer may take.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Self::Status | Self::UserList | Self::ServerList | Self::ServerLogs { .. } => LOOKUP_PATIENCE,
+            _ => ACT_PATIENCE,
+        }
+    }
 }
 
 /// Somebody to enrol.
@@ -247,7 +259,7 @@ pub struct ServerInfo {
 /// Sends `request` to the hub listening on `socket` and waits for the reply.
 ///
 /// # Errors
-/// When nobody listens, the caller may not connect, or no reply comes within five minutes.
-pub fn call(socket: &Path, request: &Request) -> Result<Reply> {
-    wire::ask(socket, request, REPLY_TIMEOUT).with_context(|| format!("asking the hub through `{}`", socket.display()))
+/// When nobody listens, the caller may not connect, or no reply comes within [`Request::patience`].
+pub fn call(socket: &Path, request: &Request) -> io::Result<Reply> {
+    wire::ask(socket, request, request.patience())
 }

@@ -73,6 +73,14 @@ paths! {
     units = "etc/systemd/system";
     /// sudo rules.
     sudoers = "etc/sudoers.d/hubd-admins";
+    /// Memory of all servers together, as the kernel counts it.
+    users_cgroup = "sys/fs/cgroup/hubd.slice/hubd-users.slice";
+    /// Asks systemd.
+    systemctl = "usr/bin/systemctl";
+    /// Reads the journal.
+    journalctl = "usr/bin/journalctl";
+    /// The terminal somebody sits at, whatever standard input is.
+    terminal = "dev/tty";
 }
 
 impl Paths {
