@@ -2,6 +2,7 @@
 //! `hubctl` speaks to both.
 
 pub mod auth;
+pub mod ctl;
 pub mod launcher;
 pub mod listen;
 pub mod servers;

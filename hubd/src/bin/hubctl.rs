@@ -1,2 +1,7 @@
-//! The command line.
-fn main() {}
+//! The command line; see `hubd::ctl`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hubd::ctl::main()
+}

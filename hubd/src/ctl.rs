@@ -1,0 +1,146 @@
+//! hubctl: reads the command line, asks the hub, prints the answer. It holds no policy of its own: who may do what is
+//! decided at the other end of the socket.
+
+mod arguments;
+mod caller;
+mod config;
+mod connect;
+mod failure;
+mod output;
+mod roster;
+mod server;
+mod status;
+mod terminal;
+mod text;
+mod user;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Read, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use hub_core::paths::Paths;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use nix::unistd::Uid;
+
+use arguments::{Arguments, Noun};
+use failure::{Cause, Exit, Failure, JsonError, exit_of, hint_of};
+
+pub use caller::Caller;
+pub use output::Printer;
+pub use terminal::{ControllingTerminal, Terminal};
+
+/// Everything outside the program that hubctl looks at or writes to.
+pub struct World<'a> {
+    /// Where things are.
+    pub paths: Paths,
+    /// Who runs it.
+    pub caller: Caller,
+    /// Standard input.
+    pub input: &'a mut dyn Read,
+    /// Standard output and error.
+    pub printer: Printer<'a>,
+    /// The person to ask.
+    pub terminal: &'a mut dyn Terminal,
+    /// The clock.
+    pub now: Timestamp,
+    /// Where the clock hangs.
+    pub zone: TimeZone,
+}
+
+/// Runs hubctl as this process.
+pub fn main() -> ExitCode {
+    let (mut input, mut output, mut messages) = (io::stdin(), io::stdout(), io::stderr());
+    match run_here(&mut input, &mut output, &mut messages) {
+        Ok(code) => ExitCode::from(code),
+        // Nobody is left to read why.
+        Err(error) => match writeln!(messages, "error: {error:#}") {
+            Ok(()) | Err(_) => ExitCode::FAILURE,
+        },
+    }
+}
+
+fn run_here(input: &mut dyn Read, output: &mut io::Stdout, messages: &mut dyn Write) -> Result<u8> {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let color = output.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let paths = Paths::default();
+    let mut terminal = ControllingTerminal::new(paths.terminal());
+    let mut world = World {
+        caller: Caller::new(Uid::effective().as_raw(), std::env::var("SUDO_UID").ok().as_deref())?,
+        paths,
+        input,
+        printer: Printer { output, messages, color, json: false, quiet: false },
+        terminal: &mut terminal,
+        now: Timestamp::now(),
+        zone: TimeZone::system(),
+    };
+    run(std::env::args_os(), &mut world)
+}
+
+/// Runs one command line, the program's name first; returns the exit code.
+///
+/// # Errors
+/// When the answer can't be written.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, world: &mut World) -> Result<u8> {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let text = error.render();
+            let to: &mut dyn Write = if error.use_stderr() { world.printer.messages } else { world.printer.output };
+            write!(to, "{text}").context("writing to the terminal")?;
+            return Ok(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    (world.printer.json, world.printer.quiet) = (arguments.json, arguments.quiet);
+    let exit = match obey(arguments.noun, world) {
+        Ok(exit) => exit,
+        Err(error) if nobody_reads(&error) => Exit::Done,
+        Err(error) => {
+            if world.printer.json {
+                world.printer.json(&JsonError::from(&error))?;
+            }
+            world.printer.error(&format!("{error:#}"), hint_of(&error).as_deref())?;
+            exit_of(&error)
+        }
+    };
+    Ok(exit as u8)
+}
+
+fn obey(noun: Noun, world: &mut World) -> Result<Exit> {
+    match noun {
+        Noun::Status => status::show(world),
+        Noun::User { verb } => user::obey(verb, world),
+        Noun::Server { verb } => server::obey(verb, world),
+        Noun::Config { verb } => config::obey(verb, world),
+    }
+}
+
+/// Whoever read our output had enough of it (`hubctl user list | head`).
+fn nobody_reads(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+impl World<'_> {
+    /// Asks a question whose safe answer is no.
+    ///
+    /// # Errors
+    /// When the answer is not yes, or there is nobody to give one.
+    fn confirm(&mut self, question: &str) -> Result<()> {
+        if !self.terminal.present() {
+            let hint = "add --yes if you are sure";
+            return Err(
+                Failure::new(Cause::Refused, "there is no terminal to ask at, so nothing was done", hint.to_owned()).into()
+            );
+        }
+        let answer = self.terminal.ask(&format!("{question} [y/N] "))?;
+        match answer.as_deref().map(str::trim) {
+            Some("y" | "Y" | "yes" | "Yes") => Ok(()),
+            _ => Err(Failure::new(Cause::Refused, "nothing was done", None).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

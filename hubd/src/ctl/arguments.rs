@@ -1,0 +1,240 @@
+//! The command line: what may be typed, and every word of `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use hub_core::accounts::Username;
+
+/// What hubctl was told.
+#[derive(Debug, Parser)]
+#[command(name = "hubctl", version, about = "Manage the hub", max_term_width = 100, after_help = EXAMPLES, long_about = ABOUT)]
+pub(super) struct Arguments {
+    /// Print JSON instead of words; its form is stable
+    #[arg(long, global = true, display_order = 900)]
+    pub(super) json: bool,
+    /// Print the answer and errors, nothing else
+    #[arg(short, long, global = true, display_order = 901)]
+    pub(super) quiet: bool,
+    #[command(subcommand)]
+    pub(super) noun: Noun,
+}
+
+const ABOUT: &str = "Manage the hub: who may use it, whose servers run, what its configuration says.
+
+On the machine itself run it with sudo. In a terminal inside the hub, administrators run it as it is: people and servers \
+are managed from there too, and what needs the machine says so.";
+
+const EXAMPLES: &str = "Examples:
+  sudo hubctl status                        is everything well?
+  sudo hubctl user add ada bob              enrol two people and print their one-time links
+  sudo hubctl user add --from class.csv     enrol a whole class
+  sudo hubctl server list                   whose servers run, and how much memory they use
+
+Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 4 busy (try again), 7 refused.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Noun {
+    /// Show whether the hub is well and what is running
+    #[command(after_help = "Example:
+  sudo hubctl status
+
+Ends with 1 when something is wrong, so it can be used in a health check.")]
+    Status,
+    /// Enrol people, give them passwords and links, keep them out
+    #[command(after_help = "Examples:
+  sudo hubctl user add ada                  enrol ada and print her one-time link
+  sudo hubctl user list                     everybody who is enrolled")]
+    User {
+        #[command(subcommand)]
+        verb: UserVerb,
+    },
+    /// See, start and stop people's servers
+    #[command(after_help = "Examples:
+  sudo hubctl server list                   everything that runs
+  sudo hubctl server logs ada               what ada's server said last")]
+    Server {
+        #[command(subcommand)]
+        verb: ServerVerb,
+    },
+    /// Show and check the configuration
+    #[command(after_help = "Examples:
+  sudo hubctl config show                   the file as it is
+  sudo hubctl config check                  is it valid?")]
+    Config {
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserVerb {
+    /// Enrol people; those without a password get a one-time link
+    #[command(after_help = "Who is enrolled already stays as they are, so a list can be extended and given again.
+A FILE has one name a line, or is CSV: name, password. A first line may name the columns (`username`, `password`; others \
+are not used). Lines that start with # are skipped. If any line is wrong, every wrong line is shown and nobody is added.
+
+Examples:
+  sudo hubctl user add ada bob
+  sudo hubctl user add --from class.csv
+  sudo hubctl user add --from - < names.txt
+  pass show hub/ada | sudo hubctl user add ada --password-stdin")]
+    Add {
+        #[command(flatten)]
+        who: Who,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// List everybody who is enrolled
+    #[command(after_help = "Examples:
+  sudo hubctl user list
+  sudo hubctl user list --json")]
+    List,
+    /// Take people off the list: their sessions end and their servers stop
+    #[command(after_help = "Home directories stay, unless --delete-home is given. It asks first; the answer is no unless \
+you say yes.
+
+Examples:
+  sudo hubctl user remove bob
+  sudo hubctl user remove --from last-year.txt --yes
+  sudo hubctl user remove bob --delete-home")]
+    Remove {
+        #[command(flatten)]
+        who: Who,
+        /// Also delete the unix account and the home directory with everything in it (on the host only)
+        #[arg(long)]
+        delete_home: bool,
+        /// Do it without asking
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Set somebody's password; their sessions elsewhere end
+    #[command(after_help = "Without an option it asks for the password twice and does not show it. A password is never an \
+argument: everybody on the machine could read it there.
+
+Examples:
+  sudo hubctl user password ada
+  pass show hub/ada | sudo hubctl user password ada --password-stdin")]
+    Password {
+        /// Whose password
+        name: Username,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// Print a new one-time link with which somebody sets a password
+    #[command(after_help = "An older link of the same person stops working. The present password works until the link is used.
+
+Examples:
+  sudo hubctl user link ada
+  sudo hubctl user link --from class.csv --json")]
+    Link {
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Keep people out at once: their sessions end, their servers stop
+    #[command(after_help = "Nothing of theirs is deleted; `hubctl user unblock` lets them in again.
+
+Example:
+  sudo hubctl user block bob")]
+    Block {
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Let people in again who were blocked
+    #[command(after_help = "Example:
+  sudo hubctl user unblock bob")]
+    Unblock {
+        #[command(flatten)]
+        who: Who,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ServerVerb {
+    /// List every server that is not stopped
+    #[command(after_help = "Examples:
+  sudo hubctl server list
+  sudo hubctl server list --json")]
+    List,
+    /// Start servers and wait until they answer
+    #[command(after_help = "Example:
+  sudo hubctl server start ada bob")]
+    Start {
+        /// Whose servers
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<Username>,
+    },
+    /// Stop servers; what was not saved in a notebook is lost
+    #[command(after_help = "Example:
+  sudo hubctl server stop ada bob")]
+    Stop {
+        /// Whose servers
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<Username>,
+    },
+    /// Print what somebody's server logged last
+    #[command(after_help = "To watch a log as it grows, on the host: journalctl -f -u 'hubd-user-*'
+
+Examples:
+  sudo hubctl server logs ada
+  sudo hubctl server logs ada -n 500")]
+    Logs {
+        /// Whose server
+        name: Username,
+        /// How many lines
+        #[arg(short = 'n', long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        lines: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigVerb {
+    /// Print the configuration
+    #[command(after_help = "Examples:
+  sudo hubctl config show
+  sudo hubctl config show --effective")]
+    Show {
+        /// Print every value in force, the defaults too, instead of the file as it is
+        #[arg(long)]
+        effective: bool,
+    },
+    /// Check the configuration, or another file that may become it
+    #[command(after_help = "Every problem is shown with its place. Ends with 1 when there is one. Nothing is changed.
+
+Examples:
+  sudo hubctl config check
+  hubctl config check new-config.toml")]
+    Check {
+        /// The file to check; `-` is standard input [default: the hub's configuration]
+        file: Option<PathBuf>,
+    },
+}
+
+/// Whom a command is about.
+#[derive(Debug, Args)]
+pub(super) struct Who {
+    /// Names to log in with
+    #[arg(value_name = "NAME", required_unless_present = "from")]
+    pub(super) names: Vec<Username>,
+    /// Read names from a file, one a line or CSV; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: Option<PathBuf>,
+}
+
+/// Where a password comes from; never an argument.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct PasswordSource {
+    /// Read the password from standard input
+    #[arg(long, alias = "stdin")]
+    pub(super) password_stdin: bool,
+    /// Read the password from the first line of a file
+    #[arg(long, value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
+}
+
+impl PasswordSource {
+    /// Whether one was given.
+    pub(super) fn is_given(&self) -> bool {
+        self.password_stdin || self.password_file.is_some()
+    }
+}

@@ -1,0 +1,142 @@
+//! Which socket leads to the hub from here, and asking through it.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use hub_core::accounts::Username;
+use hub_core::control::{self, RefusalKind, Reply, Request};
+use serde::Serialize;
+
+use super::World;
+use super::failure::{Cause, Exit, Failure, exit_of, hint_of};
+
+/// Where this hubctl runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On the machine, as root.
+    Host(PathBuf),
+    /// In an administrator's server.
+    Inside(PathBuf),
+}
+
+impl Place {
+    /// Finds out from who runs hubctl and which sockets are to be seen.
+    pub(super) fn find(world: &World) -> Result<Self, Failure> {
+        let (host, inside) = (world.paths.control_socket(), world.paths.admin_socket());
+        if world.caller.uid == 0 {
+            return Ok(Self::Host(host));
+        }
+        // A server sees nothing of the host's /run but what is bound into it.
+        if host.parent().is_some_and(Path::exists) {
+            return Err(Failure::new(Cause::Refused, "on this machine hubctl needs root", "run it with sudo".to_owned()));
+        }
+        if inside.parent().is_some_and(Path::exists) {
+            return Ok(Self::Inside(inside));
+        }
+        Err(Failure::new(
+            Cause::Refused,
+            "there is no hub to be reached from here",
+            "hubctl works with sudo on the machine of the hub, and in a terminal of the hub's administrators".to_owned(),
+        ))
+    }
+}
+
+/// Refuses what can't be done from inside the hub.
+pub(super) fn only_on_the_host(world: &World, what: &str, command: &str) -> Result<(), Failure> {
+    match Place::find(world)? {
+        Place::Host(_) => Ok(()),
+        Place::Inside(_) => Err(Failure::new(
+            Cause::Refused,
+            format!("{what} needs the host"),
+            format!("log in to the machine with ssh and run: sudo hubctl {command}"),
+        )),
+    }
+}
+
+/// Asks the hub. A refusal is an error.
+pub(super) fn ask(world: &World, request: &Request) -> Result<Reply, Failure> {
+    let place = Place::find(world)?;
+    let (Place::Host(socket) | Place::Inside(socket)) = &place;
+    match control::call(socket, request) {
+        Ok(Reply::Refused { kind, message, hint }) => Err(Failure::new(Cause::Hub(kind), message, hint)),
+        Ok(reply) => Ok(reply),
+        Err(error) => {
+            let hint = match (&place, error.kind()) {
+                (Place::Inside(_), _) => "ask whoever looks after the machine: sudo hubctl status says more there",
+                (Place::Host(_), ErrorKind::InvalidData) => {
+                    "hubctl and the running hub seem to be of different versions: systemctl restart hubd"
+                }
+                (Place::Host(_), _) => "sudo hubctl status and systemctl status hubd say more",
+            };
+            let message = match error.kind() {
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused => "the hub is not running".to_owned(),
+                _ => "the hub does not answer".to_owned(),
+            };
+            let message = format!("{message}: asking it through `{}`: {error}", socket.display());
+            Err(Failure::new(Cause::Unreachable, message, hint.to_owned()))
+        }
+    }
+}
+
+/// An answer that does not belong to the question.
+pub(super) fn unexpected(reply: &Reply) -> Failure {
+    Failure::new(
+        Cause::Hub(RefusalKind::Failed),
+        format!("the hub gave an answer to something else ({})", kind_of(reply)),
+        "hubctl and the running hub seem to be of different versions: systemctl restart hubd".to_owned(),
+    )
+}
+
+fn kind_of(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::Done => "done",
+        Reply::Status(_) => "status",
+        Reply::Added { .. } => "added",
+        Reply::Users { .. } => "users",
+        Reply::Link { .. } => "link",
+        Reply::Servers { .. } => "servers",
+        Reply::Logs { .. } => "logs",
+        Reply::Refused { .. } => "refused",
+    }
+}
+
+/// What went wrong with one of several people, as `--json` prints it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Problem {
+    pub(super) name: Username,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+/// What came of doing the same for several people.
+#[derive(Debug)]
+pub(super) struct Outcomes<T> {
+    pub(super) done: Vec<T>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) exit: Exit,
+}
+
+/// Does `act` for each of `names`; a problem with one does not stop the others, unless the hub is not there at all.
+pub(super) fn for_each<T>(
+    world: &mut World,
+    names: &[Username],
+    mut act: impl FnMut(&mut World, &Username) -> Result<T>,
+) -> Result<Outcomes<T>> {
+    let mut outcomes = Outcomes { done: Vec::new(), problems: Vec::new(), exit: Exit::Done };
+    for name in names {
+        match act(world, name) {
+            Ok(done) => outcomes.done.push(done),
+            Err(error) if error.downcast_ref::<Failure>().is_none_or(Failure::stops_everything) => return Err(error),
+            Err(error) => {
+                if outcomes.exit == Exit::Done {
+                    outcomes.exit = exit_of(&error);
+                }
+                let (message, hint) = (format!("{error:#}"), hint_of(&error));
+                world.printer.error(&format!("{name}: {message}"), hint.as_deref())?;
+                outcomes.problems.push(Problem { name: name.clone(), message, hint });
+            }
+        }
+    }
+    Ok(outcomes)
+}

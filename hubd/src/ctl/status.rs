@@ -1,0 +1,142 @@
+//! `hubctl status`: is the hub well, and if it does not answer, which unit is down and what it said last.
+
+mod units;
+
+use anyhow::Result;
+use hub_core::control::{HubStatus, Reply, Request, ServerInfo, ServerPhase};
+use serde::Serialize;
+
+use super::World;
+use super::connect::{Place, ask, unexpected};
+use super::failure::{Exit, Failure};
+use super::output::{Cell, Table, Tone};
+use super::text::{counted, memory, span};
+use units::UnitReport;
+
+/// What `hubctl status --json` prints when the hub answers.
+#[derive(Debug, Serialize)]
+struct Running<'a> {
+    running: bool,
+    #[serde(flatten)]
+    status: &'a HubStatus,
+}
+
+/// What `hubctl status --json` prints when it does not.
+#[derive(Debug, Serialize)]
+struct NotRunning<'a> {
+    running: bool,
+    problem: &'a str,
+    hint: Option<&'a str>,
+    units: &'a [UnitReport],
+    log: &'a [String],
+}
+
+pub(super) fn show(world: &mut World) -> Result<Exit> {
+    match ask(world, &Request::Status) {
+        Ok(Reply::Status(status)) => show_running(world, &status),
+        Ok(other) => Err(unexpected(&other).into()),
+        Err(failure) if failure.stops_everything() => explain_silence(world, &failure),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
+    let exit = if status.launcher_problem.is_some() { Exit::Failed } else { Exit::Done };
+    if world.printer.json {
+        world.printer.json(&Running { running: true, status })?;
+        return Ok(exit);
+    }
+    let mut table = Table::default();
+    let label = |text: &str| Cell::new(text, Tone::Faint);
+    let up = format!("running, version {}, up {}", status.version, span(status.uptime_seconds));
+    table.row([label("hub"), Cell::new(up, Tone::Good)]);
+    table.row([label("address"), status.url.as_deref().unwrap_or("not set: give `url` under [hub] in the configuration").into()]);
+    table.row([label("launcher"), launcher(status)]);
+    let environment = status
+        .environment
+        .map_or_else(|| Cell::new("none yet, so no server can start", Tone::Bad), |number| format!("generation {number}").into());
+    table.row([label("environment"), environment]);
+    let people = format!("{} enrolled, {} logged in", status.users, status.sessions);
+    table.row([label("people"), people.into()]);
+    table.row([label("servers"), count_phases(&status.servers).into()]);
+    if let Some(used) = status.memory {
+        table.row([label("memory"), format!("{} in use by servers", memory(Some(used.used_bytes), used.allowed_bytes)).into()]);
+    }
+    world.printer.table(&table)?;
+    for server in status.servers.iter().filter(|server| server.phase == ServerPhase::Failed) {
+        let problem = server.problem.as_deref().unwrap_or("it ended by itself");
+        world.printer.line("")?;
+        world.printer.line(&format!("{}: {problem}", server.name))?;
+        world.printer.say(&format!("hint: sudo hubctl server logs {}", server.name))?;
+    }
+    if status.version != env!("CARGO_PKG_VERSION") {
+        let own = env!("CARGO_PKG_VERSION");
+        world.printer.say(&format!("\nThis hubctl is version {own}. To let the hub follow: systemctl restart hubd"))?;
+    }
+    if status.launcher_problem.is_some() {
+        world.printer.say("\nhint: without the launcher no server can start or stop: systemctl status hubd-launcher.service")?;
+    }
+    Ok(exit)
+}
+
+fn launcher(status: &HubStatus) -> Cell {
+    match (&status.launcher_problem, &status.launcher_version) {
+        (Some(problem), _) => Cell::new(format!("does not answer: {problem}"), Tone::Bad),
+        (None, Some(version)) if *version != status.version => Cell::new(format!("answers, version {version}"), Tone::Warning),
+        (None, _) => "answers".into(),
+    }
+}
+
+/// `12 running, 1 failed`, or `none`.
+fn count_phases(servers: &[ServerInfo]) -> String {
+    let phases = [
+        (ServerPhase::Running, "running"),
+        (ServerPhase::Starting, "starting"),
+        (ServerPhase::Queued, "queued"),
+        (ServerPhase::Stopping, "stopping"),
+        (ServerPhase::Failed, "failed"),
+    ];
+    let counts: Vec<String> = phases
+        .into_iter()
+        .map(|(phase, word)| (servers.iter().filter(|server| server.phase == phase).count(), word))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+}
+
+fn explain_silence(world: &mut World, failure: &Failure) -> Result<Exit> {
+    let (units, log) = match Place::find(world)? {
+        Place::Host(_) => units::probe(world),
+        // There is no systemd to be asked from inside a server.
+        Place::Inside(_) => (Vec::new(), Vec::new()),
+    };
+    if world.printer.json {
+        let (problem, hint) = (failure.message.as_str(), failure.hint.as_deref());
+        world.printer.json(&NotRunning { running: false, problem, hint, units: &units, log: &log })?;
+        return Ok(Exit::Failed);
+    }
+    world.printer.line(&failure.message)?;
+    if !units.is_empty() {
+        world.printer.line("")?;
+        let mut table = Table::with_heading(["UNIT", "STATE"]);
+        for unit in &units {
+            let tone = if unit.is_well() { Tone::Plain } else { Tone::Bad };
+            table.row([unit.unit.as_str().into(), Cell::new(unit.words(), tone)]);
+        }
+        world.printer.table(&table)?;
+    }
+    if !log.is_empty() {
+        world.printer.line("")?;
+        world.printer.line(&format!("The last {} of its log:", counted(log.len(), "line", "lines")))?;
+        for line in &log {
+            world.printer.line(&format!("  {line}"))?;
+        }
+    }
+    let next = match units.iter().find(|unit| !unit.is_well()) {
+        Some(unit) => format!("systemctl status {0}; journalctl -u {0}", unit.unit),
+        None => failure.hint.clone().unwrap_or_default(),
+    };
+    world.printer.say(&format!("\nhint: {next}"))?;
+    Ok(Exit::Failed)
+}

@@ -1,0 +1,94 @@
+//! The help is part of the product: it is read on narrow terminals, by people who look for an example.
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn every_command(command: &clap::Command, path: &str, found: &mut Vec<(String, bool)>) {
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        let path = format!("{path} {}", sub.get_name()).trim().to_owned();
+        found.push((path.clone(), sub.has_subcommands()));
+        every_command(sub, &path, found);
+    }
+}
+
+fn commands() -> Vec<(String, bool)> {
+    let mut found = Vec::new();
+    let mut command = Arguments::command();
+    command.build();
+    every_command(&command, "", &mut found);
+    found
+}
+
+#[test]
+fn the_verbs_are_the_ones_in_the_manual() {
+    let verbs: Vec<String> = commands().into_iter().filter(|(_, is_noun)| !is_noun).map(|(path, _)| path).collect();
+    assert_eq!(
+        verbs,
+        [
+            "status",
+            "user add",
+            "user list",
+            "user remove",
+            "user password",
+            "user link",
+            "user block",
+            "user unblock",
+            "server list",
+            "server start",
+            "server stop",
+            "server logs",
+            "config show",
+            "config check",
+        ]
+    );
+}
+
+#[test]
+fn every_help_has_an_example_and_fits_a_terminal() {
+    for (path, _) in commands().into_iter().chain([(String::new(), true)]) {
+        for flag in ["--help", "-h"] {
+            let words: Vec<&str> = path.split(' ').filter(|word| !word.is_empty()).chain([flag]).collect();
+            let ran = Machine::host().run_arguments(words);
+            assert_eq!((ran.code, ran.messages.as_str()), (0, ""), "{path}");
+            assert!(ran.output.contains("Example"), "{path} {flag} has no example:\n{}", ran.output);
+            let example = format!("hubctl {path}");
+            assert!(
+                ran.output.lines().any(|line| line.starts_with("  ") && line.contains(example.trim())),
+                "{path}: {}",
+                ran.output
+            );
+            for line in ran.output.lines() {
+                assert!(line.chars().count() <= 100, "{path}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_example_can_be_typed() {
+    let mut tried = 0;
+    for (path, _) in commands() {
+        let words: Vec<&str> = path.split(' ').chain(["--help"]).collect();
+        let help = Machine::host().run_arguments(words).output;
+        for line in help.lines().filter(|line| line.starts_with("  ") && line.contains("hubctl ")) {
+            let (_, command) = line.rsplit_once("hubctl ").unwrap();
+            let command = command.split("  ").next().unwrap().split(" <").next().unwrap();
+            let words = ["hubctl"].into_iter().chain(command.split_whitespace());
+            assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "only {tried} examples were found");
+}
+
+#[test]
+fn a_wrong_command_line_is_usage_and_goes_to_standard_error() {
+    for line in
+        ["", "user", "user add", "user add Ada", "user password ada secret", "server logs ada -n 0", "user add ada --frm x"]
+    {
+        let ran = Machine::host().run_arguments(line.split(' ').filter(|word| !word.is_empty()));
+        assert_eq!((ran.code, ran.output.as_str()), (2, ""), "{line:?}");
+        assert!(!ran.messages.is_empty());
+    }
+}

@@ -1,0 +1,257 @@
+use hub_core::control::{AddedUser, NewUser, RefusalKind, UserInfo};
+
+use super::*;
+
+fn added(name: &str, link: Option<&str>) -> AddedUser {
+    AddedUser {
+        name: name.parse().unwrap(),
+        added: true,
+        link: link.map(str::to_owned),
+        expires: link.map(|_| "2026-09-08T10:00:00Z".to_owned()),
+    }
+}
+
+fn new(name: &str, password: Option<&str>) -> NewUser {
+    NewUser { name: name.parse().unwrap(), password: password.map(str::to_owned) }
+}
+
+fn not_enrolled(name: &str) -> Reply {
+    Reply::Refused {
+        kind: RefusalKind::NotEnrolled,
+        message: format!("{name} is not enrolled"),
+        hint: Some("hubctl user list".to_owned()),
+    }
+}
+
+#[test]
+fn a_class_list_becomes_a_table_of_links() {
+    let machine = Machine::host();
+    let list = machine.write("class.csv", "username,password,group\r\nada,,1\r\nbob,correct horse,2\r\ncyd,,2\r\n");
+    let reply = Reply::Added {
+        users: vec![
+            added("ada", Some("https://hub.example.org/hub/link/aaa")),
+            added("bob", None),
+            AddedUser { added: false, link: None, expires: None, ..added("cyd", None) },
+        ],
+    };
+    let (ran, asked) = machine.run_with(&format!("user add --from {list}"), vec![reply]);
+    assert_eq!(asked, [Request::UserAdd { users: vec![new("ada", None), new("bob", Some("correct horse")), new("cyd", None)] }]);
+    assert_eq!(
+        ran.output,
+        "NAME  FIRST LOGIN\n\
+         ada   https://hub.example.org/hub/link/aaa\n\
+         bob   with the password given\n\
+         cyd   enrolled already, nothing changed\n"
+    );
+    assert_eq!(
+        ran.messages,
+        format!(
+            "Columns of {list} that are not used: group\n\n\
+             Each link works once, until Tue 8 Sep, 10:00. Whoever opens it sets that person's password.\n\
+             2 people added, 1 enrolled already.\n"
+        )
+    );
+    assert_eq!(ran.code, 0);
+}
+
+#[test]
+fn one_bad_line_and_the_hub_is_not_even_asked() {
+    let machine = Machine::host().typing("ada\nBob\n");
+    let ran = machine.run("user add cyd --from -");
+    assert_eq!((ran.code, ran.output.as_str()), (1, ""));
+    assert_eq!(
+        ran.messages,
+        "error: 1 problem in the list, so nothing was done\n\
+         standard input:2:1: name \"Bob\" contains 'B'; allowed are a-z, 0-9, `.`, `_` and `-`\n  |\n2 | Bob\n  | ^^^\n  = hint: `bob` would do\n"
+    );
+}
+
+#[test]
+fn a_list_of_nobody_and_a_name_twice_are_mistakes() {
+    let ran = Machine::host().typing("# nobody yet\n").run("user add --from -");
+    assert_eq!((ran.code, ran.messages.as_str()), (1, "error: `-` names nobody\n"));
+    let ran = Machine::host().typing("ada\n").run("user add ada --from -");
+    assert_eq!((ran.code, ran.messages.as_str()), (1, "error: ada is named twice; nobody was added\n"));
+}
+
+#[test]
+fn the_json_of_user_add_is_stable() {
+    let reply = Reply::Added { users: vec![added("ada", Some("/hub/link/aaa"))] };
+    let (ran, _) = Machine::host().run_with("user add ada --json", vec![reply]);
+    assert_eq!(
+        ran.output,
+        r#"{
+  "users": [
+    {
+      "name": "ada",
+      "added": true,
+      "link": "/hub/link/aaa",
+      "expires": "2026-09-08T10:00:00Z"
+    }
+  ]
+}
+"#
+    );
+    assert_eq!(ran.messages, "");
+}
+
+#[test]
+fn a_link_without_an_address_says_what_is_missing() {
+    let reply = Reply::Link { link: "/hub/link/aaa".to_owned(), expires: "2026-09-07T18:30:00Z".to_owned() };
+    let (ran, asked) = Machine::host().run_with("user link ada", vec![reply]);
+    assert_eq!(asked, [Request::UserLink { name: "ada".parse().unwrap() }]);
+    assert_eq!(ran.output, "NAME  LINK\nada   /hub/link/aaa\n");
+    assert!(ran.messages.contains("once, until today at 18:30."), "{}", ran.messages);
+    assert!(ran.messages.contains("http://ADDRESS/hub/link/..."), "{}", ran.messages);
+}
+
+#[test]
+fn the_list_tells_who_can_log_in() {
+    let user = |name: &str, admin, blocked, has_password, last_active: Option<&str>| UserInfo {
+        name: name.parse().unwrap(),
+        admin,
+        blocked,
+        has_password,
+        last_active: last_active.map(str::to_owned),
+    };
+    let users = vec![
+        user("ada", true, false, true, Some("2026-09-07T07:00:00Z")),
+        user("bob", false, true, true, None),
+        user("cyd", false, false, false, None),
+    ];
+    let (ran, _) = Machine::host().run_with("user list", vec![Reply::Users { users: users.clone() }]);
+    assert_eq!(
+        ran.output,
+        "NAME  ROLE     LOGIN            LAST ACTIVE\n\
+         ada   admin    ready            3 hours ago\n\
+         bob   student  blocked          never\n\
+         cyd   student  no password yet  never\n"
+    );
+    let (ran, _) = Machine::host().run_with("--json user list", vec![Reply::Users { users: users[..1].to_vec() }]);
+    assert_eq!(
+        ran.output,
+        r#"{
+  "users": [
+    {
+      "name": "ada",
+      "admin": true,
+      "blocked": false,
+      "has_password": true,
+      "last_active": "2026-09-07T07:00:00Z"
+    }
+  ]
+}
+"#
+    );
+}
+
+#[test]
+fn removing_asks_first_and_no_is_the_answer_unless_it_is_yes() {
+    for answer in [Some("n"), Some(""), Some("ada"), None] {
+        let ran = Machine::host().answering(&[answer]).run("user remove ada bob");
+        assert_eq!(ran.code, 7, "{answer:?}");
+        assert!(ran.messages.starts_with("This takes 2 people off the list: ada and bob.\n"), "{}", ran.messages);
+        assert!(ran.messages.contains("home directories stay"), "{}", ran.messages);
+        assert!(ran.messages.ends_with("Remove them? [y/N] "), "{}", ran.messages);
+    }
+    let ran = Machine::host().typing("y\n").run("user remove ada");
+    assert_eq!(ran.code, 7, "standard input is not a person");
+    assert!(ran.messages.ends_with("hint: add --yes if you are sure\n"), "{}", ran.messages);
+    let (ran, asked) = Machine::host().answering(&[Some("y")]).run_with("user remove ada", vec![Reply::Done]);
+    assert_eq!((ran.code, asked), (0, vec![Request::UserRemove { name: "ada".parse().unwrap() }]));
+}
+
+#[test]
+fn one_who_is_not_there_does_not_stop_the_others() {
+    let replies = vec![Reply::Done, not_enrolled("bbo"), Reply::Done];
+    let (ran, asked) = Machine::host().run_with("user remove ada bbo cyd --yes --json", replies);
+    assert_eq!((ran.code, asked.len()), (1, 3));
+    assert_eq!(
+        ran.output,
+        r#"{
+  "users": [
+    {
+      "name": "ada",
+      "removed": true,
+      "home_deleted": false
+    },
+    {
+      "name": "cyd",
+      "removed": true,
+      "home_deleted": false
+    }
+  ],
+  "problems": [
+    {
+      "name": "bbo",
+      "message": "bbo is not enrolled",
+      "hint": "hubctl user list"
+    }
+  ]
+}
+"#
+    );
+    assert_eq!(ran.messages, "error: bbo: bbo is not enrolled\nhint: hubctl user list\n");
+}
+
+#[test]
+fn a_home_is_deleted_by_the_launcher_even_when_the_name_is_off_the_list() {
+    use crate::launcher::protocol;
+    let machine = Machine::host();
+    let socket = machine.paths().launcher_socket();
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let listener = UnixListener::bind(socket).unwrap();
+    let launcher = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let request: protocol::Request = wire::receive(&mut stream).unwrap();
+        wire::send(&mut stream, &protocol::Reply::Done).unwrap();
+        request
+    });
+    let (ran, _) = machine.run_with("user remove ada --delete-home --yes", vec![not_enrolled("ada")]);
+    assert_eq!((ran.code, ran.messages.as_str()), (0, "ada was not enrolled; account and home are deleted\n"));
+    assert_eq!(launcher.join().unwrap(), protocol::Request::Remove { name: "ada".parse().unwrap(), home: true });
+}
+
+#[test]
+fn a_password_is_asked_for_twice() {
+    let set = |answers: &[Option<&str>]| Machine::host().answering(answers);
+    let (ran, asked) = set(&[Some("correct horse"), Some("correct horse")]).run_with("user password ada", vec![Reply::Done]);
+    let password = "correct horse".to_owned();
+    assert_eq!((ran.code, asked), (0, vec![Request::UserPassword { name: "ada".parse().unwrap(), password }]));
+    assert!(!format!("{}{}", ran.output, ran.messages).contains("horse"));
+    for (answers, code) in
+        [(vec![Some("a"), Some("b")], 1), (vec![None], 7), (vec![Some("")], 7), (vec![Some("correct horse"), None], 7)]
+    {
+        let ran = set(&answers).run("user password ada");
+        assert_eq!(ran.code, code, "{answers:?}: {}", ran.messages);
+    }
+    assert_eq!(Machine::host().run("user password ada").code, 7, "nobody to ask");
+}
+
+#[test]
+fn a_password_comes_from_standard_input_or_a_file() {
+    let machine = Machine::host().typing("correct horse\r\nsecond line\n");
+    let file = machine.write("secret", "correct horse\n");
+    let lines = ["user password ada --password-stdin".to_owned(), format!("user password ada --password-file {file}")];
+    for line in lines {
+        let (ran, asked) = machine.run_with(&line, vec![Reply::Done]);
+        std::fs::remove_file(machine.paths().control_socket()).unwrap();
+        assert_eq!(ran.code, 0, "{}", ran.messages);
+        assert_eq!(asked, [Request::UserPassword { name: "ada".parse().unwrap(), password: "correct horse".to_owned() }]);
+    }
+    let ran = Machine::host().typing("\n").run("user password ada --stdin");
+    assert_eq!((ran.code, ran.messages.as_str()), (1, "error: the password is empty; expected it on the first line\n"));
+    let ran = Machine::host().typing("correct horse\n").run("user add ada bob --password-stdin");
+    assert!(ran.messages.contains("one password is for one person"), "{}", ran.messages);
+    assert_eq!(Machine::host().run("user password ada --password-stdin --password-file x").code, 2);
+}
+
+#[test]
+fn blocking_says_what_it_did() {
+    let (ran, asked) = Machine::host().run_with("user block bob", vec![Reply::Done]);
+    assert_eq!(asked, [Request::UserBlock { name: "bob".parse().unwrap(), blocked: true }]);
+    assert_eq!(ran.messages, "bob is kept out; sessions ended, server stopped\n");
+    let (ran, asked) = Machine::host().run_with("user unblock bob --quiet", vec![Reply::Done]);
+    assert_eq!(asked, [Request::UserBlock { name: "bob".parse().unwrap(), blocked: false }]);
+    assert_eq!((ran.code, ran.messages.as_str(), ran.output.as_str()), (0, "", ""));
+}

@@ -1,0 +1,171 @@
+use hub_core::control::{HubStatus, Memory, RefusalKind};
+
+use super::*;
+
+fn status() -> HubStatus {
+    HubStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        url: Some("https://hub.example.org".to_owned()),
+        uptime_seconds: 3 * 86400,
+        launcher_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        launcher_problem: None,
+        environment: Some(3),
+        users: 42,
+        sessions: 17,
+        memory: Some(Memory { used_bytes: 5 << 30, allowed_bytes: Some(12 << 30) }),
+        servers: vec![server("ada", ServerPhase::Running), server("bob", ServerPhase::Running)],
+    }
+}
+
+#[test]
+fn status_is_one_look() {
+    let (ran, _) = Machine::host().run_with("status", vec![Reply::Status(status())]);
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        ran.output,
+        format!(
+            "hub          running, version {version}, up 3 days\n\
+             address      https://hub.example.org\n\
+             launcher     answers\n\
+             environment  generation 3\n\
+             people       42 enrolled, 17 logged in\n\
+             servers      2 running\n\
+             memory       5 GB of 12 GB in use by servers\n"
+        )
+    );
+    assert_eq!((ran.code, ran.messages.as_str()), (0, ""));
+}
+
+#[test]
+fn status_says_what_is_wrong_and_fails() {
+    let mut ill = status();
+    ill.launcher_problem = Some("nobody listens".to_owned());
+    ill.servers.push(server("cyd", ServerPhase::Failed));
+    ill.version = "0.0.1".to_owned();
+    let (ran, _) = Machine::host().run_with("status", vec![Reply::Status(ill)]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.output.contains("launcher     does not answer: nobody listens\n"), "{}", ran.output);
+    assert!(ran.output.ends_with("\ncyd: it used more memory than it may\n"), "{}", ran.output);
+    assert!(ran.messages.starts_with("hint: sudo hubctl server logs cyd\n"), "{}", ran.messages);
+    assert!(ran.messages.contains("To let the hub follow: systemctl restart hubd\n"), "{}", ran.messages);
+}
+
+#[test]
+fn the_json_of_status_is_stable() {
+    let mut status = status();
+    (status.version, status.launcher_version) = ("1.2.3".to_owned(), Some("1.2.3".to_owned()));
+    status.servers.truncate(1);
+    let (ran, _) = Machine::host().run_with("status --json", vec![Reply::Status(status)]);
+    assert_eq!(
+        ran.output,
+        r#"{
+  "running": true,
+  "version": "1.2.3",
+  "url": "https://hub.example.org",
+  "uptime_seconds": 259200,
+  "launcher_version": "1.2.3",
+  "launcher_problem": null,
+  "environment": 3,
+  "users": 42,
+  "sessions": 17,
+  "memory": {
+    "used_bytes": 5368709120,
+    "allowed_bytes": 12884901888
+  },
+  "servers": [
+    {
+      "name": "ada",
+      "phase": "running",
+      "unit": "hubd-user-ada.service",
+      "memory_bytes": 209715200,
+      "memory_limit_bytes": 1073741824,
+      "uptime_seconds": 7300,
+      "problem": null
+    }
+  ]
+}
+"#
+    );
+}
+
+#[test]
+fn servers_are_a_table() {
+    let mut queued = server("b", ServerPhase::Queued);
+    (queued.memory_bytes, queued.uptime_seconds) = (None, None);
+    let servers = vec![server("ada", ServerPhase::Running), queued];
+    let (ran, _) = Machine::host().run_with("server list", vec![Reply::Servers { servers: servers.clone() }]);
+    assert_eq!(
+        ran.output,
+        "NAME  STATE    MEMORY          UP       UNIT\n\
+         ada   running  200 MB of 1 GB  2 hours  hubd-user-ada.service\n\
+         b     queued   -               -        hubd-user-b.service\n"
+    );
+    let colourful = Machine { color: true, ..Machine::host() };
+    let (painted, _) = colourful.run_with("server list", vec![Reply::Servers { servers }]);
+    assert!(painted.output.contains("\u{1b}[32mrunning\u{1b}[0m"));
+    let (ran, _) = Machine::host().run_with("server list", vec![Reply::Servers { servers: Vec::new() }]);
+    assert_eq!((ran.output.as_str(), ran.messages.as_str()), ("", "No server is running.\n"));
+}
+
+#[test]
+fn starting_several_reports_each() {
+    let refused = Reply::Refused { kind: RefusalKind::Busy, message: "bob still waits behind 7 others".to_owned(), hint: None };
+    let started = Reply::Servers { servers: vec![server("ada", ServerPhase::Running)] };
+    let (ran, asked) = Machine::host().run_with("server start ada bob", vec![started, refused]);
+    let name = |name: &str| name.parse().unwrap();
+    assert_eq!(asked, [Request::ServerStart { name: name("ada") }, Request::ServerStart { name: name("bob") }]);
+    assert_eq!(ran.code, 4);
+    assert!(ran.output.contains("ada   running"), "{}", ran.output);
+    assert_eq!(ran.messages, "error: bob: bob still waits behind 7 others\n");
+}
+
+#[test]
+fn a_log_can_not_drive_the_terminal() {
+    let lines = vec!["plain".to_owned(), "\u{1b}]0;owned\u{7}\u{1b}[2Jtext".to_owned()];
+    let (ran, asked) = Machine::host().run_with("server logs ada -n 2", vec![Reply::Logs { lines: lines.clone() }]);
+    assert_eq!(asked, [Request::ServerLogs { name: "ada".parse().unwrap(), lines: 2 }]);
+    assert_eq!(ran.output, "plain\ntext\n");
+    let (ran, _) = Machine::host().run_with("server logs ada --json", vec![Reply::Logs { lines }]);
+    assert_eq!(ran.output, "{\n  \"name\": \"ada\",\n  \"lines\": [\n    \"plain\",\n    \"text\"\n  ]\n}\n");
+}
+
+const CONFIG: &str = "# ours\n[limits]\nmemory = \"2G\"\n";
+
+#[test]
+fn the_configuration_is_shown_as_it_is_or_in_full() {
+    let machine = Machine::host();
+    machine.write("etc/hubd/config.toml", CONFIG);
+    assert_eq!(machine.run("config show").output, CONFIG);
+    let effective = machine.run("config show --effective").output;
+    assert!(effective.contains("memory = \"2G\"\n") && effective.contains("tasks = 512\n"), "{effective}");
+    let json: serde_json::Value = serde_json::from_str(&machine.run("config show --json").output).unwrap();
+    assert_eq!(json["config"]["limits"]["memory"], "2G");
+    assert_eq!(json["path"], machine.paths().config_file().display().to_string());
+}
+
+#[test]
+fn the_check_finds_problems_and_fails() {
+    let machine = Machine::host();
+    let path = machine.write("etc/hubd/config.toml", CONFIG);
+    let ran = machine.run("config check");
+    assert_eq!((ran.code, ran.messages), (0, format!("{path} is valid.\n")));
+    let other = machine.write("new.toml", "[limits]\nmemory = \"banana\"\n");
+    let ran = machine.run(&format!("config check {other}"));
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.messages.starts_with(&format!("error: 1 problem in the configuration\n{other}:2:10: \"banana\" is not")),
+        "{}",
+        ran.messages
+    );
+    assert!(ran.messages.contains("2 | memory = \"banana\"\n  |          ^^^^^^^^\n"), "{}", ran.messages);
+    let ran = machine.run(&format!("config check {other} --json"));
+    let json: serde_json::Value = serde_json::from_str(&ran.output).unwrap();
+    assert_eq!((ran.code, &json["valid"], &json["problems"][0]["line"]), (1, &false.into(), &2.into()));
+    let inside = Machine::inside().typing("[hub]\nname = \"x\"\n").run("config check -");
+    assert_eq!(inside.code, 0, "checking a text needs no host: {}", inside.messages);
+    let missing = machine.run("config check /nonexistent.toml");
+    assert_eq!(
+        (missing.code, missing.messages.as_str()),
+        (1, "error: opening `/nonexistent.toml`: No such file or directory (os error 2)\n")
+    );
+}
