@@ -22,7 +22,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::life::{Effect, Event, Life};
 use super::load::{Meter, Sample};
 use super::queue::{self, MEMORY_PATIENCE, Queue, Slots};
-use super::view::{Surroundings, render};
+use super::view::{Surroundings, render, uptime};
 use super::{Servers, View, failure};
 use crate::launcher::client::Client;
 
@@ -188,7 +188,17 @@ impl Servers for Registry {
     }
 
     fn watch(&self, name: &Username) -> watch::Receiver<View> {
-        self.0.turn(name, |_, _| {})
+        // Every forwarded request comes through here: nothing is computed anew but the age.
+        let mut state = self.0.lock();
+        let server = state.server(name);
+        if let Life::Running(unit) = &server.life {
+            let uptime = uptime(unit, SystemTime::now());
+            server.view.send_if_modified(|view| {
+                view.uptime = uptime;
+                false
+            });
+        }
+        server.view.subscribe()
     }
 
     fn list(&self) -> Vec<(Username, View)> {
@@ -234,7 +244,7 @@ impl Shared {
             if server.attempt == attempt {
                 shared.advance(state, name, event);
             } else {
-                tracing::debug!(user = %name, ?event, "news of an earlier attempt");
+                tracing::debug!(user = %name, "news of an earlier attempt to start or stop {name}'s server: {event:?}");
             }
         });
     }
@@ -274,7 +284,7 @@ impl Shared {
             Effect::Depart => {
                 // Only fails when the hub is on its way down and nobody forwards requests any more.
                 if self.departures.send(name.clone()).is_err() {
-                    tracing::debug!(user = %name, "nobody listens to departures");
+                    tracing::debug!(user = %name, "nobody wants to know that {name}'s server is gone");
                 }
             }
             Effect::Inquire => {
@@ -382,12 +392,12 @@ impl State {
 
 fn log_change(name: &Username, life: &Life) {
     match life {
-        Life::Stopped => tracing::info!(user = %name, "server stopped"),
-        Life::Queued => tracing::debug!(user = %name, "server queued"),
-        Life::Launching => tracing::debug!(user = %name, "server launching"),
-        Life::Waking(unit) => tracing::debug!(user = %name, unit = unit.unit, "server process started"),
-        Life::Running(unit) => tracing::info!(user = %name, unit = unit.unit, "server running"),
-        Life::Stopping { .. } => tracing::debug!(user = %name, "server stopping"),
-        Life::Failed(failure) => tracing::warn!(user = %name, reason = failure.summary, "server failed"),
+        Life::Stopped => tracing::info!(user = %name, "{name}'s server is stopped"),
+        Life::Queued => tracing::debug!(user = %name, "{name}'s server is queued"),
+        Life::Launching => tracing::debug!(user = %name, "{name}'s server is being launched"),
+        Life::Waking(unit) => tracing::debug!(user = %name, unit = unit.unit, "{name}'s server has a process"),
+        Life::Running(unit) => tracing::info!(user = %name, unit = unit.unit, "{name}'s server is running"),
+        Life::Stopping { .. } => tracing::debug!(user = %name, "{name}'s server is being stopped"),
+        Life::Failed(failure) => tracing::warn!(user = %name, "{name}'s server failed: {}", failure.summary),
     }
 }

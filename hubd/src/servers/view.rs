@@ -70,7 +70,8 @@ fn message(life: &Life, around: Surroundings<'_>) -> String {
     }
 }
 
-fn uptime(unit: &UnitState, now: SystemTime) -> Option<Duration> {
+/// How long `unit` has been running.
+pub(super) fn uptime(unit: &UnitState, now: SystemTime) -> Option<Duration> {
     now.duration_since(SystemTime::UNIX_EPOCH + Duration::from_secs(unit.started?)).ok()
 }
 

@@ -67,7 +67,7 @@ async fn list_rounds(shared: Arc<Shared>) {
             }
             Err(error) => {
                 if !std::mem::replace(&mut away, true) {
-                    tracing::error!(error = problem(&error), "the launcher can't be asked which servers run; trying again");
+                    tracing::error!("the launcher can't be asked which servers run; trying again: {}", problem(&error));
                 }
                 shared.settings.pace.retry
             }
@@ -161,12 +161,13 @@ async fn cull(shared: &Arc<Shared>, name: &Username, endpoint: &Endpoint, idle: 
             }
             Err(error) => {
                 server.unanswered += 1;
-                tracing::debug!(user = %name, rounds = server.unanswered, "an unused server did not say whether it is idle: {error:#}");
+                tracing::debug!(user = %name, "{name}'s unused server did not say whether it is idle: {error:#}");
                 server.unanswered >= UNANSWERED_ROUNDS
             }
         };
         if stop && server.touched.elapsed() >= idle && matches!(server.life, Life::Running(_)) {
-            tracing::info!(user = %name, idle_seconds = server.touched.elapsed().as_secs(), "stopping an idle server");
+            let idle_seconds = server.touched.elapsed().as_secs();
+            tracing::info!(user = %name, idle_seconds, "stopping {name}'s server, idle for {idle_seconds} s");
             server.unanswered = 0;
             shared.advance(state, name, Event::Stop);
             state.server(name).note = Some("The server was stopped because nobody used it.".to_owned());

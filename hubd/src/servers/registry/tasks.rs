@@ -27,7 +27,7 @@ pub(super) async fn launch(shared: Arc<Shared>, name: Username, attempt: u64) {
         Ok(unit) if is_gone(&unit) => Event::NotLaunched(failure::ended_early(&unit, last_lines(&shared, &name).await)),
         Ok(unit) => Event::NotLaunched(failure::not_started(&format!("systemd has {} but no socket for it", unit.unit))),
         Err(error) => {
-            tracing::warn!(user = %name, error = problem(&error), "starting a server");
+            tracing::warn!(user = %name, "starting {name}'s server: {}", problem(&error));
             let log = match &error {
                 ClientError::Refused(refusal) if refusal.kind == RefusalKind::Unit => last_lines(&shared, &name).await,
                 _ => Vec::new(),
@@ -43,7 +43,7 @@ pub(super) async fn halt(shared: Arc<Shared>, name: Username, attempt: u64) {
     let event = match with_patience(&shared, &name, || shared.client.stop(&name)).await {
         Ok(()) => Event::Halted,
         Err(error) => {
-            tracing::warn!(user = %name, error = problem(&error), "stopping a server");
+            tracing::warn!(user = %name, "stopping {name}'s server: {}", problem(&error));
             Event::NotHalted(failure::not_stopped(&problem(&error)))
         }
     };
@@ -64,7 +64,7 @@ pub(super) async fn wait_for_answer(shared: Arc<Shared>, name: Username, attempt
         let last = match ask(&name, &endpoint, "api").await {
             Ok((StatusCode::OK, _)) => {
                 let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                tracing::debug!(user = %name, duration_ms, "server answers");
+                tracing::debug!(user = %name, duration_ms, "{name}'s server answers after {duration_ms} ms");
                 break Event::Answered;
             }
             Ok((status, _)) => format!("it says {status}"),
@@ -78,7 +78,7 @@ pub(super) async fn wait_for_answer(shared: Arc<Shared>, name: Username, attempt
                     break Event::Ended(Some(failure::ended_early(&unit, last_lines(&shared, &name).await)));
                 }
                 Ok(_) => {}
-                Err(error) => tracing::debug!(user = %name, error = problem(&error), "asking how a starting server is"),
+                Err(error) => tracing::debug!(user = %name, "asking how {name}'s server starts: {}", problem(&error)),
             }
         }
         sleep(pause_after(began.elapsed())).await;
@@ -100,7 +100,7 @@ pub(super) async fn inquire(shared: Arc<Shared>, name: Username, attempt: u64) {
         }
         Ok(unit) => Some(Event::Seen { unit: Some(unit), settled: true }),
         Err(error) => {
-            tracing::warn!(user = %name, error = problem(&error), "asking how a server is");
+            tracing::warn!(user = %name, "asking how {name}'s server is: {}", problem(&error));
             None
         }
     };
@@ -130,7 +130,7 @@ where
             Err(error @ (ClientError::Unreachable { .. } | ClientError::Broken { .. }))
                 if began.elapsed() < LAUNCHER_PATIENCE =>
             {
-                tracing::debug!(user = %name, error = problem(&error), "asking again");
+                tracing::debug!(user = %name, "asking the launcher again: {}", problem(&error));
                 shared.turn(name, |_, state| {
                     state.server(name).note = Some("The hub's launcher does not answer; asking again.".to_owned());
                 });
