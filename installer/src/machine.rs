@@ -19,7 +19,7 @@ pub use base::{Base, BaseSpec, Release};
 pub use enter::{Attachment, Entry, Output};
 pub use host::ensure_packages;
 pub use lifecycle::{BootOptions, Machine};
-pub use surroundings::carried_environment;
+pub use surroundings::{bring_along, carried_environment};
 
 /// Where base systems are kept by default.
 pub const CACHE_DIRECTORY: &str = "/var/cache/hubd-machines";

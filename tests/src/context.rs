@@ -13,10 +13,21 @@ use fs_err as fs;
 use installer::machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
 
 use crate::browser::Browser;
+use crate::guest::Guest;
+use crate::vm::{self, Vm, VmOptions};
 
 const JOURNAL_DEADLINE: Duration = Duration::from_secs(20);
 /// Machines of tests are called `t<process number>-...`, so that those of a killed run can be told from living ones.
 const NAME_PREFIX: &str = "t";
+
+/// What the caller of the tests may choose for all scenarios.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Leave machines running, to look around in them.
+    pub keep_machines: bool,
+    /// How virtual machines run; see [`VmOptions::accelerator`].
+    pub accelerator: String,
+}
 
 /// The surroundings of one scenario.
 #[derive(Debug)]
@@ -24,7 +35,7 @@ pub struct Context {
     name: &'static str,
     artefacts: PathBuf,
     programs: PathBuf,
-    keep_machines: bool,
+    options: Options,
     started: Instant,
     log: RefCell<File>,
     machines: Cell<u32>,
@@ -33,10 +44,13 @@ pub struct Context {
 impl Context {
     /// For the scenario `name`, which may write into the empty directory `artefacts`; the built programs of the hub are
     /// in `programs`.
-    pub fn new(name: &'static str, artefacts: PathBuf, programs: PathBuf, keep_machines: bool) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the log in there can't be made.
+    pub fn new(name: &'static str, artefacts: PathBuf, programs: PathBuf, options: Options) -> Result<Self> {
         let log = File::create(artefacts.join("log.txt")).context("making the log of the scenario")?;
         let started = Instant::now();
-        Ok(Self { name, artefacts, programs, keep_machines, started, log: RefCell::new(log), machines: Cell::new(0) })
+        Ok(Self { name, artefacts, programs, options, started, log: RefCell::new(log), machines: Cell::new(0) })
     }
 
     /// The scenario's directory for logs and screenshots, kept after the run.
@@ -81,7 +95,23 @@ impl Context {
         let options = BootOptions { environment: carried_environment(std::env::vars()), ..BootOptions::default() };
         let machine = Machine::boot(&base, &name, options)?;
         self.step(&format!("booted machine `{name}`, Debian {}", spec.release.codename()))?;
-        Ok(TestMachine { machine, artefacts: self.artefacts.clone(), keep: self.keep_machines })
+        Ok(TestMachine { machine, artefacts: self.artefacts.clone(), keep: self.options.keep_machines })
+    }
+
+    /// A fresh virtual machine, for what a container can't show; it is gone when the value is dropped. The environment
+    /// and the accelerator of `options` are filled in.
+    pub fn vm(&self, mut options: VmOptions) -> Result<TestVm> {
+        options.accelerator.clone_from(&self.options.accelerator);
+        options.environment = carried_environment(std::env::vars());
+        self.machines.set(self.machines.get() + 1);
+        let name = format!("{}-{}", self.name, self.machines.get());
+        let mut told = Vec::new();
+        let vm = Vm::boot(&name, options, Path::new(CACHE_DIRECTORY), &mut |text| told.push(text.to_owned()))?;
+        for text in told {
+            self.step(&text)?;
+        }
+        self.step(&format!("booted virtual machine `{name}`"))?;
+        Ok(TestVm { vm, artefacts: self.artefacts.clone() })
     }
 
     /// A browser of its own, with an empty profile. `label` names its files among the artefacts.
@@ -153,6 +183,45 @@ impl Drop for TestMachine {
     }
 }
 
+/// A virtual machine that is gone with this value, after its console was saved.
+#[derive(Debug)]
+pub struct TestVm {
+    vm: Vm,
+    artefacts: PathBuf,
+}
+
+impl Deref for TestVm {
+    type Target = Vm;
+
+    fn deref(&self) -> &Vm {
+        &self.vm
+    }
+}
+
+impl DerefMut for TestVm {
+    fn deref_mut(&mut self) -> &mut Vm {
+        &mut self.vm
+    }
+}
+
+impl Drop for TestVm {
+    fn drop(&mut self) {
+        let name = self.vm.name();
+        if let Err(error) = fs::copy(self.vm.console(), self.artefacts.join(format!("{name}.console.txt"))) {
+            eprintln!("saving the console of virtual machine `{name}`: {error}");
+        }
+        if self.vm.is_running() {
+            let command = ["/usr/bin/journalctl", "--no-pager", "--output=short-precise"];
+            let saved = self.vm.output(&command, b"", JOURNAL_DEADLINE).and_then(|journal| {
+                Ok(fs::write(self.artefacts.join(format!("{name}.journal.txt")), journal.checked()?.stdout)?)
+            });
+            if let Err(error) = saved {
+                eprintln!("saving the journal of virtual machine `{name}`: {error:#}");
+            }
+        }
+    }
+}
+
 /// Ends the machines of test runs that were killed before they could do so.
 pub fn sweep_machines() -> Result<()> {
     for machine in Machine::list()? {
@@ -164,5 +233,5 @@ pub fn sweep_machines() -> Result<()> {
             machine.destroy()?;
         }
     }
-    Ok(())
+    vm::sweep()
 }

@@ -3,6 +3,8 @@
 pub mod browser;
 pub mod cli;
 pub mod context;
+pub mod guest;
 pub mod machine_command;
 pub mod run;
 pub mod scenario;
+pub mod vm;

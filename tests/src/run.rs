@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, anyhow, bail};
 use fs_err as fs;
 
-use crate::context::{self, Context};
+use crate::context::{self, Context, Options};
 use crate::scenario::Group;
 use part::{Part, Work};
 
@@ -27,6 +27,9 @@ pub struct Arguments {
     /// Leave the machines of scenarios running, to look around in them
     #[arg(long)]
     keep_machines: bool,
+    /// How virtual machines run: `tcg` is emulation and works everywhere, `kvm` is fast where it works
+    #[arg(long, env = "HUBD_TESTS_ACCELERATOR", default_value = "tcg")]
+    accelerator: String,
 }
 
 /// Runs the parts asked for; the exit code tells whether all passed.
@@ -44,10 +47,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         bail!("machines need root\nhint: run this as root, or only the parts `lint` and `unit`");
     }
     context::sweep_machines()?;
+    let options = Options { keep_machines: arguments.keep_machines, accelerator: arguments.accelerator.clone() };
     let (mut passed, mut failed) = (0, 0);
     for part in selected {
         let started = Instant::now();
-        let outcome = run_part(part, arguments.keep_machines);
+        let outcome = run_part(part, &options);
         let seconds = started.elapsed().as_secs_f64();
         match outcome {
             Ok(()) => {
@@ -66,7 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run_part(part: &Part, keep_machines: bool) -> Result<()> {
+fn run_part(part: &Part, options: &Options) -> Result<()> {
     let directory = artefacts(part.name);
     if directory.exists() {
         fs::remove_dir_all(&directory)?;
@@ -77,7 +81,7 @@ fn run_part(part: &Part, keep_machines: bool) -> Result<()> {
         Work::Unit => part::cargo(&directory, "test", &["--workspace", "--quiet"]),
         Work::Build => part::cargo(&directory, "build", &["--release", "--quiet", "--package", "hubd", "--package", "installer"]),
         Work::Scenario(scenario) => {
-            let context = Context::new(scenario.name, directory, programs()?, keep_machines)?;
+            let context = Context::new(scenario.name, directory, programs()?, options.clone())?;
             // A thread of its own, so that a panic fails this part and the others still run.
             let told = thread::spawn(move || (scenario.run)(&context)).join();
             told.unwrap_or_else(|panic| Err(anyhow!("the scenario panicked: {}", panic_text(panic.as_ref()))))

@@ -4,6 +4,7 @@
 
 mod browser_driver;
 mod machine_limits;
+mod vm_limits;
 
 use anyhow::Result;
 
@@ -34,4 +35,4 @@ pub struct Scenario {
 }
 
 /// Every scenario, in the order they run.
-pub const ALL: &[Scenario] = &[machine_limits::SCENARIO, browser_driver::SCENARIO];
+pub const ALL: &[Scenario] = &[machine_limits::SCENARIO, browser_driver::SCENARIO, vm_limits::SCENARIO];

@@ -54,7 +54,8 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// All of standard error.
     pub stderr: Vec<u8>,
-    command: String,
+    /// What was run.
+    pub command: String,
 }
 
 impl Output {

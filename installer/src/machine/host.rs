@@ -37,11 +37,13 @@ pub fn ensure_packages(wanted: &[(&str, &str)], progress: &mut dyn FnMut(&str)) 
             .args(missing.iter().copied())
             .run()
     };
-    if install().is_ok() {
-        return Ok(());
+    if install().is_err() {
+        // The usual reason is a package list that is absent or old.
+        Command::new(APT_GET, INSTALL_DEADLINE).args(["update", "--quiet"]).run().context("updating the package lists")?;
+        install().with_context(|| format!("installing {}", missing.join(", ")))?;
     }
-    // The usual reason is a package list that is absent or old.
-    Command::new(APT_GET, INSTALL_DEADLINE).args(["update", "--quiet"]).run().context("updating the package lists")?;
-    install().with_context(|| format!("installing {}", missing.join(", ")))?;
-    Ok(())
+    match wanted.iter().find(|(file, _)| !Path::new(file).exists()) {
+        Some((file, package)) => bail!("`{file}` is not there although package `{package}` was asked for"),
+        None => Ok(()),
+    }
 }

@@ -53,7 +53,10 @@ pub fn carried_environment(variables: impl IntoIterator<Item = (String, String)>
 }
 
 /// Puts the certificates of the host and `environment` into the root tree of a machine that does not run yet.
-pub(super) fn bring_along(root: &Path, environment: &[(String, String)]) -> Result<()> {
+///
+/// # Errors
+/// When a file can't be read or written.
+pub fn bring_along(root: &Path, environment: &[(String, String)]) -> Result<()> {
     for bundle in bundles(environment) {
         copy(Path::new(bundle), root)?;
     }

@@ -1,0 +1,80 @@
+//! The virtual machines themselves: cgroup v2 inside, systemd sees an OOM kill as one, files outlive reboot and power
+//! cut.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use installer::machine::Release;
+
+use super::{Group, Scenario};
+use crate::context::Context;
+use crate::guest::Guest;
+use crate::vm::{Vm, VmOptions};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "vm-limits",
+    about: "a virtual machine with cgroup v2: memory and task limits bite, reboot and power cut keep files",
+    group: Group::Default,
+    needs_programs: false,
+    run,
+};
+
+const DEADLINE: Duration = Duration::from_secs(3 * 60);
+
+fn run(context: &Context) -> Result<()> {
+    let mut vm = context.vm(VmOptions::new(Release::Bookworm))?;
+    let hierarchy = vm.script("stat --file-system --format=%T /sys/fs/cgroup", DEADLINE)?;
+    ensure!(hierarchy == "cgroup2fs", "/sys/fs/cgroup is `{hierarchy}`");
+    memory_limit_bites(&vm)?;
+    context.step("MemoryMax= bites, and systemd says oom-kill")?;
+    task_limit_bites(&vm)?;
+    context.step("TasksMax= bites")?;
+    let archive = r"getent hosts $(sed -n 's|.*://\([^/ ]*\).*|\1|p' /etc/apt/sources.list | head -n 1)";
+    vm.script(archive, DEADLINE)?;
+
+    vm.script("echo kept >/var/lib/kept; sync; echo gone >/run/gone", DEADLINE)?;
+    vm.reboot()?;
+    context.step("rebooted")?;
+    ensure!(vm.script("cat /var/lib/kept; test ! -e /run/gone && echo fresh", DEADLINE)? == "kept\nfresh");
+    vm.power_cut();
+    vm.power_on()?;
+    context.step("power cut")?;
+    ensure!(vm.script("cat /var/lib/kept", DEADLINE)? == "kept");
+    Ok(())
+}
+
+fn memory_limit_bites(vm: &Vm) -> Result<()> {
+    let allocate = "block = bytearray(300 << 20); print('allocated', len(block))";
+    let command = ["/usr/bin/systemd-run", "--wait", "--pipe", "--unit=limited", "--service-type=exec"];
+    let limits = ["--property=MemoryMax=100M", "--property=MemorySwapMax=0"];
+    let python = ["/usr/bin/python3", "-c", allocate];
+    let output = vm.output(&[&command[..], &limits, &python].concat(), b"", DEADLINE)?;
+    ensure!(!output.success(), "300 MB were allocated under MemoryMax=100M: {}", output.text());
+    let result = vm.script("systemctl show --property=Result --value limited.service", DEADLINE)?;
+    ensure!(result == "oom-kill", "result of the unit: `{result}`");
+    vm.script("systemctl reset-failed limited.service", DEADLINE)?;
+    let limits = ["--property=MemoryMax=500M"];
+    let output = vm.output(&[&command[..], &limits, &python].concat(), b"", DEADLINE)?;
+    ensure!(output.text() == "allocated 314572800", "under MemoryMax=500M: {} {}", output.text(), output.complaint());
+    Ok(())
+}
+
+fn task_limit_bites(vm: &Vm) -> Result<()> {
+    let script = "
+import subprocess
+children = []
+try:
+    for number in range(50):
+        children.append(subprocess.Popen(['/bin/sleep', '60']))
+except OSError as error:
+    print('refused at', len(children), error.errno)
+else:
+    print('spawned', len(children))
+for child in children:
+    child.kill()
+";
+    let command = ["/usr/bin/systemd-run", "--wait", "--pipe", "--collect", "--property=TasksMax=20"];
+    let output = vm.output(&[&command[..], &["/usr/bin/python3", "-c", script]].concat(), b"", DEADLINE)?;
+    ensure!(output.text() == "refused at 19 11", "under TasksMax=20: {} {}", output.text(), output.complaint());
+    Ok(())
+}
