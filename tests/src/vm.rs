@@ -131,26 +131,26 @@ impl Vm {
     /// Shuts down in good order and boots again.
     ///
     /// # Errors
-    /// When it does not come up again in time.
+    /// When it does not stop or does not come up again in time.
     pub fn reboot(&mut self) -> Result<()> {
-        let before = self.boot_id()?;
-        // The connection may go before the answer comes.
-        drop(self.output(&["/usr/bin/systemctl", "--no-wall", "reboot"], b"", QUESTION_DEADLINE));
-        self.ssh = None;
-        self.wait_until_booted(Some(&before))
+        self.shut_down("reboot")?;
+        self.power_on()
     }
 
-    /// Shuts down in good order; qemu has ended then.
+    /// Shuts down in good order.
     ///
     /// # Errors
     /// When it still runs after three minutes.
     pub fn power_off(&mut self) -> Result<()> {
-        drop(self.output(&["/usr/bin/systemctl", "--no-wall", "poweroff"], b"", QUESTION_DEADLINE));
+        self.shut_down("poweroff")
+    }
+
+    fn shut_down(&mut self, verb: &str) -> Result<()> {
+        // The connection may go before the answer comes; what counts is that qemu ends.
+        let asked = self.output(&["/usr/bin/systemctl", "--no-wall", verb], b"", QUESTION_DEADLINE);
         self.ssh = None;
-        if let Some(mut qemu) = self.qemu.take() {
-            qemu.wait(POWER_OFF_DEADLINE)?;
-        }
-        Ok(())
+        let Some(mut qemu) = self.qemu.take() else { return Ok(()) };
+        qemu.wait(POWER_OFF_DEADLINE).with_context(|| format!("asking for {verb} gave {asked:?}"))
     }
 
     /// Takes its power away. What the guest had not written to its disk yet is lost.
@@ -168,20 +168,16 @@ impl Vm {
             bail!("virtual machine `{}` runs already", self.name);
         }
         self.qemu = Some(Qemu::start(&self.image, &self.options, self.directory.path(), &self.ports)?);
-        self.wait_until_booted(None)
+        self.wait_until_booted()
     }
 
-    fn boot_id(&self) -> Result<String> {
-        self.script("cat /proc/sys/kernel/random/boot_id", QUESTION_DEADLINE)
-    }
-
-    fn wait_until_booted(&mut self, previous_boot: Option<&str>) -> Result<()> {
+    fn wait_until_booted(&mut self) -> Result<()> {
         let deadline = Instant::now() + BOOT_DEADLINE;
         loop {
             if let Some(qemu) = &mut self.qemu {
                 qemu.check_alive()?;
             }
-            match self.try_connect(previous_boot) {
+            match self.try_connect() {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() >= deadline => {
                     let console = fs::read_to_string(self.console()).unwrap_or_default();
@@ -195,13 +191,9 @@ impl Vm {
         }
     }
 
-    fn try_connect(&mut self, previous_boot: Option<&str>) -> Result<()> {
+    fn try_connect(&mut self) -> Result<()> {
         let ssh = Ssh::connect(&self.image.key, self.port(ssh::PORT)?, self.directory.path())?;
         self.ssh = Some(ssh);
-        if previous_boot.is_some_and(|previous| self.boot_id().is_ok_and(|now| now == previous)) {
-            self.ssh = None;
-            bail!("still shutting down");
-        }
         let command = ["/usr/bin/systemctl", "is-system-running", "--wait"];
         let state = self.output(&command, b"", BOOT_DEADLINE)?.text();
         if !matches!(state.as_str(), "running" | "degraded") {

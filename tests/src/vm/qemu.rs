@@ -51,6 +51,8 @@ impl Qemu {
         let child = StdCommand::new(QEMU)
             .args(["-machine", "q35", "-cpu", "max", "-accel", accelerator])
             .args(["-m", &options.memory_mb.to_string(), "-smp", &options.processors.to_string()])
+            // Resetting takes qemu minutes under emulation; ending and starting again takes none.
+            .arg("-no-reboot")
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .arg("-kernel")
             .arg(&image.kernel)
