@@ -1,12 +1,276 @@
-//! Who is at the other end of a connection.
+//! The hub's listening sockets: accepts connections, encrypted or not, bounds how many there are and how long each may
+//! keep us waiting, and hands whole requests to a [`Handler`].
 
-use std::net::IpAddr;
+mod admission;
+mod connection;
+mod framing;
+mod guard;
+mod pulse;
+mod redirect;
+mod stream;
+mod tls;
 
-/// The client of one request, as the listener saw it; every request that reaches the pages carries it as an extension.
+use std::io;
+use std::net::{IpAddr, TcpListener};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body as HttpBody, Incoming};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::{setsockopt, sockopt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub use admission::Limits;
+pub use pulse::Deadlines;
+pub use stream::Stream;
+pub use tls::{Tls, TlsError};
+
+use admission::{Admission, Full, Permit};
+use redirect::Redirect;
+
+/// Pause after a connection could not be accepted because something has run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+
+/// A full house is logged at most this often.
+const LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// A connection without traffic is asked for a sign of life after this, and given up after a few more.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// What a client gets when there is no place for it.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n\
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 59\r\n\r\n\
+    The hub has too many connections. Try again in a moment.\r\n\r\n";
+
+/// Who is on the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// Where the connection comes from.
+    /// The address it came from; an IPv4 address is never written as IPv6.
     pub address: IpAddr,
     /// Whether the connection is encrypted.
     pub https: bool,
+}
+
+/// Answers requests.
+pub trait Handler: Send + Sync + 'static {
+    /// Where an answer's bytes come from.
+    type Body: HttpBody<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static;
+
+    /// Answers one request. Dropped when the client goes away.
+    fn handle(&self, request: Request<Incoming>, client: Client) -> impl Future<Output = Answer<Self::Body>> + Send;
+}
+
+/// Speaks another protocol with a client.
+pub type Takeover = Box<dyn FnOnce(Stream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// An answer to a request.
+pub struct Answer<B> {
+    response: Response<B>,
+    takeover: Option<Takeover>,
+}
+
+impl<B> Answer<B> {
+    /// A plain answer.
+    pub fn new(response: Response<B>) -> Self {
+        Self { response, takeover: None }
+    }
+
+    /// An answer of 101, after which `takeover` has the connection.
+    pub fn switch(
+        response: Response<B>,
+        takeover: impl FnOnce(Stream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static,
+    ) -> Self {
+        Self { response, takeover: Some(Box::new(takeover)) }
+    }
+}
+
+/// A listening socket and what it is for.
+pub struct Socket {
+    /// The socket.
+    pub listener: TcpListener,
+    /// What its clients get.
+    pub service: Service,
+}
+
+/// What the clients of a socket get.
+#[derive(Clone)]
+pub enum Service {
+    /// The hub, in clear.
+    Plain,
+    /// The hub, encrypted.
+    Tls(Tls),
+    /// A redirect to the encrypted socket at this port.
+    Redirect {
+        /// Where the hub listens encrypted.
+        port: u16,
+    },
+}
+
+/// What bounds a hub's clients.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How many there may be.
+    pub limits: Limits,
+    /// How long each may keep us waiting.
+    pub deadlines: Deadlines,
+    /// How long requests under way may take to finish once the hub stops.
+    pub farewell: Duration,
+}
+
+impl Settings {
+    /// The settings for this process. Lets it open as many files as the system allows it to: the limit that programs
+    /// start with is kept low for old ones, which we are not.
+    pub fn of_this_process() -> io::Result<Self> {
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+        Ok(Self::for_descriptors(most))
+    }
+
+    /// The settings for a process that may have `descriptors` files open.
+    pub fn for_descriptors(descriptors: u64) -> Self {
+        Self { limits: Limits::for_descriptors(descriptors), deadlines: Deadlines::default(), farewell: Duration::from_secs(3) }
+    }
+}
+
+/// Serves all sockets until `stop` turns true or loses its owner. Then nothing new is accepted, what is idle or has
+/// changed its protocol ends at once, and requests under way get [`Settings::farewell`] to finish. Fails only if a
+/// socket cannot be used at all.
+pub async fn serve<H: Handler>(
+    sockets: Vec<Socket>,
+    handler: Arc<H>,
+    settings: Settings,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let admission = Admission::new(settings.limits);
+    let mut loops = JoinSet::new();
+    for Socket { listener, service } in sockets {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let port = Port { service, admission: Arc::clone(&admission), settings, stop: stop.clone() };
+        loops.spawn(port.run(listener, Arc::clone(&handler)));
+    }
+    while loops.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// One socket's accept loop.
+struct Port {
+    service: Service,
+    admission: Arc<Admission>,
+    settings: Settings,
+    stop: watch::Receiver<bool>,
+}
+
+impl Port {
+    async fn run<H: Handler>(self, listener: tokio::net::TcpListener, handler: Arc<H>) {
+        let mut stopped = pin!(stopped(self.stop.clone()));
+        let mut connections = JoinSet::new();
+        let mut last_log = None::<Instant>;
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => match self.admission.admit(peer.ip()) {
+                        Ok(permit) => {
+                            connections.spawn(self.connection(stream, peer.ip(), permit, Arc::clone(&handler)));
+                        }
+                        Err(full) => {
+                            if last_log.is_none_or(|at| at.elapsed() > LOG_PAUSE) {
+                                last_log = Some(Instant::now());
+                                log_full(full, peer.ip(), self.settings.limits);
+                            }
+                            self.turn_away(&stream);
+                        }
+                    },
+                    // Some clients are gone before they are accepted. Otherwise files or memory have run out, and
+                    // trying again at once would only burn the processor.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "accepting a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+                () = &mut stopped => break,
+            }
+        }
+        drop(listener);
+        let rest = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.settings.farewell, rest).await.is_err() {
+            tracing::info!(connections = connections.len(), "requests under way were cut off");
+        }
+    }
+
+    fn connection<H: Handler>(
+        &self,
+        stream: TcpStream,
+        address: IpAddr,
+        permit: Permit,
+        handler: Arc<H>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (service, deadlines, stop) = (self.service.clone(), self.settings.deadlines, self.stop.clone());
+        let mut client = Client { address: address.to_canonical(), https: false };
+        async move {
+            let _permit = permit;
+            if let Err(error) = prepare(&stream) {
+                tracing::debug!(client = %client.address, %error, "a client's socket cannot be set up");
+                return;
+            }
+            match service {
+                Service::Plain => connection::serve(Stream::Plain(stream), client, handler, deadlines, stop).await,
+                Service::Redirect { port } => {
+                    connection::serve(Stream::Plain(stream), client, Arc::new(Redirect { port }), deadlines, stop).await;
+                }
+                Service::Tls(tls) => {
+                    client.https = true;
+                    match tokio::time::timeout(deadlines.handshake, tls.acceptor().accept(stream)).await {
+                        Ok(Ok(stream)) => {
+                            connection::serve(Stream::Tls(Box::new(stream)), client, handler, deadlines, stop).await;
+                        }
+                        Ok(Err(error)) => tracing::debug!(client = %client.address, %error, "a handshake failed"),
+                        Err(_) => tracing::debug!(client = %client.address, "a handshake took too long"),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says to a client in clear why it is not served; an encrypted one would need a handshake first.
+    fn turn_away(&self, stream: &TcpStream) {
+        if !matches!(self.service, Service::Tls(_))
+            && let Err(error) = stream.try_write(FULL)
+        {
+            tracing::debug!(%error, "a client was gone before it could be turned away");
+        }
+    }
+}
+
+/// Returns when `stop` turns true or loses its owner.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        tracing::debug!("whoever could stop the listeners is gone");
+    }
+}
+
+/// Sends small writes at once, and notices when the other end is gone without a word.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    setsockopt(stream, sockopt::KeepAlive, &true)?;
+    setsockopt(stream, sockopt::TcpKeepIdle, &u32::try_from(KEEP_ALIVE.as_secs()).unwrap_or(u32::MAX))?;
+    setsockopt(stream, sockopt::TcpKeepInterval, &15)?;
+    setsockopt(stream, sockopt::TcpKeepCount, &4)?;
+    Ok(())
+}
+
+fn log_full(full: Full, address: IpAddr, limits: Limits) {
+    match full {
+        Full::Everywhere => tracing::warn!(limit = limits.connections, "no place for more connections"),
+        Full::Source => {
+            tracing::warn!(client = %address, limit = limits.per_source, "no place for more connections from one address");
+        }
+    }
 }
