@@ -5,6 +5,7 @@ pub mod auth;
 pub mod ctl;
 pub mod launcher;
 pub mod listen;
+pub mod proxy;
 pub mod servers;
 pub mod store;
 pub mod web;

@@ -1,0 +1,152 @@
+//! Bodies on their way through, a chunk at a time: nothing is collected, and nobody reads faster than the other side
+//! takes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+
+use super::cut::Cut;
+use super::pool::Pool;
+use super::upstream::Link;
+
+/// What is known about a request's body while it travels.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    moved: AtomicBool,
+    failed: AtomicBool,
+}
+
+impl Upload {
+    /// Whether anything of it moved since this was last asked.
+    pub(super) fn take_moved(&self) -> bool {
+        self.moved.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether the client broke it off.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// The body of a request on its way to a user server.
+pub(super) struct RequestBody(Option<(Incoming, Arc<Upload>)>);
+
+impl RequestBody {
+    /// No body.
+    pub(super) fn empty() -> Self {
+        Self(None)
+    }
+
+    /// `incoming`, watched through `upload`.
+    pub(super) fn new(incoming: Incoming, upload: Arc<Upload>) -> Self {
+        Self(Some((incoming, upload)))
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some((incoming, upload)) = &mut self.0 else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(incoming).poll_frame(cx));
+        upload.moved.store(true, Ordering::Relaxed);
+        if let Some(Err(_)) = &frame {
+            upload.failed.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|(incoming, _)| incoming.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |(incoming, _)| incoming.size_hint())
+    }
+}
+
+/// Why an answer broke off after its head.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The user server broke it off, or sent what is not HTTP.
+    #[error("reading a user server's answer")]
+    Server(#[source] hyper::Error),
+    /// The session ended, or the server was stopped.
+    #[error("access ended")]
+    Ended,
+}
+
+/// The body of a user server's answer. While it is read, it keeps its connection going in both directions; when it has
+/// been read to its end, the connection goes back to the pool.
+pub struct Body {
+    incoming: Incoming,
+    link: Option<Box<Link>>,
+    pool: Arc<Pool>,
+    cut: Cut,
+    /// Made when the body first has to wait: most never do.
+    fired: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    complete: bool,
+}
+
+impl Body {
+    pub(super) fn new(incoming: Incoming, link: Box<Link>, pool: Arc<Pool>, cut: Cut) -> Self {
+        let complete = incoming.is_end_stream();
+        Self { incoming, link: Some(link), pool, cut, fired: None, complete }
+    }
+
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        self.complete = frame.is_none() || self.incoming.is_end_stream();
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Server)))
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if this.cut.has_fired() {
+            this.link = None;
+            return Poll::Ready(Some(Err(BodyError::Ended)));
+        }
+        if let Poll::Ready(frame) = this.poll_incoming(cx) {
+            return Poll::Ready(frame);
+        }
+        if let Some(link) = &mut this.link {
+            link.drive(cx);
+        }
+        if let Poll::Ready(frame) = this.poll_incoming(cx) {
+            return Poll::Ready(frame);
+        }
+        let cut = &this.cut;
+        let fired = this.fired.get_or_insert_with(|| Box::pin(cut.clone().fired()));
+        ready!(fired.as_mut().poll(cx));
+        this.link = None;
+        Poll::Ready(Some(Err(BodyError::Ended)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(link) = self.link.take()
+            && self.complete
+        {
+            self.pool.put(link);
+        }
+    }
+}
