@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub mod ctl;
+pub mod front;
 pub mod launcher;
 pub mod listen;
 pub mod proxy;

@@ -1,0 +1,227 @@
+//! The first look at a request: whose it is and where it goes. `/user/<name>/...` passes the gate and goes to that
+//! person's server; everything else goes to the hub's own pages.
+
+mod body;
+mod browser;
+mod problem;
+mod target;
+
+use std::sync::Arc;
+
+use axum::Router;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version};
+use hub_core::accounts::Username;
+use hub_core::control::ServerPhase;
+use hyper::body::Incoming;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+pub use body::Body;
+pub use problem::Problem;
+
+use crate::listen::{Answer, Client, Handler};
+use crate::proxy::{Forwarded, Proxy, ProxyError, Target};
+use crate::servers::{Servers, View};
+use target::Route;
+
+/// What may stand unescaped in `?next=`.
+const NEXT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// Somebody who is logged in.
+pub struct Visitor {
+    /// Who.
+    pub user: Username,
+    /// Turns true, or loses its owner, when access ends.
+    pub ended: watch::Receiver<bool>,
+}
+
+/// Knows who is logged in. Asked for every request, so it must answer from memory.
+pub trait Gate: Send + Sync {
+    /// Whose session the request's cookies name.
+    fn session(&self, headers: &HeaderMap) -> Option<Visitor>;
+}
+
+/// Makes pages for people whose request cannot be answered otherwise.
+pub trait Pages: Send + Sync {
+    /// A page that says what is wrong. Its status is set to [`Problem::status`] afterwards.
+    fn page(&self, problem: &Problem<'_>) -> Response<axum::body::Body>;
+}
+
+/// Handles every request that reaches the hub.
+pub struct Front {
+    gate: Arc<dyn Gate>,
+    pages: Arc<dyn Pages>,
+    servers: Arc<dyn Servers>,
+    proxy: Proxy,
+    router: Router,
+}
+
+impl Front {
+    /// Puts the parts together. `router` answers everything that is not below `/user/`; it finds the [`Client`] among
+    /// a request's extensions.
+    pub fn new(gate: Arc<dyn Gate>, pages: Arc<dyn Pages>, servers: Arc<dyn Servers>, proxy: Proxy, router: Router) -> Self {
+        Self { gate, pages, servers, proxy, router }
+    }
+
+    async fn answer(&self, mut request: Request<Incoming>, client: Client) -> Answer<Body> {
+        let wants_page = browser::is_navigation(request.method(), request.headers());
+        match check(&mut request) {
+            Ok(Route::Hub) => self.hub(request, client).await,
+            Ok(Route::Nobody) => self.problem(&Problem::NotFound, wants_page),
+            Ok(Route::Logout) => redirect(StatusCode::FOUND, "/hub/logout"),
+            Ok(Route::Unslashed(user)) => {
+                let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+                redirect(StatusCode::FOUND, &format!("/user/{user}/{query}"))
+            }
+            Ok(Route::Server(user)) => self.server(user, request, client, wants_page).await,
+            Err(problem) => self.problem(&problem, wants_page),
+        }
+    }
+
+    async fn hub(&self, mut request: Request<Incoming>, client: Client) -> Answer<Body> {
+        request.extensions_mut().insert(client);
+        match self.router.clone().oneshot(request.map(axum::body::Body::new)).await {
+            Ok(response) => Answer::new(response.map(Body::Page)),
+            Err(never) => match never {},
+        }
+    }
+
+    async fn server(&self, user: Username, request: Request<Incoming>, client: Client, wants_page: bool) -> Answer<Body> {
+        let Some(visitor) = self.gate.session(request.headers()) else {
+            return match wants_page {
+                true => redirect(StatusCode::FOUND, &format!("/hub/login?next={}", next(&request))),
+                false => self.problem(&Problem::NoSession, false),
+            };
+        };
+        if visitor.user != user {
+            return self.problem(&Problem::NotFound, wants_page);
+        }
+        if browser::is_foreign(request.method(), request.headers(), client.https) {
+            return self.problem(&Problem::ForeignSite, wants_page);
+        }
+        let endpoint = self.servers.watch(&user).borrow().endpoint.clone();
+        let Some(endpoint) = endpoint else { return self.not_running(&user, &request, wants_page) };
+        if browser::is_use(request.method(), request.uri(), request.headers()) {
+            self.servers.touch(&user);
+        }
+        let target = Target { user, endpoint };
+        match self.proxy.forward(&target, request, client, visitor.ended).await {
+            Ok(Forwarded::Answer(response)) => Answer::new(response.map(Body::Server)),
+            Ok(Forwarded::Switch(response, tunnel)) => {
+                Answer::switch(response.map(|()| Body::empty()), |stream| Box::pin(tunnel.run(stream)))
+            }
+            Err(error) => self.failed(&target.user, error, wants_page),
+        }
+    }
+
+    fn not_running(&self, user: &Username, request: &Request<Incoming>, wants_page: bool) -> Answer<Body> {
+        let view = self.servers.watch(user).borrow().clone();
+        if wants_page && is_coming(&view) {
+            return redirect(StatusCode::SEE_OTHER, &format!("/hub/progress?next={}", next(request)));
+        }
+        let next = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        self.problem(&Problem::NotRunning { user, view: &view, next }, wants_page)
+    }
+
+    fn failed(&self, user: &Username, error: ProxyError, wants_page: bool) -> Answer<Body> {
+        let chain = describe(&error);
+        let problem = match error {
+            ProxyError::Connect { .. } => {
+                self.servers.suspect(user);
+                Problem::NoAnswer { user }
+            }
+            ProxyError::Busy { .. } => Problem::NoAnswer { user },
+            ProxyError::Impostor { .. } => {
+                tracing::warn!(%user, error = chain, "somebody else listens in place of a user server");
+                Problem::Impostor { user }
+            }
+            ProxyError::Silent { .. } => Problem::TooSlow { user },
+            ProxyError::Broken(_) | ProxyError::BadAnswer(_) | ProxyError::UnwantedSwitch => Problem::BrokenAnswer { user },
+            ProxyError::Client(_) => Problem::BadRequest("its body broke off or is not valid HTTP"),
+            ProxyError::Ended => Problem::NoSession,
+        };
+        tracing::debug!(%user, error = chain, status = problem.status().as_u16(), "a request was not answered by its server");
+        self.problem(&problem, wants_page)
+    }
+
+    fn problem(&self, problem: &Problem<'_>, wants_page: bool) -> Answer<Body> {
+        if !wants_page || matches!(problem, Problem::BadRequest(_) | Problem::BadMethod) {
+            return Answer::new(problem.json().map(Body::Page));
+        }
+        let mut response = self.pages.page(problem);
+        *response.status_mut() = problem.status();
+        Answer::new(response.map(Body::Page))
+    }
+}
+
+impl Handler for Front {
+    type Body = Body;
+
+    fn handle(&self, request: Request<Incoming>, client: Client) -> impl Future<Output = Answer<Body>> + Send {
+        self.answer(request, client)
+    }
+}
+
+/// Decides what HTTP leaves open, and where the request goes.
+fn check(request: &mut Request<Incoming>) -> Result<Route, Problem<'static>> {
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(Problem::BadMethod);
+    }
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next().map(|host| host.to_str().unwrap_or_default());
+    if hosts.next().is_some() {
+        return Err(Problem::BadRequest("it names more than one host"));
+    }
+    if !host.map_or(request.version() == Version::HTTP_10, target::is_host) {
+        return Err(Problem::BadRequest("it names no valid host"));
+    }
+    let stripped = target::origin_form(request.uri(), host).map_err(Problem::BadRequest)?;
+    if let Some(uri) = stripped {
+        *request.uri_mut() = uri;
+    }
+    let mut expectations = request.headers().get_all(header::EXPECT).iter();
+    if expectations.any(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Err(Problem::BadRequest("it expects what the hub cannot do"));
+    }
+    let route = target::route(request.uri().path()).map_err(Problem::BadRequest)?;
+    let has_body = request.headers().contains_key(header::CONTENT_LENGTH)
+        && request.headers().get(header::CONTENT_LENGTH) != Some(&HeaderValue::from_static("0"))
+        || request.headers().contains_key(header::TRANSFER_ENCODING);
+    if request.headers().contains_key(header::UPGRADE) && has_body {
+        return Err(Problem::BadRequest("a request to change the protocol cannot have a body"));
+    }
+    Ok(route)
+}
+
+/// Whether the server is on its way up.
+fn is_coming(view: &View) -> bool {
+    matches!(view.phase, ServerPhase::Queued | ServerPhase::Starting)
+}
+
+fn next(request: &Request<Incoming>) -> String {
+    utf8_percent_encode(request.uri().path_and_query().map_or("/", |path| path.as_str()), NEXT).to_string()
+}
+
+fn redirect(status: StatusCode, location: &str) -> Answer<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    match HeaderValue::from_str(location) {
+        Ok(location) => response.headers_mut().insert(header::LOCATION, location),
+        Err(_) => response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/")),
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Answer::new(response)
+}
+
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
