@@ -85,7 +85,6 @@ for (const field of document.querySelectorAll("input[type=password]:not([name=re
   box.className = "box";
   field.replaceWith(box);
   box.append(field, toggle);
-  if (field.autofocus) field.focus();
   field.form.addEventListener("submit", () => (field.type = "password"));
 }
 

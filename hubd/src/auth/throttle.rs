@@ -212,3 +212,6 @@ fn make_room(table: &mut HashMap<Key, Entry>, now: Duration) {
         table.retain(|key, _| !oldest.contains(key));
     }
 }
+
+#[cfg(test)]
+mod tests;
