@@ -52,12 +52,15 @@ pub enum ClientError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Nobody listens.
-    #[error("connecting to the launcher at `{}`\nhint: systemctl status hubd-launcher.socket hubd-launcher.service", .socket.display())]
+    #[error(
+        "the launcher can't be reached at `{}`: {cause}\nhint: systemctl status hubd-launcher.socket hubd-launcher.service",
+        .socket.display()
+    )]
     Unreachable {
         /// Where it should listen.
         socket: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It took too long.
     #[error("the launcher did not answer `{request}` within {seconds} s\nhint: systemctl status hubd-launcher.service")]
@@ -68,12 +71,12 @@ pub enum ClientError {
         seconds: u64,
     },
     /// It hung up or talked nonsense.
-    #[error("talking to the launcher about `{request}`\nhint: journalctl -u hubd-launcher.service")]
+    #[error("the launcher gave no usable answer to `{request}`: {cause}\nhint: journalctl -u hubd-launcher.service")]
     Broken {
         /// What was asked.
         request: &'static str,
         /// What went wrong.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -196,8 +199,8 @@ impl Client {
         let conversation = async {
             let mut stream = UnixStream::connect(&self.socket)
                 .await
-                .map_err(|source| ClientError::Unreachable { socket: self.socket.clone(), source })?;
-            let broken = |source| ClientError::Broken { request: verb, source };
+                .map_err(|cause| ClientError::Unreachable { socket: self.socket.clone(), cause })?;
+            let broken = |cause| ClientError::Broken { request: verb, cause };
             wire::send_async(&mut stream, request).await.map_err(broken)?;
             match wire::receive_async::<Reply>(&mut stream).await.map_err(broken)? {
                 Some(Reply::Refused(refusal)) => Err(ClientError::Refused(refusal)),
@@ -223,14 +226,12 @@ fn verb_and_deadline(request: &Request) -> (&'static str, Duration) {
 }
 
 fn unexpected(request: &'static str, reply: &Reply) -> ClientError {
-    let source = io::Error::new(io::ErrorKind::InvalidData, format!("{reply:?} does not answer it"));
-    ClientError::Broken { request, source }
+    let cause = io::Error::new(io::ErrorKind::InvalidData, format!("{reply:?} does not answer it"));
+    ClientError::Broken { request, cause }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::error::Error;
-
     use tokio::net::UnixListener;
 
     use super::*;
@@ -273,9 +274,11 @@ mod tests {
     async fn says_who_is_missing_and_what_to_look_at() {
         let client = Client::new(PathBuf::from("/nonexistent/launcher.sock"));
         let error = client.ping().await.unwrap_err();
-        assert!(error.to_string().starts_with("connecting to the launcher at `/nonexistent/launcher.sock`"), "{error}");
+        assert!(
+            error.to_string().starts_with("the launcher can't be reached at `/nonexistent/launcher.sock`: No such"),
+            "{error}"
+        );
         assert!(error.to_string().ends_with("hint: systemctl status hubd-launcher.socket hubd-launcher.service"), "{error}");
-        assert!(error.source().is_some());
     }
 
     #[tokio::test]

@@ -2,10 +2,14 @@
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Holds the lock until dropped; the kernel drops it when the process dies.
 #[derive(Debug)]
@@ -32,6 +36,23 @@ pub fn try_lock(path: &Path) -> Result<Option<LockGuard>> {
     }
 }
 
+/// Takes the lock at `path`, and waits at most `deadline` for whoever holds it.
+///
+/// # Errors
+/// As [`try_lock`], and when it is still held at the deadline.
+pub fn wait_for_lock(path: &Path, deadline: Duration) -> Result<LockGuard> {
+    let end = Instant::now() + deadline;
+    loop {
+        if let Some(guard) = try_lock(path)? {
+            return Ok(guard);
+        }
+        if Instant::now() >= end {
+            bail!("`{}` was still locked by another program after {} s", path.display(), deadline.as_secs());
+        }
+        thread::sleep(POLL_INTERVAL);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +66,16 @@ mod tests {
         assert!(try_lock(&path).unwrap().is_none());
         drop(first);
         assert!(try_lock(&path).unwrap().is_some());
+    }
+    #[test]
+    fn waiting_ends_with_the_holder_or_at_the_deadline() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let first = try_lock(&path).unwrap();
+        let error = wait_for_lock(&path, Duration::ZERO).unwrap_err().to_string();
+        assert!(error.contains("was still locked by another program"), "{error}");
+        let second = std::thread::spawn(move || wait_for_lock(&path, Duration::from_secs(30)).is_ok());
+        drop(first);
+        assert!(second.join().unwrap());
     }
 }

@@ -45,12 +45,12 @@ pub enum UnitError {
     #[error("unit `{0}` exists already")]
     Exists(UnitName),
     /// systemd, or the bus to it, could not be reached.
-    #[error("reaching systemd over the system bus to {doing}\nhint: systemctl status dbus.service")]
+    #[error("systemd can't be reached over the system bus to {doing}: {cause}\nhint: systemctl status dbus.socket dbus.service")]
     Unreachable {
         /// What it was wanted for.
         doing: String,
         /// What went wrong.
-        source: zbus::Error,
+        cause: zbus::Error,
     },
     /// systemd answered no.
     #[error("asking systemd to {doing}")]
@@ -228,7 +228,7 @@ impl Manager {
                 return Err(UnitError::Refused { doing, source });
             }
             if Instant::now() >= deadline {
-                return Err(UnitError::Unreachable { doing, source });
+                return Err(UnitError::Unreachable { doing, cause: source });
             }
             tracing::debug!(error = %source, doing, "systemd is not on the bus; trying again");
             sleep(RETRY_PAUSE).await;

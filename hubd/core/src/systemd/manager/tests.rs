@@ -1,3 +1,5 @@
+//! What the manager makes of a systemd's answers, and of their absence.
+
 use super::super::fake::Fake;
 use super::super::property::Bind;
 use super::*;
@@ -7,7 +9,7 @@ fn ada() -> Username {
 }
 
 fn unit(name: &Username) -> TransientUnit {
-    let bind = Bind { source: "/opt/hubd/envs/3".to_owned(), target: "/opt/hubd/env".to_owned(), optional: false };
+    let bind = Bind { source: "/envs/3".to_owned(), target: "/env".to_owned(), optional: false };
     TransientUnit {
         name: UnitName::server(name),
         properties: vec![
@@ -28,7 +30,7 @@ async fn starts_a_unit_with_its_slice_and_tells_how_it_is() {
     assert_eq!(fake.property("hubd-users-ada.slice", "TasksMax").as_deref(), Some("uint64 512"));
     let status = manager.server(&ada()).await.unwrap().unwrap();
     assert_eq!((status.active_state.as_str(), status.main_pid, status.memory_max), ("active", Some(4242), Some(1 << 30)));
-    assert_eq!(status.read_only_binds, [("/opt/hubd/envs/3".to_owned(), "/opt/hubd/env".to_owned())]);
+    assert_eq!(status.read_only_binds, [("/envs/3".to_owned(), "/env".to_owned())]);
     assert_eq!(status.started, Some(1_700_000_000));
 }
 
@@ -127,6 +129,7 @@ async fn a_missing_bus_says_what_was_wanted_and_where_to_look() {
     let error = manager.server(&ada()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "reaching systemd over the system bus to tell the state of `hubd-user-ada.service`\nhint: systemctl status dbus.service"
+        "systemd can't be reached over the system bus to tell the state of `hubd-user-ada.service`: I/O error: no such socket\n\
+         hint: systemctl status dbus.socket dbus.service"
     );
 }

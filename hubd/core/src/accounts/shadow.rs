@@ -1,0 +1,66 @@
+//! Making and deleting unix accounts with the machine's own tools, which own the locking of its files.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::sys::command::Command;
+
+const USERADD: &str = "/usr/sbin/useradd";
+const USERDEL: &str = "/usr/sbin/userdel";
+/// The tools wait up to 15 s for each other's lock.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// `userdel` says so when there is no such account.
+const NO_SUCH_ACCOUNT: i32 = 6;
+/// No way in but through the hub: no login shell, and `useradd` sets no password.
+const SHELL: &str = "/usr/sbin/nologin";
+/// The same for everybody: what a person typed has no place in the password file.
+const COMMENT: &str = "hubd classroom account";
+
+/// An account to make. It gets a group of its own name besides `group`, and no home: `accounts::home` makes that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAccount<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its number.
+    pub uid: u32,
+    /// Where its home is, or will be.
+    pub home: &'a Path,
+    /// The group of all people of the hub.
+    pub group: &'a str,
+}
+
+/// Makes an account that nobody can log in to.
+///
+/// # Errors
+/// When `useradd` refuses, with what it said.
+pub fn add(account: &NewAccount<'_>) -> Result<()> {
+    if account.uid < 1000 {
+        bail!("uid {} is for the system; expected at least 1000", account.uid);
+    }
+    Command::new(USERADD, DEADLINE)
+        .args(["--uid", &account.uid.to_string()])
+        .args(["--user-group", "--groups", account.group])
+        .args(["--home-dir", &account.home.to_string_lossy(), "--no-create-home"])
+        .args(["--shell", SHELL, "--comment", COMMENT])
+        // The login log is as long as the highest uid in it.
+        .arg("--no-log-init")
+        // No range of subordinate ids: servers may not make user namespaces.
+        .args(["--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0"])
+        .args(["--", account.name])
+        .run()?;
+    Ok(())
+}
+
+/// Deletes the account called `name` and its group; its files stay. One that is not there is deleted already.
+///
+/// # Errors
+/// When `userdel` refuses, with what it said.
+pub fn remove(name: &str) -> Result<()> {
+    let output = Command::new(USERDEL, DEADLINE).args(["--", name]).output()?;
+    match output.code {
+        Some(0 | NO_SUCH_ACCOUNT) => Ok(()),
+        code => bail!("`{USERDEL} -- {name}` ended with {code:?}: {}", output.stderr.trim()),
+    }
+}
