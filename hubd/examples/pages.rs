@@ -93,7 +93,10 @@ async fn start(name: Username, sender: watch::Sender<View>) {
         }
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
-    sender.send_replace(view(ServerPhase::Starting, &format!("systemd has started hubd-user-{name}.service; JupyterLab is loading.")));
+    sender.send_replace(view(
+        ServerPhase::Starting,
+        &format!("systemd has started hubd-user-{name}.service; JupyterLab is loading."),
+    ));
     tokio::time::sleep(Duration::from_secs(2)).await;
     if name.as_str() == "cyd" {
         let failure = Failure {
@@ -109,11 +112,8 @@ async fn start(name: Username, sender: watch::Sender<View>) {
         return;
     }
     for minute in 0..60_u64 {
-        let running = View {
-            memory_bytes: Some((180 + 10 * minute) << 20),
-            uptime: Some(Duration::from_secs(60 * minute)),
-            ..running()
-        };
+        let running =
+            View { memory_bytes: Some((180 + 10 * minute) << 20), uptime: Some(Duration::from_secs(60 * minute)), ..running() };
         sender.send_replace(running);
         tokio::time::sleep(Duration::from_secs(5)).await;
     }

@@ -3,6 +3,7 @@
 //! To add one: a file here with a `SCENARIO`, and a line in [`ALL`].
 
 mod browser_driver;
+mod class;
 mod machine_limits;
 mod vm_limits;
 
@@ -35,4 +36,4 @@ pub struct Scenario {
 }
 
 /// Every scenario, in the order they run.
-pub const ALL: &[Scenario] = &[machine_limits::SCENARIO, browser_driver::SCENARIO, vm_limits::SCENARIO];
+pub const ALL: &[Scenario] = &[machine_limits::SCENARIO, browser_driver::SCENARIO, class::SCENARIO, vm_limits::SCENARIO];

@@ -88,7 +88,8 @@ fn slows_a_source_that_people_get_in_from() {
         throttle.failed(HERE, &format!("nobody{number}"), seconds(0));
     }
     let waits: Vec<Verdict> = (0..11).map(|number| throttle.ask(HERE, &format!("late{number}"), seconds(0), false)).collect();
-    let expected: Vec<Verdict> = (1..=10).map(|place| Verdict::Slow(seconds(place))).chain([Verdict::Refuse(seconds(11))]).collect();
+    let expected: Vec<Verdict> =
+        (1..=10).map(|place| Verdict::Slow(seconds(place))).chain([Verdict::Refuse(seconds(11))]).collect();
     assert_eq!(waits, expected);
     assert_eq!(throttle.ask(HERE, "late0", seconds(1), true), Verdict::Go);
     assert_eq!(throttle.ask(HERE, "student0", seconds(0), false), Verdict::Go, "who got in before waits for nobody");

@@ -1,0 +1,151 @@
+//! A hub, installed as an admin would install it: curl from a release server, one line, in a fresh machine.
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use installer::machine::{BaseSpec, Output, Release};
+use serde_json::Value;
+
+use crate::browser::Browser;
+use crate::context::{Context, TestMachine};
+use crate::release::ReleaseServer;
+
+const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
+const VERB_DEADLINE: Duration = Duration::from_secs(180);
+const PAGE_DEADLINE: Duration = Duration::from_secs(120);
+
+/// The administrator every hub of the tests is installed with.
+pub const ADMIN: &str = "ada";
+/// The password people of the tests choose.
+pub const PASSWORD: &str = "a quiet afternoon";
+
+/// A machine with a hub in it.
+#[derive(Debug)]
+pub struct Hub {
+    machine: TestMachine,
+    url: String,
+    report: Value,
+}
+
+impl Deref for Hub {
+    type Target = TestMachine;
+
+    fn deref(&self) -> &TestMachine {
+        &self.machine
+    }
+}
+
+impl DerefMut for Hub {
+    fn deref_mut(&mut self) -> &mut TestMachine {
+        &mut self.machine
+    }
+}
+
+impl Hub {
+    /// Boots a fresh Debian 12 and installs a hub in it.
+    ///
+    /// # Errors
+    /// When the machine does not boot or the install does not end with a verified hub.
+    pub fn install(context: &Context) -> Result<Self> {
+        Self::install_on(context, &BaseSpec::new(Release::Bookworm))
+    }
+
+    /// Boots a machine made of `spec` and installs a hub in it.
+    ///
+    /// # Errors
+    /// As [`Hub::install`].
+    pub fn install_on(context: &Context, spec: &BaseSpec) -> Result<Self> {
+        let release = ReleaseServer::start(context)?;
+        let machine = context.machine_with(spec)?;
+        let port = context.free_port()?;
+        let report = install(&machine, &release, &format!("--admin {ADMIN} --listen 127.0.0.1:{port}"))?;
+        context.step(&format!("installed in {} s", report["seconds"]))?;
+        Ok(Self { machine, url: format!("http://127.0.0.1:{port}"), report })
+    }
+
+    /// The hub's address, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What the installer said at its end.
+    pub fn report(&self) -> &Value {
+        &self.report
+    }
+
+    /// The link with which the admin sets her first password.
+    ///
+    /// # Errors
+    /// When the installer gave none.
+    pub fn invitation(&self) -> Result<String> {
+        let link = self.report["invitations"][0]["link"].as_str().context("the installer gave no link for the admin")?;
+        Ok(self.whole(link))
+    }
+
+    /// `hubctl --json` as root in the machine.
+    ///
+    /// # Errors
+    /// When it exits with anything but 0.
+    pub fn hubctl(&self, arguments: &[&str]) -> Result<Value> {
+        let output = self.hubctl_output(arguments)?.checked()?;
+        let text = output.text();
+        if text.trim().is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text).with_context(|| text) }
+    }
+
+    /// As [`Hub::hubctl`], whatever the exit code.
+    ///
+    /// # Errors
+    /// When it can't be run.
+    pub fn hubctl_output(&self, arguments: &[&str]) -> Result<Output> {
+        let command = ["/usr/local/bin/hubctl", "--json"].into_iter().chain(arguments.iter().copied());
+        self.machine.command(command).timeout(VERB_DEADLINE).output()
+    }
+
+    /// Enrols people who log in with [`PASSWORD`].
+    ///
+    /// # Errors
+    /// When the hub refuses one.
+    pub fn add_students(&self, names: &[String]) -> Result<()> {
+        let list: String = names.iter().map(|name| format!("{name},{PASSWORD}\n")).collect();
+        self.machine.write("/root/class.csv", format!("name,password\n{list}"), 0o600)?;
+        let added = self.hubctl(&["user", "add", "--from", "/root/class.csv"])?;
+        ensure!(added["users"].as_array().is_some_and(|users| users.len() == names.len()), "enrolled: {added}");
+        Ok(())
+    }
+
+    /// Logs in through the form and goes where that leads.
+    ///
+    /// # Errors
+    /// When the form is not there.
+    pub fn log_in(&self, browser: &Browser, name: &str) -> Result<()> {
+        browser.goto(&format!("{}/hub/login", self.url))?;
+        browser.fill("#username", name)?;
+        browser.fill("#password", PASSWORD)?;
+        browser.click_text("Log in")
+    }
+
+    /// Waits until JupyterLab is to be seen, after a login or a start.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn wait_for_lab(&self, browser: &Browser) -> Result<()> {
+        browser.wait_for(".jp-Launcher, .jp-NotebookPanel", PAGE_DEADLINE)
+    }
+
+    /// A link of the hub as a whole URL.
+    pub fn whole(&self, link: &str) -> String {
+        if link.starts_with('/') { format!("{}{link}", self.url) } else { link.to_owned() }
+    }
+}
+
+/// Runs the documented line in `machine` and returns what the installer prints with `--json`.
+///
+/// # Errors
+/// When it exits with anything but 0.
+pub fn install(machine: &TestMachine, release: &ReleaseServer, arguments: &str) -> Result<Value> {
+    let base = release.url();
+    let line = format!("curl -fsSL {base}/bootstrap.sh | env HUBD_RELEASE_URL={base} bash -s -- {arguments} --yes --json");
+    let output = machine.command(["/bin/sh", "-c", &line]).timeout(INSTALL_DEADLINE).output()?.checked()?;
+    serde_json::from_str(&output.text()).with_context(|| format!("reading the installer's report: {}", output.text()))
+}

@@ -1,0 +1,149 @@
+//! The main story: a fresh machine, one line, and a class at work in its browsers.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use fs_err as fs;
+use sha2::{Digest, Sha256};
+
+use super::{Group, Scenario};
+use crate::browser::Browser;
+use crate::context::Context;
+use crate::hub::{ADMIN, Hub, PASSWORD};
+use crate::lab;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "class",
+    about: "installed by curl, claimed by its admin; two students log in at once, run cells, open a terminal, move 100 MB",
+    group: Group::Default,
+    needs_programs: true,
+    run,
+};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+const FILE_DEADLINE: Duration = Duration::from_secs(180);
+const FILE_BYTES: u64 = 100_000_000;
+
+fn run(context: &Context) -> Result<()> {
+    let hub = Hub::install(context)?;
+    let admin = context.browser(ADMIN)?;
+    claim(context, &hub, &admin)?;
+    enrol_from_inside(context, &hub, &admin)?;
+
+    let (bob, cleo) = (context.browser("bob")?, context.browser("cleo.d-e")?);
+    hub.log_in(&bob, "bob")?;
+    hub.log_in(&cleo, "cleo.d-e")?;
+    for (browser, name) in [(&bob, "bob"), (&cleo, "cleo.d-e")] {
+        hub.wait_for_lab(browser)?;
+        lab::new_notebook(browser)?;
+        lab::run_cell(browser, "1+1", "2")?;
+        lab::run_cell(browser, "import os; os.environ['HUBD_USER']", name)?;
+        browser.screenshot("cell")?;
+    }
+    context.step("two students ran cells")?;
+    terminal(context, &hub, &bob)?;
+    files(context, &hub, &bob)?;
+    leave(context, &hub, &bob)
+}
+
+/// The admin follows the installer's link, sets a password and lands in JupyterLab. A second use of the link does nothing.
+fn claim(context: &Context, hub: &Hub, admin: &Browser) -> Result<()> {
+    let link = hub.invitation()?;
+    admin.goto(&link)?;
+    admin.screenshot("claim")?;
+    admin.fill("#password", PASSWORD)?;
+    admin.fill("#repeat", PASSWORD)?;
+    admin.click_text("Save and go to my server")?;
+    hub.wait_for_lab(admin)?;
+    admin.screenshot("lab")?;
+    lab::new_notebook(admin)?;
+    lab::run_cell(admin, "1+1", "2")?;
+    context.step("the admin claimed the hub and ran a cell")?;
+    let second = context.browser("late")?;
+    second.goto(&link)?;
+    ensure!(second.count("#password")? == 0, "the link still works after it was used");
+    second.screenshot("used-link")?;
+    Ok(())
+}
+
+/// Students are enrolled by `hubctl` in a terminal of the admin's own server.
+fn enrol_from_inside(context: &Context, hub: &Hub, admin: &Browser) -> Result<()> {
+    lab::new_terminal(admin)?;
+    let line = format!(
+        "printf 'name,password\\nbob,{PASSWORD}\\ncleo.d-e,{PASSWORD}\\n' | hubctl user add --from - > added.txt 2>&1; echo \"exit $?\" >> added.txt"
+    );
+    lab::terminal_line(admin, &line)?;
+    let added = wait_for_line(hub, ADMIN, "added.txt", "exit ")?;
+    ensure!(added.contains("exit 0"), "hubctl inside the hub: {added}");
+    admin.screenshot("hubctl-inside")?;
+    lab::terminal_line(
+        admin,
+        "hubctl config check > refused.txt 2>&1; echo \"exit $?\" >> refused.txt; clear; hubctl user list",
+    )?;
+    let refused = wait_for_line(hub, ADMIN, "refused.txt", "exit ")?;
+    ensure!(!refused.contains("exit 0") && refused.contains("host"), "a host verb inside the hub: {refused}");
+    admin.screenshot("hubctl-list")?;
+    let listed = hub.hubctl(&["user", "list"])?;
+    ensure!(listed["users"].as_array().is_some_and(|users| users.len() == 3), "enrolled: {listed}");
+    context.step("two students were enrolled from inside the hub")
+}
+
+fn terminal(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
+    lab::new_terminal(bob)?;
+    lab::terminal_line(bob, "id -un > who.txt; echo $SHELL >> who.txt; echo done >> who.txt")?;
+    let who = wait_for_line(hub, "bob", "who.txt", "done")?;
+    ensure!(who == "jupyter-bob\n/bin/bash\ndone\n", "in the terminal: {who}");
+    bob.screenshot("terminal")?;
+    context.step("a terminal works")
+}
+
+fn files(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
+    let digest = lab::drop_file(bob, "large.bin", FILE_BYTES)?;
+    // Lab lists the file before its last part has arrived.
+    hub.sh(&format!(
+        "for i in $(seq 600); do [ $(stat -c %s /home/jupyter-bob/large.bin) = {FILE_BYTES} ] && exit 0; sleep 0.2; done; exit 1"
+    ))
+    .context("waiting for the upload")?;
+    let arrived = hub.sh("sha256sum /home/jupyter-bob/large.bin | cut -c1-64")?;
+    ensure!(arrived.trim() == digest, "uploaded {arrived}, sent {digest}");
+    context.step("uploaded 100 MB")?;
+    bob.execute(
+        "const link = document.createElement('a'); link.href = '/user/bob/files/large.bin?download=1'; link.download = 'large.bin'; document.body.append(link); link.click()",
+        Vec::new(),
+    )?;
+    let path = bob.downloads().join("large.bin");
+    let end = std::time::Instant::now() + FILE_DEADLINE;
+    while !path.exists() {
+        ensure!(std::time::Instant::now() < end, "waited {} s for the download", FILE_DEADLINE.as_secs());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let downloaded = Sha256::digest(fs::read(&path)?).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    ensure!(downloaded == digest, "downloaded {downloaded}, uploaded {digest}");
+    context.step("downloaded 100 MB")
+}
+
+/// The home page, the menu entries of JupyterLab, and logging out.
+fn leave(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
+    bob.goto(&format!("{}/hub/home", hub.url()))?;
+    bob.wait_for_text("main", "Memory", DEADLINE)?;
+    bob.screenshot("home")?;
+    let menus = bob.execute("return fetch('/user/bob/lab').then(answer => answer.text())", Vec::new())?;
+    ensure!(menus.as_str().is_some_and(|page| page.contains("\"hubPrefix\": \"/hub/\"")), "JupyterLab does not know the hub");
+    bob.goto(&format!("{}/user/cleo.d-e/lab", hub.url()))?;
+    ensure!(bob.count(".jp-Launcher")? == 0, "bob got into cleo's server");
+    bob.screenshot("not-yours")?;
+    bob.goto(&format!("{}/user/bob/lab", hub.url()))?;
+    hub.wait_for_lab(bob)?;
+    bob.execute("window.location.href = '/user/bob/logout'", Vec::new())?;
+    bob.wait_for_url("/hub/login", DEADLINE)?;
+    bob.screenshot("logged-out")?;
+    bob.goto(&format!("{}/user/bob/lab", hub.url()))?;
+    bob.wait_for_url("/hub/login", DEADLINE)?;
+    context.step("logged out")
+}
+
+/// Waits until `file` in somebody's home has a line with `text`, and returns the file.
+fn wait_for_line(hub: &Hub, name: &str, file: &str, text: &str) -> Result<String> {
+    let path = format!("/home/jupyter-{}/{file}", name.replace('.', "-"));
+    hub.sh(&format!("for i in $(seq 300); do grep -qs '{text}' {path} && exec cat {path}; sleep 0.1; done; echo \"no {text} in {path}\" >&2; exit 1"))
+}
