@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod config;
 pub mod control;
 pub mod paths;
+pub mod pyenv;
 pub mod sudoers;
 pub mod sys;
 pub mod systemd;

@@ -1,0 +1,26 @@
+//! The shared Python environment: numbered generations below `/opt/hubd/envs`, each built by a user without rights in a
+//! unit without rights, sealed by root, and from then on never written to. Every server and every build sees its one
+//! generation at `/opt/hubd/env`.
+//!
+//! What a student installs goes to her *layer*, a small virtual environment in her home above the shared one
+//! (`assets/hubd_layer.py`); her server runs without it (`python -I`), her kernels and terminals with it.
+
+mod build;
+mod generation;
+pub mod index;
+mod network;
+mod overlay;
+mod python;
+mod seal;
+mod server;
+mod unit;
+pub mod uv;
+
+pub use build::{BuildRequest, Builder, DISK_BYTES};
+pub use generation::{Generation, Manifest, current, switch};
+pub use network::NetworkSettings;
+pub use python::Python;
+pub use server::{ServerCommand, ServerRequest, server_command};
+
+/// The packages of the environment with the hashes of their wheels, for every supported Python and processor.
+pub const LOCK: &str = include_str!("pyenv/assets/lock/requirements.txt");

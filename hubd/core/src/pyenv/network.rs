@@ -1,0 +1,241 @@
+//! The administrator's mirrors, proxies and certificates, as builds and as students' servers need to be told of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::index;
+use crate::paths::Paths;
+use crate::sys::atomic::{self, Access};
+
+/// Variables that name one file of certificates, the telling one first.
+const CERTIFICATE_FILES: [&str; 4] = ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
+/// Variables that different programs read for the same file.
+const CERTIFICATE_READERS: [&str; 6] =
+    ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS"];
+/// Usual in lower case, and read in either.
+const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+/// What the sandboxes of builds and servers show as it is on the machine.
+const VISIBLE: [&str; 2] = ["/etc", "/usr"];
+
+/// What the administrator set, by variable name as in her shell.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct NetworkSettings {
+    variables: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for NetworkSettings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The values hold passwords of proxies and mirrors.
+        formatter.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+impl<Name: Into<String>, Value: Into<String>> FromIterator<(Name, Value)> for NetworkSettings {
+    /// Takes any variables; those that are not about the network have no effect.
+    fn from_iter<Pairs: IntoIterator<Item = (Name, Value)>>(variables: Pairs) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Self { variables: variables.filter(|(_, value): &(_, String)| !value.is_empty()).collect() }
+    }
+}
+
+impl NetworkSettings {
+    /// The package index, uv's word before pip's. May hold a password.
+    pub fn index(&self) -> &str {
+        self.first(["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"]).unwrap_or(index::DEFAULT)
+    }
+
+    /// The file of certificates to trust, where one is set.
+    pub fn certificates(&self) -> Option<PathBuf> {
+        self.first(CERTIFICATE_FILES).map(PathBuf::from)
+    }
+
+    /// What a build is told: uv's variables, passwords included.
+    pub(super) fn for_build(&self, certificates: Option<&Path>) -> BTreeMap<String, String> {
+        let mut told = self.proxies();
+        told.insert("UV_DEFAULT_INDEX".to_owned(), self.index().to_owned());
+        self.hand_on(&mut told, "UV_INDEX", ["UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"]);
+        self.hand_on(&mut told, "UV_INSECURE_HOST", ["UV_INSECURE_HOST", "PIP_TRUSTED_HOST"]);
+        self.hand_on(&mut told, "UV_HTTP_TIMEOUT", ["UV_HTTP_TIMEOUT", "PIP_DEFAULT_TIMEOUT"]);
+        match certificates {
+            Some(file) => told.insert("SSL_CERT_FILE".to_owned(), file.display().to_string()),
+            // The machine's own certificates, which an administrator may have added to.
+            None => told.insert("UV_SYSTEM_CERTS".to_owned(), "true".to_owned()),
+        };
+        told
+    }
+
+    /// What students' servers are told. An address with a password in it stays out: every student could read it.
+    pub(super) fn for_students(&self, certificates: Option<&Path>) -> BTreeMap<String, String> {
+        let mut told = self.proxies();
+        for (pip, uv, names) in [
+            ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", &["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"][..]),
+            ("PIP_EXTRA_INDEX_URL", "UV_INDEX", &["UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"]),
+            ("PIP_TRUSTED_HOST", "UV_INSECURE_HOST", &["UV_INSECURE_HOST", "PIP_TRUSTED_HOST"]),
+        ] {
+            self.hand_on(&mut told, pip, names.iter().copied());
+            self.hand_on(&mut told, uv, names.iter().copied());
+        }
+        if let Some(file) = certificates {
+            let file = file.display().to_string();
+            told.extend(CERTIFICATE_READERS.map(|name| (name.to_owned(), file.clone())));
+        }
+        told.retain(|_, value| index::without_secret(value) == *value);
+        told
+    }
+
+    /// Writes what students' servers are told below `/opt/hubd/share`, with a copy of the certificates when they lie
+    /// where a server can't see them. Returns the files that are there now.
+    ///
+    /// # Errors
+    /// When the certificates can't be read or the directory not be written.
+    pub fn publish(&self, paths: &Paths) -> Result<Vec<PathBuf>> {
+        let share = paths.share();
+        let mut files = Vec::new();
+        let certificates = self.visible_certificates(&share)?;
+        files.extend(certificates.iter().filter(|file| file.starts_with(&share)).cloned());
+        let told = serde_json::to_string_pretty(&self.for_students(certificates.as_deref()))?;
+        let file = share.join("network.json");
+        atomic::replace(&file, format!("{told}\n").as_bytes(), Access::mode(0o644))?;
+        files.push(file);
+        Ok(files)
+    }
+
+    /// The certificates, copied to `directory` when they lie where a sandbox hides them.
+    pub(super) fn visible_certificates(&self, directory: &Path) -> Result<Option<PathBuf>> {
+        let Some(file) = self.certificates() else { return Ok(None) };
+        let resolved = fs_err::canonicalize(&file).context("looking for the certificates to trust")?;
+        if VISIBLE.iter().any(|visible| resolved.starts_with(visible)) {
+            return Ok(Some(resolved));
+        }
+        let copy = directory.join("certificates.pem");
+        let content = fs_err::read(&file).context("reading the certificates to trust")?;
+        atomic::replace(&copy, &content, Access::mode(0o644))?;
+        Ok(Some(copy))
+    }
+
+    fn proxies(&self) -> BTreeMap<String, String> {
+        let mut told = BTreeMap::new();
+        for lower in PROXIES {
+            let upper = lower.to_ascii_uppercase();
+            if let Some(value) = self.first([lower, &upper]) {
+                told.insert(lower.to_owned(), value.to_owned());
+                told.insert(upper, value.to_owned());
+            }
+        }
+        told
+    }
+
+    fn hand_on<'name>(&self, told: &mut BTreeMap<String, String>, name: &str, from: impl IntoIterator<Item = &'name str>) {
+        if let Some(value) = self.first(from) {
+            told.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    fn first<'name>(&self, names: impl IntoIterator<Item = &'name str>) -> Option<&str> {
+        names.into_iter().find_map(|name| self.variables.get(name)).map(String::as_str)
+    }
+}
+
+/// `variables` in the form of systemd's `EnvironmentFile=`.
+pub(super) fn environment_file(variables: &BTreeMap<String, String>) -> String {
+    let mut text = String::new();
+    for (name, value) in variables {
+        // Inside double quotes these four keep their meaning unless escaped; a line can't be continued.
+        let mut quoted = String::with_capacity(value.len());
+        for character in value.chars().filter(|character| !character.is_control()) {
+            if matches!(character, '"' | '\\' | '$' | '`') {
+                quoted.push('\\');
+            }
+            quoted.push(character);
+        }
+        text.push_str(&format!("{name}=\"{quoted}\"\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn nothing_set_means_the_usual_index_and_the_machines_certificates() {
+        let settings: NetworkSettings = [("PATH", "/bin"), ("PIP_INDEX_URL", "")].into_iter().collect();
+        assert_eq!(settings.for_build(None), map(&[("UV_DEFAULT_INDEX", index::DEFAULT), ("UV_SYSTEM_CERTS", "true")]));
+        assert_eq!(settings.for_students(None), map(&[]));
+    }
+
+    #[test]
+    fn pips_variables_reach_uv_and_uvs_reach_pip() {
+        let settings: NetworkSettings =
+            [("PIP_INDEX_URL", "https://mirror.example/simple"), ("https_proxy", "http://proxy.example:3128")].into_iter().collect();
+        assert_eq!(
+            settings.for_build(Some(Path::new("/etc/ssl/own.pem"))),
+            map(&[
+                ("HTTPS_PROXY", "http://proxy.example:3128"),
+                ("SSL_CERT_FILE", "/etc/ssl/own.pem"),
+                ("UV_DEFAULT_INDEX", "https://mirror.example/simple"),
+                ("https_proxy", "http://proxy.example:3128"),
+            ])
+        );
+        let settings: NetworkSettings = [("UV_DEFAULT_INDEX", "https://mirror.example/simple")].into_iter().collect();
+        assert_eq!(
+            settings.for_students(None),
+            map(&[
+                ("PIP_INDEX_URL", "https://mirror.example/simple"),
+                ("UV_DEFAULT_INDEX", "https://mirror.example/simple"),
+            ])
+        );
+    }
+
+    #[test]
+    fn students_are_told_no_password_and_logs_neither() {
+        let settings: NetworkSettings = [
+            ("UV_DEFAULT_INDEX", "https://ada:secret@mirror.example/simple"),
+            ("HTTPS_PROXY", "http://ada:secret@proxy.example"),
+            ("PIP_TRUSTED_HOST", "mirror.example"),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(
+            settings.for_students(None),
+            map(&[("PIP_TRUSTED_HOST", "mirror.example"), ("UV_INSECURE_HOST", "mirror.example")])
+        );
+        assert!(!format!("{settings:?}").contains("secret"));
+        assert_eq!(settings.for_build(None)["UV_DEFAULT_INDEX"], "https://ada:secret@mirror.example/simple");
+    }
+
+    #[test]
+    fn publishes_certificates_from_a_hidden_place() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::under(root.path().join("machine"));
+        std::fs::create_dir_all(paths.share()).unwrap();
+        let bundle = root.path().join("own.pem");
+        std::fs::write(&bundle, "certificate").unwrap();
+        let settings: NetworkSettings = [("SSL_CERT_FILE", bundle.to_str().unwrap())].into_iter().collect();
+        let files = settings.publish(&paths).unwrap();
+        assert_eq!(files, [paths.share().join("certificates.pem"), paths.share().join("network.json")]);
+        assert_eq!(std::fs::read_to_string(&files[0]).unwrap(), "certificate");
+        let told: BTreeMap<String, String> = serde_json::from_slice(&std::fs::read(&files[1]).unwrap()).unwrap();
+        assert_eq!(told["PIP_CERT"], files[0].to_str().unwrap());
+    }
+
+    #[test]
+    fn certificates_that_are_missing_are_an_error_that_names_them() {
+        let root = tempfile::tempdir().unwrap();
+        let settings: NetworkSettings = [("SSL_CERT_FILE", "/nonexistent/own.pem")].into_iter().collect();
+        let error = format!("{:#}", settings.visible_certificates(root.path()).unwrap_err());
+        assert!(error.contains("/nonexistent/own.pem"), "{error}");
+    }
+
+    #[test]
+    fn values_can_not_leave_their_line_of_an_environment_file() {
+        let text = environment_file(&map(&[("A", "x\nPATH=/tmp"), ("B", "p\"a$s`s\\")]));
+        assert_eq!(text, "A=\"xPATH=/tmp\"\nB=\"p\\\"a\\$s\\`s\\\\\"\n");
+    }
+}

@@ -1,0 +1,241 @@
+//! The build as data: which programs run in which sandbox. Pure.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Python;
+
+/// The one build that may run at a time.
+pub(super) const UNIT: &str = "hubd-build.service";
+/// The account that builds, with rights to nothing.
+pub(super) const USER: &str = "hubd-build";
+/// Downloading a few hundred megabytes over a slow line; the rest takes seconds.
+pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// One program of the build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    /// What it does, for people.
+    pub(super) title: String,
+    pub(super) network: bool,
+    pub(super) arguments: Vec<String>,
+}
+
+/// Where the build finds things, as seen from its sandbox.
+pub(super) struct Places<'a> {
+    /// Holds the lock file and our own files.
+    pub(super) input: &'a Path,
+    /// The environment being built.
+    pub(super) environment: &'a Path,
+    /// The program `uv`.
+    pub(super) uv: &'a Path,
+}
+
+/// The programs to run, in order.
+pub(super) fn steps(places: &Places<'_>, python: &Python) -> Vec<Step> {
+    let input = |name: &str| places.input.join(name).display().to_string();
+    let inside = |name: &str| places.environment.join(name).display().to_string();
+    let uv = places.uv.display().to_string();
+    let step = |title: &str, network, arguments: &[&str]| Step {
+        title: title.to_owned(),
+        network,
+        arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+    };
+    vec![
+        step("making an empty environment", false, &[
+            &uv,
+            "venv",
+            "--no-cache",
+            "--allow-existing",
+            "--python",
+            &python.interpreter.display().to_string(),
+            &inside(""),
+        ]),
+        step("downloading and installing the packages", true, &[
+            &uv,
+            "pip",
+            "sync",
+            "--python",
+            &inside("bin/python"),
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
+            &input("requirements.txt"),
+        ]),
+        step("adding the hub's own files", false, &[
+            "/bin/cp",
+            "--recursive",
+            "--remove-destination",
+            &input("overlay/."),
+            &inside(""),
+        ]),
+        // Servers could not write bytecode here and would compile everything at each start. Not judged by time stamps,
+        // which copies change: nothing here is ever edited.
+        step("compiling", false, &[
+            &inside("bin/python"),
+            "-I",
+            "-m",
+            "compileall",
+            "-q",
+            "-j",
+            "0",
+            "--invalidation-mode",
+            "unchecked-hash",
+            &inside("lib"),
+        ]),
+    ]
+}
+
+/// Environment of every step. Nothing here is secret: systemd shows it to anyone.
+pub(super) fn environment(places: &Places<'_>) -> Vec<(&'static str, String)> {
+    vec![
+        ("HOME", "/tmp".to_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("PATH", "/usr/bin:/bin".to_owned()),
+        ("UV_NO_CONFIG", "1".to_owned()),
+        ("UV_NO_PROGRESS", "1".to_owned()),
+        ("UV_PYTHON_DOWNLOADS", "never".to_owned()),
+        // Inside the new generation, so that installing moves names instead of bytes; taken away before sealing.
+        ("UV_CACHE_DIR", cache(places.environment)),
+        ("UV_LINK_MODE", "hardlink".to_owned()),
+    ]
+}
+
+fn cache(environment: &Path) -> String {
+    environment.join(super::build::CACHE).display().to_string()
+}
+
+/// Unit properties of every step. `new` is the directory that appears as the environment.
+pub(super) fn properties(places: &Places<'_>, new: &Path, network: bool) -> Vec<String> {
+    let mut properties: Vec<String> = [
+        "NoNewPrivileges=yes",
+        "CapabilityBoundingSet=",
+        "RestrictSUIDSGID=yes",
+        "ProtectSystem=strict",
+        "ProtectHome=yes",
+        "PrivateTmp=yes",
+        "PrivateDevices=yes",
+        "DevicePolicy=closed",
+        "ProtectProc=invisible",
+        "ProtectKernelTunables=yes",
+        "ProtectKernelModules=yes",
+        "ProtectKernelLogs=yes",
+        "ProtectControlGroups=yes",
+        "ProtectClock=yes",
+        "ProtectHostname=yes",
+        "RestrictNamespaces=yes",
+        "RestrictRealtime=yes",
+        "LockPersonality=yes",
+        "SystemCallFilter=@system-service",
+        "SystemCallArchitectures=native",
+        "KeyringMode=private",
+        "RemoveIPC=yes",
+        "UMask=0022",
+        "TasksMax=512",
+        "LimitNOFILE=65536",
+        // Behind the students, when a build runs during a class.
+        "CPUWeight=20",
+        "IOWeight=20",
+        // No system bus and no socket of any service; names are still resolved where systemd-resolved does it.
+        "TemporaryFileSystem=/run:ro",
+        "BindReadOnlyPaths=-/run/systemd/resolve",
+    ]
+    .map(str::to_owned)
+    .into();
+    properties.push(format!("User={USER}"));
+    properties.push(format!("Group={USER}"));
+    properties.push(format!("RuntimeMaxSec={}", STEP_TIMEOUT.as_secs()));
+    properties.push(format!("BindPaths={}:{}", new.display(), places.environment.display()));
+    properties.push(format!("ReadWritePaths={}", places.environment.display()));
+    if network {
+        properties.push("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK".to_owned());
+        // By file, for the addresses of mirrors and proxies may hold passwords.
+        properties.push(format!("EnvironmentFile={}", places.input.join(super::build::NETWORK_FILE).display()));
+    } else {
+        properties.push("RestrictAddressFamilies=AF_UNIX".to_owned());
+        properties.push("PrivateNetwork=yes".to_owned());
+    }
+    properties
+}
+
+/// What a person can do about what the build said, where that is known.
+pub(super) fn hint(said: &str) -> Option<&'static str> {
+    let said = said.to_ascii_lowercase();
+    let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if any(&["no space left", "os error 28", "disk quota"]) {
+        Some("the disk is full; make room below `/opt`, then run this again")
+    } else if any(&["certificate", "unknownissuer"]) {
+        Some("name the file with your network's certificates in SSL_CERT_FILE, then run this again")
+    } else if any(&["dns error", "tcp connect error", "connection refused", "timed out", "failed to fetch", "error sending request"]) {
+        Some(
+            "the package index could not be reached; behind a proxy set HTTPS_PROXY, with a mirror set UV_DEFAULT_INDEX, \
+             then run this again",
+        )
+    } else if any(&["hash mismatch"]) {
+        Some("a downloaded package is not the one that was tested; a mirror may have changed it")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places() -> Places<'static> {
+        Places {
+            input: Path::new("/opt/hubd/envs/1.input"),
+            environment: Path::new("/opt/hubd/env"),
+            uv: Path::new("/opt/hubd/bin/uv"),
+        }
+    }
+
+    fn python() -> Python {
+        Python { interpreter: "/usr/bin/python3.11".into(), version: "3.11.2".to_owned() }
+    }
+
+    #[test]
+    fn only_the_download_has_a_network_and_it_demands_hashes_and_wheels() {
+        let steps = steps(&places(), &python());
+        let with_network: Vec<_> = steps.iter().filter(|step| step.network).collect();
+        assert_eq!(with_network.len(), 1);
+        for option in ["--require-hashes", "--only-binary"] {
+            assert!(with_network[0].arguments.iter().any(|argument| argument == option), "{option}");
+        }
+        assert!(properties(&places(), Path::new("/opt/hubd/envs/1.new"), false).contains(&"PrivateNetwork=yes".to_owned()));
+    }
+
+    #[test]
+    fn programs_are_absolute_and_write_where_the_generation_is_seen() {
+        for step in steps(&places(), &python()) {
+            assert!(step.arguments[0].starts_with('/'), "{:?}", step.arguments);
+            assert!(step.arguments.iter().any(|argument| argument.starts_with("/opt/hubd/env/")), "{:?}", step.arguments);
+            assert!(!step.arguments.iter().any(|argument| argument.contains("1.new")), "{:?}", step.arguments);
+        }
+    }
+
+    #[test]
+    fn passwords_travel_by_file() {
+        let properties = properties(&places(), Path::new("/opt/hubd/envs/1.new"), true);
+        assert!(properties.contains(&"EnvironmentFile=/opt/hubd/envs/1.input/network.env".to_owned()));
+        assert!(!properties.iter().any(|property| property.starts_with("Environment=")));
+        assert!(!environment(&places()).iter().any(|(name, _)| name.contains("INDEX") || name.contains("PROXY")));
+    }
+
+    #[test]
+    fn what_the_build_said_becomes_advice() {
+        let cases = [
+            ("error: failed to write: No space left on device (os error 28)", Some("the disk is full")),
+            ("invalid peer certificate: UnknownIssuer", Some("name the file with your network's certificates")),
+            ("dns error: failed to lookup address information", Some("the package index could not be reached")),
+            ("error: Hash mismatch for `anyio==4.16.0`", Some("a downloaded package is not the one")),
+            ("something else", None),
+        ];
+        for (said, expected) in cases {
+            match (hint(said), expected) {
+                (Some(hint), Some(start)) => assert!(hint.starts_with(start), "{said}: {hint}"),
+                (found, expected) => assert_eq!(found, expected, "{said}"),
+            }
+        }
+    }
+}
