@@ -3,6 +3,7 @@
 
 mod body;
 mod browser;
+mod hub;
 mod problem;
 mod target;
 
@@ -14,20 +15,21 @@ use http::{Method, Request, Response, StatusCode, Version};
 use hub_core::accounts::Username;
 use hub_core::control::ServerPhase;
 use hyper::body::Incoming;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::watch;
 use tower::ServiceExt;
 
 pub use body::Body;
+pub use hub::HubPages;
 pub use problem::Problem;
 
 use crate::listen::{Answer, Client, Handler};
 use crate::proxy::{Forwarded, Proxy, ProxyError, Target};
-use crate::servers::{Servers, View};
+use crate::servers::Servers;
+use crate::web;
 use target::Route;
 
-/// What may stand unescaped in `?next=`.
-const NEXT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+/// Largest head that goes to a user server, bytes: those refuse 64 KiB, and the proxy adds some of its own.
+const MOST_HEADER_BYTES: usize = 56 * 1024;
 
 /// Somebody who is logged in.
 pub struct Visitor {
@@ -40,13 +42,13 @@ pub struct Visitor {
 /// Knows who is logged in. Asked for every request, so it must answer from memory.
 pub trait Gate: Send + Sync {
     /// Whose session the request's cookies name.
-    fn session(&self, headers: &HeaderMap) -> Option<Visitor>;
+    fn session(&self, headers: &HeaderMap, client: Client) -> Option<Visitor>;
 }
 
-/// Makes pages for people whose request cannot be answered otherwise.
+/// Answers requests that cannot be answered otherwise.
 pub trait Pages: Send + Sync {
-    /// A page that says what is wrong. Its status is set to [`Problem::status`] afterwards.
-    fn page(&self, problem: &Problem<'_>) -> Response<axum::body::Body>;
+    /// Says what is wrong: in a page for people, as JSON for programs. The status becomes that of the problem.
+    fn answer(&self, problem: &Problem<'_>, wants_page: bool) -> Response<axum::body::Body>;
 }
 
 /// Handles every request that reaches the hub.
@@ -89,14 +91,17 @@ impl Front {
     }
 
     async fn server(&self, user: Username, request: Request<Incoming>, client: Client, wants_page: bool) -> Answer<Body> {
-        let Some(visitor) = self.gate.session(request.headers()) else {
+        if !fits(&request) {
+            return self.problem(&Problem::TooLarge, wants_page);
+        }
+        let Some(visitor) = self.gate.session(request.headers(), client) else {
             return match wants_page {
-                true => redirect(StatusCode::FOUND, &format!("/hub/login?next={}", next(&request))),
+                true => redirect(StatusCode::FOUND, &web::login_location(whole_path(&request))),
                 false => self.problem(&Problem::NoSession, false),
             };
         };
         if visitor.user != user {
-            return self.problem(&Problem::NotFound, wants_page);
+            return self.problem(&Problem::NotYours, wants_page);
         }
         if browser::is_foreign(request.method(), request.headers(), client.https) {
             return self.problem(&Problem::ForeignSite, wants_page);
@@ -117,12 +122,14 @@ impl Front {
     }
 
     fn not_running(&self, user: &Username, request: &Request<Incoming>, wants_page: bool) -> Answer<Body> {
-        let view = self.servers.watch(user).borrow().clone();
-        if wants_page && is_coming(&view) {
-            return redirect(StatusCode::SEE_OTHER, &format!("/hub/progress?next={}", next(request)));
+        let next = whole_path(request);
+        let phase = self.servers.watch(user).borrow().phase;
+        match phase {
+            ServerPhase::Queued | ServerPhase::Starting if wants_page => {
+                redirect(StatusCode::SEE_OTHER, &web::progress_location(next))
+            }
+            _ => self.problem(&Problem::NotRunning { user, next }, wants_page),
         }
-        let next = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        self.problem(&Problem::NotRunning { user, view: &view, next }, wants_page)
     }
 
     fn failed(&self, user: &Username, error: ProxyError, wants_page: bool) -> Answer<Body> {
@@ -147,11 +154,11 @@ impl Front {
     }
 
     fn problem(&self, problem: &Problem<'_>, wants_page: bool) -> Answer<Body> {
-        if !wants_page || matches!(problem, Problem::BadRequest(_) | Problem::BadMethod) {
-            return Answer::new(problem.json().map(Body::Page));
-        }
-        let mut response = self.pages.page(problem);
+        let mut response = self.pages.answer(problem, wants_page);
         *response.status_mut() = problem.status();
+        if matches!(problem, Problem::BadRequest(_) | Problem::BadMethod) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         Answer::new(response.map(Body::Page))
     }
 }
@@ -195,13 +202,15 @@ fn check(request: &mut Request<Incoming>) -> Result<Route, Problem<'static>> {
     Ok(route)
 }
 
-/// Whether the server is on its way up.
-fn is_coming(view: &View) -> bool {
-    matches!(view.phase, ServerPhase::Queued | ServerPhase::Starting)
+/// Where somebody wanted to go, as it came.
+fn whole_path(request: &Request<Incoming>) -> &str {
+    request.uri().path_and_query().map_or("/", |path| path.as_str())
 }
 
-fn next(request: &Request<Incoming>) -> String {
-    utf8_percent_encode(request.uri().path_and_query().map_or("/", |path| path.as_str()), NEXT).to_string()
+/// Whether the request's head is small enough for a user server.
+fn fits(request: &Request<Incoming>) -> bool {
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    fields.sum::<usize>() + whole_path(request).len() <= MOST_HEADER_BYTES
 }
 
 fn redirect(status: StatusCode, location: &str) -> Answer<Body> {

@@ -40,7 +40,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 const LOG_PAUSE: Duration = Duration::from_secs(10);
 
 /// A connection without traffic is asked for a sign of life after this, and given up after a few more.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_SECONDS: u32 = 60;
 
 /// What a client gets when there is no place for it.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n\
@@ -126,8 +126,13 @@ impl Settings {
     /// The settings for this process. Lets it open as many files as the system allows it to: the limit that programs
     /// start with is kept low for old ones, which we are not.
     pub fn of_this_process() -> io::Result<Self> {
-        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-        setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+        let (now, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        if now < most
+            && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most, most)
+        {
+            tracing::debug!(%error, limit = now, "the limit on open files stays as it is");
+            return Ok(Self::for_descriptors(now));
+        }
         Ok(Self::for_descriptors(most))
     }
 
@@ -149,7 +154,7 @@ pub async fn serve<H: Handler>(
     let admission = Admission::new(settings.limits);
     let mut loops = JoinSet::new();
     for Socket { listener, service } in sockets {
-        listener.set_nonblocking(true)?;
+        prepare(&listener)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let port = Port { service, admission: Arc::clone(&admission), settings, stop: stop.clone() };
         loops.spawn(port.run(listener, Arc::clone(&handler)));
@@ -216,10 +221,6 @@ impl Port {
         let mut client = Client { address: address.to_canonical(), https: false };
         async move {
             let _permit = permit;
-            if let Err(error) = prepare(&stream) {
-                tracing::debug!(client = %client.address, %error, "a client's socket cannot be set up");
-                return;
-            }
             match service {
                 Service::Plain => connection::serve(Stream::Plain(stream), client, handler, deadlines, stop).await,
                 Service::Redirect { port } => {
@@ -256,13 +257,15 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Sends small writes at once, and notices when the other end is gone without a word.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    setsockopt(stream, sockopt::KeepAlive, &true)?;
-    setsockopt(stream, sockopt::TcpKeepIdle, &u32::try_from(KEEP_ALIVE.as_secs()).unwrap_or(u32::MAX))?;
-    setsockopt(stream, sockopt::TcpKeepInterval, &15)?;
-    setsockopt(stream, sockopt::TcpKeepCount, &4)?;
+/// What every accepted connection inherits: small writes go out at once, and a client that is gone without a word is
+/// noticed.
+fn prepare(listener: &TcpListener) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    setsockopt(listener, sockopt::TcpNoDelay, &true)?;
+    setsockopt(listener, sockopt::KeepAlive, &true)?;
+    setsockopt(listener, sockopt::TcpKeepIdle, &KEEP_ALIVE_SECONDS)?;
+    setsockopt(listener, sockopt::TcpKeepInterval, &15)?;
+    setsockopt(listener, sockopt::TcpKeepCount, &4)?;
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use std::time::Instant;
 use hub_core::config::Config;
 
 pub use error::Problem;
-pub use next::{login_location, spawn_location};
+pub use next::{login_location, progress_location, spawn_location};
 pub use router::router;
 
 use crate::auth::People;

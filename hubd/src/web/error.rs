@@ -97,15 +97,15 @@ impl Problem {
         .with_action("/hub/home", "Go to my server's page")
     }
 
-    /// 401, for programs: no session. People are sent to the login page instead.
+    /// 403, for programs: no session. People are sent to the login page instead. Not 401: Jupyter's clients know 403.
     pub fn not_logged_in() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "Please log in", "Your login is over, or there was none.")
+        Self::new(StatusCode::FORBIDDEN, "Please log in", "Your login is over, or there was none.")
             .with_action("/hub/login", "Log in")
     }
 
-    /// 403: a server that belongs to somebody else. The same whether there is such a person or not.
+    /// 404: a server that belongs to somebody else. The same whether there is such a person or not.
     pub fn not_yours() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "That is not your server", "Every person here reaches their own server only.")
+        Self::new(StatusCode::NOT_FOUND, "That is not your server", "Every person here reaches their own server only.")
             .with_action("/hub/home", "Go to my own server")
     }
 

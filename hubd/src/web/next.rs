@@ -45,7 +45,7 @@ pub fn spawn_location(path: &str) -> String {
 }
 
 /// The page that shows how the start goes and leads to `path` afterwards.
-pub(super) fn progress_location(path: &str) -> String {
+pub fn progress_location(path: &str) -> String {
     format!("/hub/progress?next={}", utf8_percent_encode(path, NON_ALPHANUMERIC))
 }
 
