@@ -2,6 +2,7 @@
 //! `hubctl` speaks to both.
 
 pub mod auth;
+pub mod control;
 pub mod ctl;
 pub mod front;
 pub mod launcher;

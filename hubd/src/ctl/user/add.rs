@@ -1,6 +1,7 @@
 //! `hubctl user add`: enrol people, from the command line or a class list.
 
 use anyhow::Result;
+use hub_core::accounts::Username;
 use hub_core::control::{AddedUser, NewUser, Reply, Request};
 use serde::Serialize;
 
@@ -71,7 +72,7 @@ pub(super) fn roster(world: &mut World, who: &Who) -> Result<Vec<NewUser>> {
     let Some(path) = &who.from else { return Ok(Vec::new()) };
     let content = world.caller.read(path, LARGEST_LIST, world.input)?;
     let called = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
-    let roster = roster::parse(&content, &called, |_, _| Ok(())).map_err(|problems| {
+    let roster = roster::parse(&content, &called, check_password).map_err(|problems| {
         let count = counted(problems.diagnostics.len(), "problem", "problems");
         Failure::plain(format!("{count} in the list, so nothing was done\n{problems}"))
     })?;
@@ -83,4 +84,9 @@ pub(super) fn roster(world: &mut World, who: &Who) -> Result<Vec<NewUser>> {
         return Err(nobody(path).into());
     }
     Ok(roster.people)
+}
+
+/// The hub checks this again; here it can still be told on which line it is.
+fn check_password(name: &Username, password: &str) -> Result<(), String> {
+    crate::auth::password::check(name, password).map_err(|problem| problem.to_string())
 }

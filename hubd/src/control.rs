@@ -1,0 +1,202 @@
+//! The hub's end of the control socket (`hubctl` on the host) and of the admin socket (`hubctl` in an administrator's
+//! server). Who asks is what the kernel says about the peer, looked up anew for each request.
+
+mod access;
+mod audit;
+mod memory;
+mod people;
+mod servers;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use hub_core::config::Config;
+use hub_core::control::{HubStatus, RefusalKind, Reply, Request};
+use hub_core::paths::Paths;
+use hub_core::wire;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+pub use access::Access;
+
+use crate::auth::People;
+use crate::launcher::client::Client;
+use crate::servers::Servers;
+
+/// Conversations at the same time on one socket; who comes later waits in the socket's backlog.
+const MOST_CONVERSATIONS: usize = 32;
+/// How long a caller may take to say what it wants, and to take the answer.
+const TALK_DEADLINE: Duration = Duration::from_secs(10);
+/// Pause after a connection could not be accepted (no more descriptors): asking again at once would only burn time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// What the requests are about. Cheap to clone.
+#[derive(Clone)]
+pub struct ControlContext {
+    /// Policy: who is an administrator, where the hub is.
+    pub config: Arc<Config>,
+    /// Where things are on the machine.
+    pub paths: Paths,
+    /// Who is enrolled.
+    pub people: People,
+    /// Everybody's server.
+    pub servers: Arc<dyn Servers>,
+    /// The door to privilege.
+    pub launcher: Client,
+    /// When this process started.
+    pub started: Instant,
+}
+
+/// Answers on `listener` until the task is dropped; each request in a task of its own.
+///
+/// # Errors
+/// When `listener` can't be used at all. What goes wrong with one caller is that caller's.
+pub async fn serve(listener: StdUnixListener, access: Access, context: ControlContext) -> Result<()> {
+    listener.set_nonblocking(true).context("preparing the control socket")?;
+    let listener = UnixListener::from_std(listener).context("preparing the control socket")?;
+    let places = Arc::new(Semaphore::new(MOST_CONVERSATIONS));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.context("waiting for a conversation to end")?;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let context = context.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = receive(stream, access, &context).await {
+                        tracing::debug!(%error, ?access, "a caller of the control socket went away");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, ?access, "accepting a caller of the control socket");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn receive(mut stream: UnixStream, access: Access, context: &ControlContext) -> io::Result<()> {
+    let uid = stream.peer_cred()?.uid();
+    let reply = attend(&mut stream, access, uid, context).await?;
+    talk(wire::send_async(&mut stream, &reply)).await
+}
+
+/// Reads the request of the peer that is `uid`, unless it has no business here at all, and does it.
+async fn attend(stream: &mut UnixStream, access: Access, uid: u32, context: &ControlContext) -> io::Result<Reply> {
+    let actor = match access::admit(access, uid, context).await {
+        Ok(actor) => actor,
+        Err(refusal) => {
+            tracing::warn!(uid, ?access, "refused a caller of the control socket: {refusal}");
+            return Ok(refusal.into());
+        }
+    };
+    let request = match talk(wire::receive_async::<Request>(stream)).await {
+        Ok(Some(request)) => request,
+        Ok(None) => return Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            tracing::debug!(%error, %actor, "a request that this hub does not know");
+            let message = "this hub does not understand the request; it and hubctl may be of different versions";
+            return Ok(Refusal::new(RefusalKind::Invalid, message).hint("on the host: systemctl restart hubd").into());
+        }
+        Err(error) => return Err(error),
+    };
+    let result = match access::allow(&actor, &request) {
+        Ok(()) => execute(&request, context).await,
+        Err(refusal) => Err(refusal),
+    };
+    audit::record(&actor, uid, &request, result.as_ref().err());
+    Ok(result.unwrap_or_else(Reply::from))
+}
+
+async fn execute(request: &Request, context: &ControlContext) -> Result<Reply, Refusal> {
+    match request {
+        Request::Status => status(context).await,
+        Request::UserAdd { users } => people::add(context, users).await,
+        Request::UserList => people::list(context).await,
+        Request::UserRemove { name } => people::remove(context, name).await,
+        Request::UserPassword { name, password } => people::set_password(context, name, password).await,
+        Request::UserLink { name } => people::new_link(context, name).await,
+        Request::UserBlock { name, blocked } => people::set_blocked(context, name, *blocked).await,
+        Request::ServerList => Ok(servers::list(context)),
+        Request::ServerStart { name } => servers::start(context, name).await,
+        Request::ServerStop { name } => servers::stop(context, name).await,
+        Request::ServerLogs { name, lines } => servers::logs(context, name, *lines).await,
+    }
+}
+
+async fn status(context: &ControlContext) -> Result<Reply, Refusal> {
+    let users = context.people.count().await?;
+    let (launcher_version, environment, launcher_problem) = match context.launcher.ping().await {
+        Ok(pong) => (Some(pong.version), pong.environment, None),
+        Err(error) => (None, None, Some(Refusal::from(error).message)),
+    };
+    Ok(Reply::Status(HubStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        url: context.config.hub.url.clone(),
+        uptime_seconds: context.started.elapsed().as_secs(),
+        launcher_version,
+        launcher_problem,
+        environment,
+        users,
+        sessions: context.people.session_count(),
+        memory: memory::of_all_servers(&context.paths.users_cgroup()),
+        servers: servers::all(context),
+    }))
+}
+
+/// Why the hub did not do something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+struct Refusal {
+    kind: RefusalKind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Refusal {
+    fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<Refusal> for Reply {
+    fn from(Refusal { kind, message, hint }: Refusal) -> Self {
+        Self::Refused { kind, message, hint }
+    }
+}
+
+/// The launcher's errors end with a line of advice; here it has a place of its own.
+impl From<crate::launcher::client::ClientError> for Refusal {
+    fn from(error: crate::launcher::client::ClientError) -> Self {
+        let head = error.to_string();
+        let whole = format!("{:#}", anyhow::Error::new(error));
+        let causes = whole.strip_prefix(&head).unwrap_or_default().to_owned();
+        let (message, hint) = match head.split_once("\nhint: ") {
+            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+            None => (head, None),
+        };
+        Self { kind: RefusalKind::Failed, message: format!("{message}{causes}"), hint }
+    }
+}
+
+/// Within the time that a caller gets.
+async fn talk<T>(conversation: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match timeout(TALK_DEADLINE, conversation).await {
+        Ok(result) => result,
+        Err(_) => {
+            let message = format!("the caller took longer than {} s to say or to hear something", TALK_DEADLINE.as_secs());
+            Err(io::Error::new(io::ErrorKind::TimedOut, message))
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! One line in the journal for each thing somebody had the hub do: who, what, to whom, and what came of it. Never a
+//! password, never a link.
+
+use hub_core::control::Request;
+
+use super::Refusal;
+use super::access::Actor;
+
+/// How many names a line has room for.
+const MOST_NAMES: usize = 20;
+
+/// Records what `actor`, a process of account `uid`, asked for. Looking something up is not worth a line.
+pub(super) fn record(actor: &Actor, uid: u32, request: &Request, refusal: Option<&Refusal>) {
+    let (verb, target) = describe(request);
+    let Some(target) = target else {
+        tracing::debug!(%actor, uid, verb, "{actor} asked for {verb}");
+        return;
+    };
+    match refusal {
+        None => tracing::info!(%actor, uid, verb, target, "{actor} did {verb} for {target}"),
+        Some(refusal) => tracing::warn!(%actor, uid, verb, target, "{actor} could not do {verb} for {target}: {refusal}"),
+    }
+}
+
+/// The verb as hubctl spells it, and for acts the people they are done to.
+fn describe(request: &Request) -> (&'static str, Option<String>) {
+    let (verb, name) = match request {
+        Request::Status => return ("status", None),
+        Request::UserList => return ("user list", None),
+        Request::ServerList => return ("server list", None),
+        Request::UserAdd { users } => {
+            let mut names: Vec<&str> = users.iter().take(MOST_NAMES).map(|user| user.name.as_str()).collect();
+            let more = format!("{} more", users.len() - names.len());
+            if users.len() > names.len() {
+                names.push(&more);
+            }
+            return ("user add", Some(names.join(", ")));
+        }
+        Request::UserRemove { name } => ("user remove", name),
+        Request::UserPassword { name, .. } => ("user password", name),
+        Request::UserLink { name } => ("user link", name),
+        Request::UserBlock { name, blocked: true } => ("user block", name),
+        Request::UserBlock { name, blocked: false } => ("user unblock", name),
+        Request::ServerStart { name } => ("server start", name),
+        Request::ServerStop { name } => ("server stop", name),
+        // Reading somebody's log is looking into their affairs.
+        Request::ServerLogs { name, .. } => ("server logs", name),
+    };
+    (verb, Some(name.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_core::control::NewUser;
+
+    use super::*;
+
+    #[test]
+    fn a_whole_class_fits_a_line_and_no_password_is_in_it() {
+        let user =
+            |number: usize| NewUser { name: format!("s{number}").parse().unwrap(), password: Some("correct horse".into()) };
+        let (verb, target) = describe(&Request::UserAdd { users: (0..25).map(user).collect() });
+        let target = target.unwrap();
+        assert_eq!(verb, "user add");
+        assert!(target.starts_with("s0, s1, ") && target.ends_with("s19, 5 more"), "{target}");
+        assert!(!target.contains("horse"));
+        let (_, target) = describe(&Request::UserAdd { users: (0..2).map(user).collect() });
+        assert_eq!(target.unwrap(), "s0, s1");
+        let password = Request::UserPassword { name: "ada".parse().unwrap(), password: "correct horse".to_owned() };
+        assert_eq!(describe(&password), ("user password", Some("ada".to_owned())));
+    }
+}

@@ -1,0 +1,112 @@
+//! The people verbs: enrol, list, remove, passwords, links, block.
+
+use std::collections::HashSet;
+use std::time::SystemTime;
+
+use hub_core::accounts::Username;
+use hub_core::control::{AddedUser, NewUser, RefusalKind, Reply, UserInfo};
+use jiff::Timestamp;
+
+use super::{ControlContext, Refusal, servers};
+use crate::auth::{Link, PeopleError, password};
+
+pub(super) async fn add(context: &ControlContext, users: &[NewUser]) -> Result<Reply, Refusal> {
+    let mut names = HashSet::new();
+    for user in users {
+        if !names.insert(&user.name) {
+            return Err(Refusal::new(RefusalKind::Invalid, format!("{} is named twice; nobody was added", user.name)));
+        }
+        if let Some(password) = &user.password {
+            password::check(&user.name, password).map_err(|problem| {
+                Refusal::new(RefusalKind::Invalid, format!("the password of {}: {problem}; nobody was added", user.name))
+            })?;
+        }
+    }
+    let mut added: Vec<AddedUser> = Vec::with_capacity(users.len());
+    for user in users {
+        let one = context.people.add(&user.name, user.password.as_deref()).await.map_err(|error| {
+            let refusal = Refusal::from(error);
+            let message = format!("enrolling {}, after {} others: {}", user.name, added.len(), refusal.message);
+            Refusal::new(refusal.kind, message)
+                .hint("give the same list again; `hubctl user link` makes links for those who are enrolled already")
+        })?;
+        let (link, expires) = one.link.map(|link| whole_link(context, &link)).unzip();
+        added.push(AddedUser { name: user.name.clone(), added: one.added, link, expires });
+    }
+    Ok(Reply::Added { users: added })
+}
+
+pub(super) async fn list(context: &ControlContext) -> Result<Reply, Refusal> {
+    let people = context.people.list().await?.into_iter();
+    let users = people.map(|person| UserInfo {
+        admin: context.config.is_admin(&person.name),
+        blocked: person.blocked,
+        has_password: person.has_password,
+        last_active: person.last_active.map(moment),
+        name: person.name,
+    });
+    Ok(Reply::Users { users: users.collect() })
+}
+
+pub(super) async fn remove(context: &ControlContext, name: &Username) -> Result<Reply, Refusal> {
+    let removed = context.people.remove(name).await?;
+    servers::stop_and_wait(context, name).await.map_err(|refusal| Refusal {
+        message: format!("{name} is off the list and can't log in, but the server still runs: {}", refusal.message),
+        ..refusal
+    })?;
+    if removed { Ok(Reply::Done) } else { Err(not_enrolled(name)) }
+}
+
+pub(super) async fn set_password(context: &ControlContext, name: &Username, password: &str) -> Result<Reply, Refusal> {
+    context.people.set_password(name, password).await?;
+    Ok(Reply::Done)
+}
+
+pub(super) async fn new_link(context: &ControlContext, name: &Username) -> Result<Reply, Refusal> {
+    let link = context.people.new_link(name).await?;
+    let (link, expires) = whole_link(context, &link);
+    Ok(Reply::Link { link, expires })
+}
+
+pub(super) async fn set_blocked(context: &ControlContext, name: &Username, blocked: bool) -> Result<Reply, Refusal> {
+    context.people.set_blocked(name, blocked).await?;
+    if blocked {
+        servers::stop_and_wait(context, name).await.map_err(|refusal| Refusal {
+            message: format!("{name} can't log in any more, but the server still runs: {}", refusal.message),
+            ..refusal
+        })?;
+    }
+    Ok(Reply::Done)
+}
+
+pub(super) fn not_enrolled(name: &Username) -> Refusal {
+    Refusal::new(RefusalKind::NotEnrolled, format!("nobody named {name} is enrolled"))
+        .hint("hubctl user list shows who is; hubctl user add enrols somebody")
+}
+
+/// The address to hand out, where the hub knows its own; and until when it works.
+fn whole_link(context: &ControlContext, link: &Link) -> (String, String) {
+    let address = context.config.hub.url.as_deref().unwrap_or_default();
+    (format!("{address}{}", link.path), moment(link.expires))
+}
+
+/// RFC 3339, UTC, whole seconds.
+fn moment(time: SystemTime) -> String {
+    // Only a clock set to another geological age is out of range; text says so as well as anything.
+    Timestamp::try_from(time)
+        .and_then(|time| Timestamp::from_second(time.as_second()))
+        .map_or_else(|error| error.to_string(), |time| time.to_string())
+}
+
+impl From<PeopleError> for Refusal {
+    fn from(error: PeopleError) -> Self {
+        match error {
+            PeopleError::Unknown(name) => not_enrolled(&name),
+            PeopleError::WeakPassword(problem) => Self::new(RefusalKind::Invalid, problem.to_string()),
+            PeopleError::Busy(busy) => Self::new(RefusalKind::Busy, busy.to_string()),
+            other => {
+                Self::new(RefusalKind::Failed, format!("{:#}", anyhow::Error::new(other))).hint("on the host: journalctl -u hubd")
+            }
+        }
+    }
+}

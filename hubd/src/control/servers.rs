@@ -1,0 +1,143 @@
+//! The server verbs: list, start and wait, stop and wait, logs.
+
+use std::time::Duration;
+
+use hub_core::accounts::Username;
+use hub_core::control::{ACT_PATIENCE, RefusalKind, Reply, ServerInfo, ServerPhase};
+use hub_core::wire::LARGEST_FRAME;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::people::not_enrolled;
+use super::{ControlContext, Refusal};
+use crate::servers::View;
+
+/// Less than hubctl waits, so that it hears what became of its wish.
+const START_PATIENCE: Duration = Duration::from_secs(ACT_PATIENCE.as_secs() - 20);
+/// systemd gives a server its time to end, and kills it then; this is longer than both together.
+const STOP_PATIENCE: Duration = Duration::from_secs(150);
+/// Most lines of a log in one answer.
+const MOST_LINES: u32 = 10_000;
+/// Most bytes of a log in one answer: in JSON a character can take six.
+const MOST_LOG_BYTES: usize = LARGEST_FRAME / 8;
+
+pub(super) fn all(context: &ControlContext) -> Vec<ServerInfo> {
+    context.servers.list().into_iter().map(|(name, view)| describe(name, &view)).collect()
+}
+
+pub(super) fn list(context: &ControlContext) -> Reply {
+    Reply::Servers { servers: all(context) }
+}
+
+pub(super) async fn start(context: &ControlContext, name: &Username) -> Result<Reply, Refusal> {
+    match context.people.find(name).await? {
+        None => return Err(not_enrolled(name)),
+        Some(person) if person.blocked => {
+            let hint = format!("hubctl user unblock {name}");
+            return Err(Refusal::new(RefusalKind::Invalid, format!("{name} is blocked")).hint(hint));
+        }
+        Some(_) => {}
+    }
+    let mut server = context.servers.ensure(name);
+    let settled = |view: &View| matches!(view.phase, ServerPhase::Running | ServerPhase::Failed | ServerPhase::Stopped);
+    let view = until(&mut server, START_PATIENCE, settled).await?;
+    match view.phase {
+        ServerPhase::Running => Ok(Reply::Servers { servers: vec![describe(name.clone(), &view)] }),
+        ServerPhase::Failed => Err(failed(name, &view)),
+        ServerPhase::Stopped => Err(Refusal::new(RefusalKind::Failed, "somebody stopped the server while it was starting")),
+        ServerPhase::Queued | ServerPhase::Starting | ServerPhase::Stopping => {
+            let message = format!("the server does not run after {} s: {}", START_PATIENCE.as_secs(), view.message);
+            Err(Refusal::new(RefusalKind::Busy, message).hint("it keeps its place; hubctl server list shows how it goes"))
+        }
+    }
+}
+
+pub(super) async fn stop(context: &ControlContext, name: &Username) -> Result<Reply, Refusal> {
+    let known = context.people.find(name).await?.is_some();
+    let view = match stop_and_wait(context, name).await? {
+        Some(view) => view,
+        None if known => context.servers.watch(name).borrow().clone(),
+        None => return Err(not_enrolled(name)),
+    };
+    Ok(Reply::Servers { servers: vec![describe(name.clone(), &view)] })
+}
+
+/// Returns when nothing of the server runs any more. `None`: nothing of it ran before either.
+pub(super) async fn stop_and_wait(context: &ControlContext, name: &Username) -> Result<Option<View>, Refusal> {
+    if context.servers.watch(name).borrow().phase == ServerPhase::Stopped {
+        return Ok(None);
+    }
+    let mut server = context.servers.stop(name);
+    let settled = |view: &View| matches!(view.phase, ServerPhase::Stopped | ServerPhase::Failed);
+    let view = until(&mut server, STOP_PATIENCE, settled).await?;
+    match view.phase {
+        ServerPhase::Stopped => Ok(Some(view)),
+        ServerPhase::Failed => Err(failed(name, &view)),
+        ServerPhase::Queued | ServerPhase::Starting | ServerPhase::Running | ServerPhase::Stopping => {
+            let message = format!("the server is not down after {} s: {}", STOP_PATIENCE.as_secs(), view.message);
+            Err(Refusal::new(RefusalKind::Failed, message).hint(format!("on the host: systemctl status '{}'", view.unit)))
+        }
+    }
+}
+
+pub(super) async fn logs(context: &ControlContext, name: &Username, lines: u32) -> Result<Reply, Refusal> {
+    if context.people.find(name).await?.is_none() {
+        return Err(not_enrolled(name));
+    }
+    let mut lines = context.launcher.logs(name, lines.clamp(1, MOST_LINES)).await?;
+    let kept = newest_that_fit(&lines, MOST_LOG_BYTES);
+    Ok(Reply::Logs { lines: lines.split_off(lines.len() - kept) })
+}
+
+/// How many of the last lines have at most `room` bytes together, quotes and commas counted.
+fn newest_that_fit(lines: &[String], room: usize) -> usize {
+    let mut used = 0;
+    lines
+        .iter()
+        .rev()
+        .take_while(|line| {
+            used += line.len() + 3;
+            used <= room
+        })
+        .count()
+}
+
+/// The view once it is `settled`, or the last one when `patience` has run out.
+async fn until(server: &mut watch::Receiver<View>, patience: Duration, settled: fn(&View) -> bool) -> Result<View, Refusal> {
+    match timeout(patience, server.wait_for(settled)).await {
+        Ok(Ok(view)) => return Ok(view.clone()),
+        Ok(Err(_)) => return Err(Refusal::new(RefusalKind::Failed, "the hub is shutting down")),
+        Err(_) => {}
+    }
+    Ok(server.borrow().clone())
+}
+
+fn failed(name: &Username, view: &View) -> Refusal {
+    let why = view.failure.as_ref().map_or(view.message.as_str(), |failure| failure.summary.as_str());
+    Refusal::new(RefusalKind::Failed, why).hint(format!("hubctl server logs {name}"))
+}
+
+fn describe(name: Username, view: &View) -> ServerInfo {
+    ServerInfo {
+        name,
+        phase: view.phase,
+        unit: view.unit.clone(),
+        memory_bytes: view.memory_bytes,
+        memory_limit_bytes: view.memory_limit_bytes,
+        uptime_seconds: view.uptime.map(|uptime| uptime.as_secs()),
+        problem: view.failure.as_ref().map(|failure| failure.summary.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_log_the_newest_lines_are_kept() {
+        let lines = ["first".to_owned(), "second".to_owned(), "third".to_owned()];
+        for (room, kept) in [(1000, 3), (17, 2), (16, 1), (0, 0)] {
+            assert_eq!(newest_that_fit(&lines, room), kept, "{room}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The hub's end with real people in a database, a launcher that is a socket, and servers that are watch channels.
+
+mod matrix;
+mod verbs;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use hub_core::accounts::Username;
+use hub_core::control::ServerPhase;
+use tokio::sync::watch;
+
+use super::*;
+use crate::launcher::protocol;
+use crate::servers::{Failure, View};
+
+/// ada and cyd are administrators, cyd is blocked, dora is one who is not enrolled; bob is a student; eve is nobody.
+const CONFIG: &str = "[hub]\nurl = \"https://hub.example.org\"\n[roles]\nadmins = [\"ada\", \"cyd\", \"dora\"]\n";
+const ADA: u32 = 2001;
+const BOB: u32 = 2002;
+const CYD: u32 = 2003;
+const DORA: u32 = 2004;
+const EVE: u32 = 1000;
+
+struct Hub {
+    context: ControlContext,
+    servers: Arc<FakeServers>,
+    _root: tempfile::TempDir,
+}
+
+impl Hub {
+    async fn new() -> Self {
+        Self::with(CONFIG).await
+    }
+
+    async fn with(config: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::under(root.path());
+        std::fs::create_dir_all(paths.state()).unwrap();
+        std::fs::create_dir_all(paths.launcher_socket().parent().unwrap()).unwrap();
+        let people = People::open(&paths.database(), Duration::from_secs(3600)).await.unwrap();
+        for known in ["ada", "bob", "cyd"] {
+            people.add(&name(known), None).await.unwrap();
+        }
+        people.set_blocked(&name("cyd"), true).await.unwrap();
+        launcher(&paths);
+        let servers = Arc::new(FakeServers::default());
+        let context = ControlContext {
+            config: Arc::new(hub_core::config::parse(config, "config.toml").unwrap()),
+            people,
+            servers: Arc::<FakeServers>::clone(&servers),
+            launcher: Client::new(paths.launcher_socket()),
+            paths,
+            started: Instant::now(),
+        };
+        Self { context, servers, _root: root }
+    }
+
+    /// What the peer that is `uid` gets for `request`.
+    async fn ask(&self, access: Access, uid: u32, request: &Request) -> Reply {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        wire::send_async(&mut far, request).await.unwrap();
+        attend(&mut near, access, uid, &self.context).await.unwrap()
+    }
+
+    async fn root(&self, request: &Request) -> Reply {
+        self.ask(Access::Host, 0, request).await
+    }
+}
+
+fn name(text: &str) -> Username {
+    text.parse().unwrap()
+}
+
+fn refusal(reply: Reply) -> (RefusalKind, String) {
+    match reply {
+        Reply::Refused { kind, message, .. } => (kind, message),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+/// Answers like a launcher that knows four accounts.
+fn launcher(paths: &Paths) {
+    let listener = UnixListener::bind(paths.launcher_socket()).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let reply = match wire::receive_async::<protocol::Request>(&mut stream).await.unwrap().unwrap() {
+                protocol::Request::Ping => protocol::Reply::Pong { version: "9.9.9".to_owned(), environment: Some(4) },
+                protocol::Request::WhoIs { uid } => {
+                    let known = [(ADA, "ada"), (BOB, "bob"), (CYD, "cyd"), (DORA, "dora")];
+                    let found = known.into_iter().find(|(known, _)| *known == uid);
+                    protocol::Reply::Name { name: found.map(|(_, text)| name(text)) }
+                }
+                protocol::Request::Logs { lines, .. } => {
+                    protocol::Reply::Logs { lines: (0..lines.min(3)).map(|number| format!("line {number}")).collect() }
+                }
+                other => panic!("the hub's control end does not ask the launcher for {other:?}"),
+            };
+            wire::send_async(&mut stream, &reply).await.unwrap();
+        }
+    });
+}
+
+/// Servers that do at once what they are told, or fail.
+#[derive(Default)]
+struct FakeServers {
+    fails: Mutex<bool>,
+    views: Mutex<BTreeMap<Username, watch::Sender<View>>>,
+}
+
+impl FakeServers {
+    fn set(&self, name: &Username, phase: ServerPhase) -> watch::Receiver<View> {
+        let failure = (phase == ServerPhase::Failed).then(|| Failure {
+            summary: "The server would not start.".to_owned(),
+            hint: None,
+            log: Vec::new(),
+        });
+        let view = View {
+            phase,
+            position: None,
+            message: String::new(),
+            failure,
+            endpoint: None,
+            unit: format!("hubd-user-{name}.service"),
+            memory_bytes: None,
+            memory_limit_bytes: None,
+            uptime: None,
+        };
+        let mut views = self.views.lock().unwrap();
+        let sender = views.entry(name.clone()).or_insert_with(|| watch::channel(view.clone()).0);
+        sender.send_replace(view);
+        sender.subscribe()
+    }
+
+    fn phase(&self, name: &Username) -> ServerPhase {
+        self.views.lock().unwrap().get(name).map_or(ServerPhase::Stopped, |sender| sender.borrow().phase)
+    }
+}
+
+impl Servers for FakeServers {
+    fn ensure(&self, name: &Username) -> watch::Receiver<View> {
+        let fails = *self.fails.lock().unwrap();
+        self.set(name, if fails { ServerPhase::Failed } else { ServerPhase::Running })
+    }
+
+    fn stop(&self, name: &Username) -> watch::Receiver<View> {
+        let fails = *self.fails.lock().unwrap();
+        self.set(name, if fails { ServerPhase::Failed } else { ServerPhase::Stopped })
+    }
+
+    fn watch(&self, name: &Username) -> watch::Receiver<View> {
+        self.set(name, self.phase(name))
+    }
+
+    fn list(&self) -> Vec<(Username, View)> {
+        let views = self.views.lock().unwrap();
+        let all = views.iter().map(|(name, sender)| (name.clone(), sender.borrow().clone()));
+        all.filter(|(_, view)| view.phase != ServerPhase::Stopped).collect()
+    }
+
+    fn touch(&self, _name: &Username) {}
+
+    fn suspect(&self, _name: &Username) {}
+}

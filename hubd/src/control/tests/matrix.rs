@@ -1,0 +1,123 @@
+//! Every caller at every socket with every verb.
+
+use hub_core::control::NewUser;
+
+use super::*;
+
+fn every_verb(about: &str) -> Vec<Request> {
+    let name = || name(about);
+    vec![
+        Request::Status,
+        Request::UserList,
+        Request::ServerList,
+        Request::UserAdd { users: vec![NewUser { name: name(), password: None }] },
+        Request::UserLink { name: name() },
+        Request::UserPassword { name: name(), password: "correct horse battery".to_owned() },
+        Request::ServerStart { name: name() },
+        Request::ServerLogs { name: name(), lines: 3 },
+        Request::ServerStop { name: name() },
+        Request::UserBlock { name: name(), blocked: true },
+        Request::UserBlock { name: name(), blocked: false },
+        Request::UserRemove { name: name() },
+    ]
+}
+
+fn is_not_allowed(reply: &Reply) -> bool {
+    matches!(reply, Reply::Refused { kind: RefusalKind::NotAllowed, .. })
+}
+
+#[tokio::test]
+async fn only_root_at_the_host_socket_and_only_administrators_at_theirs() {
+    for (access, uid, may) in [
+        (Access::Host, 0, true),
+        (Access::Host, ADA, false),
+        (Access::Host, BOB, false),
+        (Access::Host, EVE, false),
+        (Access::Admin, 0, false),
+        (Access::Admin, ADA, true),
+        (Access::Admin, BOB, false),
+        (Access::Admin, CYD, false),
+        (Access::Admin, DORA, false),
+        (Access::Admin, EVE, false),
+    ] {
+        let hub = Hub::new().await;
+        for request in every_verb("bob") {
+            let reply = hub.ask(access, uid, &request).await;
+            if may {
+                assert!(!matches!(reply, Reply::Refused { .. }), "{uid} at {access:?}, {request:?}: {reply:?}");
+            } else {
+                assert!(is_not_allowed(&reply), "{uid} at {access:?}, {request:?}: {reply:?}");
+            }
+        }
+        let still_enrolled = hub.context.people.find(&name("bob")).await.unwrap().is_some();
+        assert_eq!(still_enrolled, !may, "{uid} at {access:?}: removing bob");
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_can_not_shut_herself_out() {
+    let hub = Hub::new().await;
+    for request in every_verb("ada") {
+        let refused = matches!(request, Request::UserRemove { .. } | Request::UserBlock { blocked: true, .. });
+        let reply = hub.ask(Access::Admin, ADA, &request).await;
+        assert_eq!(is_not_allowed(&reply), refused, "{request:?}: {reply:?}");
+    }
+    assert!(!hub.context.people.find(&name("ada")).await.unwrap().unwrap().blocked);
+    assert!(matches!(hub.root(&Request::UserRemove { name: name("ada") }).await, Reply::Done), "root may");
+}
+
+#[tokio::test]
+async fn a_role_that_was_taken_away_is_gone_at_the_next_request() {
+    let hub = Hub::new().await;
+    assert!(matches!(hub.ask(Access::Admin, ADA, &Request::UserList).await, Reply::Users { .. }));
+    hub.root(&Request::UserBlock { name: name("ada"), blocked: true }).await;
+    assert!(is_not_allowed(&hub.ask(Access::Admin, ADA, &Request::UserList).await));
+    let demoted = Hub::with("").await;
+    assert!(is_not_allowed(&demoted.ask(Access::Admin, ADA, &Request::UserList).await));
+}
+
+#[tokio::test]
+async fn a_stranger_is_refused_before_anything_is_read() {
+    let hub = Hub::new().await;
+    let (mut near, _far) = UnixStream::pair().unwrap();
+    let reply = attend(&mut near, Access::Admin, EVE, &hub.context).await.unwrap();
+    assert_eq!(refusal(reply), (RefusalKind::NotAllowed, "account 1000 belongs to nobody of the hub".to_owned()));
+}
+
+#[tokio::test]
+async fn without_the_launcher_nobody_is_an_administrator() {
+    let hub = Hub::new().await;
+    std::fs::remove_file(hub.context.paths.launcher_socket()).unwrap();
+    let (kind, message) = refusal(hub.ask(Access::Admin, ADA, &Request::UserList).await);
+    assert_eq!(kind, RefusalKind::Failed);
+    assert!(message.starts_with("connecting to the launcher at `"), "{message}");
+    assert!(matches!(hub.root(&Request::UserList).await, Reply::Users { .. }), "the host does not need it for this");
+}
+
+#[tokio::test]
+async fn the_kernel_tells_who_is_at_the_other_end() {
+    let hub = Hub::new().await;
+    let socket = hub.context.paths.below("control.sock");
+    let listener = StdUnixListener::bind(&socket).unwrap();
+    let server = tokio::spawn(serve(listener, Access::Host, hub.context.clone()));
+    let reply = tokio::task::spawn_blocking(move || hub_core::control::call(&socket, &Request::UserList)).await.unwrap().unwrap();
+    if nix::unistd::Uid::effective().is_root() {
+        assert!(matches!(reply, Reply::Users { .. }), "{reply:?}");
+    } else {
+        assert!(is_not_allowed(&reply), "{reply:?}");
+    }
+    server.abort();
+}
+
+#[tokio::test]
+async fn nonsense_is_answered_and_a_hasty_end_is_not() {
+    let hub = Hub::new().await;
+    let (mut near, mut far) = UnixStream::pair().unwrap();
+    wire::send_async(&mut far, &serde_json::json!({"request": "make_root"})).await.unwrap();
+    let (kind, message) = refusal(attend(&mut near, Access::Host, 0, &hub.context).await.unwrap());
+    assert_eq!(kind, RefusalKind::Invalid);
+    assert!(message.contains("different versions"), "{message}");
+    let (mut near, far) = UnixStream::pair().unwrap();
+    drop(far);
+    assert_eq!(attend(&mut near, Access::Host, 0, &hub.context).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+}

@@ -1,0 +1,120 @@
+//! What each verb does.
+
+use hub_core::control::NewUser;
+use jiff::Timestamp;
+
+use super::*;
+
+fn new(text: &str, password: Option<&str>) -> NewUser {
+    NewUser { name: name(text), password: password.map(str::to_owned) }
+}
+
+#[tokio::test]
+async fn a_class_is_enrolled_with_whole_links() {
+    let hub = Hub::new().await;
+    let users = vec![new("fay", None), new("gus", Some("correct horse")), new("bob", None)];
+    let Reply::Added { users } = hub.root(&Request::UserAdd { users }).await else { panic!("not added") };
+    let outcomes: Vec<_> = users.iter().map(|user| (user.name.as_str(), user.added, user.link.is_some())).collect();
+    assert_eq!(outcomes, [("fay", true, true), ("gus", true, false), ("bob", false, false)]);
+    let link = users[0].link.as_deref().unwrap();
+    assert!(link.starts_with("https://hub.example.org/hub/link/"), "{link}");
+    let expires: Timestamp = users[0].expires.as_deref().unwrap().parse().unwrap();
+    assert!(expires > Timestamp::now());
+    let gus = hub.context.people.find(&name("gus")).await.unwrap().unwrap();
+    assert!(gus.has_password);
+}
+
+#[tokio::test]
+async fn one_weak_password_and_nobody_is_enrolled() {
+    let hub = Hub::new().await;
+    for users in [vec![new("fay", None), new("gus", Some("short"))], vec![new("fay", None), new("fay", None)]] {
+        let (kind, message) = refusal(hub.root(&Request::UserAdd { users }).await);
+        assert_eq!(kind, RefusalKind::Invalid);
+        assert!(message.ends_with("nobody was added"), "{message}");
+        assert_eq!(hub.context.people.find(&name("fay")).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn without_an_address_a_link_is_a_path() {
+    let hub = Hub::with("").await;
+    let Reply::Link { link, .. } = hub.root(&Request::UserLink { name: name("bob") }).await else { panic!("no link") };
+    assert!(link.starts_with("/hub/link/"), "{link}");
+}
+
+#[tokio::test]
+async fn the_list_knows_roles_and_who_is_out() {
+    let hub = Hub::new().await;
+    let Reply::Users { users } = hub.root(&Request::UserList).await else { panic!("no list") };
+    let told: Vec<_> = users.iter().map(|user| (user.name.as_str(), user.admin, user.blocked, user.has_password)).collect();
+    assert_eq!(told, [("ada", true, false, false), ("bob", false, false, false), ("cyd", true, true, false)]);
+}
+
+#[tokio::test]
+async fn who_is_removed_or_blocked_has_no_server_left() {
+    let hub = Hub::new().await;
+    for request in [Request::UserBlock { name: name("bob"), blocked: true }, Request::UserRemove { name: name("bob") }] {
+        hub.servers.set(&name("bob"), ServerPhase::Running);
+        assert!(matches!(hub.root(&request).await, Reply::Done));
+        assert_eq!(hub.servers.phase(&name("bob")), ServerPhase::Stopped, "{request:?}");
+    }
+    let (kind, message) = refusal(hub.root(&Request::UserRemove { name: name("bob") }).await);
+    assert_eq!((kind, message.as_str()), (RefusalKind::NotEnrolled, "nobody named bob is enrolled"));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_stop_is_told_and_the_person_is_out_all_the_same() {
+    let hub = Hub::new().await;
+    hub.servers.set(&name("bob"), ServerPhase::Running);
+    *hub.servers.fails.lock().unwrap() = true;
+    let (kind, message) = refusal(hub.root(&Request::UserBlock { name: name("bob"), blocked: true }).await);
+    assert_eq!(kind, RefusalKind::Failed);
+    assert_eq!(message, "bob can't log in any more, but the server still runs: The server would not start.");
+    assert!(hub.context.people.find(&name("bob")).await.unwrap().unwrap().blocked);
+}
+
+#[tokio::test]
+async fn servers_start_for_people_who_may_log_in() {
+    let hub = Hub::new().await;
+    let start = |text: &str| Request::ServerStart { name: name(text) };
+    let Reply::Servers { servers } = hub.root(&start("bob")).await else { panic!("not started") };
+    assert_eq!((servers[0].unit.as_str(), servers[0].phase), ("hubd-user-bob.service", ServerPhase::Running));
+    assert_eq!(refusal(hub.root(&start("zoe")).await).0, RefusalKind::NotEnrolled);
+    assert_eq!(refusal(hub.root(&start("cyd")).await), (RefusalKind::Invalid, "cyd is blocked".to_owned()));
+    assert_eq!(hub.servers.phase(&name("cyd")), ServerPhase::Stopped);
+    *hub.servers.fails.lock().unwrap() = true;
+    assert_eq!(refusal(hub.root(&start("ada")).await), (RefusalKind::Failed, "The server would not start.".to_owned()));
+}
+
+#[tokio::test]
+async fn stopping_a_server_that_is_down_is_nothing_to_do() {
+    let hub = Hub::new().await;
+    let stop = |text: &str| Request::ServerStop { name: name(text) };
+    let Reply::Servers { servers } = hub.root(&stop("bob")).await else { panic!("refused") };
+    assert_eq!(servers[0].phase, ServerPhase::Stopped);
+    assert_eq!(refusal(hub.root(&stop("zoe")).await).0, RefusalKind::NotEnrolled);
+    hub.servers.set(&name("zoe"), ServerPhase::Running);
+    assert!(matches!(hub.root(&stop("zoe")).await, Reply::Servers { .. }), "what somebody left running can be stopped");
+}
+
+#[tokio::test]
+async fn logs_come_from_the_launcher() {
+    let hub = Hub::new().await;
+    let Reply::Logs { lines } = hub.root(&Request::ServerLogs { name: name("bob"), lines: 2 }).await else { panic!("no log") };
+    assert_eq!(lines, ["line 0", "line 1"]);
+    assert_eq!(refusal(hub.root(&Request::ServerLogs { name: name("zoe"), lines: 2 }).await).0, RefusalKind::NotEnrolled);
+}
+
+#[tokio::test]
+async fn status_counts_and_names_what_is_wrong() {
+    let hub = Hub::new().await;
+    hub.servers.set(&name("bob"), ServerPhase::Running);
+    let Reply::Status(status) = hub.root(&Request::Status).await else { panic!("no status") };
+    assert_eq!((status.users, status.sessions, status.servers.len()), (3, 0, 1));
+    assert_eq!((status.launcher_version.as_deref(), status.environment), (Some("9.9.9"), Some(4)));
+    assert_eq!((status.launcher_problem, status.memory), (None, None));
+    std::fs::remove_file(hub.context.paths.launcher_socket()).unwrap();
+    let Reply::Status(status) = hub.root(&Request::Status).await else { panic!("no status") };
+    let problem = status.launcher_problem.unwrap();
+    assert!(problem.ends_with("`: No such file or directory (os error 2)") && !problem.contains("hint"), "{problem}");
+}
