@@ -108,7 +108,7 @@ impl People {
         Self::open_with(database, lifetime, Clock::system()).await
     }
 
-    async fn open_with(database: &Path, lifetime: Duration, clock: Clock) -> Result<Self, StoreError> {
+    pub(crate) async fn open_with(database: &Path, lifetime: Duration, clock: Clock) -> Result<Self, StoreError> {
         let store = Store::open(database).await?;
         let rows = store.run(|connection| crate::store::sessions::list(connection)).await?;
         let sessions = Sessions::new(lifetime, clock.clone());
@@ -319,3 +319,6 @@ impl People {
         if known { Ok(()) } else { Err(PeopleError::Unknown(name.clone())) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,7 +200,7 @@ impl People {
     }
 
     /// Begins a session, unless the person's password is no longer `hash` or they are kept out by now.
-    async fn begin(&self, name: Username, hash: String, source: IpAddr) -> Result<Option<NewSession>, LoginError> {
+    pub(super) async fn begin(&self, name: Username, hash: String, source: IpAddr) -> Result<Option<NewSession>, LoginError> {
         let token = Token::random().map_err(|error| LoginError::Internal(error.into()))?;
         let now = self.now();
         let row = SessionRow { id: token.hash().0, name, created: now, last_seen: now, source };

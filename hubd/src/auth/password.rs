@@ -197,3 +197,52 @@ fn compute(parameters: &Params, version: Version, password: &str, salt: &[u8], l
     )?;
     Ok(output)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn judges_passwords() {
+        let name: Username = "ada.lovelace".parse().unwrap();
+        let longest = "x".repeat(1024);
+        for password in ["12 bytes, ok", "ééééé", "        ", "ada.lovelace1", &longest] {
+            assert_eq!(check(&name, password), Ok(()), "{password:?}");
+        }
+        for (password, problem) in [
+            ("", PasswordProblem::TooShort),
+            ("seven77", PasswordProblem::TooShort),
+            (&format!("{longest}x"), PasswordProblem::TooLong),
+            ("nul\0inside", PasswordProblem::Nul),
+            ("Ada.Lovelace", PasswordProblem::SameAsName),
+            (" ada.lovelace ", PasswordProblem::SameAsName),
+            ("Password", PasswordProblem::Silly),
+            ("12345678", PasswordProblem::Silly),
+        ] {
+            assert_eq!(check(&name, password), Err(problem), "{password:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn recognises_what_it_hashed_and_nothing_else() {
+        let slot = Hasher::new(1).slot().await.unwrap();
+        let hash = slot.hash("correct horse").unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert_ne!(hash, slot.hash("correct horse").unwrap(), "the salt is the same");
+        assert!(slot.verify("correct horse", Some(&hash)).unwrap());
+        assert!(!slot.verify("Correct horse", Some(&hash)).unwrap());
+        assert!(!slot.verify("correct horse", None).unwrap());
+        for damaged in ["", "rubbish", "$argon2id$v=19$m=19456,t=2,p=1", &hash.replace("argon2id", "argon2i")] {
+            assert!(slot.verify("correct horse", Some(damaged)).is_err(), "{damaged:?} was accepted");
+        }
+    }
+
+    /// A hash of Argon2's reference program, with other parameters than ours.
+    #[tokio::test]
+    async fn recognises_hashes_made_elsewhere() {
+        let slot = Hasher::new(1).slot().await.unwrap();
+        let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        assert!(slot.verify("password", Some(hash)).unwrap());
+        assert!(!slot.verify("passwore", Some(hash)).unwrap());
+    }
+}
