@@ -1,7 +1,7 @@
 //! `tests/machine`: the machines of the tests, for a person.
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -21,6 +21,9 @@ pub enum Verb {
         /// A Debian package the machine has from the start; may be given again
         #[arg(long = "with", value_name = "PACKAGE")]
         packages: Vec<String>,
+        /// Use this root tree instead of making one
+        #[arg(long, hide = true)]
+        base: Option<PathBuf>,
     },
     /// Run a program in a machine, as root
     Exec {
@@ -53,9 +56,12 @@ pub enum Verb {
 /// Does it.
 pub fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::Boot { name, release, packages } => {
+        Verb::Boot { name, release, packages, base } => {
             let spec = packages.iter().fold(BaseSpec::new(release), |spec, package| spec.with(package));
-            let base = Base::ensure(&spec, Path::new(CACHE_DIRECTORY), &mut |text| eprintln!("{text}"))?;
+            let base = match base {
+                Some(directory) => Base { directory, release },
+                None => Base::ensure(&spec, Path::new(CACHE_DIRECTORY), &mut |text| eprintln!("{text}"))?,
+            };
             let options = BootOptions { environment: carried_environment(std::env::vars()), ..BootOptions::default() };
             let machine = Machine::boot(&base, &name, options)?;
             for unit in machine.failed_units()? {

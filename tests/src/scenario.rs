@@ -5,6 +5,7 @@
 mod browser_driver;
 mod class;
 mod machine_limits;
+mod machine_on_v2;
 mod vm_limits;
 
 use anyhow::Result;
@@ -37,3 +38,4 @@ pub struct Scenario {
 
 /// Every scenario, in the order they run.
 pub const ALL: &[Scenario] = &[machine_limits::SCENARIO, browser_driver::SCENARIO, class::SCENARIO, vm_limits::SCENARIO];
+pub const ALL: &[Scenario] = &[machine_limits::SCENARIO, browser_driver::SCENARIO, vm_limits::SCENARIO, machine_on_v2::SCENARIO];
