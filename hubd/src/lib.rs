@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod control;
 pub mod ctl;
+pub mod daemon;
 pub mod front;
 pub mod launcher;
 pub mod listen;

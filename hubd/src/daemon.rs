@@ -1,0 +1,80 @@
+//! The two roles of `hubd`: reads the environment and the command line once, sets up logging and the runtime, and waits a
+//! little before it gives up, so that a mistake in the configuration does not fill the journal.
+
+mod health;
+mod journal;
+mod serve;
+mod sockets;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use hub_core::config::{self, Config};
+use hub_core::paths::Paths;
+use sd_notify::NotifyState;
+use tokio::runtime::{Builder, Runtime};
+
+/// How long a hub that can't start says why before it ends and systemd starts it again.
+const PAUSE_BEFORE_NEXT_TRY: Duration = Duration::from_secs(5);
+
+/// The hub's daemon; systemd starts it.
+#[derive(Parser)]
+#[command(name = "hubd", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    role: Role,
+    /// Look for all files below this directory instead of `/`.
+    #[arg(long, global = true, hide = true, default_value = "/")]
+    root: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Log people in, show pages, and forward to their servers (hubd.service, without any privilege).
+    Serve,
+}
+
+/// Runs the role that the command line names, until systemd ends it.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let variable = |name: &str| std::env::var(name).ok();
+    let wishes = journal::Wishes { stream: variable("JOURNAL_STREAM"), filter: variable("HUBD_LOG") };
+    let names = variable(sockets::NAMES_VARIABLE).unwrap_or_default();
+    let is_supervised = variable("NOTIFY_SOCKET").is_some();
+    let paths = Paths::under(arguments.root);
+    let (identifier, result) = match arguments.role {
+        Role::Serve => {
+            journal::set_up(&wishes, "hubd");
+            ("hubd serve", serve(&paths, &names))
+        }
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    tracing::error!("{identifier} ends: {error:#}");
+    if is_supervised {
+        health::tell_problem(&error);
+        std::thread::sleep(PAUSE_BEFORE_NEXT_TRY);
+        health::tell(&[NotifyState::Stopping]);
+    }
+    ExitCode::FAILURE
+}
+
+fn serve(paths: &Paths, names: &str) -> Result<()> {
+    let config = read_config(paths)?;
+    let sockets = sockets::inherit(names, &config)?;
+    runtime()?.block_on(serve::run(paths, config, sockets))
+}
+
+fn read_config(paths: &Paths) -> Result<Config> {
+    let path = paths.config_file();
+    let source = fs_err::read_to_string(&path).context("reading the configuration")?;
+    Ok(config::parse(&source, &path.display().to_string())?)
+}
+
+/// Few threads: the work is waiting. Each costs memory for good.
+fn runtime() -> Result<Runtime> {
+    let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 4));
+    Builder::new_multi_thread().worker_threads(workers).enable_all().build().context("starting the threads")
+}

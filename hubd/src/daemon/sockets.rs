@@ -1,0 +1,89 @@
+//! The listening sockets that systemd holds for us, told apart by name and port.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+
+use anyhow::{Context, Result, bail};
+use hub_core::config::Config;
+use listenfd::ListenFd;
+
+/// Names of descriptors, as the socket units give them with `FileDescriptorName=`; separated by colons.
+pub(super) const NAMES_VARIABLE: &str = "LISTEN_FDNAMES";
+
+/// What systemd passed, none of it blocking.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    /// Plain connections of browsers.
+    pub(super) http: Vec<TcpListener>,
+    /// Encrypted connections of browsers.
+    pub(super) https: Vec<TcpListener>,
+    /// `hubctl` on the host.
+    pub(super) control: Option<UnixListener>,
+    /// `hubctl` inside an administrator's server.
+    pub(super) admin: Option<UnixListener>,
+}
+
+/// Takes over what systemd passed. Sockets of browsers all come from one unit and so have one name; those whose port is
+/// in `[https]` are encrypted.
+///
+/// # Errors
+/// When there is no socket for browsers, or one that nobody here knows.
+pub(super) fn inherit(names: &str, config: &Config) -> Result<Sockets> {
+    sort(ListenFd::from_env(), names, config)
+}
+
+fn sort(mut passed: ListenFd, names: &str, config: &Config) -> Result<Sockets> {
+    let mut sockets = Sockets::default();
+    let mut names = names.split(':');
+    for index in 0..passed.len() {
+        let name = names.next().unwrap_or("unknown");
+        let context = || format!("taking over socket {index}, `{name}`, from systemd");
+        match name {
+            "http" | "https" => {
+                let listener = passed.take_tcp_listener(index).with_context(context)?.with_context(context)?;
+                listener.set_nonblocking(true).with_context(context)?;
+                let port = listener.local_addr().with_context(context)?.port();
+                let is_https = name == "https" || is_https_port(config, port);
+                if is_https && config.https.is_none() {
+                    bail!("port {port} is for https, but the configuration has no certificate");
+                }
+                if is_https { &mut sockets.https } else { &mut sockets.http }.push(listener);
+            }
+            "control" | "admin" => {
+                let listener = passed.take_unix_listener(index).with_context(context)?.with_context(context)?;
+                listener.set_nonblocking(true).with_context(context)?;
+                if name == "control" { &mut sockets.control } else { &mut sockets.admin }.replace(listener);
+            }
+            other => bail!("systemd passed a socket named {other:?}; expected `http`, `https`, `control` or `admin`"),
+        }
+    }
+    if sockets.http.is_empty() && sockets.https.is_empty() {
+        bail!("systemd passed no socket for browsers\nhint: systemctl start hubd.socket hubd.service");
+    }
+    Ok(sockets)
+}
+
+fn is_https_port(config: &Config, port: u16) -> bool {
+    config.https.as_ref().is_some_and(|https| https.listen.iter().any(|address| address.port() == port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_passed_says_what_to_do() {
+        let config = hub_core::config::parse("", "config.toml").unwrap();
+        let error = sort(ListenFd::empty(), "", &config).unwrap_err();
+        assert!(error.to_string().ends_with("hint: systemctl start hubd.socket hubd.service"), "{error}");
+    }
+
+    #[test]
+    fn the_configuration_tells_which_port_is_encrypted() {
+        let source = "[https]\nlisten = [\"[::]:8443\"]\ncertificate = \"/a.pem\"\nkey = \"/b.pem\"\n";
+        let config = hub_core::config::parse(source, "config.toml").unwrap();
+        assert!(is_https_port(&config, 8443));
+        assert!(!is_https_port(&config, 443));
+        assert!(!is_https_port(&hub_core::config::parse("", "config.toml").unwrap(), 443));
+    }
+}
