@@ -26,7 +26,7 @@ use tokio::time::timeout;
 pub use access::Access;
 
 use crate::auth::People;
-use crate::launcher::client::Client;
+use crate::launcher::client::{Client, ClientError};
 use crate::servers::Servers;
 
 /// Conversations at the same time on one socket; who comes later waits in the socket's backlog.
@@ -176,17 +176,10 @@ impl From<Refusal> for Reply {
     }
 }
 
-/// The launcher's errors end with a line of advice; here it has a place of its own.
-impl From<crate::launcher::client::ClientError> for Refusal {
-    fn from(error: crate::launcher::client::ClientError) -> Self {
-        let head = error.to_string();
-        let whole = format!("{:#}", anyhow::Error::new(error));
-        let causes = whole.strip_prefix(&head).unwrap_or_default().to_owned();
-        let (message, hint) = match head.split_once("\nhint: ") {
-            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-            None => (head, None),
-        };
-        Self { kind: RefusalKind::Failed, message: format!("{message}{causes}"), hint }
+impl From<ClientError> for Refusal {
+    fn from(error: ClientError) -> Self {
+        let (message, hint) = error.explain();
+        Self { kind: RefusalKind::Failed, message, hint }
     }
 }
 

@@ -80,6 +80,17 @@ pub enum ClientError {
     },
 }
 
+impl ClientError {
+    /// What went wrong, and what to do about it, apart.
+    pub fn explain(&self) -> (String, Option<String>) {
+        let text = self.to_string();
+        match text.split_once("\nhint: ") {
+            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+            None => (text, None),
+        }
+    }
+}
+
 impl Client {
     /// Talks to the launcher behind `socket`. Nothing is connected yet.
     pub fn new(socket: PathBuf) -> Self {
@@ -279,6 +290,12 @@ mod tests {
             "{error}"
         );
         assert!(error.to_string().ends_with("hint: systemctl status hubd-launcher.socket hubd-launcher.service"), "{error}");
+        let (message, hint) = error.explain();
+        assert_eq!(
+            message,
+            "the launcher can't be reached at `/nonexistent/launcher.sock`: No such file or directory (os error 2)"
+        );
+        assert_eq!(hint.as_deref(), Some("systemctl status hubd-launcher.socket hubd-launcher.service"));
     }
 
     #[tokio::test]

@@ -90,7 +90,7 @@ async fn without_the_launcher_nobody_is_an_administrator() {
     std::fs::remove_file(hub.context.paths.launcher_socket()).unwrap();
     let (kind, message) = refusal(hub.ask(Access::Admin, ADA, &Request::UserList).await);
     assert_eq!(kind, RefusalKind::Failed);
-    assert!(message.starts_with("connecting to the launcher at `"), "{message}");
+    assert!(message.starts_with("the launcher can't be reached at `"), "{message}");
     assert!(matches!(hub.root(&Request::UserList).await, Reply::Users { .. }), "the host does not need it for this");
 }
 

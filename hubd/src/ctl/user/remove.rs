@@ -81,12 +81,9 @@ fn delete_account(world: &World, name: &Username) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("preparing to ask the launcher")?;
     let launcher = crate::launcher::client::Client::new(world.paths.launcher_socket());
     runtime.block_on(launcher.remove(name, true)).map_err(|error| {
-        let text = format!("{:#}", anyhow::Error::new(error));
-        Failure::new(
-            Cause::Failed,
-            format!("deleting account and home: {text}"),
-            format!("the name is off the list; to try the rest again: sudo hubctl user remove {name} --delete-home"),
-        )
-        .into()
+        let (message, hint) = error.explain();
+        let again = format!("the name is off the list; to try the rest again: sudo hubctl user remove {name} --delete-home");
+        let hint = hint.map_or_else(|| again.clone(), |hint| format!("{hint}\n      {again}"));
+        Failure::new(Cause::Failed, format!("deleting account and home: {message}"), hint).into()
     })
 }
