@@ -42,3 +42,6 @@ pub struct Hub {
     /// When this process began to serve.
     pub started: Instant,
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,7 +112,7 @@ fn is_running(hub: &Hub, user: &Username) -> bool {
 
 /// Starts the server unless it runs, and shows how that goes until it does.
 fn start(hub: &Hub, user: &Username, target: &str) -> Response {
-    if hub.servers.ensure(user).borrow().phase == ServerPhase::Running {
+    if is_running(hub, user) || hub.servers.ensure(user).borrow().phase == ServerPhase::Running {
         return found(target);
     }
     found(&progress_location(target))

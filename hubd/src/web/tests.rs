@@ -1,0 +1,10 @@
+//! The pages through the router, as browsers and others ask for them.
+
+mod access;
+mod desk;
+mod forms;
+mod journeys;
+mod markup;
+mod origins;
+mod redirects;
+mod xss;
