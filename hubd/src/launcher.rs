@@ -1,4 +1,15 @@
 //! The only door to privilege: requests that name things and never describe them.
 
+mod access;
+mod accounts;
 pub mod client;
+mod everybody;
+mod journal;
+mod names;
+mod program;
 pub mod protocol;
+pub mod service;
+mod settings;
+mod spec;
+mod state;
+mod verbs;

@@ -67,6 +67,8 @@ paths! {
     servers = "run/hubd-servers";
     /// The class folder: read-only for students, at this same path in every server.
     class_folder = "srv/class";
+    /// What new homes start with.
+    home_skeleton = "etc/skel";
     /// Where the kernel tells about load and memory.
     kernel_figures = "proc";
     /// Our systemd units.

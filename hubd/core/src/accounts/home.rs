@@ -26,8 +26,8 @@ pub struct Home<'a> {
     pub gid: u32,
     /// What a new home starts with.
     pub skeleton: &'a Path,
-    /// Symbolic links in a new home: name and target.
-    pub links: &'a [(&'a str, &'a Path)],
+    /// A symbolic link in a new home: name and target.
+    pub link: Option<(&'a str, &'a Path)>,
 }
 
 /// What [`Home::ensure`] found or did.
@@ -130,9 +130,9 @@ impl Home<'_> {
         mkdirat(homes, unfinished.as_str(), HOME_MODE)?;
         let home = open_directory(homes, &unfinished)?;
         self.copy_skeleton(self.skeleton, &home)?;
-        for (name, target) in self.links {
-            symlinkat(*target, &home, *name)?;
-            fchownat(&home, *name, Some(self.owner()), Some(self.group()), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        if let Some((name, target)) = self.link {
+            symlinkat(target, &home, name)?;
+            fchownat(&home, name, Some(self.owner()), Some(self.group()), AtFlags::AT_SYMLINK_NOFOLLOW)?;
         }
         give(&home, self.uid, self.gid)?;
         renameat2(homes, unfinished.as_str(), homes, leaf, RenameFlags::RENAME_NOREPLACE)?;

@@ -28,7 +28,7 @@ impl Place {
     fn with<T>(&self, name: &str, act: impl FnOnce(&Home<'_>) -> Result<T>) -> Result<T> {
         let (uid, gid) = owner();
         let path = self.homes.join(name);
-        act(&Home { path: &path, uid, gid, skeleton: &self.skeleton, links: &[("class", Path::new("/srv/class"))] })
+        act(&Home { path: &path, uid, gid, skeleton: &self.skeleton, link: Some(("class", Path::new("/srv/class"))) })
     }
 }
 

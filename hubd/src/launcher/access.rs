@@ -1,0 +1,78 @@
+//! Who may ask what: decided by the peer's uid, which the kernel vouches for. Pure.
+
+use super::protocol::Request;
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    Root,
+    /// `hubd serve`.
+    Hub,
+    Other,
+}
+
+impl Peer {
+    pub(super) fn new(uid: u32, hub_uid: u32) -> Self {
+        match uid {
+            0 => Self::Root,
+            uid if uid == hub_uid => Self::Hub,
+            _ => Self::Other,
+        }
+    }
+
+    pub(super) fn may(self, request: &Request) -> bool {
+        match self {
+            Self::Root => true,
+            // Listed one by one: a new request is not the hub's before somebody decided so.
+            Self::Hub => match request {
+                Request::Ping
+                | Request::Ensure { .. }
+                | Request::Start { .. }
+                | Request::Stop { .. }
+                | Request::State { .. }
+                | Request::List
+                | Request::Logs { .. }
+                | Request::WhoIs { .. } => true,
+                Request::Remove { .. } => false,
+            },
+            Self::Other => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_request() -> Vec<Request> {
+        let name = || "ada".parse().unwrap();
+        vec![
+            Request::Ping,
+            Request::Ensure { name: name() },
+            Request::Start { name: name() },
+            Request::Stop { name: name() },
+            Request::State { name: name() },
+            Request::List,
+            Request::Logs { name: name(), lines: 5 },
+            Request::WhoIs { uid: 20_000 },
+            Request::Remove { name: name(), home: true },
+        ]
+    }
+
+    #[test]
+    fn only_root_and_the_hub_are_heard() {
+        assert_eq!(Peer::new(0, 990), Peer::Root);
+        assert_eq!(Peer::new(990, 990), Peer::Hub);
+        assert_eq!(Peer::new(20_000, 990), Peer::Other);
+        for request in every_request() {
+            assert!(!Peer::Other.may(&request), "{request:?}");
+            assert!(Peer::Root.may(&request), "{request:?}");
+        }
+    }
+
+    #[test]
+    fn the_hub_may_do_everything_but_delete() {
+        let refused: Vec<Request> = every_request().into_iter().filter(|request| !Peer::Hub.may(request)).collect();
+        assert_eq!(refused, [Request::Remove { name: "ada".parse().unwrap(), home: true }]);
+    }
+}

@@ -1,0 +1,227 @@
+//! People's unix accounts: found or made by name alone, never taken over from somebody else.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use hub_core::accounts::home::{Home, Outcome};
+use hub_core::accounts::lookup::{self, Account};
+use hub_core::accounts::shadow::{self, NewAccount};
+use hub_core::accounts::table::{Record, Table, TableFile};
+use hub_core::accounts::{Username, account_names};
+use hub_core::config::Config;
+use hub_core::paths::Paths;
+use hub_core::sys::command::Command;
+use nix::errno::Errno;
+
+/// The group of all people of the hub.
+const USERS_GROUP: &str = "hubd-users";
+/// The link in a new home that leads to the class folder.
+const CLASS_LINK: &str = "class";
+const RM: &str = "/usr/bin/rm";
+const DELETE_HOME_DEADLINE: Duration = Duration::from_secs(800);
+
+/// The machine's accounts, as far as the launcher uses them.
+pub(super) trait Machine: Send + Sync {
+    fn account_by_name(&self, name: &str) -> Result<Option<Account>>;
+    /// Whether an account or a group has this number.
+    fn is_number_taken(&self, number: u32) -> Result<bool>;
+    fn is_group(&self, name: &str) -> Result<bool>;
+    fn add(&self, account: &NewAccount<'_>) -> Result<()>;
+    fn remove(&self, name: &str) -> Result<()>;
+    fn ensure_home(&self, home: &Home<'_>) -> Result<Outcome>;
+}
+
+/// The machine this runs on.
+pub(super) struct ThisMachine;
+
+impl Machine for ThisMachine {
+    fn account_by_name(&self, name: &str) -> Result<Option<Account>> {
+        lookup::account_by_name(name)
+    }
+
+    fn is_number_taken(&self, number: u32) -> Result<bool> {
+        Ok(lookup::account_by_uid(number)?.is_some() || lookup::group_by_gid(number)?.is_some())
+    }
+
+    fn is_group(&self, name: &str) -> Result<bool> {
+        Ok(lookup::group_by_name(name)?.is_some())
+    }
+
+    fn add(&self, account: &NewAccount<'_>) -> Result<()> {
+        shadow::add(account)
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        shadow::remove(name)
+    }
+
+    fn ensure_home(&self, home: &Home<'_>) -> Result<Outcome> {
+        home.ensure()
+    }
+}
+
+/// Everybody's account. Calls block.
+pub(super) struct Accounts<M> {
+    machine: M,
+    table: TableFile,
+    skeleton: PathBuf,
+    class_folder: PathBuf,
+}
+
+impl<M: Machine> Accounts<M> {
+    pub(super) fn new(machine: M, paths: &Paths) -> Self {
+        Self {
+            machine,
+            table: TableFile::new(paths.accounts()),
+            skeleton: paths.home_skeleton(),
+            class_folder: paths.class_folder(),
+        }
+    }
+
+    /// The table as it is now.
+    pub(super) fn table(&self) -> Result<Table> {
+        self.table.read()
+    }
+
+    /// `name`'s account with its home; made when it is not there. Interrupted anywhere, the next call completes it: the
+    /// table is written first, so the account gets the same name and number again.
+    pub(super) fn ensure(&self, name: &Username, config: &Config) -> Result<Account> {
+        // Most calls find everything in place and need not wait for those that make something.
+        if let Some(record) = self.table()?.find(name)
+            && let Some(account) = self.machine.account_by_name(&record.account)?
+        {
+            return self.with_home(record, account);
+        }
+        let mut guard = self.table.lock()?;
+        let record = match guard.table.find(name) {
+            Some(record) => record.clone(),
+            None => {
+                let record = self.reserve(&guard.table, name, config)?;
+                guard.table.insert(record.clone())?;
+                guard.save()?;
+                record
+            }
+        };
+        let account = match self.machine.account_by_name(&record.account)? {
+            Some(account) => account,
+            None => self.make(&record, config)?,
+        };
+        self.with_home(&record, account)
+    }
+
+    /// Deletes `name`'s account, and the home too or keeps it for root. `false`: there was none. Nothing of it may run.
+    pub(super) fn remove(&self, name: &Username, config: &Config, with_home: bool) -> Result<bool> {
+        let mut guard = self.table.lock()?;
+        let Some(record) = guard.table.find(name).cloned() else { return Ok(false) };
+        let account = self.machine.account_by_name(&record.account)?;
+        let path = match &account {
+            Some(account) => own(&record, account.clone())?.home,
+            None => config.accounts.homes.join(&record.account),
+        };
+        let home = self.home(&path, record.uid, record.uid);
+        if !with_home {
+            home.put_aside()?;
+        } else if home.is_there()? {
+            delete(&path)?;
+        }
+        self.machine.remove(&record.account)?;
+        guard.table.retire(name);
+        guard.save()?;
+        Ok(true)
+    }
+
+    /// A name and a number that nobody has or ever had here. An account, a group or a home that is there already is
+    /// somebody else's.
+    fn reserve(&self, table: &Table, name: &Username, config: &Config) -> Result<Record> {
+        let uid = table.next_uid(|number| self.machine.is_number_taken(number))?;
+        for account in account_names(&config.accounts.prefix, name) {
+            let is_taken = table.knows_account(&account)
+                || self.machine.account_by_name(&account)?.is_some()
+                || self.machine.is_group(&account)?
+                || config.accounts.homes.join(&account).symlink_metadata().is_ok();
+            if is_taken {
+                tracing::info!(user = %name, account, "this account, group or home is somebody else's; trying the next name");
+                continue;
+            }
+            let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            return Ok(Record { name: name.clone(), account, uid, created });
+        }
+        bail!("every account name for `{name}` is taken")
+    }
+
+    fn make(&self, record: &Record, config: &Config) -> Result<Account> {
+        if self.machine.is_number_taken(record.uid)? {
+            bail!(
+                "account `{}` of `{}` is missing and its uid {} belongs to somebody else",
+                record.account,
+                record.name,
+                record.uid
+            );
+        }
+        let home = config.accounts.homes.join(&record.account);
+        let account = NewAccount { name: &record.account, uid: record.uid, home: &home, group: USERS_GROUP };
+        self.machine.add(&account).with_context(|| format!("making unix account `{}`", record.account))?;
+        tracing::info!(user = %record.name, account = record.account, uid = record.uid, "made a unix account");
+        match self.machine.account_by_name(&record.account)? {
+            Some(account) => Ok(account),
+            None => bail!("unix account `{}` can't be found although it was just made", record.account),
+        }
+    }
+
+    fn with_home(&self, record: &Record, account: Account) -> Result<Account> {
+        let account = own(record, account)?;
+        let outcome = self.machine.ensure_home(&self.home(&account.home, account.uid, account.gid)).map_err(explain)?;
+        if outcome != Outcome::AlreadyThere {
+            tracing::info!(user = %record.name, path = %account.home.display(), ?outcome, "prepared a home");
+        }
+        Ok(account)
+    }
+
+    fn home<'a>(&'a self, path: &'a Path, uid: u32, gid: u32) -> Home<'a> {
+        Home { path, uid, gid, skeleton: &self.skeleton, link: Some((CLASS_LINK, &self.class_folder)) }
+    }
+}
+
+/// The account, if it is the one that the table means.
+fn own(record: &Record, account: Account) -> Result<Account> {
+    if account.uid != record.uid {
+        bail!(
+            "unix account `{}` has uid {}, but that of `{}` had uid {}; it was not touched",
+            account.name,
+            account.uid,
+            record.name,
+            record.uid
+        );
+    }
+    Ok(account)
+}
+
+/// The launcher's sandbox opens `/home` only.
+fn explain(error: anyhow::Error) -> anyhow::Error {
+    let is_read_only = error.chain().any(|cause| {
+        cause.downcast_ref::<Errno>() == Some(&Errno::EROFS)
+            || cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ReadOnlyFilesystem)
+    });
+    if !is_read_only {
+        return error;
+    }
+    anyhow::anyhow!(
+        "{error:#}\nhint: the launcher may only write where its unit allows: systemctl edit hubd-launcher.service, then \
+         ReadWritePaths= with the directory of `accounts.homes` in section [Service]"
+    )
+}
+
+fn delete(home: &Path) -> Result<()> {
+    Command::new(RM, DELETE_HOME_DEADLINE)
+        .args(["--recursive", "--force", "--one-file-system", "--"])
+        .arg(home.to_string_lossy())
+        .run()
+        .with_context(|| format!("deleting home `{}`", home.display()))?;
+    Ok(())
+}
+
+#[cfg(test)]
+pub(super) mod fake;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! The launcher's socket: who asks, may they, one request and one reply per connection, one audit line per act.
+
+use std::os::unix::net::UnixListener as StdListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use hub_core::accounts::lookup;
+use hub_core::paths::Paths;
+use hub_core::systemd::Manager;
+use hub_core::wire;
+use sd_notify::NotifyState;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::access::Peer;
+use super::accounts::{Machine, ThisMachine};
+use super::protocol::{Refusal, RefusalKind, Reply, Request};
+use super::verbs::Launcher;
+
+/// The account and the group that `hubd serve` runs as.
+const HUB_ACCOUNT: &str = "hubd";
+/// How long a peer may take to say what it wants, and to take the answer.
+const PEER_DEADLINE: Duration = Duration::from_secs(10);
+/// Connections at the same time; more wait in the socket's queue.
+const MOST_CONNECTIONS: usize = 512;
+/// How long requests under way may take when systemd ends the launcher.
+const FAREWELL_DEADLINE: Duration = Duration::from_secs(20);
+/// After an error of the listening socket itself, as when no descriptor is left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers on the socket that systemd passed, until systemd says to stop.
+///
+/// # Errors
+/// When there is no such socket, or the machine has no account `hubd`.
+pub async fn run(paths: Paths) -> Result<()> {
+    let listener = inherited_listener()?;
+    let hub = lookup::account_by_name(HUB_ACCOUNT)?;
+    let (Some(hub), Some(hub_gid)) = (hub, lookup::group_by_name(HUB_ACCOUNT)?) else {
+        bail!("unix account or group `{HUB_ACCOUNT}` is missing\nhint: run hub-installer install again, it makes them");
+    };
+    if hub.uid == 0 {
+        bail!("unix account `{HUB_ACCOUNT}` has uid 0; expected one without any privilege");
+    }
+    let launcher = Arc::new(Launcher::new(paths, Manager::system(), ThisMachine, hub_gid));
+    launcher.prepare().await;
+    let mut end = signal(SignalKind::terminate()).context("waiting for signals")?;
+    tell(&[NotifyState::Ready]);
+    let _watchdog = Watchdog::start();
+    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    tokio::select! {
+        () = accept(&listener, &launcher, hub.uid, &connections) => {}
+        _ = end.recv() => {}
+    }
+    tell(&[NotifyState::Stopping]);
+    // What is under way is finished, so that no account is left half made for no reason.
+    let all = u32::try_from(MOST_CONNECTIONS).unwrap_or(u32::MAX);
+    if timeout(FAREWELL_DEADLINE, connections.acquire_many(all)).await.is_err() {
+        tracing::warn!("ending with requests under way: they took more than {} s", FAREWELL_DEADLINE.as_secs());
+    }
+    Ok(())
+}
+
+fn inherited_listener() -> Result<UnixListener> {
+    let mut passed = listenfd::ListenFd::from_env();
+    let listener: Option<StdListener> = if passed.len() == 0 { None } else { passed.take_unix_listener(0)? };
+    let Some(listener) = listener else {
+        bail!("systemd passed no socket\nhint: systemctl start hubd-launcher.socket");
+    };
+    listener.set_nonblocking(true).context("taking over the socket")?;
+    UnixListener::from_std(listener).context("taking over the socket")
+}
+
+async fn accept<M: Machine + 'static>(
+    listener: &UnixListener,
+    launcher: &Arc<Launcher<M>>,
+    hub_uid: u32,
+    connections: &Arc<Semaphore>,
+) {
+    loop {
+        let Ok(permit) = Arc::clone(connections).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let launcher = Arc::clone(launcher);
+                tokio::spawn(async move {
+                    converse(stream, &launcher, hub_uid).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::error!(%error, "can't accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One request, one reply. What goes wrong with the peer itself is its own problem.
+async fn converse<M: Machine + 'static>(mut stream: UnixStream, launcher: &Launcher<M>, hub_uid: u32) {
+    let uid = match stream.peer_cred() {
+        Ok(peer) => peer.uid(),
+        Err(error) => {
+            tracing::warn!(%error, "hung up on a peer that the kernel can't name");
+            return;
+        }
+    };
+    let peer = Peer::new(uid, hub_uid);
+    let reply = match timeout(PEER_DEADLINE, wire::receive_async::<Request>(&mut stream)).await {
+        Ok(Ok(Some(request))) => answer(request, peer, uid, launcher).await,
+        Ok(Ok(None)) => return,
+        Ok(Err(error)) => Reply::Refused(Refusal {
+            kind: RefusalKind::Internal,
+            message: format!("this is not a request that the launcher knows: {error}"),
+        }),
+        Err(_) => {
+            tracing::debug!(peer_uid = uid, "hung up on a peer that said nothing for {} s", PEER_DEADLINE.as_secs());
+            return;
+        }
+    };
+    match timeout(PEER_DEADLINE, wire::send_async(&mut stream, &reply)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(peer_uid = uid, %error, "the peer did not wait for its answer"),
+        Err(_) => tracing::debug!(peer_uid = uid, "the peer did not take its answer"),
+    }
+}
+
+async fn answer<M: Machine + 'static>(request: Request, peer: Peer, uid: u32, launcher: &Launcher<M>) -> Reply {
+    let verb = request.verb();
+    if !peer.may(&request) {
+        tracing::warn!(peer_uid = uid, verb, "refused a request that this peer may not make");
+        return not_allowed(&format!("only root may ask the launcher to {verb}"));
+    }
+    let acted = match &request {
+        Request::Ensure { name } | Request::Start { name } | Request::Stop { name } | Request::Remove { name, .. } => {
+            Some(name.clone())
+        }
+        _ => None,
+    };
+    let begun = Instant::now();
+    let reply = launcher.answer(request).await;
+    let duration_ms = begun.elapsed().as_millis();
+    let unit = acted.as_ref().map(|name| hub_core::systemd::UnitName::server(name).to_string()).unwrap_or_default();
+    match (&acted, &reply) {
+        (Some(name), Reply::Refused(refusal)) => {
+            tracing::warn!(user = %name, unit, peer_uid = uid, duration_ms, "could not {verb} for {name}: {refusal}");
+        }
+        (Some(name), _) => tracing::info!(user = %name, unit, peer_uid = uid, duration_ms, "{verb} for {name}: done"),
+        (None, Reply::Refused(refusal)) => tracing::warn!(peer_uid = uid, duration_ms, "could not answer {verb}: {refusal}"),
+        (None, _) => tracing::debug!(peer_uid = uid, duration_ms, "answered {verb}"),
+    }
+    reply
+}
+
+fn not_allowed(message: &str) -> Reply {
+    Reply::Refused(Refusal { kind: RefusalKind::NotAllowed, message: message.to_owned() })
+}
+
+/// Tells systemd that the launcher lives, twice as often as it wants to hear it.
+struct Watchdog(Option<tokio::task::JoinHandle<()>>);
+
+impl Watchdog {
+    fn start() -> Self {
+        Self(sd_notify::watchdog_enabled().map(|period| {
+            tokio::spawn(async move {
+                let mut beat = tokio::time::interval(period / 2);
+                loop {
+                    beat.tick().await;
+                    tell(&[NotifyState::Watchdog]);
+                }
+            })
+        }))
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        if let Some(beat) = &self.0 {
+            beat.abort();
+        }
+    }
+}
+
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "can't tell systemd how the launcher is");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,320 @@
+//! What the launcher does when it is asked: one method per request. Everything but the name comes from root's own files.
+
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use hub_core::accounts::Username;
+use hub_core::accounts::lookup::{self, Account};
+use hub_core::config::Config;
+use hub_core::paths::Paths;
+use hub_core::systemd::{Manager, TransientUnit, UnitError, UnitName, UnitStatus};
+
+use super::accounts::{Accounts, Machine};
+use super::names::Names;
+use super::protocol::{Refusal, RefusalKind, Reply, Request, UnitState};
+use super::settings::Settings;
+use super::spec::{self, Order, Program};
+use super::state::state;
+use super::{everybody, journal};
+
+/// How often, and after which pause, a start is tried again while systemd still remembers the failure that it was just
+/// told to forget.
+const FORGETTING: (u32, Duration) = (40, Duration::from_millis(25));
+/// `SIGKILL`, which is also what the kernel sends to a process that takes too much memory.
+const KILLED: i32 = 9;
+
+/// Everything the launcher needs to answer.
+pub(super) struct Launcher<M> {
+    pub(super) paths: Paths,
+    pub(super) manager: Manager,
+    pub(super) accounts: Arc<Accounts<M>>,
+    pub(super) settings: Settings,
+    /// Number of the group `hubd`.
+    pub(super) hub_gid: u32,
+    names: Names,
+    /// The configuration whose limits for everybody together are in force.
+    applied: Mutex<Option<Arc<Config>>>,
+}
+
+type Answer = Result<Reply, Refusal>;
+
+impl<M: Machine + 'static> Launcher<M> {
+    pub(super) fn new(paths: Paths, manager: Manager, machine: M, hub_gid: u32) -> Self {
+        Self {
+            accounts: Arc::new(Accounts::new(machine, &paths)),
+            settings: Settings::new(paths.config_file()),
+            paths,
+            manager,
+            hub_gid,
+            names: Names::default(),
+            applied: Mutex::new(None),
+        }
+    }
+
+    /// Does what `request` says. Whether the peer may ask was decided before.
+    pub(super) async fn answer(&self, request: Request) -> Reply {
+        let answer = match request {
+            Request::Ping => self.ping(),
+            Request::Ensure { name } => self.ensure(&name).await,
+            Request::Start { name } => self.start(&name).await,
+            Request::Stop { name } => self.stop(&name).await,
+            Request::State { name } => self.state(&name).await,
+            Request::List => self.list().await,
+            Request::Logs { name, lines } => self.logs(&name, lines).await,
+            Request::WhoIs { uid } => self.who_is(uid).await,
+            Request::Remove { name, home } => self.remove(&name, home).await,
+        };
+        answer.unwrap_or_else(Reply::Refused)
+    }
+
+    fn ping(&self) -> Answer {
+        let environment = super::program::current(&self.paths).map_err(internal)?;
+        Ok(Reply::Pong { version: env!("CARGO_PKG_VERSION").to_owned(), environment })
+    }
+
+    async fn ensure(&self, name: &Username) -> Answer {
+        let _turn = self.names.lock(name).await;
+        let config = self.config().await?;
+        let account = self.account(name, &config).await?;
+        Ok(Reply::Account { uid: account.uid, account: account.name })
+    }
+
+    async fn start(&self, name: &Username) -> Answer {
+        let _turn = self.names.lock(name).await;
+        let config = self.config().await?;
+        let Some(environment) = super::program::current(&self.paths).map_err(internal)? else {
+            let message = "there is no Python environment yet\nhint: run hub-installer install again, it completes it";
+            return Err(refusal(RefusalKind::NoEnvironment, message));
+        };
+        if !self.paths.environment(environment).is_dir() {
+            let message =
+                format!("Python environment {environment} is missing at `{}`", self.paths.environment(environment).display());
+            return Err(refusal(RefusalKind::NoEnvironment, message));
+        }
+        let account = self.account(name, &config).await?;
+        if let Some(status) = self.manager.server(name).await.map_err(unit_problem)? {
+            match status.active_state.as_str() {
+                "active" | "activating" | "reloading" => {
+                    return Ok(Reply::State(state(name, Some(&status), Some(account.uid), &self.paths)));
+                }
+                "deactivating" => self.manager.stop(&UnitName::server(name)).await.map_err(unit_problem)?,
+                _ => {}
+            }
+            self.manager.forget_failure(&UnitName::server(name)).await.map_err(unit_problem)?;
+        }
+        // It ends with the server that used it; this waits until it has.
+        self.manager.stop(&UnitName::server_directory(name)).await.map_err(unit_problem)?;
+        let unit = self.unit(name, &account, &config, environment)?;
+        self.start_unit(name, &unit).await?;
+        let status = self.status(name).await?;
+        Ok(Reply::State(state(name, status.as_ref(), Some(account.uid), &self.paths)))
+    }
+
+    fn unit(&self, name: &Username, account: &Account, config: &Config, environment: u32) -> Result<TransientUnit, Refusal> {
+        let groups = lookup::groups_of(account);
+        if let Some(group) = groups.iter().find(|group| **group != account.name && !group.starts_with("hubd-")) {
+            // The machine's administrator decides that; some groups (docker, disk, ...) amount to root.
+            tracing::warn!(user = %name, account = account.name, group, "this account is also in a group that the hub did not put it in");
+        }
+        let program: Program = super::program::server(&self.paths, name, account, config);
+        spec::unit(&Order {
+            name,
+            account,
+            is_admin: config.is_admin(name),
+            hub_gid: self.hub_gid,
+            limits: &config.limits,
+            homes: &config.accounts.homes,
+            environment,
+            program,
+            paths: &self.paths,
+        })
+        .map_err(internal)
+    }
+
+    async fn start_unit(&self, name: &Username, unit: &TransientUnit) -> Result<(), Refusal> {
+        let (mut tries, pause) = FORGETTING;
+        loop {
+            match self.manager.start(unit).await {
+                Ok(()) => return Ok(()),
+                Err(UnitError::Exists(_)) if tries > 0 => {
+                    tries -= 1;
+                    tokio::time::sleep(pause).await;
+                }
+                Err(error @ UnitError::Job { .. }) => {
+                    let status = self.status(name).await?;
+                    let why = status.map_or(String::new(), |status| format!(" (systemd says: {})", how_it_ended(&status)));
+                    return Err(refusal(RefusalKind::Unit, format!("{error}{why}")));
+                }
+                Err(error) => return Err(unit_problem(error)),
+            }
+        }
+    }
+
+    async fn stop(&self, name: &Username) -> Answer {
+        let _turn = self.names.lock(name).await;
+        self.stop_server(name).await?;
+        Ok(Reply::Done)
+    }
+
+    async fn stop_server(&self, name: &Username) -> Result<(), Refusal> {
+        let unit = UnitName::server(name);
+        self.manager.stop(&unit).await.map_err(unit_problem)?;
+        // One that had to be killed counts as failed; it was wanted.
+        self.manager.forget_failure(&unit).await.map_err(unit_problem)?;
+        self.manager.stop(&UnitName::server_directory(name)).await.map_err(unit_problem)?;
+        let directory = self.paths.server_directory(name);
+        match fs_err::remove_dir(&directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::debug!("leaving an empty directory behind: {error}");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn state(&self, name: &Username) -> Answer {
+        let uid = self.table().await?.find(name).map(|record| record.uid);
+        let status = self.status(name).await?;
+        Ok(Reply::State(state(name, status.as_ref(), uid, &self.paths)))
+    }
+
+    async fn list(&self) -> Answer {
+        let table = self.table().await?;
+        let mut states: Vec<UnitState> = Vec::new();
+        for mut status in self.manager.servers().await.map_err(unit_problem)? {
+            note_lack_of_memory(&mut status).await;
+            let uid = table.find(&status.owner).map(|record| record.uid);
+            states.push(state(&status.owner, Some(&status), uid, &self.paths));
+        }
+        Ok(Reply::States { states })
+    }
+
+    async fn logs(&self, name: &Username, lines: u32) -> Answer {
+        let run = self.manager.server(name).await.map_err(unit_problem)?.and_then(|status| status.invocation);
+        let unit = UnitName::server(name);
+        let lines = blocking(move || {
+            let run = match run {
+                Some(run) => Some(run),
+                None => journal::latest_invocation(unit.as_str())?,
+            };
+            run.map_or(Ok(Vec::new()), |run| journal::lines_of(&run, lines))
+        });
+        Ok(Reply::Logs { lines: lines.await? })
+    }
+
+    async fn who_is(&self, uid: u32) -> Answer {
+        Ok(Reply::Name { name: self.table().await?.owner(uid).cloned() })
+    }
+
+    async fn remove(&self, name: &Username, home: bool) -> Answer {
+        let _turn = self.names.lock(name).await;
+        let config = self.config().await?;
+        self.stop_server(name).await?;
+        // With everything else that may run in her name.
+        self.manager.stop(&UnitName::slice(name)).await.map_err(unit_problem)?;
+        let (accounts, owner) = (Arc::clone(&self.accounts), name.clone());
+        if blocking(move || accounts.remove(&owner, &config, home)).await? {
+            Ok(Reply::Done)
+        } else {
+            Err(refusal(RefusalKind::NoAccount, format!("`{name}` has no unix account")))
+        }
+    }
+
+    /// The configuration in force. The limits for everybody together follow it.
+    async fn config(&self) -> Result<Arc<Config>, Refusal> {
+        let config = self.settings.current().map_err(internal)?;
+        let is_applied = {
+            let applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+            applied.as_ref().is_some_and(|applied| Arc::ptr_eq(applied, &config))
+        };
+        if !is_applied {
+            everybody::apply(&self.manager, &config, &self.paths).await.map_err(internal)?;
+            *self.applied.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&config));
+        }
+        Ok(config)
+    }
+
+    /// Puts the limits for everybody together in force, if there is a configuration.
+    pub(super) async fn prepare(&self) {
+        if let Err(refusal) = self.config().await {
+            tracing::error!("the limit for all students together is not set: {refusal}");
+        }
+    }
+
+    async fn account(&self, name: &Username, config: &Arc<Config>) -> Result<Account, Refusal> {
+        let (accounts, config, name) = (Arc::clone(&self.accounts), Arc::clone(config), name.clone());
+        blocking(move || accounts.ensure(&name, &config)).await
+    }
+
+    async fn table(&self) -> Result<hub_core::accounts::table::Table, Refusal> {
+        let accounts = Arc::clone(&self.accounts);
+        blocking(move || accounts.table()).await
+    }
+
+    async fn status(&self, name: &Username) -> Result<Option<UnitStatus>, Refusal> {
+        let mut status = self.manager.server(name).await.map_err(unit_problem)?;
+        if let Some(status) = &mut status {
+            note_lack_of_memory(status).await;
+        }
+        Ok(status)
+    }
+}
+
+/// With `OOMPolicy=continue` systemd reports a server that the kernel killed for want of memory as killed by a signal, and
+/// the reason only to the journal.
+async fn note_lack_of_memory(status: &mut UnitStatus) {
+    use hub_core::systemd::Ended;
+    if status.result != "signal" || status.ended != Some(Ended::Killed(KILLED)) {
+        return;
+    }
+    let Some(run) = status.invocation.clone() else { return };
+    match blocking(move || journal::ran_out_of_memory(&run)).await {
+        Ok(true) => "oom-kill".clone_into(&mut status.result),
+        Ok(false) => {}
+        Err(refusal) => tracing::debug!("can't tell whether memory was lacking: {refusal}"),
+    }
+}
+
+fn how_it_ended(status: &UnitStatus) -> String {
+    use hub_core::systemd::Ended;
+    match status.ended {
+        Some(Ended::Exited(code)) => format!("{}, exit code {code}", status.result),
+        Some(Ended::Killed(signal)) => format!("{}, signal {signal}", status.result),
+        None => status.result.clone(),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T, Refusal> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(internal),
+        Err(error) => Err(refusal(RefusalKind::Internal, format!("the launcher stumbled over its own work: {error}"))),
+    }
+}
+
+fn refusal(kind: RefusalKind, message: impl Into<String>) -> Refusal {
+    Refusal { kind, message: message.into() }
+}
+
+fn internal(error: impl Into<anyhow::Error>) -> Refusal {
+    refusal(RefusalKind::Internal, format!("{:#}", error.into()))
+}
+
+fn unit_problem(error: UnitError) -> Refusal {
+    refusal(RefusalKind::Unit, chain(&error))
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&(cause as &dyn Display).to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

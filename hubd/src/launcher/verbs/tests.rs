@@ -1,0 +1,265 @@
+//! What each request does, on a systemd and a machine that are in memory.
+
+use hub_core::systemd::fake::Fake;
+
+use super::super::accounts::fake::FakeMachine;
+use super::super::protocol::Active;
+use super::*;
+
+struct World {
+    _directory: tempfile::TempDir,
+    paths: Paths,
+    systemd: Fake,
+    machine: FakeMachine,
+    launcher: Arc<Launcher<FakeMachine>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths::under(directory.path());
+        for path in
+            [paths.launcher_state(), paths.config_directory(), paths.environment(3), paths.kernel_figures(), paths.servers()]
+        {
+            std::fs::create_dir_all(path).unwrap();
+        }
+        std::fs::create_dir(paths.below("home")).unwrap();
+        std::fs::write(paths.current_environment(), "3\n").unwrap();
+        std::fs::write(paths.kernel_figures().join("meminfo"), "MemTotal: 4194304 kB\n").unwrap();
+        let (systemd, machine) = (Fake::default(), FakeMachine::default());
+        let launcher = Launcher::new(paths.clone(), systemd.manager(), machine.clone(), 990);
+        let world = Self { _directory: directory, paths, systemd, machine, launcher: Arc::new(launcher) };
+        world.configure("[roles]\nadmins = [\"zoe\"]\n");
+        world
+    }
+
+    fn configure(&self, text: &str) {
+        let homes = self.paths.below("home");
+        let text = format!("{text}[accounts]\nhomes = \"{}\"\n", homes.display());
+        std::fs::write(self.paths.config_file(), text).unwrap();
+    }
+
+    async fn ask(&self, request: Request) -> Reply {
+        self.launcher.answer(request).await
+    }
+
+    async fn start(&self, name: &str) -> Reply {
+        self.ask(Request::Start { name: name.parse().unwrap() }).await
+    }
+
+    fn property(&self, property: &str) -> String {
+        self.systemd.property("hubd-user-ada.service", property).unwrap()
+    }
+}
+
+fn ada() -> Username {
+    "ada".parse().unwrap()
+}
+
+fn state_of(reply: Reply) -> UnitState {
+    match reply {
+        Reply::State(state) => state,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refusal_of(reply: Reply) -> Refusal {
+    match reply {
+        Reply::Refused(refusal) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_start_makes_account_slice_directory_and_server() {
+    let world = World::new();
+    let state = state_of(world.start("ada").await);
+    assert_eq!((state.active, state.environment), (Active::Active, Some(3)));
+    let endpoint = state.endpoint.unwrap();
+    assert_eq!((endpoint.uid, endpoint.socket), (20_000, world.paths.server_socket(&ada())));
+    assert_eq!(world.machine.account_names(), ["jupyter-ada"]);
+    assert_eq!(
+        world.systemd.units(),
+        ["hubd-user-ada.service", "hubd-users-ada.slice", "hubd-users.slice", "run-hubd\\x2dservers-ada.mount"]
+    );
+    assert_eq!(world.property("User"), "\"20000\"");
+}
+
+#[tokio::test]
+async fn everybody_together_leaves_the_machine_its_reserve() {
+    let world = World::new();
+    world.launcher.prepare().await;
+    // 4 GiB less an eighth.
+    assert_eq!(world.systemd.property("hubd-users.slice", "MemoryMax").unwrap(), format!("uint64 {}", 3584_u64 << 20));
+    world.configure("[machine]\nreserve = \"1G\"\n");
+    world.start("ada").await;
+    assert_eq!(world.systemd.property("hubd-users.slice", "MemoryMax").unwrap(), format!("uint64 {}", 3072_u64 << 20));
+}
+
+#[tokio::test]
+async fn a_second_start_changes_nothing() {
+    let world = World::new();
+    let first = state_of(world.start("ada").await);
+    assert_eq!(state_of(world.start("ada").await), first);
+    let starts = world.systemd.calls().iter().filter(|call| call.starts_with("StartTransientUnit")).count();
+    assert_eq!(starts, 1);
+}
+
+#[tokio::test]
+async fn many_starts_of_one_name_at_once_are_one() {
+    let world = Arc::new(World::new());
+    let starts: Vec<_> = (0..20)
+        .map(|_| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move { state_of(world.start("ada").await).active })
+        })
+        .collect();
+    for start in starts {
+        assert_eq!(start.await.unwrap(), Active::Active);
+    }
+    let calls = world.systemd.calls().into_iter().filter(|call| call.starts_with("StartTransientUnit")).count();
+    assert_eq!(calls, 1);
+    assert_eq!(world.machine.account_names(), ["jupyter-ada"]);
+}
+
+#[tokio::test]
+async fn many_people_at_once_get_accounts_of_their_own() {
+    let world = Arc::new(World::new());
+    let starts: Vec<_> = (0..30)
+        .map(|number| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move { state_of(world.start(&format!("user{number}")).await).endpoint.unwrap().uid })
+        })
+        .collect();
+    let mut uids = Vec::new();
+    for start in starts {
+        uids.push(start.await.unwrap());
+    }
+    uids.sort_unstable();
+    assert_eq!(uids, (20_000..20_030).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_role_is_what_the_configuration_says_at_this_start() {
+    let world = World::new();
+    world.start("ada").await;
+    assert_eq!(world.property("SupplementaryGroups"), "@as []");
+    world.ask(Request::Stop { name: ada() }).await;
+    world.configure("[roles]\nadmins = [\"ada\"]\n");
+    world.start("ada").await;
+    assert_eq!(world.property("SupplementaryGroups"), "[\"hubd-admins\"]");
+    world.ask(Request::Stop { name: ada() }).await;
+    world.configure("");
+    world.start("ada").await;
+    assert_eq!(world.property("SupplementaryGroups"), "@as []");
+}
+
+#[tokio::test]
+async fn a_server_keeps_its_environment_when_the_current_one_changes() {
+    let world = World::new();
+    world.start("ada").await;
+    std::fs::create_dir(world.paths.environment(4)).unwrap();
+    std::fs::write(world.paths.current_environment(), "4\n").unwrap();
+    assert_eq!(state_of(world.ask(Request::State { name: ada() }).await).environment, Some(3));
+    assert_eq!(state_of(world.start("bob").await).environment, Some(4));
+    assert_eq!(
+        world.ask(Request::Ping).await,
+        Reply::Pong { version: env!("CARGO_PKG_VERSION").to_owned(), environment: Some(4) }
+    );
+}
+
+#[tokio::test]
+async fn without_an_environment_nothing_starts_and_nobody_gets_an_account() {
+    let world = World::new();
+    std::fs::remove_dir(world.paths.environment(3)).unwrap();
+    assert_eq!(refusal_of(world.start("ada").await).kind, RefusalKind::NoEnvironment);
+    std::fs::remove_file(world.paths.current_environment()).unwrap();
+    let refusal = refusal_of(world.start("ada").await);
+    assert_eq!(refusal.kind, RefusalKind::NoEnvironment);
+    assert!(refusal.message.starts_with("there is no Python environment yet\nhint: "), "{refusal}");
+    assert_eq!(world.machine.account_names(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_start_that_fails_says_how_and_the_next_one_may_succeed() {
+    let world = World::new();
+    world.systemd.fail_next_start("hubd-user-ada.service", "failed");
+    let refusal = refusal_of(world.start("ada").await);
+    assert_eq!(refusal.kind, RefusalKind::Unit);
+    assert_eq!(
+        refusal.message,
+        "systemd could not start `hubd-user-ada.service`: its job ended as `failed` (systemd says: exit-code, exit code 203)"
+    );
+    let state = state_of(world.ask(Request::State { name: ada() }).await);
+    assert_eq!((state.active, state.exit_status), (Active::Failed, Some(203)));
+    assert_eq!(state_of(world.start("ada").await).active, Active::Active);
+}
+
+#[tokio::test]
+async fn a_server_that_died_can_be_asked_why_until_it_is_started_or_stopped() {
+    let world = World::new();
+    world.start("ada").await;
+    world.systemd.end("hubd-user-ada.service", "exit-code", 1, 3);
+    let state = state_of(world.ask(Request::State { name: ada() }).await);
+    assert_eq!((state.active, state.result.as_str(), state.exit_status), (Active::Failed, "exit-code", Some(3)));
+    assert_eq!(state.endpoint, None);
+    assert_eq!(world.ask(Request::Stop { name: ada() }).await, Reply::Done);
+    assert_eq!(state_of(world.ask(Request::State { name: ada() }).await).active, Active::Inactive);
+}
+
+#[tokio::test]
+async fn stopping_leaves_nothing_and_is_done_when_nothing_runs() {
+    let world = World::new();
+    world.start("ada").await;
+    std::fs::create_dir(world.paths.server_directory(&ada())).unwrap();
+    assert_eq!(world.ask(Request::Stop { name: ada() }).await, Reply::Done);
+    assert!(!world.paths.server_directory(&ada()).exists());
+    assert_eq!(world.ask(Request::Stop { name: ada() }).await, Reply::Done);
+    assert!(!world.systemd.units().iter().any(|unit| unit.contains("hubd-user-") || unit.ends_with(".mount")));
+}
+
+#[tokio::test]
+async fn after_a_restart_of_the_launcher_systemd_still_knows_every_server() {
+    let world = World::new();
+    for name in ["ada", "b-c"] {
+        world.start(name).await;
+    }
+    let other = Launcher::new(world.paths.clone(), world.systemd.manager(), world.machine.clone(), 990);
+    let Reply::States { states } = other.answer(Request::List).await else { panic!("no list") };
+    let found: Vec<_> =
+        states.iter().map(|state| (state.name.as_str(), state.endpoint.as_ref().unwrap().uid, state.environment)).collect();
+    assert_eq!(found, [("ada", 20_000, Some(3)), ("b-c", 20_001, Some(3))]);
+}
+
+#[tokio::test]
+async fn an_account_leads_to_its_owner_and_to_nobody_else() {
+    let world = World::new();
+    assert_eq!(
+        world.ask(Request::Ensure { name: ada() }).await,
+        Reply::Account { uid: 20_000, account: "jupyter-ada".to_owned() }
+    );
+    assert_eq!(world.ask(Request::WhoIs { uid: 20_000 }).await, Reply::Name { name: Some(ada()) });
+    for uid in [0, 1000, 20_001] {
+        assert_eq!(world.ask(Request::WhoIs { uid }).await, Reply::Name { name: None });
+    }
+}
+
+#[tokio::test]
+async fn removal_stops_everything_first_and_needs_an_account() {
+    let world = World::new();
+    let remove = || Request::Remove { name: ada(), home: false };
+    assert_eq!(refusal_of(world.ask(remove()).await).kind, RefusalKind::NoAccount);
+    world.start("ada").await;
+    assert_eq!(world.ask(remove()).await, Reply::Done);
+    assert_eq!(world.systemd.units(), ["hubd-users.slice"]);
+    assert_eq!(world.machine.account_names(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_invalid_configuration_is_told_with_its_place() {
+    let world = World::new();
+    std::fs::write(world.paths.config_file(), "[limits]\nmemory = \"banana\"\n").unwrap();
+    let refusal = refusal_of(world.start("ada").await);
+    assert_eq!(refusal.kind, RefusalKind::Internal);
+    assert!(refusal.message.contains("config.toml:2:10: \"banana\" is not an amount of memory"), "{refusal}");
+}
