@@ -1,6 +1,6 @@
 //! `hubctl config`: show and check the configuration. Reads the file itself, so it works when the hub does not.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use hub_core::config::{self, Config, Diagnostic, Problems};
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::World;
 use super::arguments::ConfigVerb;
-use super::connect::{Place, only_on_the_host};
+use super::connect::only_on_the_host;
 use super::failure::{Exit, Failure};
 use super::text::{counted, printable};
 
@@ -42,21 +42,16 @@ pub(super) fn obey(verb: ConfigVerb, world: &mut World) -> Result<Exit> {
 fn show(world: &mut World, effective: bool) -> Result<Exit> {
     only_on_the_host(world, "the configuration", "config show")?;
     let path = world.paths.config_file();
-    let source = own_file(world, &path)?;
+    let source = own_file(&path)?;
     if !effective && !world.printer.json {
-        for line in source.lines() {
-            world.printer.line(line)?;
-        }
+        world.printer.output.write_all(source.as_bytes())?;
         return Ok(Exit::Done);
     }
     let config = config::parse(&source, &path.display().to_string()).map_err(|problems| invalid(&problems))?;
     if world.printer.json {
         world.printer.json(&Shown { path: path.display().to_string(), config: values(&config)? })?;
     } else {
-        let text = config.to_toml();
-        for line in text.lines() {
-            world.printer.line(line)?;
-        }
+        world.printer.output.write_all(config.to_toml().as_bytes())?;
     }
     Ok(Exit::Done)
 }
@@ -75,7 +70,7 @@ fn check(world: &mut World, file: Option<&Path>) -> Result<Exit> {
         None => {
             only_on_the_host(world, "the hub's configuration", "config check")?;
             let path = world.paths.config_file();
-            let source = own_file(world, &path)?;
+            let source = own_file(&path)?;
             (path, source)
         }
     };
@@ -95,8 +90,7 @@ fn check(world: &mut World, file: Option<&Path>) -> Result<Exit> {
 }
 
 /// The hub's own file is read with the rights the program has, not as whoever is behind sudo.
-fn own_file(world: &World, path: &PathBuf) -> Result<String> {
-    debug_assert!(matches!(Place::find(world), Ok(Place::Host(_))), "checked by the callers");
+fn own_file(path: &Path) -> Result<String> {
     fs_err::read_to_string(path).context("reading the configuration")
 }
 

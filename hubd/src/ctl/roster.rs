@@ -205,7 +205,7 @@ impl Reader<'_> {
         diagnostic.text = match password {
             Some(password) => line.text.char_indices().map(|(at, c)| if password.contains(&at) { '*' } else { c }).collect(),
             // Without fields there is no telling where a password would be.
-            None if fields.is_empty() => line.text.chars().take(end).collect(),
+            None if fields.is_empty() => line.text.chars().take(end).map(|c| if c.is_alphanumeric() { '*' } else { c }).collect(),
             None => line.text.to_owned(),
         };
         self.found.push(diagnostic);

@@ -67,7 +67,7 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
         let problem = server.problem.as_deref().unwrap_or("it ended by itself");
         world.printer.line("")?;
         world.printer.line(&format!("{}: {problem}", server.name))?;
-        world.printer.say(&format!("hint: sudo hubctl server logs {}", server.name))?;
+        world.printer.say(&format!("hint: hubctl server logs {}", server.name))?;
     }
     if status.version != env!("CARGO_PKG_VERSION") {
         let own = env!("CARGO_PKG_VERSION");

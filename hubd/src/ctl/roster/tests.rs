@@ -1,3 +1,5 @@
+//! Class lists as they come from editors, spreadsheets and learning platforms, and as they go wrong.
+
 use super::*;
 
 fn no_short_password(_: &Username, password: &str) -> Result<(), String> {
@@ -103,6 +105,7 @@ fn a_problem_never_repeats_a_password() {
     for content in [
         "Bob,hunter2hunter2\n",
         "password,name\nhunter2hunter2,Bob\n",
+        "password,name\nhunter2,\"bob\n",
         "bob,\"hunter2hunter2\n",
         "bob,hunter2hunter2,x\n",
         "bob,hunter2\n",

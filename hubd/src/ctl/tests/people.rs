@@ -1,3 +1,5 @@
+//! `hubctl user`: what it asks the hub, what it prints, and what it refuses to do.
+
 use hub_core::control::{AddedUser, NewUser, RefusalKind, UserInfo};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! `hubctl status`, `server` and `config`: what they print.
+
 use hub_core::control::{HubStatus, Memory, RefusalKind};
 
 use super::*;
@@ -46,7 +48,7 @@ fn status_says_what_is_wrong_and_fails() {
     assert_eq!(ran.code, 1);
     assert!(ran.output.contains("launcher     does not answer: nobody listens\n"), "{}", ran.output);
     assert!(ran.output.ends_with("\ncyd: it used more memory than it may\n"), "{}", ran.output);
-    assert!(ran.messages.starts_with("hint: sudo hubctl server logs cyd\n"), "{}", ran.messages);
+    assert!(ran.messages.starts_with("hint: hubctl server logs cyd\n"), "{}", ran.messages);
     assert!(ran.messages.contains("To let the hub follow: systemctl restart hubd\n"), "{}", ran.messages);
 }
 
@@ -129,7 +131,7 @@ fn a_log_can_not_drive_the_terminal() {
     assert_eq!(ran.output, "{\n  \"name\": \"ada\",\n  \"lines\": [\n    \"plain\",\n    \"text\"\n  ]\n}\n");
 }
 
-const CONFIG: &str = "# ours\n[limits]\nmemory = \"2G\"\n";
+const CONFIG: &str = "# ours\n[limits]\n\tmemory = \"2G\"";
 
 #[test]
 fn the_configuration_is_shown_as_it_is_or_in_full() {
