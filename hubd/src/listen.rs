@@ -22,7 +22,7 @@ use hyper::body::{Body as HttpBody, Incoming};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use admission::Limits;
@@ -31,6 +31,7 @@ pub use stream::Stream;
 pub use tls::{Tls, TlsError};
 
 use admission::{Admission, Full, Permit};
+use connection::Bounds;
 use redirect::Redirect;
 
 /// Pause after a connection could not be accepted because something has run out.
@@ -41,6 +42,9 @@ const LOG_PAUSE: Duration = Duration::from_secs(10);
 
 /// A connection without traffic is asked for a sign of life after this, and given up after a few more.
 const KEEP_ALIVE_SECONDS: u32 = 60;
+
+/// Unusually large heads that may be read at a time: they are half a megabyte each at most.
+const LARGE_HEADS: usize = 32;
 
 /// What a client gets when there is no place for it.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n\
@@ -152,11 +156,13 @@ pub async fn serve<H: Handler>(
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let admission = Admission::new(settings.limits);
+    let large_heads = Arc::new(Semaphore::new(LARGE_HEADS));
+    let bounds = Bounds { deadlines: settings.deadlines, large_heads, stop };
     let mut loops = JoinSet::new();
     for Socket { listener, service } in sockets {
         prepare(&listener)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let port = Port { service, admission: Arc::clone(&admission), settings, stop: stop.clone() };
+        let port = Port { service, admission: Arc::clone(&admission), settings, bounds: bounds.clone() };
         loops.spawn(port.run(listener, Arc::clone(&handler)));
     }
     while loops.join_next().await.is_some() {}
@@ -168,12 +174,12 @@ struct Port {
     service: Service,
     admission: Arc<Admission>,
     settings: Settings,
-    stop: watch::Receiver<bool>,
+    bounds: Bounds,
 }
 
 impl Port {
     async fn run<H: Handler>(self, listener: tokio::net::TcpListener, handler: Arc<H>) {
-        let mut stopped = pin!(stopped(self.stop.clone()));
+        let mut stopped = pin!(stopped(self.bounds.stop.clone()));
         let mut connections = JoinSet::new();
         let mut last_log = None::<Instant>;
         loop {
@@ -217,20 +223,20 @@ impl Port {
         permit: Permit,
         handler: Arc<H>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let (service, deadlines, stop) = (self.service.clone(), self.settings.deadlines, self.stop.clone());
+        let (service, bounds) = (self.service.clone(), self.bounds.clone());
         let mut client = Client { address: address.to_canonical(), https: false };
         async move {
             let _permit = permit;
             match service {
-                Service::Plain => connection::serve(Stream::Plain(stream), client, handler, deadlines, stop).await,
+                Service::Plain => connection::serve(Stream::Plain(stream), client, handler, bounds).await,
                 Service::Redirect { port } => {
-                    connection::serve(Stream::Plain(stream), client, Arc::new(Redirect { port }), deadlines, stop).await;
+                    connection::serve(Stream::Plain(stream), client, Arc::new(Redirect { port }), bounds).await;
                 }
                 Service::Tls(tls) => {
                     client.https = true;
-                    match tokio::time::timeout(deadlines.handshake, tls.acceptor().accept(stream)).await {
+                    match tokio::time::timeout(bounds.deadlines.handshake, tls.acceptor().accept(stream)).await {
                         Ok(Ok(stream)) => {
-                            connection::serve(Stream::Tls(Box::new(stream)), client, handler, deadlines, stop).await;
+                            connection::serve(Stream::Tls(Box::new(stream)), client, handler, bounds).await;
                         }
                         Ok(Err(error)) => tracing::debug!(client = %client.address, %error, "a handshake failed"),
                         Err(_) => tracing::debug!(client = %client.address, "a handshake took too long"),

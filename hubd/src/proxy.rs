@@ -195,14 +195,14 @@ impl Proxy {
         let (mut head, incoming) = answer.into_parts();
         head.extensions.remove::<hyper::upgrade::OnUpgrade>();
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
-            headers::prepare_response(&mut head.headers, head.status, None).map_err(ProxyError::BadAnswer)?;
+            headers::prepare_response(&mut head, None).map_err(ProxyError::BadAnswer)?;
             let body = Body::new(incoming, link, Arc::clone(pool), cut.clone());
             return Ok(Forwarded::Answer(Response::from_parts(head, body)));
         }
         let Some(protocol) = upgrade.and_then(|offered| headers::chosen_upgrade(&offered, &head.headers)) else {
             return Err(ProxyError::UnwantedSwitch);
         };
-        headers::prepare_response(&mut head.headers, head.status, Some(protocol)).map_err(ProxyError::BadAnswer)?;
+        headers::prepare_response(&mut head, Some(protocol)).map_err(ProxyError::BadAnswer)?;
         tokio::time::timeout(self.deadlines.connect, link.settle())
             .await
             .map_err(|_| ProxyError::Silent { waited: self.deadlines.connect })?;

@@ -12,15 +12,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::framing::LARGEST_HEAD;
 use super::guard::Guard;
 use super::pulse::{Deadlines, Overdue, Pulse, Watchdog};
 use super::{Client, Handler, Stream, Takeover, stopped};
-
-/// Most bytes read or buffered at once.
-const BUFFER: usize = 128 * 1024;
 
 /// How long a client that still sends may do so after the last answer: a connection that is closed while bytes come
 /// in is reset, and the answer with it.
@@ -29,14 +26,22 @@ const LINGER: Duration = Duration::from_secs(1);
 /// At most this much is read and thrown away meanwhile.
 const LINGER_BYTES: usize = 256 * 1024;
 
+/// What all connections have in common.
+#[derive(Clone)]
+pub(super) struct Bounds {
+    pub deadlines: Deadlines,
+    /// How many unusually large heads may be read at a time, all together.
+    pub large_heads: Arc<Semaphore>,
+    pub stop: watch::Receiver<bool>,
+}
+
 /// Serves `stream` until it ends, `stop` turns true and the request under way is answered, or the client keeps it
 /// waiting for too long.
 pub(super) async fn serve<H: Handler>(
     stream: Stream,
     client: Client,
     handler: Arc<H>,
-    deadlines: Deadlines,
-    stop: watch::Receiver<bool>,
+    Bounds { deadlines, large_heads, stop }: Bounds,
 ) {
     let pulse = Arc::<Pulse>::default();
     let takeover = Arc::new(Mutex::new(None::<Takeover>));
@@ -50,9 +55,9 @@ pub(super) async fn serve<H: Handler>(
             Ok::<_, Infallible>(answer.response.map(|body| counted.around(body)))
         }
     });
-    let guard = TokioIo::new(Guard::new(stream, Arc::clone(&pulse)));
+    let guard = TokioIo::new(Guard::new(stream, Arc::clone(&pulse), large_heads));
     let mut connection =
-        http1::Builder::new().max_header_size(LARGEST_HEAD).max_buf_size(BUFFER).serve_connection(guard, service);
+        http1::Builder::new().max_header_size(LARGEST_HEAD).max_buf_size(LARGEST_HEAD).serve_connection(guard, service);
     let mut watchdog = Watchdog::new(deadlines);
     let mut ticks = tokio::time::interval(deadlines.tick());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -1,8 +1,12 @@
 //! Reads along with what a client sends and finds what can be read in two ways, where one program sees one request and
 //! the next program sees two. Pure; hyper parses the same bytes afterwards and is lenient in these places.
 
-/// Largest head of a request, bytes. User servers refuse 64 KiB, and the proxy adds some of its own.
-pub(super) const LARGEST_HEAD: usize = 56 * 1024;
+/// Largest head of a request, bytes. So large because a page of somebody's server can fill their browser with cookies:
+/// then there must be a page that says so and lets them get rid of those.
+pub(super) const LARGEST_HEAD: usize = 512 * 1024;
+
+/// A head larger than this is rare, and only a few may be on their way at a time.
+const USUAL_HEAD: usize = 64 * 1024;
 
 /// Longest line that gives a chunk's size, with extensions that nobody uses.
 const LONGEST_CHUNK_LINE: usize = 1024;
@@ -55,6 +59,11 @@ enum State {
 }
 
 impl Framing {
+    /// Whether the head that is being read is larger than heads usually are.
+    pub(super) fn is_in_large_head(&self) -> bool {
+        self.size > USUAL_HEAD && matches!(self.state, State::RequestLine | State::Fields)
+    }
+
     /// Where the reader is.
     pub(super) fn place(&self) -> Place {
         match self.state {

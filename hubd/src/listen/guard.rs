@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::framing::{Framing, Place};
 use super::pulse::Pulse;
@@ -19,12 +20,26 @@ pub(super) struct Guard<S> {
     stream: S,
     framing: Framing,
     pulse: Arc<Pulse>,
+    large_heads: Arc<Semaphore>,
+    /// Held while an unusually large head is read.
+    large_head: Option<OwnedSemaphorePermit>,
     is_poisoned: bool,
 }
 
 impl<S> Guard<S> {
-    pub(super) fn new(stream: S, pulse: Arc<Pulse>) -> Self {
-        Self { stream, framing: Framing::default(), pulse, is_poisoned: false }
+    pub(super) fn new(stream: S, pulse: Arc<Pulse>, large_heads: Arc<Semaphore>) -> Self {
+        Self { stream, framing: Framing::default(), pulse, large_heads, large_head: None, is_poisoned: false }
+    }
+
+    /// Whether the head that is being read is small, or one of the few large ones that may be.
+    fn may_go_on(&mut self) -> bool {
+        if !self.framing.is_in_large_head() {
+            self.large_head = None;
+        } else if self.large_head.is_none() {
+            self.large_head = Arc::clone(&self.large_heads).try_acquire_owned().ok();
+            return self.large_head.is_some();
+        }
+        true
     }
 
     /// The stream, and whether all that came through it so far were whole requests.
@@ -46,10 +61,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             return Poll::Pending;
         };
         result?;
-        if let Err(ambiguous) = this.framing.advance(&buffer.filled()[before..]) {
-            tracing::debug!("a request that can be read in two ways is refused");
+        let good = match this.framing.advance(&buffer.filled()[before..]) {
+            Err(ambiguous) => Some(ambiguous.at),
+            Ok(()) => (!this.may_go_on()).then_some(0),
+        };
+        if let Some(good) = good {
+            tracing::debug!("a request that can be read in two ways, or one of too many large ones, is refused");
             this.is_poisoned = true;
-            buffer.set_filled(before + ambiguous.at);
+            buffer.set_filled(before + good);
             buffer.put_slice(POISON);
         }
         this.pulse.note_read(this.framing.place());

@@ -91,12 +91,14 @@ pub struct Body {
     /// Made when the body first has to wait: most never do.
     fired: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     complete: bool,
+    /// Why it broke off; told after what came before has been sent.
+    broken: Option<BodyError>,
 }
 
 impl Body {
     pub(super) fn new(incoming: Incoming, link: Box<Link>, pool: Arc<Pool>, cut: Cut) -> Self {
         let complete = incoming.is_end_stream();
-        Self { incoming, link: Some(link), pool, cut, fired: None, complete }
+        Self { incoming, link: Some(link), pool, cut, fired: None, complete, broken: None }
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -112,18 +114,29 @@ impl HttpBody for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         if this.cut.has_fired() {
             this.link = None;
             return Poll::Ready(Some(Err(BodyError::Ended)));
         }
-        if let Poll::Ready(frame) = this.poll_incoming(cx) {
-            return Poll::Ready(frame);
+        let mut polled = this.poll_incoming(cx);
+        if polled.is_pending() {
+            if let Some(link) = &mut this.link {
+                link.drive(cx);
+            }
+            polled = this.poll_incoming(cx);
         }
-        if let Some(link) = &mut this.link {
-            link.drive(cx);
-        }
-        if let Poll::Ready(frame) = this.poll_incoming(cx) {
-            return Poll::Ready(frame);
+        match polled {
+            Poll::Ready(Some(Err(error))) => {
+                // An error makes hyper drop what it has not written yet, so it gets the chance to write that first.
+                this.broken = Some(error);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(frame) => return Poll::Ready(frame),
+            Poll::Pending => {}
         }
         let cut = &this.cut;
         let fired = this.fired.get_or_insert_with(|| Box::pin(cut.clone().fired()));

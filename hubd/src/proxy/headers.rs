@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, StatusCode, Version};
+use http::{Method, StatusCode, Version, response};
 use hub_core::accounts::Username;
 
 use super::cookies::{self, Kept};
@@ -112,12 +112,10 @@ pub enum BadAnswer {
     ContentLength,
 }
 
-/// Makes a user server's headers ready for the browser. `switched` is the new protocol of a 101.
-pub(super) fn prepare_response(
-    headers: &mut HeaderMap,
-    status: StatusCode,
-    switched: Option<HeaderValue>,
-) -> Result<(), BadAnswer> {
+/// Makes a user server's response head ready for the browser. `switched` is the new protocol of a 101.
+pub(super) fn prepare_response(head: &mut response::Parts, switched: Option<HeaderValue>) -> Result<(), BadAnswer> {
+    head.version = Version::HTTP_11;
+    let (headers, status) = (&mut head.headers, head.status);
     let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
     if let Some(encoding) = encodings.next() {
         if encodings.next().is_some() || !encoding.as_bytes().eq_ignore_ascii_case(b"chunked") {

@@ -191,9 +191,11 @@ fn clients_are_described_by_us() {
 
 /// What is left of a server's headers.
 fn answered(status: u16, lines_in: &[(&str, &str)]) -> Result<Vec<String>, BadAnswer> {
-    let mut headers = head(lines_in).headers;
-    prepare_response(&mut headers, StatusCode::from_u16(status).unwrap(), None)?;
-    Ok(lines(&headers))
+    let mut response = http::Response::builder().status(status).body(()).unwrap();
+    *response.headers_mut() = head(lines_in).headers;
+    let mut head = response.into_parts().0;
+    prepare_response(&mut head, None)?;
+    Ok(lines(&head.headers))
 }
 
 #[test]

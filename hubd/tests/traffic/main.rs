@@ -1,0 +1,15 @@
+//! What browsers and attackers send, through real sockets, to user servers that the tests play themselves.
+
+#![expect(unreachable_pub, reason = "modules of a test are not seen from outside anyway")]
+
+mod bodies;
+mod bounds;
+mod ending;
+mod gate;
+mod isolation;
+mod paths;
+mod responses;
+mod smuggling;
+mod support;
+mod tls;
+mod websockets;
