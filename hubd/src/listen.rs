@@ -48,8 +48,8 @@ const LARGE_HEADS: usize = 32;
 
 /// What a client gets when there is no place for it.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n\
-    content-type: text/plain; charset=utf-8\r\ncontent-length: 59\r\n\r\n\
-    The hub has too many connections. Try again in a moment.\r\n\r\n";
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 57\r\n\r\n\
+    The hub has too many connections. Try again in a moment.\n";
 
 /// Who is on the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -54,8 +54,8 @@ impl Pools {
         pools.retain(|_, pool| {
             let mut idle = lock(&pool.idle);
             idle.retain_mut(|link| link.idle().is_some_and(|idle| idle < lifetime) && link.is_ready());
-            // Whoever uses a pool holds it; new holders come only through the lock that is held here.
-            !idle.is_empty() || Arc::strong_count(pool) > 1
+            // Whoever uses a pool holds it, or watches for its end; others can come only through the lock held here.
+            !idle.is_empty() || Arc::strong_count(pool) > 1 || pool.gone.receiver_count() > 0
         });
     }
 }

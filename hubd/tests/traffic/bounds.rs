@@ -1,1 +1,230 @@
-//! To come.
+//! What a client may not do for ever, and what there may not be too much of. The deadlines are short here; nothing
+//! depends on how short.
+
+use std::time::Duration;
+
+use hubd::listen::{self, Limits};
+use hubd::proxy;
+
+use crate::support::backend::{Backend, Recorder};
+use crate::support::client::{Connection, get, request};
+use crate::support::{Differences, PATIENCE, World};
+
+const SHORT: Duration = Duration::from_millis(100);
+
+/// Deadlines that only `change` makes short.
+async fn world(change: impl FnOnce(&mut listen::Deadlines)) -> World {
+    let mut differences = Differences::default();
+    let long = 10 * PATIENCE;
+    differences.settings.deadlines = listen::Deadlines { handshake: long, head: long, body: long, answer: long, idle: long };
+    change(&mut differences.settings.deadlines);
+    World::with(differences).await
+}
+
+#[tokio::test]
+async fn silent_connections_are_closed() {
+    let world = world(|deadlines| deadlines.head = SHORT).await;
+    let mut client = Connection::open(world.address).await;
+    assert_eq!(client.rest().await, b"");
+}
+
+#[tokio::test]
+async fn slow_heads_are_cut_off_however_steadily_they_come() {
+    let world = world(|deadlines| deadlines.head = SHORT).await;
+    let ada = Recorder::listen(&world.enrol("ada"));
+    let mut client = Connection::open(world.address).await;
+    // The first request is quick; what is slow is the second one's head.
+    assert_eq!(client.ask(get("/user/ada/x", &[])).await.status, 200);
+    let (mut reader, mut writer) = tokio::io::split(client.stream);
+    let dribble = async {
+        let endless = "GET /user/ada/slow HTTP/1.1\r\n".bytes().chain(std::iter::repeat(b'x'));
+        for byte in endless {
+            if tokio::io::AsyncWriteExt::write_all(&mut writer, &[byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    let mut rest = Vec::new();
+    let closed = tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut rest);
+    tokio::select! {
+        () = dribble => {}
+        closed = crate::support::soon("the slow client to be cut off", closed) => {
+            assert!(closed.is_err() || rest.is_empty());
+        }
+    }
+    assert_eq!(ada.request_lines(), ["GET /user/ada/x HTTP/1.1"]);
+}
+
+#[tokio::test]
+async fn bodies_that_stop_coming_are_cut_off() {
+    let world = world(|deadlines| deadlines.body = SHORT).await;
+    let mut ada = Backend::listen(&world.enrol("ada"));
+    for lines in ["Content-Length: 10", "Transfer-Encoding: chunked"] {
+        let mut client = Connection::open(world.address).await;
+        client.send(request("PUT", "/user/ada/x", "ada", &[lines]) + "5\r\nab").await;
+        let mut server = ada.accept().await;
+        server.head().await;
+        assert_eq!(client.rest().await, b"", "{lines}");
+        server.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_are_cut_off() {
+    let world = world(|deadlines| deadlines.answer = SHORT).await;
+    let mut ada = Backend::listen(&world.enrol("ada"));
+    let mut client = Connection::open(world.address).await;
+    client.send(get("/user/ada/x", &[])).await;
+    let mut server = ada.accept().await;
+    server.head().await;
+    server.write("HTTP/1.1 200 OK\r\n\r\n").await;
+    let piece = vec![b'a'; 1 << 20];
+    let write = async { while tokio::io::AsyncWriteExt::write_all(&mut server.stream, &piece).await.is_ok() {} };
+    crate::support::soon("the proxy to give up", write).await;
+    client.rest().await;
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_and_busy_ones_are_not() {
+    let world = world(|deadlines| deadlines.idle = SHORT).await;
+    let mut ada = Backend::listen(&world.enrol("ada"));
+    let mut idle = Connection::open(world.address).await;
+    assert_eq!(idle.ask(get("/hub/", &[])).await.status, 200);
+    // Three connections that are quiet for much longer, for good reasons.
+    let mut waiting = Connection::open(world.address).await;
+    waiting.send(get("/user/ada/waiting", &[])).await;
+    let mut waiting_server = ada.accept().await;
+    waiting_server.head().await;
+    let mut streaming = Connection::open(world.address).await;
+    streaming.send(get("/user/ada/streaming", &[])).await;
+    let mut streaming_server = ada.accept().await;
+    streaming_server.head().await;
+    streaming_server.write("HTTP/1.1 200 OK\r\n\r\none").await;
+    streaming.until(b"one").await;
+    let mut tunnel = Connection::open(world.address).await;
+    tunnel.send(get("/user/ada/ws", &["Connection: Upgrade", "Upgrade: x"])).await;
+    let mut tunnel_server = ada.accept().await;
+    tunnel_server.head().await;
+    tunnel_server.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n").await;
+    assert_eq!(tunnel.answer().await.status, 101);
+
+    assert_eq!(idle.rest().await, b"");
+    tokio::time::sleep(5 * SHORT).await;
+    waiting_server.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").await;
+    assert_eq!(waiting.answer().await.text(), "done");
+    streaming_server.write("two").await;
+    streaming.until(b"two").await;
+    tunnel_server.write("hello").await;
+    assert_eq!(tunnel.exactly(5).await, b"hello");
+}
+
+#[tokio::test]
+async fn waiting_connections_to_servers_are_closed_and_open_ones_are_not() {
+    let mut differences = Differences::default();
+    differences.proxy.idle = SHORT;
+    let world = World::with(differences).await;
+    let mut ada = Backend::listen(&world.enrol("ada"));
+    let mut tunnel = Connection::open(world.address).await;
+    tunnel.send(get("/user/ada/ws", &["Connection: Upgrade", "Upgrade: x"])).await;
+    let mut tunnel_server = ada.accept().await;
+    tunnel_server.head().await;
+    tunnel_server.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n").await;
+    assert_eq!(tunnel.answer().await.status, 101);
+    for _ in 0..3 {
+        let mut client = Connection::open(world.address).await;
+        client.send(get("/user/ada/x", &[])).await;
+        let mut server = ada.accept().await;
+        server.head().await;
+        server.write("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na").await;
+        assert_eq!(client.answer().await.text(), "a");
+        assert_eq!(server.closed().await, b"");
+    }
+    tunnel_server.write("hello").await;
+    assert_eq!(tunnel.exactly(5).await, b"hello");
+}
+
+#[tokio::test]
+async fn servers_that_never_answer_are_given_up() {
+    let mut differences = Differences::default();
+    differences.proxy = proxy::Deadlines { answer: SHORT, ..differences.proxy };
+    let world = World::with(differences).await;
+    let mut ada = Backend::listen(&world.enrol("ada"));
+    let mut client = Connection::open(world.address).await;
+    client.send(get("/user/ada/x", &[])).await;
+    let mut server = ada.accept().await;
+    server.head().await;
+    assert_eq!(client.answer().await.status, 504);
+    assert_eq!(server.closed().await, b"");
+
+    // An upload that takes longer than that is no silence of the server.
+    client.send(request("PUT", "/user/ada/x", "ada", &["Content-Length: 20"])).await;
+    let mut server = ada.accept().await;
+    server.head().await;
+    for _ in 0..20 {
+        tokio::time::sleep(SHORT / 4).await;
+        client.send("a").await;
+        server.exactly(1).await;
+    }
+    server.write("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na").await;
+    assert_eq!(client.answer().await.text(), "a");
+}
+
+#[tokio::test]
+async fn too_many_connections_are_told_so_and_places_come_back() {
+    let mut differences = Differences::default();
+    differences.settings.limits = Limits { connections: 2, per_source: 2 };
+    let world = World::with(differences).await;
+    let mut first = Connection::open(world.address).await;
+    let mut second = Connection::open(world.address).await;
+    assert_eq!(first.ask(get("/hub/", &[])).await.status, 200);
+    assert_eq!(second.ask(get("/hub/", &[])).await.status, 200);
+    let mut third = Connection::open(world.address).await;
+    let answer = third.answer().await;
+    assert_eq!((answer.status, answer.all("retry-after")), (503, vec!["5"]));
+    assert_eq!(third.rest().await, b"");
+    assert_eq!(first.ask(get("/hub/", &[])).await.status, 200);
+    drop(second);
+    crate::support::soon("a place", async {
+        loop {
+            let mut next = Connection::open(world.address).await;
+            next.stream.set_nodelay(true).unwrap();
+            if tokio::io::AsyncWriteExt::write_all(&mut next.stream, get("/hub/", &[]).as_bytes()).await.is_ok()
+                && next.answer().await.status == 200
+            {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn heads_have_their_sizes() {
+    let world = World::start().await;
+    let ada = Recorder::listen(&world.enrol("ada"));
+    let cookie = |size: usize| format!("X: {}", "a".repeat(size));
+    let many = (0..101).map(|number| format!("X-{number}: y")).collect::<Vec<_>>();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for (path, lines, statuses) in [
+        ("/user/ada/x", &[&*cookie(50 << 10)][..], &[200][..]),
+        // A page can say what is wrong with those.
+        ("/user/ada/x", &[&*cookie(60 << 10)], &[431]),
+        ("/user/ada/x", &[&*cookie(500 << 10)], &[431]),
+        ("/hub/clear", &[&*cookie(500 << 10)], &[200]),
+        // These are refused before anybody looks at them.
+        ("/hub/clear", &[&*cookie(600 << 10)], &[431]),
+        ("/hub/clear", &[&*cookie(2 << 20)], &[431]),
+        ("/hub/clear", &many, &[431]),
+        (&format!("/user/ada/{}", "a".repeat(50_000)), &[], &[200]),
+        (&format!("/user/ada/{}", "a".repeat(60_000)), &[], &[431]),
+        (&format!("/user/ada/{}", "a".repeat(70_000)), &[], &[414]),
+    ] {
+        let mut client = Connection::open(world.address).await;
+        // The hub need not read all of a head that is too large.
+        let sent = tokio::io::AsyncWriteExt::write_all(&mut client.stream, get(path, lines).as_bytes()).await;
+        let status = client.answer().await.status;
+        assert!(statuses.contains(&status), "{} {}: {status} {sent:?}", &path[..path.len().min(20)], lines.len());
+    }
+    assert_eq!(ada.request_lines().len(), 2);
+}

@@ -192,3 +192,21 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     })
     .await;
 }
+
+/// How many connections of this world's hub are open, on both of its sides. Other tests run in the same process, so
+/// this counts by address and not by file descriptor.
+pub fn descriptors(world: &World) -> usize {
+    let port = format!(":{:04X} ", world.address.port());
+    let tcp = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let established = "01";
+    let tcp = tcp.lines().filter(|line| {
+        let mut fields = line.split_whitespace();
+        let local = fields.nth(1).unwrap_or_default();
+        let state = fields.nth(1).unwrap_or_default();
+        format!("{local} ").ends_with(&port) && (state == established || state == "08")
+    });
+    let unix = std::fs::read_to_string("/proc/net/unix").unwrap();
+    let directory = world.directory.path().to_str().unwrap().to_owned();
+    // The served end of a connection carries the path, the connecting end has none.
+    tcp.count() + unix.lines().filter(|line| line.contains(&directory)).count()
+}

@@ -35,6 +35,11 @@ impl Backend {
         Connection { stream, unread: Vec::new() }
     }
 
+    /// The next connection, whenever that is.
+    pub async fn next(&mut self) -> Option<Connection> {
+        Some(Connection { stream: self.connections.recv().await?, unread: Vec::new() })
+    }
+
     /// Whether the proxy has connected again.
     pub fn has_more(&mut self) -> bool {
         !self.connections.is_empty()
