@@ -25,7 +25,12 @@ async fn serve(name: String, mut server: Server) {
             1 => (format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"), false),
             2 => (format!("HTTP/1.1 200 OK\r\n\r\n{body}"), true),
             3 => (format!("HTTP/1.1 304 Not Modified\r\nETag: \"{name}\"\r\n\r\n"), false),
-            4 => (format!("HTTP/1.1 103 Early Hints\r\nLink: </{name}>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"), false),
+            4 => (
+                format!(
+                    "HTTP/1.1 103 Early Hints\r\nLink: </{name}>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
+                ),
+                false,
+            ),
             5 => (format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", length + 1), true),
             _ => (format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"), true),
         };

@@ -1,5 +1,6 @@
 //! What browsers and attackers send, through real sockets, to user servers that the tests play themselves.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where something is wrong")]
 #![expect(unreachable_pub, reason = "modules of a test are not seen from outside anyway")]
 
 mod bodies;

@@ -100,9 +100,7 @@ async fn requests_and_tunnels_pass_encrypted() {
     let directory = tempfile::tempdir().unwrap();
     let (world, _) = world(&directory).await;
     let mut ada = Backend::listen(&world.enrol("ada"));
-    for (versions, expected) in
-        [(&[&version::TLS13], ProtocolVersion::TLSv1_3), (&[&version::TLS12], ProtocolVersion::TLSv1_2)]
-    {
+    for (versions, expected) in [(&[&version::TLS13], ProtocolVersion::TLSv1_3), (&[&version::TLS12], ProtocolVersion::TLSv1_2)] {
         let mut client = connect(&world, versions).await;
         let session = client.stream.get_ref().1;
         assert_eq!(session.protocol_version(), Some(expected));

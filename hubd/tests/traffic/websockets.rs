@@ -10,8 +10,12 @@ use crate::support::backend::{self, Backend};
 use crate::support::client::{Connection, get};
 use crate::support::{World, descriptors, soon, until};
 
-const UPGRADE: [&str; 4] =
-    ["Connection: keep-alive, Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="];
+const UPGRADE: [&str; 4] = [
+    "Connection: keep-alive, Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+];
 
 const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
 
@@ -119,7 +123,8 @@ async fn much_passes_both_ways_at_once() {
         tokio::join!(to_client.write_all(&much), to_server.write_all(&much), read(&mut from_client), read(&mut from_server))
     })
     .await;
-    (sent.unwrap(), returned.unwrap());
+    sent.unwrap();
+    returned.unwrap();
     assert!(one == much && other == much);
 }
 
@@ -214,11 +219,8 @@ async fn access_that_ends_ends_everything_open() {
         let (mut client, server) = switched(&world, &mut ada).await;
         // A stream in the middle, a request without an answer yet, an upload under way, and somebody else's.
         let mut opened = Vec::new();
-        for (answer, lines) in [
-            ("HTTP/1.1 200 OK\r\n\r\ndata: 1\n\n", &[][..]),
-            ("", &[]),
-            ("", &["Transfer-Encoding: chunked"]),
-        ] {
+        for (answer, lines) in [("HTTP/1.1 200 OK\r\n\r\ndata: 1\n\n", &[][..]), ("", &[]), ("", &["Transfer-Encoding: chunked"])]
+        {
             let mut stream = Connection::open(world.address).await;
             stream.send(get("/user/ada/stream", lines)).await;
             let mut server = ada.accept().await;
