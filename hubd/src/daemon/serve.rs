@@ -52,7 +52,7 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
         Ok(running) => tracing::info!(running, "{running} servers are running"),
         Err(error) => tracing::error!("opening without knowing which servers run: {error:#}"),
     }
-    let servers: Arc<dyn Servers> = Arc::new(registry);
+    let servers: Arc<dyn Servers> = Arc::new(registry.clone());
     let users = Arc::clone(&servers);
     let proxy = Proxy::new(Deadlines::default(), move |name| users.touch(name));
     tokio::spawn(see_off(departed, proxy.clone()));
@@ -103,6 +103,8 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
 
     tell(&[NotifyState::Stopping, NotifyState::Status("Finishing what is under way")]);
     stop.send_replace(true);
+    // Pages that follow a server's progress hold an answer open; they ask again when the next hub is there.
+    registry.close();
     match timeout(FAREWELL, serving).await {
         Ok(result) => result.context("listening for browsers")?.context("listening for browsers")?,
         Err(_) => tracing::warn!("requests under way did not end within {} s", FAREWELL.as_secs()),

@@ -173,6 +173,11 @@ impl Registry {
     pub async fn rebuild(&self, patience: Duration) -> anyhow::Result<usize> {
         rounds::rebuild(&self.0, patience).await
     }
+
+    /// Lets go everybody who watches a server: the hub is on its way down. The servers themselves are not touched.
+    pub fn close(&self) {
+        self.0.lock().servers.clear();
+    }
 }
 
 impl Servers for Registry {

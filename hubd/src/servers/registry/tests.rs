@@ -241,6 +241,17 @@ async fn a_restart_of_the_hub_takes_in_what_runs() {
 }
 
 #[tokio::test]
+async fn closing_lets_go_who_watches_and_stops_no_server() {
+    let fake = Fake::new();
+    let registry = registry(&fake, settings());
+    let mut ada = registry.ensure(&name("ada"));
+    until(&mut ada, Running).await;
+    registry.close();
+    timeout(PATIENCE, async { while ada.changed().await.is_ok() {} }).await.unwrap();
+    assert!(fake.is_up("ada"));
+}
+
+#[tokio::test]
 async fn without_a_launcher_people_wait_and_get_in_when_it_comes() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("launcher.sock");
