@@ -1,7 +1,7 @@
 //! The two roles of `hubd`: reads the environment and the command line once, sets up logging and the runtime, and waits a
 //! little before it gives up, so that a mistake in the configuration does not fill the journal.
 
-mod health;
+pub(crate) mod health;
 mod journal;
 mod serve;
 mod sockets;
@@ -20,6 +20,9 @@ use tokio::runtime::{Builder, Runtime};
 /// How long a hub that can't start says why before it ends and systemd starts it again.
 const PAUSE_BEFORE_NEXT_TRY: Duration = Duration::from_secs(5);
 
+/// Programs that the launcher waits for at the same time (`useradd`, `journalctl`).
+const BLOCKING_THREADS: usize = 8;
+
 /// The hub's daemon; systemd starts it.
 #[derive(Parser)]
 #[command(name = "hubd", version, about)]
@@ -35,6 +38,9 @@ struct Arguments {
 enum Role {
     /// Log people in, show pages, and forward to their servers (hubd.service, without any privilege).
     Serve,
+    /// Make accounts, start and stop servers when `hubd serve` asks for it (hubd-launcher.service, as root, without
+    /// network).
+    Launcher,
 }
 
 /// Runs the role that the command line names, until systemd ends it.
@@ -49,6 +55,10 @@ pub fn main() -> ExitCode {
         Role::Serve => {
             journal::set_up(&wishes, "hubd");
             ("hubd serve", serve(&paths, &names))
+        }
+        Role::Launcher => {
+            journal::set_up(&wishes, "hubd-launcher");
+            ("hubd launcher", launcher(paths))
         }
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
@@ -65,6 +75,12 @@ fn serve(paths: &Paths, names: &str) -> Result<()> {
     let config = read_config(paths)?;
     let sockets = sockets::inherit(names, &config)?;
     runtime()?.block_on(serve::run(paths, config, sockets))
+}
+
+/// One thread: it mostly waits for systemd, and hands to others what blocks.
+fn launcher(paths: Paths) -> Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
+    runtime.context("starting the threads")?.block_on(crate::launcher::service::run(paths))
 }
 
 fn read_config(paths: &Paths) -> Result<Config> {

@@ -12,7 +12,7 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Tells systemd; a line that can't be delivered is logged and nothing more.
-pub(super) fn tell(states: &[NotifyState<'_>]) {
+pub(crate) fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!("telling systemd {states:?}: {error}");
     }
@@ -27,14 +27,14 @@ pub(super) fn tell_problem(error: &anyhow::Error) {
 
 /// As often as systemd wants it, and only while `prove` succeeds, says that the hub is alive. `prove` has to go through
 /// what must not hang and returns the status line.
-pub(super) async fn keep_alive(prove: impl AsyncFn() -> Result<String>) {
+pub(crate) async fn keep_alive(prove: impl AsyncFn() -> Result<String>) {
     // A third of what systemd allows: one late round does not cost the service its life.
     let pause = sd_notify::watchdog_enabled().map_or(STATUS_INTERVAL, |allowed| allowed / 3);
     let mut rounds = interval(pause);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;
-        let proof = timeout(PROOF_TIMEOUT.min(pause), prove()).await.context("waiting for the store to answer");
+        let proof = timeout(PROOF_TIMEOUT.min(pause), prove()).await.context("waiting for a sign of life");
         match proof.and_then(|proof| proof) {
             Ok(status) => tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]),
             Err(error) => tracing::error!("the watchdog gets no sign of life: {error:#}"),

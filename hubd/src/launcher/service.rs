@@ -19,9 +19,12 @@ use super::access::Peer;
 use super::accounts::{Machine, ThisMachine};
 use super::protocol::{Refusal, RefusalKind, Reply, Request};
 use super::verbs::Launcher;
+use crate::daemon::health::{keep_alive, tell};
 
 /// The account and the group that `hubd serve` runs as.
 const HUB_ACCOUNT: &str = "hubd";
+/// What `systemctl status` shows.
+const STATUS: &str = "Listening to root and the hub";
 /// How long a peer may take to say what it wants, and to take the answer.
 const PEER_DEADLINE: Duration = Duration::from_secs(10);
 /// Connections at the same time; more wait in the socket's queue.
@@ -48,10 +51,11 @@ pub async fn run(paths: Paths) -> Result<()> {
     launcher.prepare().await;
     let mut end = signal(SignalKind::terminate()).context("waiting for signals")?;
     tell(&[NotifyState::Ready]);
-    let _watchdog = Watchdog::start();
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     tokio::select! {
         () = accept(&listener, &launcher, hub.uid, &connections) => {}
+        // Proves that this loop turns. Not that systemd answers: to end the launcher would not help against that.
+        () = keep_alive(async || Ok(STATUS.to_owned())) => {}
         _ = end.recv() => {}
     }
     tell(&[NotifyState::Stopping]);
@@ -155,37 +159,6 @@ async fn answer<M: Machine + 'static>(request: Request, peer: Peer, uid: u32, la
 
 fn not_allowed(message: &str) -> Reply {
     Reply::Refused(Refusal { kind: RefusalKind::NotAllowed, message: message.to_owned() })
-}
-
-/// Tells systemd that the launcher lives, twice as often as it wants to hear it.
-struct Watchdog(Option<tokio::task::JoinHandle<()>>);
-
-impl Watchdog {
-    fn start() -> Self {
-        Self(sd_notify::watchdog_enabled().map(|period| {
-            tokio::spawn(async move {
-                let mut beat = tokio::time::interval(period / 2);
-                loop {
-                    beat.tick().await;
-                    tell(&[NotifyState::Watchdog]);
-                }
-            })
-        }))
-    }
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        if let Some(beat) = &self.0 {
-            beat.abort();
-        }
-    }
-}
-
-fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "can't tell systemd how the launcher is");
-    }
 }
 
 #[cfg(test)]

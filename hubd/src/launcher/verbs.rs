@@ -9,15 +9,16 @@ use hub_core::accounts::Username;
 use hub_core::accounts::lookup::{self, Account};
 use hub_core::config::Config;
 use hub_core::paths::Paths;
+use hub_core::pyenv::{self, Generation};
 use hub_core::systemd::{Manager, TransientUnit, UnitError, UnitName, UnitStatus};
 
 use super::accounts::{Accounts, Machine};
 use super::names::Names;
 use super::protocol::{Refusal, RefusalKind, Reply, Request, UnitState};
 use super::settings::Settings;
-use super::spec::{self, Order, Program};
+use super::spec::{self, Order};
 use super::state::state;
-use super::{everybody, journal};
+use super::{everybody, journal, program};
 
 /// How often, and after which pause, a start is tried again while systemd still remembers the failure that it was just
 /// told to forget.
@@ -70,7 +71,7 @@ impl<M: Machine + 'static> Launcher<M> {
     }
 
     fn ping(&self) -> Answer {
-        let environment = super::program::current(&self.paths).map_err(internal)?;
+        let environment = pyenv::current(&self.paths).map_err(internal)?;
         Ok(Reply::Pong { version: env!("CARGO_PKG_VERSION").to_owned(), environment })
     }
 
@@ -84,15 +85,7 @@ impl<M: Machine + 'static> Launcher<M> {
     async fn start(&self, name: &Username) -> Answer {
         let _turn = self.names.lock(name).await;
         let config = self.config().await?;
-        let Some(environment) = super::program::current(&self.paths).map_err(internal)? else {
-            let message = "there is no Python environment yet\nhint: run hub-installer install again, it completes it";
-            return Err(refusal(RefusalKind::NoEnvironment, message));
-        };
-        if !self.paths.environment(environment).is_dir() {
-            let message =
-                format!("Python environment {environment} is missing at `{}`", self.paths.environment(environment).display());
-            return Err(refusal(RefusalKind::NoEnvironment, message));
-        }
+        let environment = self.environment()?;
         let account = self.account(name, &config).await?;
         if let Some(status) = self.manager.server(name).await.map_err(unit_problem)? {
             match status.active_state.as_str() {
@@ -112,13 +105,28 @@ impl<M: Machine + 'static> Launcher<M> {
         Ok(Reply::State(state(name, status.as_ref(), Some(account.uid), &self.paths)))
     }
 
+    /// The generation that new servers get.
+    fn environment(&self) -> Result<u32, Refusal> {
+        let missing = |message: String| {
+            refusal(RefusalKind::NoEnvironment, format!("{message}\nhint: run hub-installer install again, it completes it"))
+        };
+        match pyenv::current(&self.paths).map_err(internal)? {
+            None => Err(missing("there is no Python environment yet".to_owned())),
+            Some(number) => match Generation::open(&self.paths, number) {
+                Ok(Some(_)) => Ok(number),
+                Ok(None) => Err(missing(format!("Python environment `{}` is missing", self.paths.environment(number).display()))),
+                Err(error) => Err(missing(format!("{error:#}"))),
+            },
+        }
+    }
+
     fn unit(&self, name: &Username, account: &Account, config: &Config, environment: u32) -> Result<TransientUnit, Refusal> {
         let groups = lookup::groups_of(account);
         if let Some(group) = groups.iter().find(|group| **group != account.name && !group.starts_with("hubd-")) {
             // The machine's administrator decides that; some groups (docker, disk, ...) amount to root.
             tracing::warn!(user = %name, account = account.name, group, "this account is also in a group that the hub did not put it in");
         }
-        let program: Program = super::program::server(&self.paths, name, account, config);
+        let program = program::server(&self.paths, name, account, config);
         spec::unit(&Order {
             name,
             account,

@@ -107,11 +107,7 @@ pub fn current(paths: &Paths) -> Result<Option<u32>> {
 /// # Errors
 /// When the file can't be written.
 pub fn switch(paths: &Paths, generation: &Generation) -> Result<()> {
-    atomic::replace(
-        &paths.current_environment(),
-        format!("{}\n", generation.number()).as_bytes(),
-        Access::mode(0o644),
-    )
+    atomic::replace(&paths.current_environment(), format!("{}\n", generation.number()).as_bytes(), Access::mode(0o644))
 }
 
 #[cfg(test)]

@@ -108,7 +108,14 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
             && let Some(quote) = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))
         {
             let value = value[1..].split(quote).next().unwrap_or_default();
-            return Some(value.replace("&#43;", "+").replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"));
+            return Some(
+                value
+                    .replace("&#43;", "+")
+                    .replace("&quot;", "\"")
+                    .replace("&lt;", "<")
+                    .replace("&gt;", ">")
+                    .replace("&amp;", "&"),
+            );
         }
     }
     None
@@ -161,10 +168,19 @@ mod tests {
     #[test]
     fn finds_the_link_in_html_of_several_kinds() {
         let cases = [
-            ("<a href=\"https://files.example.org/uv-1.0-py3-none-any.whl#sha256=ab\">x</a>", "https://files.example.org/uv-1.0-py3-none-any.whl"),
-            ("<A  data-x='1' HREF = '../../packages/uv-1.0-py3-none-any.whl?a=1&amp;b=2'>x</A>", "https://mirror.example.org/root/packages/uv-1.0-py3-none-any.whl?a=1&b=2"),
+            (
+                "<a href=\"https://files.example.org/uv-1.0-py3-none-any.whl#sha256=ab\">x</a>",
+                "https://files.example.org/uv-1.0-py3-none-any.whl",
+            ),
+            (
+                "<A  data-x='1' HREF = '../../packages/uv-1.0-py3-none-any.whl?a=1&amp;b=2'>x</A>",
+                "https://mirror.example.org/root/packages/uv-1.0-py3-none-any.whl?a=1&b=2",
+            ),
             ("<a href=\"/p/uv%2D1.0-py3-none-any.whl\">x</a>", "https://mirror.example.org/p/uv%2D1.0-py3-none-any.whl"),
-            ("<base href='https://cdn.example.org/f/'><a href='uv-1.0-py3-none-any.whl'>", "https://cdn.example.org/f/uv-1.0-py3-none-any.whl"),
+            (
+                "<base href='https://cdn.example.org/f/'><a href='uv-1.0-py3-none-any.whl'>",
+                "https://cdn.example.org/f/uv-1.0-py3-none-any.whl",
+            ),
         ];
         for (body, expected) in cases {
             let body = format!("<!DOCTYPE html><html><a href=\"uv-1.0-py3-none-any.whl.metadata\">m</a>{body}</html>");
@@ -184,7 +200,10 @@ mod tests {
     fn says_which_file_is_missing_and_keeps_the_password_to_itself() {
         let page = Url::parse("https://ada:secret@mirror.example.org/simple/uv/").unwrap();
         let error = find_file(&page, "text/html", "<a href='uv-1.1.whl'>", NAME).unwrap_err().to_string();
-        assert!(error.starts_with("`uv-1.0-py3-none-any.whl` is not on the page `https://mirror.example.org/simple/uv/`"), "{error}");
+        assert!(
+            error.starts_with("`uv-1.0-py3-none-any.whl` is not on the page `https://mirror.example.org/simple/uv/`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -173,7 +173,9 @@ mod tests {
     #[test]
     fn pips_variables_reach_uv_and_uvs_reach_pip() {
         let settings: NetworkSettings =
-            [("PIP_INDEX_URL", "https://mirror.example/simple"), ("https_proxy", "http://proxy.example:3128")].into_iter().collect();
+            [("PIP_INDEX_URL", "https://mirror.example/simple"), ("https_proxy", "http://proxy.example:3128")]
+                .into_iter()
+                .collect();
         assert_eq!(
             settings.for_build(Some(Path::new("/etc/ssl/own.pem"))),
             map(&[
@@ -186,10 +188,7 @@ mod tests {
         let settings: NetworkSettings = [("UV_DEFAULT_INDEX", "https://mirror.example/simple")].into_iter().collect();
         assert_eq!(
             settings.for_students(None),
-            map(&[
-                ("PIP_INDEX_URL", "https://mirror.example/simple"),
-                ("UV_DEFAULT_INDEX", "https://mirror.example/simple"),
-            ])
+            map(&[("PIP_INDEX_URL", "https://mirror.example/simple"), ("UV_DEFAULT_INDEX", "https://mirror.example/simple"),])
         );
     }
 

@@ -63,14 +63,17 @@ mod tests {
         let paths = Paths::default();
         let name: Username = "ada".parse().unwrap();
         let socket = paths.server_socket(&name);
-        let command = server_command(&paths, &ServerRequest {
-            name: &name,
-            account: "jupyter-ada",
-            home: Path::new("/home/jupyter-ada"),
-            socket: &socket,
-            default_url: "/lab",
-            memory_limit: 1 << 30,
-        });
+        let command = server_command(
+            &paths,
+            &ServerRequest {
+                name: &name,
+                account: "jupyter-ada",
+                home: Path::new("/home/jupyter-ada"),
+                socket: &socket,
+                default_url: "/lab",
+                memory_limit: 1 << 30,
+            },
+        );
         assert_eq!(command.arguments, ["/opt/hubd/env/bin/python", "-I", "-m", "hubd_jupyter"]);
         let value = |wanted: &str| command.environment.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
         assert_eq!(value("HUBD_USER"), Some("ada"));

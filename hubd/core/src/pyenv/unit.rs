@@ -42,47 +42,49 @@ pub(super) fn steps(places: &Places<'_>, python: &Python) -> Vec<Step> {
         arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
     };
     vec![
-        step("making an empty environment", false, &[
-            &uv,
-            "venv",
-            "--no-cache",
-            "--allow-existing",
-            "--python",
-            &python.interpreter.display().to_string(),
-            &inside(""),
-        ]),
-        step("downloading and installing the packages", true, &[
-            &uv,
-            "pip",
-            "sync",
-            "--python",
-            &inside("bin/python"),
-            "--require-hashes",
-            "--only-binary",
-            ":all:",
-            &input("requirements.txt"),
-        ]),
-        step("adding the hub's own files", false, &[
-            "/bin/cp",
-            "--recursive",
-            "--remove-destination",
-            &input("overlay/."),
-            &inside(""),
-        ]),
+        step(
+            "making an empty environment",
+            false,
+            &[&uv, "venv", "--no-cache", "--allow-existing", "--python", &python.interpreter.display().to_string(), &inside("")],
+        ),
+        step(
+            "downloading and installing the packages",
+            true,
+            &[
+                &uv,
+                "pip",
+                "sync",
+                "--python",
+                &inside("bin/python"),
+                "--require-hashes",
+                "--only-binary",
+                ":all:",
+                &input("requirements.txt"),
+            ],
+        ),
+        step(
+            "adding the hub's own files",
+            false,
+            &["/bin/cp", "--recursive", "--remove-destination", &input("overlay/."), &inside("")],
+        ),
         // Servers could not write bytecode here and would compile everything at each start. Not judged by time stamps,
         // which copies change: nothing here is ever edited.
-        step("compiling", false, &[
-            &inside("bin/python"),
-            "-I",
-            "-m",
-            "compileall",
-            "-q",
-            "-j",
-            "0",
-            "--invalidation-mode",
-            "unchecked-hash",
-            &inside("lib"),
-        ]),
+        step(
+            "compiling",
+            false,
+            &[
+                &inside("bin/python"),
+                "-I",
+                "-m",
+                "compileall",
+                "-q",
+                "-j",
+                "0",
+                "--invalidation-mode",
+                "unchecked-hash",
+                &inside("lib"),
+            ],
+        ),
     ]
 }
 
@@ -166,7 +168,14 @@ pub(super) fn hint(said: &str) -> Option<&'static str> {
         Some("the disk is full; make room below `/opt`, then run this again")
     } else if any(&["certificate", "unknownissuer"]) {
         Some("name the file with your network's certificates in SSL_CERT_FILE, then run this again")
-    } else if any(&["dns error", "tcp connect error", "connection refused", "timed out", "failed to fetch", "error sending request"]) {
+    } else if any(&[
+        "dns error",
+        "tcp connect error",
+        "connection refused",
+        "timed out",
+        "failed to fetch",
+        "error sending request",
+    ]) {
         Some(
             "the package index could not be reached; behind a proxy set HTTPS_PROXY, with a mirror set UV_DEFAULT_INDEX, \
              then run this again",

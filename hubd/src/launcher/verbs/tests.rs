@@ -19,18 +19,29 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let paths = Paths::under(directory.path());
         for path in
-            [paths.launcher_state(), paths.config_directory(), paths.environment(3), paths.kernel_figures(), paths.servers()]
+            [paths.launcher_state(), paths.config_directory(), paths.environments(), paths.kernel_figures(), paths.servers()]
         {
             std::fs::create_dir_all(path).unwrap();
         }
         std::fs::create_dir(paths.below("home")).unwrap();
-        std::fs::write(paths.current_environment(), "3\n").unwrap();
         std::fs::write(paths.kernel_figures().join("meminfo"), "MemTotal: 4194304 kB\n").unwrap();
         let (systemd, machine) = (Fake::default(), FakeMachine::default());
         let launcher = Launcher::new(paths.clone(), systemd.manager(), machine.clone(), 990);
         let world = Self { _directory: directory, paths, systemd, machine, launcher: Arc::new(launcher) };
+        world.switch(3);
         world.configure("[roles]\nadmins = [\"zoe\"]\n");
         world
+    }
+
+    /// Puts an environment generation there and makes it current.
+    fn switch(&self, number: u32) {
+        let directory = self.paths.environment(number);
+        std::fs::create_dir_all(&directory).unwrap();
+        let manifest = format!(
+            r#"{{"format":1,"generation":{number},"python":{{"interpreter":"/usr/bin/python3","version":"3.11.2"}},"uv":"1","lock_sha256":""}}"#
+        );
+        std::fs::write(directory.join("hubd-environment.json"), manifest).unwrap();
+        std::fs::write(self.paths.current_environment(), format!("{number}\n")).unwrap();
     }
 
     fn configure(&self, text: &str) {
@@ -158,8 +169,7 @@ async fn the_role_is_what_the_configuration_says_at_this_start() {
 async fn a_server_keeps_its_environment_when_the_current_one_changes() {
     let world = World::new();
     world.start("ada").await;
-    std::fs::create_dir(world.paths.environment(4)).unwrap();
-    std::fs::write(world.paths.current_environment(), "4\n").unwrap();
+    world.switch(4);
     assert_eq!(state_of(world.ask(Request::State { name: ada() }).await).environment, Some(3));
     assert_eq!(state_of(world.start("bob").await).environment, Some(4));
     assert_eq!(
@@ -171,7 +181,7 @@ async fn a_server_keeps_its_environment_when_the_current_one_changes() {
 #[tokio::test]
 async fn without_an_environment_nothing_starts_and_nobody_gets_an_account() {
     let world = World::new();
-    std::fs::remove_dir(world.paths.environment(3)).unwrap();
+    std::fs::remove_dir_all(world.paths.environment(3)).unwrap();
     assert_eq!(refusal_of(world.start("ada").await).kind, RefusalKind::NoEnvironment);
     std::fs::remove_file(world.paths.current_environment()).unwrap();
     let refusal = refusal_of(world.start("ada").await);
