@@ -161,7 +161,12 @@ fn run(step: &Step, places: &Places<'_>, new: &Path, progress: &mut (dyn FnMut(&
         command = command.arg("--property").arg(property);
     }
     let command = command.arg("--").args(step.arguments.iter().cloned());
-    let output = command.output_with(|line| progress(line))?;
+    let output = command.output_with(|line| {
+        // uv lists every package it installed; what counts is in the lock file.
+        if !line.starts_with(" + ") {
+            progress(line);
+        }
+    })?;
     if output.success() {
         return Ok(());
     }

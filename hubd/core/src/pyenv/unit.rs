@@ -73,8 +73,11 @@ pub(super) fn steps(places: &Places<'_>, python: &Python) -> Vec<Step> {
             "compiling",
             false,
             &[
-                &inside("bin/python"),
+                // The environment's own link to it does not exist outside the sandbox, where systemd-run looks.
+                &python.interpreter.display().to_string(),
                 "-I",
+                "-W",
+                "ignore",
                 "-m",
                 "compileall",
                 "-q",
