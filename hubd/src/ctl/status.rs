@@ -52,9 +52,11 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     table.row([label("hub"), Cell::new(up, Tone::Good)]);
     table.row([label("address"), status.url.as_deref().unwrap_or("not set: give `url` under [hub] in the configuration").into()]);
     table.row([label("launcher"), launcher(status)]);
-    let environment = status
-        .environment
-        .map_or_else(|| Cell::new("none yet, so no server can start", Tone::Bad), |number| format!("generation {number}").into());
+    let environment = match status.environment {
+        Some(number) => format!("generation {number}").into(),
+        None if status.launcher_problem.is_some() => "unknown: only the launcher can tell".into(),
+        None => Cell::new("none yet, so no server can start", Tone::Bad),
+    };
     table.row([label("environment"), environment]);
     let people = format!("{} enrolled, {} logged in", status.users, status.sessions);
     table.row([label("people"), people.into()]);

@@ -43,10 +43,11 @@ fn status_says_what_is_wrong_and_fails() {
     let mut ill = status();
     ill.launcher_problem = Some("nobody listens".to_owned());
     ill.servers.push(server("cyd", ServerPhase::Failed));
-    ill.version = "0.0.1".to_owned();
+    (ill.version, ill.environment) = ("0.0.1".to_owned(), None);
     let (ran, _) = Machine::host().run_with("status", vec![Reply::Status(ill)]);
     assert_eq!(ran.code, 1);
     assert!(ran.output.contains("launcher     does not answer: nobody listens\n"), "{}", ran.output);
+    assert!(ran.output.contains("environment  unknown: only the launcher can tell\n"), "{}", ran.output);
     assert!(ran.output.ends_with("\ncyd: it used more memory than it may\n"), "{}", ran.output);
     assert!(ran.messages.starts_with("hint: hubctl server logs cyd\n"), "{}", ran.messages);
     assert!(ran.messages.contains("To let the hub follow: systemctl restart hubd\n"), "{}", ran.messages);
