@@ -10,7 +10,7 @@ function show(state) {
     const text = state[node.dataset.text];
     if (node.textContent !== text) node.textContent = text;
   }
-  for (const node of card.querySelectorAll("[data-value]")) node.value = state[node.dataset.value];
+  for (const node of card.querySelectorAll("[data-width]")) node.setAttribute("width", state[node.dataset.width]);
   for (const node of card.querySelectorAll("[data-some]")) node.hidden = !state[node.dataset.some];
   if (!changed) return;
   for (const node of card.querySelectorAll("[data-when]")) {

@@ -6,10 +6,11 @@ pub mod people;
 pub mod sessions;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode};
+use tokio::sync::Mutex;
 
 /// Longest wait for one piece of database work, queueing included.
 const WORK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -143,12 +144,12 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let connection = Arc::clone(&self.connection);
-        let work = tokio::task::spawn_blocking(move || {
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            work(&mut connection)
-        });
-        match tokio::time::timeout(WORK_TIMEOUT, work).await {
+        // Waiting for the connection takes no thread: a rush of logins needs one for all its database work.
+        let in_turn = async {
+            let mut connection = Arc::clone(&self.connection).lock_owned().await;
+            tokio::task::spawn_blocking(move || work(&mut connection)).await
+        };
+        match tokio::time::timeout(WORK_TIMEOUT, in_turn).await {
             Ok(Ok(done)) => done.map_err(|error| StoreError::from_sql(&self.path, error)),
             Ok(Err(_)) => Err(StoreError::Aborted { path: self.path.to_path_buf() }),
             Err(_) => Err(StoreError::Timeout { path: self.path.to_path_buf() }),

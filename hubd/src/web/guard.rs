@@ -120,9 +120,11 @@ pub(super) fn origin(headers: &HeaderMap, client: Client, url: Option<&str>) -> 
 /// Whether `origin` (scheme, host, port) is this very hub's: as the request's `Host` says, or as the configuration does.
 fn is_ours(origin: &str, headers: &HeaderMap, client: Client, url: Option<&str>) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty());
-    let (scheme, port) = if client.https { ("https://", ":443") } else { ("http://", ":80") };
-    let own = host.map(|host| format!("{scheme}{}", host.strip_suffix(port).unwrap_or(host)));
-    own.is_some_and(|own| own.eq_ignore_ascii_case(origin)) || url.is_some_and(|url| url.eq_ignore_ascii_case(origin))
+    let own = |scheme: &str, port: &str| host.map(|host| format!("{scheme}{}", host.strip_suffix(port).unwrap_or(host)));
+    let matches = |own: Option<String>| own.is_some_and(|own| own.eq_ignore_ascii_case(origin));
+    // Without encryption of our own there may be some in front of us, so both schemes can be ours.
+    let by_host = matches(own("https://", ":443")) || (!client.https && matches(own("http://", ":80")));
+    by_host || url.is_some_and(|url| url.eq_ignore_ascii_case(origin))
 }
 
 #[cfg(test)]
@@ -148,6 +150,7 @@ mod tests {
             (SECURE, "hub.example.org", "https://hub.example.org"),
             (SECURE, "hub.example.org:443", "https://hub.example.org"),
             (PLAIN, "inner:8000", "https://outer.example.org"),
+            (PLAIN, "hub.example.org", "https://hub.example.org"),
         ] {
             let headers = headers(&[("host", host)]);
             assert!(is_ours(origin, &headers, client, Some("https://outer.example.org")), "{origin} at {host}");
@@ -160,7 +163,7 @@ mod tests {
             "",
             "null",
             "http://",
-            "https://hub.example.org",
+            "https://",
             "http://hub.example.org.evil.com",
             "http://evil.com",
             "http://hub.example.org:8000",
@@ -170,6 +173,7 @@ mod tests {
         ] {
             assert!(!is_ours(origin, &headers(&[("host", "hub.example.org")]), PLAIN, None), "{origin}");
         }
+        assert!(!is_ours("http://hub.example.org", &headers(&[("host", "hub.example.org")]), SECURE, None));
         assert!(!is_ours("http://", &headers(&[("host", "")]), PLAIN, None));
         assert!(!is_ours("http://", &headers(&[]), PLAIN, None));
     }
@@ -203,7 +207,8 @@ mod tests {
     fn accepts_only_its_own_forms() {
         let sites = [None, Some("same-origin"), Some("same-site"), Some("cross-site"), Some("none")];
         let modes = [None, Some("navigate"), Some("no-cors"), Some("cors")];
-        let origins = [None, Some("http://hub"), Some("null"), Some("http://evil"), Some("https://hub"), Some("http://hub.evil")];
+        let origins =
+            [None, Some("http://hub"), Some("null"), Some("http://evil"), Some("https://hub:8000"), Some("http://hub.evil")];
         for site in sites {
             for mode in modes {
                 for origin in origins {

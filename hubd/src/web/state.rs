@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use crate::servers::View;
 
+/// Share of the memory, percent, from which on people are told.
+const TIGHT: u64 = 90;
+
 /// What a page shows of a server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct State {
@@ -21,6 +24,8 @@ pub(super) struct State {
     pub(super) memory: String,
     /// Share of the memory in use, percent.
     pub(super) share: u64,
+    /// What to do when the memory is nearly used up.
+    pub(super) tight: &'static str,
     /// "12 minutes"
     pub(super) uptime: String,
     /// Why it failed.
@@ -61,6 +66,11 @@ impl State {
             message: view.message.clone(),
             memory,
             share: share.min(100),
+            tight: if phase == "running" && share >= TIGHT {
+                "Nearly all of it is in use. Close notebooks that you don't need: when it runs out, one of them is stopped."
+            } else {
+                ""
+            },
             uptime: view.uptime.map(in_words).unwrap_or_default(),
             summary: failure.map(|failure| failure.summary.clone()).unwrap_or_default(),
             hint: failure.and_then(|failure| failure.hint.clone()).unwrap_or_default(),

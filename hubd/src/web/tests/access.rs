@@ -94,10 +94,10 @@ async fn answers_programs_in_json() {
     let mut browser = desk.browser();
     browser.says = Says::Nothing;
     for (path, status) in [
-        ("/hub/home", StatusCode::UNAUTHORIZED),
+        ("/hub/home", StatusCode::FORBIDDEN),
         ("/hub/nothing", StatusCode::NOT_FOUND),
         ("/hub/api/users", StatusCode::NOT_FOUND),
-        ("/hub/events", StatusCode::UNAUTHORIZED),
+        ("/hub/events", StatusCode::FORBIDDEN),
     ] {
         let mut request = browser.request(Method::GET, path, "none", None);
         request.headers_mut().insert("accept", HeaderValue::from_static("*/*"));

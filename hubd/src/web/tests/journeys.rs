@@ -122,7 +122,11 @@ async fn shows_what_runs_and_how_much_memory_it_has() {
     desk.servers.set("ada", running);
     let home = browser.get("/hub/home").await;
     assert!(home.text().contains("Memory 256 MB of 1 GB Running for 5 minutes"), "{}", home.text());
-    assert!(home.body.contains("value=\"25\""), "{}", home.body);
+    assert!(home.body.contains("<rect width=\"25\""), "{}", home.body);
+    assert!(!home.text().contains("Nearly all"));
+    desk.servers
+        .set("ada", View { memory_bytes: Some(970 << 20), memory_limit_bytes: Some(1 << 30), ..view(ServerPhase::Running) });
+    assert!(browser.get("/hub/home").await.text().contains("Nearly all of it is in use."));
 }
 
 #[tokio::test]
@@ -172,7 +176,7 @@ async fn starts_for_jupyterlabs_restart_and_asks_when_another_site_wants_it() {
     let answer = browser.post("/hub/spawn", &[("token", &token), ("next", &next)]).await;
     assert_eq!(answer.location(), "/hub/progress?next=%2Fuser%2Fada%2Flab%2Ftree%2Fa%2520b");
     for page in ["/hub/spawn/bob", "/hub/spawn/nobody", "/hub/spawn/ADA"] {
-        assert_eq!(browser.get(page).await.status, StatusCode::FORBIDDEN, "{page}");
+        assert_eq!(browser.get(page).await.status, StatusCode::NOT_FOUND, "{page}");
     }
 }
 

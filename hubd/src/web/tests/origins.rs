@@ -50,7 +50,7 @@ async fn refuses_every_change_from_elsewhere() {
     let modes = [None, Some("navigate"), Some("no-cors"), Some("cors"), Some("same-origin")];
     let destinations = [None, Some("document"), Some("iframe"), Some("empty")];
     let origins =
-        [None, Some("http://hub.example.org"), Some("null"), Some("https://evil.example"), Some("https://hub.example.org")];
+        [None, Some("http://hub.example.org"), Some("null"), Some("https://evil.example"), Some("http://hub.example.org:8000")];
     let mut passed = 0;
     for (path, fields) in CHANGES.iter().filter(|(path, _)| *path != "/hub/logout" && *path != "/hub/password") {
         for (site, mode, destination, origin) in product(&sites, &modes, &destinations, &origins) {
