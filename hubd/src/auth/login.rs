@@ -162,7 +162,11 @@ impl People {
         match row {
             Some(people::PersonRow { name, password: Some(hash), blocked, .. }) if right => {
                 self.inner.throttle.succeeded(source, name.as_str(), now);
-                if blocked { Err(LoginError::Blocked) } else { Ok((name, hash)) }
+                if blocked {
+                    tracing::info!(user = %name, %source, "kept out: blocked");
+                    return Err(LoginError::Blocked);
+                }
+                Ok((name, hash))
             }
             _ => {
                 self.inner.throttle.failed(source, name, now);

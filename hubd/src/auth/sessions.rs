@@ -160,35 +160,36 @@ impl Sessions {
         for id in over {
             self.end(id);
         }
-        let ended = std::mem::take(&mut *self.inner.ended());
+        let ended = self.inner.ended().clone();
         let today = seconds(self.inner.clock.now());
-        let mut used = Vec::new();
-        for (id, entry) in &*self.inner.read() {
-            let last_seen = entry.last_seen.load(Ordering::Relaxed);
-            if entry.saved.swap(last_seen, Ordering::Relaxed) != last_seen {
-                used.push((*id, entry.user.clone(), today - (now - last_seen)));
-            }
-        }
+        let used: Vec<_> = self
+            .inner
+            .read()
+            .iter()
+            .filter_map(|(id, entry)| entry.unsaved().map(|seen| (*id, Arc::clone(entry), seen)))
+            .collect();
         if ended.is_empty() && used.is_empty() {
             return Ok(());
         }
-        let again = ended.clone();
-        let saved = store
+        // Whoever waits for this may go away in the middle: nothing counts as stored before it is.
+        let done = self.clone();
+        store
             .run(move |connection| {
                 let transaction = connection.transaction()?;
                 for id in &ended {
                     sessions::remove(&transaction, &id.0)?;
                 }
-                for (id, user, last_seen) in &used {
-                    sessions::set_last_seen(&transaction, &id.0, user, *last_seen)?;
+                for (id, entry, seen) in &used {
+                    sessions::set_last_seen(&transaction, &id.0, &entry.user, today - (now - seen))?;
                 }
-                transaction.commit()
+                transaction.commit()?;
+                done.inner.ended().retain(|id| !ended.contains(id));
+                for (_, entry, seen) in &used {
+                    entry.saved.store(*seen, Ordering::Relaxed);
+                }
+                Ok(())
             })
-            .await;
-        if saved.is_err() {
-            self.inner.ended().extend(again);
-        }
-        saved
+            .await
     }
 
     fn now(&self) -> i64 {
@@ -210,6 +211,14 @@ impl Sessions {
         });
         self.inner.write().insert(id, Arc::clone(&entry));
         entry
+    }
+}
+
+impl Entry {
+    /// When it was last used, unless the database knows.
+    fn unsaved(&self) -> Option<i64> {
+        let last_seen = self.last_seen.load(Ordering::Relaxed);
+        (self.saved.load(Ordering::Relaxed) != last_seen).then_some(last_seen)
     }
 }
 

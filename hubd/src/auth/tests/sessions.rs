@@ -1,5 +1,7 @@
 //! How sessions live and end.
 
+use futures_util::FutureExt;
+
 use super::*;
 
 #[tokio::test]
@@ -144,4 +146,30 @@ async fn keeps_the_latest_sessions_of_a_person() {
         .await
         .unwrap();
     assert_eq!(dropped, Some(vec![oldest]));
+}
+
+/// The browser that logs out may be gone before the database has its turn.
+#[tokio::test]
+async fn stores_the_end_of_a_session_even_when_nobody_waits_for_it() {
+    let mut class = Class::new().await;
+    let session = class.log_in().await;
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let store = class.people.inner.store.clone();
+    let busy = tokio::spawn(async move {
+        let work = store.run(move |_| {
+            begun.send(()).unwrap();
+            may_go_on.recv().unwrap();
+            Ok(())
+        });
+        work.await
+    });
+    has_begun.await.unwrap();
+    assert!(class.people.log_out(&session.session).now_or_never().is_none());
+    assert!(has_ended(&session));
+    go_on.send(()).unwrap();
+    busy.await.unwrap().unwrap();
+    class.people.save().await.unwrap();
+    class.reopen().await;
+    assert!(class.find(&session).is_none());
 }
