@@ -38,6 +38,7 @@ def environment(home):
     env["SHELL"] = "/bin/bash"  # the account's own shell refuses logins
     env.setdefault("LANG", "C.UTF-8")
     env.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+    env.setdefault("UV_SYSTEM_CERTS", "true")  # as pip does
     return layer
 
 
