@@ -15,7 +15,7 @@ use crate::sys::command::Command;
 use crate::sys::lock;
 
 /// Free bytes that a build of the shipped lock needs below `/opt`, with room to spare.
-pub const DISK_BYTES: u64 = 700 << 20;
+pub const DISK_BYTES: u64 = 450 << 20;
 pub(super) const CACHE: &str = ".cache";
 pub(super) const NETWORK_FILE: &str = "network.env";
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
