@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use installer::machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
 
+use crate::vm::{Vm, VmOptions};
+
 /// What to do with machines.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -24,6 +26,23 @@ pub enum Verb {
         /// Use this root tree instead of making one
         #[arg(long, hide = true)]
         base: Option<PathBuf>,
+    },
+    /// Boot a virtual machine and keep it until Enter is pressed; for what a container can't show
+    Vm {
+        /// Name of the machine, also its host name
+        name: String,
+        /// bookworm (Debian 12) or trixie (Debian 13)
+        #[arg(long, default_value = "bookworm")]
+        release: Release,
+        /// A Debian package the machine has from the start; may be given again
+        #[arg(long = "with", value_name = "PACKAGE")]
+        packages: Vec<String>,
+        /// A port of the machine to be reached from here; may be given again
+        #[arg(long = "port", value_name = "PORT")]
+        ports: Vec<u16>,
+        /// `tcg` is emulation and works everywhere, `kvm` is fast where it works
+        #[arg(long, env = "HUBD_TESTS_ACCELERATOR", default_value = "tcg")]
+        accelerator: String,
     },
     /// Run a program in a machine, as root
     Exec {
@@ -71,6 +90,11 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
             println!("enter it: tests/machine shell {name}");
             println!("end it:   tests/machine destroy {name}");
         }
+        Verb::Vm { name, release, packages, ports, accelerator } => {
+            let environment = carried_environment(std::env::vars());
+            let options = VmOptions { packages, accelerator, forwarded_ports: ports, environment, ..VmOptions::new(release) };
+            keep_vm(&name, options)?;
+        }
         Verb::Exec { name, program } => return attach(&name, program),
         Verb::Shell { name } => return attach(&name, Vec::new()),
         Verb::Reboot { name } => Machine::open(&name)?.reboot()?,
@@ -87,6 +111,20 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A virtual machine lives as long as this process.
+fn keep_vm(name: &str, options: VmOptions) -> Result<()> {
+    let ports = options.forwarded_ports.clone();
+    let vm = Vm::boot(name, options, Path::new(CACHE_DIRECTORY), &mut |text| eprintln!("{text}"))?;
+    println!("virtual machine `{name}` runs; enter it with");
+    println!("    {}", vm.entry_command()?);
+    for port in ports {
+        println!("its port {port} is port {} of this machine", vm.port(port)?);
+    }
+    println!("Enter ends it.");
+    std::io::stdin().read_line(&mut String::new()).context("waiting for Enter")?;
+    Ok(())
 }
 
 /// Becomes the program in the machine, on the terminal of the caller.

@@ -3,6 +3,7 @@
 mod lint;
 mod part;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -51,6 +52,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (mut passed, mut failed) = (0, 0);
     for part in selected {
         let started = Instant::now();
+        if std::io::stderr().is_terminal() {
+            eprint!("{:<22} ...\r", part.name);
+        }
         let outcome = run_part(part, &options);
         let seconds = started.elapsed().as_secs_f64();
         match outcome {

@@ -125,7 +125,11 @@ impl Vm {
 
     /// The command with which a person enters.
     pub fn entry_command(&self) -> Result<String> {
-        Ok(format!("ssh -i {} -p {} root@127.0.0.1", self.image.key.display(), self.port(ssh::PORT)?))
+        Ok(format!(
+            "ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i {} -p {} root@127.0.0.1",
+            self.image.key.display(),
+            self.port(ssh::PORT)?
+        ))
     }
 
     /// Shuts down in good order and boots again.

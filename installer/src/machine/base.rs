@@ -10,12 +10,15 @@ use hub_core::sys::command::Command;
 use hub_core::sys::lock;
 use sha2::{Digest, Sha256};
 
+use super::process::Process;
 use super::{host, overlay, sources};
 
 const MMDEBSTRAP: &str = "/usr/bin/mmdebstrap";
 /// A slow mirror takes a few minutes; this is for one that does not answer at all.
 const BUILD_DEADLINE: Duration = Duration::from_secs(20 * 60);
 const LOCK_POLL: Duration = Duration::from_millis(200);
+/// Between the key of a base that is being made and the number of the process that makes it.
+const PARTIAL: &str = ".partial-";
 /// Part of the key of every base: raise it when the way bases are made changes.
 const RECIPE_VERSION: u32 = 1;
 
@@ -146,8 +149,8 @@ impl Base {
             return Ok(base);
         }
         progress(&format!("making a Debian {} base system in `{}`", spec.release.codename(), base.directory.display()));
-        let partial = cache.join(format!("{key}.partial"));
-        overlay::remove_tree(&partial)?;
+        remove_abandoned(cache, progress)?;
+        let partial = cache.join(format!("{key}{PARTIAL}{}", std::process::id()));
         let command = Command::new(MMDEBSTRAP, BUILD_DEADLINE)
             .args(["--variant=minbase", "--quiet"])
             .arg(format!("--include={}", spec.all_packages().join(",")))
@@ -161,6 +164,24 @@ impl Base {
         fs::rename(&partial, &base.directory)?;
         Ok(base)
     }
+}
+
+/// Removes what runs that were killed have left.
+fn remove_abandoned(cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<()> {
+    for entry in fs::read_dir(cache)? {
+        let path = entry?.path();
+        let Some(owner) = path.to_str().and_then(|path| path.rsplit_once(PARTIAL)).and_then(|(_, pid)| pid.parse().ok()) else {
+            continue;
+        };
+        if Process::find(owner).is_some() {
+            continue;
+        }
+        if let Err(error) = overlay::remove_tree(&path) {
+            // Helpers of a killed mmdebstrap may still write there; the next run finds it quiet.
+            progress(&format!("leaving what a killed run left: {error:#}"));
+        }
+    }
+    Ok(())
 }
 
 fn wait_for_lock(path: &Path, progress: &mut dyn FnMut(&str)) -> Result<lock::LockGuard> {
@@ -184,6 +205,18 @@ fn wait_for_lock(path: &Path, progress: &mut dyn FnMut(&str)) -> Result<lock::Lo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn removes_what_a_dead_process_left_and_nothing_else() {
+        let cache = tempfile::tempdir().unwrap();
+        let own = format!("a{PARTIAL}{}", std::process::id());
+        for name in ["whole", "a.partial-4194305", own.as_str()] {
+            std::fs::create_dir(cache.path().join(name)).unwrap();
+        }
+        remove_abandoned(cache.path(), &mut |_| ()).unwrap();
+        assert!(!cache.path().join("a.partial-4194305").exists());
+        assert!(cache.path().join("whole").exists() && cache.path().join(own).exists());
+    }
 
     #[test]
     fn key_changes_with_packages_and_sources_and_not_with_their_order() {

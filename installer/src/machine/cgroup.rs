@@ -15,8 +15,9 @@ use super::process::{Process, wait_until};
 const MOUNTS: &str = "/proc/self/mountinfo";
 /// All machines are below this group.
 const PARENT: &str = "hubd-machines";
-/// Where processes of the host go when their group has to hand its controllers to machines.
-const HOST_GROUP: &str = "hubd-machines-host";
+/// Where processes of the host go when their group has to hand its controllers to machines. systemd-nspawn takes the
+/// group of PID 1 for the root of the hierarchy, unless it has this name, which is then left off.
+const HOST_GROUP: &str = "init.scope";
 const PROCESSES: &str = "cgroup.procs";
 /// The kernel lets go of a group a moment after its last process.
 const REMOVAL_DEADLINE: Duration = Duration::from_secs(10);

@@ -16,13 +16,21 @@ pub(super) const SCENARIO: Scenario = Scenario {
     about: "a virtual machine with cgroup v2: memory and task limits bite, reboot and power cut keep files",
     group: Group::Default,
     needs_programs: false,
-    run,
+    run: |context| run(context, Release::Bookworm),
+};
+
+pub(super) const TRIXIE: Scenario = Scenario {
+    name: "vm-limits-trixie",
+    about: "the same on Debian 13",
+    group: Group::Nightly,
+    needs_programs: false,
+    run: |context| run(context, Release::Trixie),
 };
 
 const DEADLINE: Duration = Duration::from_secs(3 * 60);
 
-fn run(context: &Context) -> Result<()> {
-    let mut vm = context.vm(VmOptions::new(Release::Bookworm))?;
+fn run(context: &Context, release: Release) -> Result<()> {
+    let mut vm = context.vm(VmOptions::new(release))?;
     let hierarchy = vm.script("stat --file-system --format=%T /sys/fs/cgroup", DEADLINE)?;
     ensure!(hierarchy == "cgroup2fs", "/sys/fs/cgroup is `{hierarchy}`");
     memory_limit_bites(&vm)?;
