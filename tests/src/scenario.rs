@@ -37,13 +37,11 @@ pub struct Scenario {
 }
 
 /// Every scenario, in the order they run.
-pub const ALL: &[Scenario] =
-    &[machine_limits::SCENARIO, machine_on_v2::SCENARIO, vm_limits::SCENARIO, browser_driver::SCENARIO, class::SCENARIO];
+#[rustfmt::skip]
 pub const ALL: &[Scenario] = &[
     machine_limits::SCENARIO,
     machine_on_v2::SCENARIO,
     vm_limits::SCENARIO,
-    vm_limits::TRIXIE,
     browser_driver::SCENARIO,
     class::SCENARIO,
 ];
