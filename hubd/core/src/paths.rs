@@ -27,12 +27,20 @@ paths! {
     config_directory = "etc/hubd";
     /// The configuration, the one truth about policy.
     config_file = "etc/hubd/config.toml";
+    /// Proxies, mirrors and certificates as the administrator set them; root only.
+    network_file = "etc/hubd/network.env";
     /// Programs, environments, shared data of the product.
     program_directory = "opt/hubd";
     /// The hub's programs.
     binaries = "opt/hubd/bin";
+    /// What builds Python environments.
+    uv = "opt/hubd/bin/uv";
     /// Read-only data that user servers load (the Jupyter configuration).
     share = "opt/hubd/share";
+    /// What students' servers are told of proxies, mirrors and certificates.
+    network_told = "opt/hubd/share/network.json";
+    /// Documents that come with the programs.
+    documents = "opt/hubd/share/doc";
     /// Generations of the shared Python environment, by number.
     environments = "opt/hubd/envs";
     /// Holds the number of the generation that new servers get.
@@ -53,6 +61,18 @@ paths! {
     installer_state = "var/lib/hubd-installer";
     /// The installer's record of what it did.
     receipt = "var/lib/hubd-installer/receipt.json";
+    /// Former content of files that the installer replaced.
+    installer_backups = "var/lib/hubd-installer/backups";
+    /// What an uninstall keeps for the next install.
+    uninstalled = "var/lib/hubd-uninstalled";
+    /// Whose the homes were that an uninstall closed.
+    uninstalled_manifest = "var/lib/hubd-uninstalled/manifest.json";
+    /// What was in `state`.
+    uninstalled_people = "var/lib/hubd-uninstalled/people";
+    /// What was in `launcher_state`.
+    uninstalled_launcher = "var/lib/hubd-uninstalled/launcher";
+    /// What is known of a running trial (`hub-installer try`), on the host of its machine.
+    trial = "var/lib/hubd-try";
     /// The installer's full log.
     install_log = "var/log/hubd-install.log";
     /// What the launcher listens on.
@@ -71,6 +91,8 @@ paths! {
     home_skeleton = "etc/skel";
     /// Where the kernel tells about load and memory.
     kernel_figures = "proc";
+    /// Where homes are unless the configuration says otherwise.
+    usual_homes = "home";
     /// Our systemd units.
     units = "etc/systemd/system";
     /// sudo rules.
@@ -94,6 +116,16 @@ impl Paths {
     /// `relative` below the root.
     pub fn below(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
+    }
+
+    /// What a running hub has below `/run`.
+    pub fn runtime(&self) -> [PathBuf; 4] {
+        [self.launcher_socket(), self.below("run/hubd"), self.admin_directory(), self.servers()]
+    }
+
+    /// Where systemd keeps what is set on units until the next boot.
+    pub fn runtime_units(&self) -> [PathBuf; 2] {
+        [self.below("run/systemd/system.control"), self.below("run/systemd/transient")]
     }
 
     /// The directory of environment generation `number`.

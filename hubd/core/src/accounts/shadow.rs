@@ -9,10 +9,14 @@ use crate::sys::command::Command;
 
 const USERADD: &str = "/usr/sbin/useradd";
 const USERDEL: &str = "/usr/sbin/userdel";
+const GROUPADD: &str = "/usr/sbin/groupadd";
+const GROUPDEL: &str = "/usr/sbin/groupdel";
 /// The tools wait up to 15 s for each other's lock.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// `userdel` says so when there is no such account.
 const NO_SUCH_ACCOUNT: i32 = 6;
+/// `groupdel` says so when there is no such group.
+const NO_SUCH_GROUP: i32 = 6;
 /// No way in but through the hub: no login shell, and `useradd` sets no password.
 const SHELL: &str = "/usr/sbin/nologin";
 /// The same for everybody: what a person typed has no place in the password file.
@@ -29,6 +33,54 @@ pub struct NewAccount<'a> {
     pub home: &'a Path,
     /// The group of all people of the hub.
     pub group: &'a str,
+}
+
+/// An account for a service of the hub, without a home and without a way in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceAccount<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it is for.
+    pub comment: &'a str,
+    /// What stands as its home; not made here.
+    pub home: &'a Path,
+    /// Its only group, which exists.
+    pub group: &'a str,
+}
+
+/// Makes an account for a service, with a number from those of the system.
+///
+/// # Errors
+/// When `useradd` refuses, with what it said.
+pub fn add_service(account: &ServiceAccount<'_>) -> Result<()> {
+    Command::new(USERADD, DEADLINE)
+        .args(["--system", "--no-create-home", "--no-user-group", "--shell", SHELL])
+        .args(["--gid", account.group, "--comment", account.comment])
+        .args(["--home-dir", &account.home.to_string_lossy()])
+        .args(["--", account.name])
+        .run()?;
+    Ok(())
+}
+
+/// Makes a group with a number from those of the system.
+///
+/// # Errors
+/// When `groupadd` refuses, with what it said.
+pub fn add_group(name: &str) -> Result<()> {
+    Command::new(GROUPADD, DEADLINE).args(["--system", "--", name]).run()?;
+    Ok(())
+}
+
+/// Deletes the group called `name`. One that is not there is deleted already.
+///
+/// # Errors
+/// When `groupdel` refuses, with what it said.
+pub fn remove_group(name: &str) -> Result<()> {
+    let output = Command::new(GROUPDEL, DEADLINE).args(["--", name]).output()?;
+    match output.code {
+        Some(0 | NO_SUCH_GROUP) => Ok(()),
+        code => bail!("`{GROUPDEL} -- {name}` ended with {code:?}: {}", output.stderr.trim()),
+    }
 }
 
 /// Makes an account that nobody can log in to.
