@@ -1,0 +1,141 @@
+#!/bin/sh
+# Installs hubd on this machine, or shows it in a throw-away machine.
+#
+# From a release server (sudo drops variables, so they go behind `env`):
+#
+#   curl -fsSL $BASE/bootstrap.sh | sudo env HUBD_RELEASE_URL=$BASE bash -s -- --admin ada
+#
+# From a checkout of the sources (needs cargo; builds first):
+#
+#   sudo ./bootstrap.sh --admin ada
+#   sudo ./bootstrap.sh --try                   look at it in a throw-away Debian; changes little on this machine
+#   sudo ./bootstrap.sh --try --stop            end that again
+#
+# Everything after --try is for `hub-installer try`, everything else for `hub-installer install`; each has --help.
+# This script only finds or builds the programs and hands over.
+#
+# Variables:
+#   HUBD_RELEASE_URL      where SHA256SUMS and hubd-VERSION-ARCHITECTURE.tar.gz are
+#   HUBD_VERSION          the version to take, when several are there
+#   HUBD_ADMIN_PASSWORD   the first admin's password; without it a one-time link is printed
+#   HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, UV_DEFAULT_INDEX, PIP_INDEX_URL
+#                         proxy, certificates and package mirror; they are remembered
+set -eu
+
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+fail() {
+    printf 'error: %s\n' "$1" >&2
+    if [ $# -gt 1 ]; then
+        printf 'hint: %s\n' "$2" >&2
+    fi
+    exit 1
+}
+
+# The directory of the sources this script lies in; nothing when it came through a pipe or lies elsewhere.
+find_checkout() {
+    case $0 in
+        bootstrap.sh | */bootstrap.sh) ;;
+        *) return 0 ;;
+    esac
+    directory=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+    if [ -f "$directory/Cargo.toml" ] && [ -f "$directory/installer/Cargo.toml" ]; then
+        printf '%s\n' "$directory"
+    fi
+}
+
+find_architecture() {
+    case $(uname -s)-$(uname -m) in
+        Linux-x86_64 | Linux-amd64) printf 'x86_64\n' ;;
+        Linux-aarch64 | Linux-arm64) printf 'aarch64\n' ;;
+        *) fail "there is no release for $(uname -s) on $(uname -m)" "use Linux on x86_64 or aarch64" ;;
+    esac
+}
+
+download() {
+    if command -v curl >/dev/null; then
+        curl --fail --silent --show-error --location --retry 3 --connect-timeout 20 --output "$2" "$1" ||
+            fail "downloading $1" "check the address in HUBD_RELEASE_URL; a proxy is given with HTTPS_PROXY"
+    elif command -v wget >/dev/null; then
+        wget --quiet --tries=3 --timeout=20 --output-document="$2" "$1" ||
+            fail "downloading $1" "check the address in HUBD_RELEASE_URL; a proxy is given with HTTPS_PROXY"
+    else
+        fail "neither curl nor wget is there to download with" "apt-get install curl"
+    fi
+}
+
+# Downloads the release into $1, checks it and unpacks it; sets $programs.
+fetch_release() {
+    architecture=$(find_architecture)
+    base=${HUBD_RELEASE_URL%/}
+    download "$base/SHA256SUMS" "$1/SHA256SUMS"
+    # Two spaces or a space and a star stand before the name.
+    tarball=$(sed -n "s/^[0-9a-f]\{64\} [ *]\(hubd-${HUBD_VERSION:-[0-9][^ /]*}-$architecture\.tar\.gz\)\$/\1/p" "$1/SHA256SUMS")
+    case $tarball in
+        '') fail "$base/SHA256SUMS names no release${HUBD_VERSION:+ $HUBD_VERSION} for $architecture" ;;
+        *'
+'*) fail "$base/SHA256SUMS names several releases for $architecture" "choose one with HUBD_VERSION=..." ;;
+    esac
+    say "downloading $tarball"
+    download "$base/$tarball" "$1/$tarball"
+    (cd "$1" && grep "[ *]$tarball\$" SHA256SUMS | sha256sum --check --status -) ||
+        fail "$tarball is not what SHA256SUMS says it is; nothing was installed" "download again; if it stays so, tell whoever runs $base"
+    tar -xzf "$1/$tarball" -C "$1" --no-same-owner
+    programs=$1/${tarball%.tar.gz}/bin
+}
+
+# Builds the programs of the checkout $1; sets $programs.
+build_checkout() {
+    # sudo leaves rustup's directory out of the path.
+    if ! command -v cargo >/dev/null && [ -n "${SUDO_USER:-}" ]; then
+        PATH=$PATH:$(getent passwd "$SUDO_USER" | cut -d: -f6)/.cargo/bin
+    fi
+    command -v cargo >/dev/null ||
+        fail "cargo is not there to build with" "install Rust, or install a release: set HUBD_RELEASE_URL"
+    say "building the programs with cargo (a few minutes the first time)"
+    cargo build --release --locked --quiet --manifest-path "$1/Cargo.toml" --package hubd --package installer >&2 ||
+        fail "building the programs"
+    programs=${CARGO_TARGET_DIR:-$1/target}/release
+}
+
+main() {
+    checkout=$(find_checkout)
+    case ${1:-} in
+        -h | --help)
+            say "usage: bootstrap.sh --admin NAME [OPTION...]    install (hub-installer install --help tells the options)"
+            say "       bootstrap.sh --try [--stop] [OPTION...]  look at it in a throw-away machine"
+            return 0
+            ;;
+        --try)
+            shift
+            command=try
+            ;;
+        *)
+            command=install
+            if ! [ -d /run/systemd/system ]; then
+                fail "systemd is not in charge of this machine (it is not PID 1), and the hub runs everything through it" \
+                    "use a server or a virtual machine with systemd; to look at the hub here, in a throw-away Debian: --try instead"
+            fi
+            ;;
+    esac
+    [ "$(id -u)" = 0 ] || fail "this needs root" "run it again with sudo in front"
+    scratch=
+    if [ -n "${HUBD_RELEASE_URL:-}" ]; then
+        scratch=$(mktemp -d)
+        trap 'rm -rf "$scratch"' EXIT
+        trap 'exit 1' HUP INT TERM
+        fetch_release "$scratch"
+    elif [ -n "$checkout" ]; then
+        build_checkout "$checkout"
+    else
+        fail "HUBD_RELEASE_URL is not set, so there is nowhere to download from" \
+            "... | sudo env HUBD_RELEASE_URL=https://... bash -s -- --admin ada; or run bootstrap.sh in a checkout of the sources"
+    fi
+    status=0
+    "$programs/hub-installer" "$command" --programs "$programs" "$@" || status=$?
+    return "$status"
+}
+
+main "$@"
