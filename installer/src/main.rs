@@ -1,2 +1,5 @@
 //! The installer.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    installer::cli::main()
+}

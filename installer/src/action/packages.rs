@@ -1,0 +1,96 @@
+//! Distribution packages, with apt: at once, or begun early and waited for later.
+
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use hub_core::sys::command::Command;
+
+use super::{Check, World};
+use crate::facts;
+use crate::network::Network;
+use crate::undo::Undo;
+
+const APT_GET: &str = "/usr/bin/apt-get";
+const DPKG: &str = "/usr/bin/dpkg";
+/// Fetching and unpacking a few packages over a slow line.
+const DEADLINE: Duration = Duration::from_secs(15 * 60);
+/// A machine that has just booted for the first time often updates itself.
+const LOCK_SECONDS: u32 = 300;
+
+/// An install that is under way in a thread of its own.
+#[derive(Debug)]
+pub struct Ahead {
+    names: Vec<String>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Ahead {
+    /// Waits for its end. Whoever has begun one waits for it, whatever else goes wrong: dpkg is not to be cut short.
+    ///
+    /// # Errors
+    /// When the packages could not be installed.
+    pub fn finish(self) -> Result<()> {
+        self.thread.join().unwrap_or_else(|_| Err(anyhow!("the thread that ran apt-get panicked")))
+    }
+}
+
+pub(super) fn check(names: &[String]) -> Check {
+    let missing: Vec<String> = facts::missing_packages().into_iter().filter(|name| names.contains(name)).collect();
+    if missing.is_empty() {
+        return Check::Satisfied(None);
+    }
+    Check::Needed { exists: false, undo: Some(Undo::Packages { names: missing }) }
+}
+
+pub(super) fn begin(world: &mut World<'_>, names: &[String]) {
+    let job = Job { names: names.to_vec(), network: world.network.clone() };
+    world.ahead = Some(Ahead { names: names.to_vec(), thread: thread::spawn(move || job.run(&mut |_| ())) });
+}
+
+/// Waits for an install of these that is under way, or does it now.
+pub(super) fn install(world: &mut World<'_>, names: &[String]) -> Result<()> {
+    match world.ahead.take() {
+        Some(ahead) if ahead.names == names => {
+            (world.progress)(&format!("waiting for apt to install {}", names.join(", ")));
+            ahead.finish()
+        }
+        other => {
+            world.ahead = other;
+            Job { names: names.to_vec(), network: world.network.clone() }.run(&mut |text| (world.progress)(text))
+        }
+    }
+}
+
+struct Job {
+    names: Vec<String>,
+    network: Network,
+}
+
+impl Job {
+    fn run(&self, progress: &mut dyn FnMut(&str)) -> Result<()> {
+        progress(&format!("installing {}", self.names.join(", ")));
+        let install = || self.apt().args(["install", "--yes", "--no-install-recommends"]).args(self.names.iter()).run();
+        if let Err(error) = install() {
+            // The usual reason is a package list that is absent or old.
+            tracing::debug!(error = format!("{error:#}"), "installing packages at the first attempt");
+            // Or an install that was cut short, by a power cut above all.
+            self.environment(Command::new(DPKG, DEADLINE)).args(["--configure", "--pending"]).run()?;
+            progress("fetching the list of packages");
+            self.apt().arg("update").run().context("updating the package lists")?;
+            progress(&format!("installing {}", self.names.join(", ")));
+            install().with_context(|| format!("installing {} with apt-get", self.names.join(", ")))?;
+        }
+        Ok(())
+    }
+
+    fn apt(&self) -> Command {
+        let lock = format!("--option=DPkg::Lock::Timeout={LOCK_SECONDS}");
+        self.environment(Command::new(APT_GET, DEADLINE)).args(["--quiet=2", &lock])
+    }
+
+    fn environment(&self, command: Command) -> Command {
+        let command = command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C.UTF-8");
+        self.network.variables().fold(command, |command, (name, value)| command.env(name, value))
+    }
+}

@@ -1,0 +1,123 @@
+//! The hub's units: enabled, running, and running what is on disk.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use hub_core::control::{self, Reply, Request};
+use hub_core::paths::Paths;
+
+use super::{Check, World};
+use crate::assets::SERVICES;
+use crate::receipt::Receipt;
+use crate::systemctl;
+use crate::undo::Undo;
+
+/// From started to answering. Opening the database and its sockets takes milliseconds; this is for a machine in trouble.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+
+const SERVE: &str = "hubd.service";
+const LAUNCHER: &str = "hubd-launcher.service";
+
+pub(super) fn check(receipt: &Receipt) -> Result<Check> {
+    let undo = Undo::DisableUnits { units: SERVICES.map(str::to_owned).to_vec() };
+    if receipt.restarts.is_empty() {
+        let mut well = true;
+        for unit in SERVICES {
+            let status = systemctl::status(unit)?;
+            well &= status.active == "active" && status.enabled == "enabled";
+        }
+        if well {
+            return Ok(Check::Satisfied(None));
+        }
+    }
+    Ok(Check::Needed { exists: false, undo: Some(undo) })
+}
+
+/// Starts what does not run and restarts what is out of date. Running user servers are left alone, and connections wait
+/// in the sockets meanwhile, unless the sockets themselves change.
+pub(super) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()> {
+    systemctl::reload()?;
+    (world.progress)("enabling units");
+    systemctl::job(["enable", "--quiet"].into_iter().chain(SERVICES)).context("enabling the hub's units")?;
+    let out_of_date = |unit: &str| restarts.iter().any(|name| name == unit);
+    let sockets: Vec<&str> = SERVICES.into_iter().filter(|unit| unit.ends_with(".socket")).collect();
+    if sockets.iter().any(|unit| out_of_date(unit)) {
+        // systemd refuses to restart a socket whose service runs.
+        systemctl::job(["stop", SERVE, LAUNCHER]).context("stopping the hub")?;
+        for unit in sockets.iter().filter(|unit| out_of_date(unit)) {
+            systemctl::job(["stop", unit]).with_context(|| format!("stopping {unit}"))?;
+        }
+    }
+    systemctl::job(["reset-failed".to_owned()].into_iter().chain(known(SERVICES)?)).context("forgetting old failures")?;
+    for unit in &sockets {
+        (world.progress)(&format!("starting {unit}"));
+        start(unit, "start")?;
+    }
+    for unit in [LAUNCHER, SERVE] {
+        (world.progress)(&format!("starting {unit}"));
+        start(unit, if out_of_date(unit) { "restart" } else { "start" })?;
+    }
+    (world.progress)("waiting for the hub to answer");
+    wait_until_it_answers(world.paths)
+}
+
+/// Units that systemd has loaded; it complains about others.
+fn known(units: impl IntoIterator<Item = &'static str>) -> Result<Vec<String>> {
+    let mut known = Vec::new();
+    for unit in units {
+        if !systemctl::status(unit)?.active.is_empty() {
+            known.push(unit.to_owned());
+        }
+    }
+    Ok(known)
+}
+
+fn start(unit: &str, verb: &str) -> Result<()> {
+    systemctl::job([verb, unit])
+        .with_context(|| format!("starting {unit}; it said last:\n{}", systemctl::last_words(unit).trim_end()))
+}
+
+/// Waits until the hub, with its launcher behind it, answers on the control socket.
+///
+/// # Errors
+/// When it does not in a minute; the error carries what it said last.
+pub(crate) fn wait_until_it_answers(paths: &Paths) -> Result<()> {
+    let deadline = Instant::now() + ANSWER_DEADLINE;
+    loop {
+        let problem = match control::call(&paths.control_socket(), &Request::Status) {
+            Ok(Reply::Status(status)) => match status.launcher_problem {
+                None => return Ok(()),
+                Some(problem) => problem,
+            },
+            Ok(other) => format!("it answered {other:?}"),
+            Err(error) => format!("{error:#}"),
+        };
+        if Instant::now() >= deadline {
+            bail!(
+                "waited {} s for the hub to answer: {problem}\n{}",
+                ANSWER_DEADLINE.as_secs(),
+                systemctl::last_words(SERVE).trim_end()
+            );
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Stops units and starts them no more, last started first. Those that are gone are no error.
+///
+/// # Errors
+/// When one can't be stopped.
+pub(crate) fn disable(units: &[String]) -> Result<()> {
+    for unit in units.iter().rev() {
+        let status = systemctl::status(unit)?;
+        if status.enabled.is_empty() && status.active == "inactive" {
+            continue;
+        }
+        // Its file may be gone already, which only stopping survives.
+        let verb: &[&str] = if status.enabled.is_empty() { &["stop"] } else { &["disable", "--now", "--quiet"] };
+        systemctl::job(verb.iter().map(|word| (*word).to_owned()).chain([unit.clone()]))
+            .with_context(|| format!("stopping {unit}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! What this machine is: everything preflight and the plan want to know, looked up once and changed by nothing.
+
+mod accounts;
+mod index;
+mod ports;
+mod system;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use hub_core::config::{self, Config};
+use hub_core::paths::Paths;
+use hub_core::pyenv;
+
+pub use accounts::{OWN_GROUPS, OWN_USERS, OwnAccount};
+pub use index::Index;
+pub use ports::Listener;
+pub use system::System;
+pub(crate) use system::missing_packages;
+
+use crate::leftovers::{self, Leftovers};
+use crate::network::Network;
+use crate::options::Options;
+use crate::receipt::{self, Receipt};
+
+/// What is known about the machine.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Whether this program may change the machine.
+    pub root: bool,
+    /// The machine itself.
+    pub system: System,
+    /// Who listens on which port.
+    pub listeners: Vec<Listener>,
+    /// Accounts and groups that carry our names.
+    pub accounts: Vec<OwnAccount>,
+    /// The configuration.
+    pub config: ConfigFact,
+    /// What earlier runs did; an unreadable receipt is a text.
+    pub receipt: Result<Option<Receipt>, String>,
+    /// What an uninstall left for the next install; unreadable is a text.
+    pub leftovers: Result<Option<Leftovers>, String>,
+    /// The package index the Python environment comes from; `None`: not asked, for nothing is needed from it.
+    pub index: Option<Index>,
+    /// The account behind `sudo`.
+    pub operator: Option<String>,
+    /// The address by which the machine reaches others.
+    pub address: Option<IpAddr>,
+    /// Programs of the release that are not where they should be.
+    pub missing_programs: Vec<PathBuf>,
+    /// Whether an environment for the servers is there.
+    pub environment: Option<u32>,
+}
+
+/// The configuration as it is on the machine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConfigFact {
+    /// There is none yet.
+    Absent,
+    /// As written, and what it means.
+    Valid(String, Box<Config>),
+    /// What is wrong with it, for people.
+    Broken(String),
+}
+
+impl ConfigFact {
+    /// What it means, when it is valid.
+    pub fn config(&self) -> Option<&Config> {
+        match self {
+            Self::Valid(_, config) => Some(config),
+            _ => None,
+        }
+    }
+}
+
+/// The programs a release is made of.
+pub const PROGRAMS: [&str; 3] = ["hubd", "hubctl", "hub-installer"];
+
+/// Looks everything up. What can't be looked up is a fact too; this fails only when `/proc` does.
+///
+/// # Errors
+/// When the machine does not even say what it is.
+pub fn probe(paths: &Paths, options: &Options, network: &Network, operator: Option<String>) -> Result<Facts> {
+    let receipt = receipt::load(paths).map_err(|error| format!("{error:#}"));
+    let root = nix::unistd::geteuid().is_root();
+    let environment = pyenv::current(paths).unwrap_or_default();
+    let system = system::probe(paths)?;
+    Ok(Facts {
+        root,
+        listeners: ports::probe(paths)?,
+        accounts: accounts::probe()?,
+        config: read_config(paths),
+        leftovers: leftovers::load(paths).map_err(|error| format!("{error:#}")),
+        // Where an environment is there already, a machine that is offline by now is no less a hub.
+        index: (environment.is_none() && system.can_check_certificates()).then(|| index::probe(network)),
+        operator,
+        address: system::address(),
+        missing_programs: PROGRAMS.iter().map(|name| options.programs.join(name)).filter(|path| !path.is_file()).collect(),
+        environment,
+        system,
+        receipt,
+    })
+}
+
+/// Reads and judges the configuration.
+pub fn read_config(paths: &Paths) -> ConfigFact {
+    let path = paths.config_file();
+    match std::fs::read_to_string(&path) {
+        Ok(source) => match config::parse(&source, &path.display().to_string()) {
+            Ok(config) => ConfigFact::Valid(source, Box::new(config)),
+            Err(problems) => ConfigFact::Broken(problems.to_string()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => ConfigFact::Absent,
+        Err(error) => ConfigFact::Broken(format!("reading `{}`: {error}", path.display())),
+    }
+}

@@ -1,0 +1,224 @@
+//! `plan` and `install`: facts, judgement, plan, question, steps, proof.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use hub_core::paths::Paths;
+
+use crate::action::{Ahead, Check, Ground, Invitation, World, invite_the_rest};
+use crate::facts::{self, Facts};
+use crate::network::Network;
+use crate::options::Options;
+use crate::plan::{self, Step};
+use crate::preflight::{self, Judgement};
+use crate::progress::{self, Talk};
+use crate::receipt::{Outcome, Receipt, State, Store};
+use crate::report::{self, InstallReport, PlanReport, PlannedStep};
+use crate::{apply, leftovers, settings, verify};
+
+/// What an install works with.
+pub struct Task<'a> {
+    /// Where things are.
+    pub paths: &'a Paths,
+    /// What is asked for.
+    pub options: &'a Options,
+    /// How the machine reaches the world.
+    pub network: &'a Network,
+    /// The account behind sudo.
+    pub operator: Option<String>,
+    /// Where talk goes.
+    pub talk: &'a Talk,
+    /// For tests of the installer: the process kills itself when the receipt was saved with this step in this state.
+    pub die_at: Option<(String, State)>,
+}
+
+/// How an install ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// Something stands in the way; nothing was changed.
+    Blocked(InstallReport),
+    /// The person at the terminal said no; nothing was changed.
+    Refused,
+    /// Another installer is at work.
+    Busy,
+    /// The hub runs.
+    Installed(InstallReport),
+}
+
+impl Task<'_> {
+    /// What an install would find and do.
+    ///
+    /// # Errors
+    /// When the machine can't be read.
+    pub fn plan(&self) -> Result<PlanReport> {
+        let (facts, judgement) = self.look()?;
+        let steps = match self.steps(&facts) {
+            Ok(steps) => self.pending(&steps, &receipt(&facts))?,
+            // What is wrong with the configuration stands among the blockers already.
+            Err(_) if !judgement.blockers.is_empty() => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(PlanReport { blockers: judgement.blockers, warnings: judgement.warnings, steps })
+    }
+
+    /// Installs, continues or upgrades. `confirm` is shown what will change, and says whether to go on.
+    ///
+    /// # Errors
+    /// When a step or the proof fails. What was done stays; running it again continues.
+    pub fn install(&self, confirm: &mut dyn FnMut(&[PlannedStep]) -> Result<bool>) -> Result<Ending> {
+        let started = Instant::now();
+        let (facts, judgement) = self.look()?;
+        if !judgement.blockers.is_empty() {
+            let (blockers, warnings) = (judgement.blockers, judgement.warnings);
+            return Ok(Ending::Blocked(InstallReport { blockers, warnings, ..InstallReport::default() }));
+        }
+        // The admin's umask is no business of a machine-wide install.
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+        let Some(store) = Store::open(self.paths)? else { return Ok(Ending::Busy) };
+        progress::log_to(&self.paths.install_log())?;
+        let mut receipt = receipt(&facts);
+        let steps = self.steps(&facts)?;
+        let pending = self.pending(&steps, &receipt)?;
+        if pending.is_empty() && receipt.complete {
+            self.talk.say("Nothing to change: the hub is installed as asked for.");
+            let report = InstallReport { url: self.url(&facts), seconds: seconds(started), ..InstallReport::default() };
+            return Ok(Ending::Installed(report));
+        }
+        if !judgement.warnings.is_empty() {
+            self.talk.warn(&format!("worth knowing:\n{}", report::findings(&judgement.warnings).trim_end()));
+        }
+        if !confirm(&pending)? {
+            return Ok(Ending::Refused);
+        }
+        if let Ok(Some(left)) = &facts.leftovers {
+            adopt(&mut receipt, &steps, left);
+        }
+        let (applied, invitations) = self.apply(&steps, &mut receipt, &store)?;
+        let verification = verify::run(self.paths, self.talk).context("verifying the hub, which is installed and runs")?;
+        receipt.complete = true;
+        store.save(&receipt)?;
+        self.talk.pause();
+        Ok(Ending::Installed(InstallReport {
+            blockers: Vec::new(),
+            warnings: judgement.warnings,
+            changed: applied.changed.len(),
+            notes: applied.notes,
+            url: self.url(&facts),
+            invitations,
+            verification: Some(verification),
+            seconds: seconds(started),
+        }))
+    }
+
+    fn look(&self) -> Result<(Facts, Judgement)> {
+        self.talk.detail("looking at the machine");
+        let facts = facts::probe(self.paths, self.options, self.network, self.operator.clone())?;
+        tracing::debug!(?facts, "facts");
+        let judgement = preflight::check(&facts, self.options);
+        Ok((facts, judgement))
+    }
+
+    fn steps(&self, facts: &Facts) -> Result<Vec<Step>> {
+        plan::build(self.paths, facts, self.options, self.network)
+    }
+
+    /// The steps that are not satisfied yet.
+    fn pending(&self, steps: &[Step], receipt: &Receipt) -> Result<Vec<PlannedStep>> {
+        let mut pending = Vec::new();
+        let mut ignore = |_: &str| ();
+        let mut world = self.world(&mut ignore);
+        for step in steps {
+            let checking = || format!("checking {}", step.title);
+            let check = world.check(&step.action, receipt, receipt.step(&step.id)).with_context(checking)?;
+            if let Check::Needed { exists, .. } = check {
+                let outcome = if exists { Outcome::Changed } else { Outcome::Created };
+                pending.push(PlannedStep { id: step.id.clone(), title: step.title.clone(), outcome });
+            }
+        }
+        Ok(pending)
+    }
+
+    fn apply(&self, steps: &[Step], receipt: &mut Receipt, store: &Store) -> Result<(apply::Applied, Vec<Invitation>)> {
+        let resumed = !receipt.steps.is_empty() && !receipt.complete;
+        let mut detail = |text: &str| self.talk.detail(text);
+        let mut world = self.world(&mut detail);
+        let mut watcher = Witness { talk: self.talk.clone(), die_at: self.die_at.as_ref() };
+        let mut save = |receipt: &Receipt| store.save(receipt);
+        let applied = apply::run(steps, receipt, &mut world, &mut save, &mut watcher);
+        if let Some(Err(error)) = world.ahead.take().map(Ahead::finish) {
+            tracing::warn!(error = format!("{error:#}"), "installing packages in the background");
+        }
+        let applied = applied?;
+        let mut invitations = std::mem::take(&mut world.invitations);
+        if resumed {
+            invitations.extend(invite_the_rest(self.paths, &self.options.admins, &invitations)?);
+        }
+        Ok((applied, invitations))
+    }
+
+    fn world<'a>(&'a self, progress: &'a mut (dyn FnMut(&str) + Send)) -> World<'a> {
+        World { paths: self.paths, network: self.network, progress, ahead: None, invitations: Vec::new() }
+    }
+
+    fn url(&self, facts: &Facts) -> Option<String> {
+        match facts::read_config(self.paths) {
+            facts::ConfigFact::Valid(_, config) => settings::url(&config, facts.address),
+            _ => None,
+        }
+    }
+}
+
+fn receipt(facts: &Facts) -> Receipt {
+    facts.receipt.clone().ok().flatten().unwrap_or_default()
+}
+
+fn seconds(since: Instant) -> f64 {
+    (since.elapsed().as_secs_f64() * 10.0).round() / 10.0
+}
+
+/// What an uninstall kept was ours before, and is again.
+fn adopt(receipt: &mut Receipt, steps: &[Step], left: &leftovers::Leftovers) {
+    let ours: HashMap<_, _> = steps.iter().filter_map(|step| Some((step.action.path()?, step))).collect();
+    for path in &left.kept {
+        let Some(step) = ours.get(path.as_path()) else { continue };
+        if receipt.step(&step.id).is_none() {
+            receipt.put(crate::receipt::StepRecord {
+                id: step.id.clone(),
+                title: step.title.clone(),
+                state: State::Done,
+                outcome: Outcome::Created,
+                undo: Some(crate::undo::Undo::Keep { path: path.clone() }),
+            });
+        }
+    }
+}
+
+/// Talks, and dies where a test wants it to.
+struct Witness<'a> {
+    talk: Talk,
+    die_at: Option<&'a (String, State)>,
+}
+
+impl apply::Watcher for Witness<'_> {
+    fn begins(&mut self, index: usize, total: usize, step: &Step) {
+        self.talk.begins(index, total, step);
+    }
+
+    fn ends(&mut self, index: usize, total: usize, step: &Step, outcome: Outcome) {
+        self.talk.ends(index, total, step, outcome);
+    }
+
+    fn satisfied(&mut self, index: usize, total: usize, step: &Step) {
+        self.talk.satisfied(index, total, step);
+    }
+
+    fn saved(&mut self, id: &str, state: State) {
+        if self.die_at.is_some_and(|(step, at)| step == id && *at == state) {
+            let own = nix::unistd::Pid::this();
+            if let Err(error) = nix::sys::signal::kill(own, nix::sys::signal::Signal::SIGKILL) {
+                tracing::error!(%error, "could not die");
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What the admin asked for, checked.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use hub_core::accounts::Username;
+
+/// The account in which a verification starts its server; nobody may be called so.
+pub const VERIFY_NAME: &str = "hubd-verify";
+/// As the hub itself demands it.
+pub const SHORTEST_PASSWORD: usize = 8;
+
+/// What an install is to achieve.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// People who manage the hub.
+    pub admins: Vec<Username>,
+    /// The first admin's password; without one a link is printed with which to set it.
+    pub admin_password: Option<String>,
+    /// Where the hub listens; `None`: as configured, else every address, port 80.
+    pub listen: Option<SocketAddr>,
+    /// The hub's address as people type it; `None`: as configured, else guessed.
+    pub url: Option<String>,
+    /// The directory with the programs to install.
+    pub programs: PathBuf,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Options")
+            .field("admins", &self.admins)
+            .field("admin_password", &self.admin_password.as_ref().map(|_| "(hidden)"))
+            .field("listen", &self.listen)
+            .field("url", &self.url)
+            .field("programs", &self.programs)
+            .finish()
+    }
+}
+
+/// Reads `ADDRESS:PORT`, `PORT` alone or `:PORT`.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let expected = || format!("{text:?} is not an address with a port; expected one as in 127.0.0.1:8000, [::]:80 or 8000");
+    let address = match text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+        Ok(port) => SocketAddr::from(([0_u16; 8], port)),
+        Err(_) => text.parse().map_err(|_| expected())?,
+    };
+    if address.port() == 0 { Err(expected()) } else { Ok(address) }
+}
+
+/// Reads the name of a person.
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub fn parse_admin(text: &str) -> Result<Username, String> {
+    match text.parse::<Username>() {
+        Ok(name) if name.as_str() == VERIFY_NAME => Err(format!("the name {VERIFY_NAME:?} is taken by the hub itself")),
+        Ok(name) => Ok(name),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_addresses_as_people_write_them() {
+        for (text, address) in
+            [("127.0.0.1:8000", "127.0.0.1:8000"), ("8000", "[::]:8000"), (":80", "[::]:80"), ("[::1]:80", "[::1]:80")]
+        {
+            assert_eq!(parse_listen(text), Ok(address.parse().unwrap()), "{text}");
+        }
+        for text in ["", "localhost", "0", "127.0.0.1", "99999", "host:80", "127.0.0.1:0"] {
+            assert!(parse_listen(text).is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let options = Options { admin_password: Some("secret-word".into()), ..Options::default() };
+        assert!(!format!("{options:?}").contains("secret-word"));
+    }
+
+    #[test]
+    fn the_name_of_the_verification_is_taken() {
+        assert!(parse_admin(VERIFY_NAME).is_err());
+        assert_eq!(parse_admin("ada").unwrap().as_str(), "ada");
+    }
+}

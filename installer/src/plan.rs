@@ -1,0 +1,287 @@
+//! Which steps an install takes, in which order. Pure: the same options, facts and texts give the same plan.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use hub_core::config::{self, Config};
+use hub_core::paths::Paths;
+use hub_core::sudoers;
+
+use crate::action::{Action, Contents, FileKind, Leaving, Ownership};
+use crate::facts::{Facts, OWN_GROUPS, OWN_USERS, PROGRAMS};
+use crate::network::Network;
+use crate::options::Options;
+use crate::{assets, settings};
+
+/// One thing to do, undone as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The same for the same step in every version.
+    pub id: String,
+    /// For people, as in "group `hubd`".
+    pub title: String,
+    /// What it takes.
+    pub action: Action,
+    /// Units that must start anew when this changes something.
+    pub restarts: Vec<String>,
+}
+
+/// nbgitpuller calls it.
+const FOR_STUDENTS: &str = "git";
+const SERVE: &str = "hubd.service";
+const LAUNCHER: &str = "hubd-launcher.service";
+
+/// The steps that bring the machine to where `options` want it.
+///
+/// # Errors
+/// When what is asked for makes no valid configuration.
+pub fn build(paths: &Paths, facts: &Facts, options: &Options, network: &Network) -> Result<Vec<Step>> {
+    let text = settings::config(facts, options)?;
+    let config = config::parse(&text, "config.toml").map_err(anyhow::Error::from).context("preparing the configuration")?;
+    let mut plan = Plan { steps: Vec::new() };
+    plan.packages_at_once(facts);
+    plan.accounts(paths);
+    if let Ok(Some(_)) = &facts.leftovers {
+        plan.add("leftovers", "give back homes and logins that an uninstall kept", Action::Leftovers);
+    }
+    plan.directories(paths);
+    plan.programs(paths, options);
+    plan.settings(paths, &config, text, network);
+    plan.units(paths, &config);
+    plan.add("uv", "uv, which builds Python environments", Action::Uv);
+    plan.add("environment", "shared Python environment with JupyterLab", Action::Environment);
+    plan.packages_later(facts);
+    plan.add("services", "the hub's services, running and started at boot", Action::Services);
+    plan.add(
+        "people",
+        format!("enrolled: {}", names(&config)),
+        Action::People { admins: config.roles.admins.clone(), password: first_password(options) },
+    );
+    Ok(plan.steps)
+}
+
+fn names(config: &Config) -> String {
+    config.roles.admins.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn first_password(options: &Options) -> Option<(hub_core::accounts::Username, crate::action::Secret)> {
+    let (name, password) = (options.admins.first()?, options.admin_password.as_ref()?);
+    Some((name.clone(), crate::action::Secret(password.clone())))
+}
+
+/// Missing packages: those the install needs, and those it does not.
+fn split(facts: &Facts) -> (Vec<String>, Vec<String>) {
+    facts.system.missing_packages.iter().cloned().partition(|name| name != FOR_STUDENTS)
+}
+
+struct Plan {
+    steps: Vec<Step>,
+}
+
+impl Plan {
+    fn add(&mut self, id: impl Into<String>, title: impl Into<String>, action: Action) {
+        self.steps.push(Step { id: id.into(), title: title.into(), action, restarts: Vec::new() });
+    }
+
+    /// What the install itself needs comes at once; what only students need comes while the environment is built.
+    fn packages_at_once(&mut self, facts: &Facts) {
+        let (needed, later) = split(facts);
+        if !needed.is_empty() {
+            self.add("packages", format!("distribution packages: {}", needed.join(", ")), Action::Packages { names: needed });
+        }
+        if !later.is_empty() {
+            let title = format!("distribution packages, begun in the background: {}", later.join(", "));
+            self.add("packages-begun", title, Action::PackagesAhead { names: later });
+        }
+    }
+
+    fn packages_later(&mut self, facts: &Facts) {
+        let (_, names) = split(facts);
+        if !names.is_empty() {
+            let title = format!("distribution packages for students: {}", names.join(", "));
+            self.add("packages-for-students", title, Action::Packages { names });
+        }
+    }
+
+    fn accounts(&mut self, paths: &Paths) {
+        for name in OWN_GROUPS {
+            self.add(format!("group:{name}"), format!("group `{name}`"), Action::Group { name: name.to_owned() });
+        }
+        for (name, comment) in OWN_USERS {
+            let action = Action::User { name: name.to_owned(), comment: comment.to_owned(), home: paths.state() };
+            self.add(format!("user:{name}"), format!("account `{name}` for the {comment}"), action);
+        }
+    }
+
+    fn directory(&mut self, path: PathBuf, owner: Ownership, leaving: Leaving) {
+        let id = format!("directory:{}", path.display());
+        self.add(id, format!("directory `{}`", path.display()), Action::Directory { path, owner, leaving });
+    }
+
+    fn directories(&mut self, paths: &Paths) {
+        let root = Ownership::root(0o755);
+        self.directory(paths.config_directory(), root, Leaving::Keep);
+        self.directory(paths.program_directory(), root, Leaving::RemoveEmpty);
+        self.directory(paths.binaries(), root, Leaving::RemoveEmpty);
+        for path in [paths.share(), paths.documents(), paths.environments()] {
+            self.directory(path, root, Leaving::RemoveTree);
+        }
+        self.directory(paths.environment_mount(), root, Leaving::RemoveEmpty);
+        self.directory(paths.state(), Ownership { user: "hubd", group: "hubd", mode: 0o700 }, Leaving::Keep);
+        self.directory(paths.launcher_state(), Ownership::root(0o700), Leaving::RemoveTree);
+        let class = Ownership { user: "root", group: "hubd-admins", mode: 0o2775 };
+        self.directory(paths.class_folder(), class, Leaving::Keep);
+    }
+
+    fn file(&mut self, path: PathBuf, what: &str, contents: Contents, owner: Ownership, kind: FileKind, restarts: &[&str]) {
+        self.steps.push(Step {
+            id: format!("file:{}", path.display()),
+            title: format!("{what} `{}`", path.display()),
+            action: Action::File { path, contents, owner, kind },
+            restarts: restarts.iter().map(|unit| (*unit).to_owned()).collect(),
+        });
+    }
+
+    fn programs(&mut self, paths: &Paths, options: &Options) {
+        for name in PROGRAMS {
+            let contents = Contents::CopyOf(options.programs.join(name));
+            let restarts: &[&str] = if name == "hubd" { &[LAUNCHER, SERVE] } else { &[] };
+            self.file(paths.binaries().join(name), "program", contents, Ownership::root(0o755), FileKind::Program, restarts);
+        }
+        let link = paths.hubctl_link();
+        let action = Action::Link { path: link.clone(), target: paths.binaries().join("hubctl") };
+        self.add(format!("link:{}", link.display()), format!("link `{}`", link.display()), action);
+        for (name, text) in assets::DOCUMENTS {
+            let contents = Contents::Text(text.to_owned());
+            self.file(paths.documents().join(name), "document", contents, Ownership::root(0o644), FileKind::Program, &[]);
+        }
+    }
+
+    fn settings(&mut self, paths: &Paths, config: &Config, text: String, network: &Network) {
+        let owner = Ownership { user: "root", group: "hubd", mode: 0o640 };
+        self.file(paths.config_file(), "configuration", Contents::Text(text), owner, FileKind::Settings, &[LAUNCHER, SERVE]);
+        self.add("network", "what builds and servers are told of the network", Action::Network { text: network.text() });
+        // A name that could mean more than an account has been refused when the configuration was read.
+        if let Ok(rules) = sudoers::render(&config.roles.host_operators) {
+            let contents = Contents::Text(rules);
+            self.file(paths.sudoers(), "sudo rules", contents, Ownership::root(0o440), FileKind::SudoRules, &[]);
+        }
+    }
+
+    fn units(&mut self, paths: &Paths, config: &Config) {
+        for (name, text) in assets::UNITS {
+            let contents = Contents::Text(text.to_owned());
+            self.file(paths.units().join(name), "unit", contents, Ownership::root(0o644), FileKind::Unit, &[name]);
+        }
+        let encrypted = config.https.as_ref().map_or(&[][..], |https| &https.listen);
+        let listen = assets::listen_drop_in(&config.http.listen, encrypted);
+        self.drop_in(paths, "hubd.socket", "listen.conf", listen);
+        let homes = &config.accounts.homes;
+        if !homes.starts_with(paths.usual_homes()) {
+            self.directory(homes.clone(), Ownership::root(0o755), Leaving::Keep);
+            self.drop_in(paths, LAUNCHER, "homes.conf", assets::homes_drop_in(homes));
+        }
+    }
+
+    fn drop_in(&mut self, paths: &Paths, unit: &str, name: &str, text: String) {
+        let directory = paths.units().join(format!("{unit}.d"));
+        self.directory(directory.clone(), Ownership::root(0o755), Leaving::RemoveEmpty);
+        let contents = Contents::Text(text);
+        self.file(directory.join(name), "drop-in", contents, Ownership::root(0o644), FileKind::Generated, &[unit]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preflight::tests::{configured, machine, options};
+
+    fn plan(facts: &Facts, options: &Options) -> Vec<Step> {
+        build(&Paths::default(), facts, options, &Network::default()).unwrap()
+    }
+
+    fn position(steps: &[Step], id: &str) -> usize {
+        steps.iter().position(|step| step.id == id).unwrap_or_else(|| panic!("no step {id}"))
+    }
+
+    #[test]
+    fn what_others_need_comes_first() {
+        let mut facts = machine();
+        facts.system.missing_packages.push("dbus".into());
+        let steps = plan(&facts, &options());
+        for (first, then) in [
+            ("packages", "group:hubd"),
+            ("packages-begun", "environment"),
+            ("environment", "packages-for-students"),
+            ("packages-for-students", "services"),
+            ("group:hubd", "user:hubd"),
+            ("user:hubd", "directory:/var/lib/hubd"),
+            ("directory:/opt/hubd", "directory:/opt/hubd/bin"),
+            ("directory:/opt/hubd/bin", "file:/opt/hubd/bin/hubd"),
+            ("file:/opt/hubd/bin/hubctl", "link:/usr/local/bin/hubctl"),
+            ("directory:/etc/hubd", "file:/etc/hubd/config.toml"),
+            ("file:/etc/systemd/system/hubd.socket", "services"),
+            ("directory:/etc/systemd/system/hubd.socket.d", "file:/etc/systemd/system/hubd.socket.d/listen.conf"),
+            ("file:/etc/hubd/config.toml", "services"),
+            ("environment", "services"),
+            ("services", "people"),
+        ] {
+            assert!(position(&steps, first) < position(&steps, then), "{first} before {then}");
+        }
+    }
+
+    #[test]
+    fn every_step_has_an_id_of_its_own() {
+        let steps = plan(&machine(), &options());
+        let mut ids: Vec<_> = steps.iter().map(|step| &step.id).collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), steps.len());
+    }
+
+    #[test]
+    fn the_same_question_has_the_same_answer() {
+        assert_eq!(plan(&machine(), &options()), plan(&machine(), &options()));
+    }
+
+    #[test]
+    fn optional_steps_are_there_when_needed() {
+        let mut facts = machine();
+        let has = |facts: &Facts, id: &str| plan(facts, &options()).iter().any(|step| step.id == id);
+        assert!(!has(&facts, "packages") && has(&facts, "packages-for-students") && !has(&facts, "leftovers"));
+        facts.system.missing_packages = vec!["dbus".into()];
+        facts.leftovers = Ok(Some(crate::leftovers::Leftovers::default()));
+        assert!(has(&facts, "packages") && !has(&facts, "packages-for-students") && has(&facts, "leftovers"));
+    }
+
+    #[test]
+    fn homes_elsewhere_are_opened_to_the_launcher() {
+        let source = "[roles]\nadmins = [\"ada\"]\n[accounts]\nhomes = \"/srv/homes\"\n";
+        let steps = plan(&Facts { config: configured(source), ..machine() }, &options());
+        let id = "file:/etc/systemd/system/hubd-launcher.service.d/homes.conf";
+        let Action::File { contents: Contents::Text(text), .. } = &steps[position(&steps, id)].action else { panic!() };
+        assert!(text.ends_with("[Service]\nReadWritePaths=/srv/homes\n"), "{text}");
+        assert!(!plan(&machine(), &options()).iter().any(|step| step.id == id));
+    }
+
+    #[test]
+    fn the_hub_listens_where_it_is_told() {
+        let options = Options { listen: Some("127.0.0.1:8000".parse().unwrap()), ..options() };
+        let steps = plan(&machine(), &options);
+        let step = &steps[position(&steps, "file:/etc/systemd/system/hubd.socket.d/listen.conf")];
+        let Action::File { contents: Contents::Text(text), .. } = &step.action else { panic!("{step:?}") };
+        assert!(text.contains("ListenStream=\nListenStream=127.0.0.1:8000\n"), "{text}");
+        assert_eq!(step.restarts, ["hubd.socket"]);
+    }
+
+    #[test]
+    fn everybody_configured_as_admin_is_enrolled_and_only_the_first_named_gets_the_password() {
+        let facts = Facts { config: configured("[roles]\nadmins = [\"eve\"]\n"), ..machine() };
+        let options = Options { admin_password: Some("long enough".into()), ..options() };
+        let steps = plan(&facts, &options);
+        let Action::People { admins, password } = &steps[position(&steps, "people")].action else { panic!() };
+        assert_eq!(admins.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["eve", "ada"]);
+        assert_eq!(password.as_ref().map(|(name, _)| name.as_str()), Some("ada"));
+        assert!(!format!("{steps:?}").contains("long enough"));
+    }
+}

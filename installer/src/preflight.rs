@@ -1,0 +1,277 @@
+//! Everything that stands in the way of an install, all at once, each with its remedy. Pure: facts in, findings out.
+
+use std::net::SocketAddr;
+
+use hub_core::config::{Config, format_bytes};
+
+use crate::facts::{ConfigFact, Facts, PROGRAMS};
+use crate::options::{Options, SHORTEST_PASSWORD};
+
+/// Systems the hub is proven on; all have systemd 249 or later and Python 3.11 or later.
+pub const SUPPORTED: [(&str, &str, &str); 3] =
+    [("debian", "12", "Debian 12"), ("debian", "13", "Debian 13"), ("ubuntu", "24.04", "Ubuntu 24.04")];
+/// Processors the programs are built for.
+const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
+const OLDEST_SYSTEMD: u32 = 249;
+const OLDEST_PYTHON: (u32, u32) = (3, 11);
+/// A machine that is sold as 1 GB has about 960 MB of it.
+const LEAST_MEMORY: u64 = 700 << 20;
+/// Below this a class gets little joy, but it works.
+const SPARSE_MEMORY: u64 = 1900 << 20;
+/// The environment, and programs, logs and logins beside it.
+const LEAST_DISK: u64 = hub_core::pyenv::DISK_BYTES + (300 << 20);
+/// TLS certificates and logins tolerate this much.
+const LARGEST_CLOCK_ERROR: u64 = 300;
+
+/// Something that stands in the way, or is worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// What is the matter.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// The judgement on a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// The install can't begin before these are gone.
+    pub blockers: Vec<Finding>,
+    /// The install can go on.
+    pub warnings: Vec<Finding>,
+}
+
+impl Judgement {
+    fn block(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
+        self.blockers.push(Finding { what: what.into(), remedy: remedy.into() });
+    }
+
+    fn warn(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
+        self.warnings.push(Finding { what: what.into(), remedy: remedy.into() });
+    }
+}
+
+/// Judges the machine for an install with `options`.
+pub fn check(facts: &Facts, options: &Options) -> Judgement {
+    let mut judgement = Judgement::default();
+    check_system(facts, &mut judgement);
+    check_size(facts, &mut judgement);
+    check_network(facts, &mut judgement);
+    check_ports(facts, options, &mut judgement);
+    check_names(facts, &mut judgement);
+    check_earlier(facts, &mut judgement);
+    check_admins(facts, options, &mut judgement);
+    judgement
+}
+
+fn check_system(facts: &Facts, judgement: &mut Judgement) {
+    let system = &facts.system;
+    if !facts.root {
+        judgement.block("this needs root: it makes accounts and services", "run it again with sudo in front");
+    }
+    match system.systemd {
+        None => judgement.block(
+            "systemd is not in charge of this machine (it is not PID 1), and the hub runs everything through it",
+            "use a server or a virtual machine with systemd; to look at the hub on this one: hub-installer try",
+        ),
+        Some(version) if version < OLDEST_SYSTEMD => judgement.block(
+            format!("systemd {version} is too old: the hub needs {OLDEST_SYSTEMD} or later"),
+            format!("use {}", supported_systems()),
+        ),
+        Some(_) => {}
+    }
+    if !SUPPORTED.iter().any(|(id, version, _)| *id == system.id && *version == system.version) {
+        judgement.block(format!("{} is not a system the hub is made for", system.name), format!("use {}", supported_systems()));
+    }
+    if !ARCHITECTURES.contains(&system.architecture.as_str()) {
+        judgement.block(
+            format!("the processor ({}) is not one the hub is built for", system.architecture),
+            format!("use a machine with {}", ARCHITECTURES.join(" or ")),
+        );
+    }
+    if let Some(version) = system.python.filter(|version| *version < OLDEST_PYTHON) {
+        let ((major, minor), (least_major, least_minor)) = (version, OLDEST_PYTHON);
+        judgement.block(
+            format!("Python {major}.{minor} is too old: notebooks need {least_major}.{least_minor} or later"),
+            format!("use {}", supported_systems()),
+        );
+    }
+    if !system.missing_packages.is_empty() && !system.apt {
+        judgement.block(
+            format!("missing: {}; and there is no apt-get to install with", system.missing_packages.join(", ")),
+            "install these packages by other means, then run this again",
+        );
+    }
+    if !facts.missing_programs.is_empty() {
+        let missing: Vec<_> = facts.missing_programs.iter().map(|path| format!("`{}`", path.display())).collect();
+        judgement.block(
+            format!("{} not found; a release has {} side by side", missing.join(", "), PROGRAMS.join(", ")),
+            "unpack the release again, or give the directory with --programs",
+        );
+    }
+}
+
+fn check_size(facts: &Facts, judgement: &mut Judgement) {
+    let system = &facts.system;
+    if system.memory_bytes < LEAST_MEMORY {
+        judgement.block(
+            format!("{} of memory is too little: the hub and one student need 1 GB", format_bytes(system.memory_bytes)),
+            "use a larger machine",
+        );
+    } else if system.memory_bytes < SPARSE_MEMORY {
+        judgement.warn(
+            format!("{} of memory is enough for two or three students at a time", format_bytes(system.memory_bytes)),
+            "plan about 1 GB for each student who works at the same time",
+        );
+    }
+    if facts.environment.is_none() && system.disk_free_bytes < LEAST_DISK {
+        judgement.block(
+            format!(
+                "{} of disk space is free; programs and the Python environment need {}",
+                format_bytes(system.disk_free_bytes),
+                format_bytes(LEAST_DISK)
+            ),
+            "free some space (apt-get clean often helps), or use a larger disk",
+        );
+    }
+    if system.clock_behind_seconds > LARGEST_CLOCK_ERROR {
+        clock_is_wrong(judgement, &format!("{} minutes behind", system.clock_behind_seconds / 60));
+    }
+}
+
+fn check_network(facts: &Facts, judgement: &mut Judgement) {
+    let Some(index) = &facts.index else { return };
+    match &index.answer {
+        Err(reason) => judgement.block(
+            format!("the Python package index `{}` can't be reached: {reason}", index.address),
+            "check the network; a proxy, mirror or private certificate is given with HTTPS_PROXY, UV_DEFAULT_INDEX or \
+             SSL_CERT_FILE (sudo drops them: put them behind `sudo env`)",
+        ),
+        Ok(Some(ahead)) if ahead.unsigned_abs() > LARGEST_CLOCK_ERROR && judgement.blockers_about_clock() == 0 => {
+            let direction = if *ahead > 0 { "ahead" } else { "behind" };
+            clock_is_wrong(judgement, &format!("{} minutes {direction}", ahead.unsigned_abs() / 60));
+        }
+        Ok(_) => {}
+    }
+}
+
+const CLOCK: &str = "the clock of this machine is";
+
+impl Judgement {
+    fn blockers_about_clock(&self) -> usize {
+        self.blockers.iter().filter(|finding| finding.what.starts_with(CLOCK)).count()
+    }
+}
+
+fn clock_is_wrong(judgement: &mut Judgement, how: &str) {
+    judgement.block(format!("{CLOCK} {how}; certificates and logins depend on it"), "set it: timedatectl set-ntp true");
+}
+
+/// Where the hub will listen for plain HTTP.
+pub fn listen(config: Option<&Config>, options: &Options) -> Vec<SocketAddr> {
+    match (options.listen, config) {
+        (Some(address), _) => vec![address],
+        (None, Some(config)) => config.http.listen.clone(),
+        (None, None) => vec![SocketAddr::from(([0_u16; 8], 80))],
+    }
+}
+
+fn check_ports(facts: &Facts, options: &Options, judgement: &mut Judgement) {
+    let config = facts.config.config();
+    let encrypted = config.and_then(|config| config.https.as_ref()).map_or(&[][..], |https| &https.listen);
+    let mut told = Vec::new();
+    for wanted in listen(config, options).iter().chain(encrypted) {
+        for listener in facts.listeners.iter().filter(|listener| listener.blocks(*wanted)) {
+            let what = format!("port {} is taken by {}", wanted.port(), listener.who());
+            if !told.contains(&what) {
+                judgement.block(
+                    what.clone(),
+                    "stop that program for good, or let the hub listen elsewhere, as in --listen 0.0.0.0:8000",
+                );
+                told.push(what);
+            }
+        }
+    }
+}
+
+fn check_names(facts: &Facts, judgement: &mut Judgement) {
+    for account in facts.accounts.iter().filter(|account| !account.is_for_a_service()) {
+        judgement.block(
+            format!(
+                "an account `{}` (number {}, shell {}) exists already and is not one of a service",
+                account.name, account.uid, account.shell
+            ),
+            format!("rename or remove it: usermod --login NEWNAME {0}, or userdel {0}", account.name),
+        );
+    }
+}
+
+fn check_earlier(facts: &Facts, judgement: &mut Judgement) {
+    match &facts.receipt {
+        Err(problem) => judgement.block(
+            format!("what an earlier install did can't be read: {problem}"),
+            "run the hub-installer of the version that is installed, or move the receipt aside",
+        ),
+        Ok(Some(receipt)) => {
+            if version(&receipt.product) > version(env!("CARGO_PKG_VERSION")) {
+                judgement.block(
+                    format!(
+                        "version {} is installed, which is newer than this one, {}",
+                        receipt.product,
+                        env!("CARGO_PKG_VERSION")
+                    ),
+                    "install that version or a later one; going back would not understand the newer data",
+                );
+            } else if !receipt.complete {
+                judgement.warn("an earlier install stopped half-way", "nothing to do: this one continues it");
+            }
+        }
+        Ok(None) => {}
+    }
+    if let Err(problem) = &facts.leftovers {
+        judgement.block(
+            format!("what an earlier uninstall kept can't be read: {problem}"),
+            "repair the file, or move it aside; the homes in it are then not given back",
+        );
+    }
+    if let ConfigFact::Broken(problems) = &facts.config {
+        judgement.block(format!("the configuration has problems:\n{problems}"), "correct them, then run this again");
+    }
+}
+
+fn check_admins(facts: &Facts, options: &Options, judgement: &mut Judgement) {
+    let configured = facts.config.config().is_some_and(|config| !config.roles.admins.is_empty());
+    if options.admins.is_empty() && !configured && !matches!(facts.config, ConfigFact::Broken(_)) {
+        judgement.block("nobody is named who manages the hub", "name somebody, as in --admin ada");
+    }
+    if let Some(password) = &options.admin_password {
+        if password.chars().count() < SHORTEST_PASSWORD {
+            judgement.block(
+                format!("HUBD_ADMIN_PASSWORD is shorter than {SHORTEST_PASSWORD} characters"),
+                "choose a longer one, or leave it out to get a link with which to set it",
+            );
+        }
+        if options.admins.is_empty() {
+            judgement.warn("HUBD_ADMIN_PASSWORD is set but no --admin is given", "it is not used");
+        }
+    }
+}
+
+/// `Debian 12, Debian 13 or Ubuntu 24.04`.
+pub fn supported_systems() -> String {
+    let names: Vec<&str> = SUPPORTED.iter().map(|(_, _, name)| *name).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// `1.2.3` as numbers; what is not a number counts as 0.
+fn version(text: &str) -> [u64; 3] {
+    let mut numbers = text.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0));
+    [0; 3].map(|_: u64| numbers.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

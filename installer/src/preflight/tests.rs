@@ -1,0 +1,159 @@
+use std::path::PathBuf;
+
+use hub_core::config;
+
+use super::*;
+use crate::facts::{Index, Listener, OwnAccount, System};
+use crate::receipt::Receipt;
+
+pub(crate) fn machine() -> Facts {
+    Facts {
+        root: true,
+        system: System {
+            id: "debian".into(),
+            version: "12".into(),
+            name: "Debian GNU/Linux 12 (bookworm)".into(),
+            architecture: "x86_64".into(),
+            systemd: Some(252),
+            python: Some((3, 11)),
+            apt: true,
+            missing_packages: vec!["git".into()],
+            memory_bytes: 4 << 30,
+            processors: 2,
+            disk_free_bytes: 20 << 30,
+            clock_behind_seconds: 0,
+        },
+        listeners: Vec::new(),
+        accounts: Vec::new(),
+        config: ConfigFact::Absent,
+        receipt: Ok(None),
+        leftovers: Ok(None),
+        index: Some(Index { address: "https://index.example/simple/".into(), answer: Ok(Some(2)) }),
+        operator: Some("debian".into()),
+        address: None,
+        missing_programs: Vec::new(),
+        environment: None,
+    }
+}
+
+pub(crate) fn options() -> Options {
+    Options { admins: vec!["ada".parse().unwrap()], ..Options::default() }
+}
+
+pub(crate) fn configured(source: &str) -> ConfigFact {
+    ConfigFact::Valid(source.to_owned(), Box::new(config::parse(source, "config.toml").unwrap()))
+}
+
+fn listener(address: &str, own: bool) -> Listener {
+    Listener { address: address.parse().unwrap(), process: Some((812, "nginx".into())), own }
+}
+
+#[test]
+fn a_fresh_machine_is_fine() {
+    assert_eq!(check(&machine(), &options()), Judgement::default());
+}
+
+#[test]
+fn each_obstacle_is_named_with_a_remedy() {
+    type Case = (fn(&mut Facts, &mut Options), &'static str, &'static str);
+    let cases: [Case; 22] = [
+        (|facts, _| facts.root = false, "needs root", "sudo"),
+        (|facts, _| facts.system.systemd = None, "not PID 1", "hub-installer try"),
+        (|facts, _| facts.system.systemd = Some(247), "systemd 247 is too old", "Debian 12, Debian 13 or Ubuntu 24.04"),
+        (|facts, _| facts.system.version = "11".into(), "not a system the hub is made for", "Debian 12"),
+        (|facts, _| facts.system.id = "fedora".into(), "not a system", "Ubuntu 24.04"),
+        (|facts, _| facts.system.architecture = "riscv64".into(), "riscv64", "x86_64 or aarch64"),
+        (|facts, _| facts.system.python = Some((3, 10)), "Python 3.10 is too old", "Debian 12"),
+        (|facts, _| facts.system.apt = false, "missing: git", "install these packages"),
+        (|facts, _| facts.missing_programs = vec![PathBuf::from("/tmp/hubd")], "`/tmp/hubd` not found", "--programs"),
+        (|facts, _| facts.system.memory_bytes = 256 << 20, "256 MB of memory is too little", "larger machine"),
+        (|facts, _| facts.system.disk_free_bytes = 100 << 20, "100 MB of disk space is free", "apt-get clean"),
+        (|facts, _| facts.system.clock_behind_seconds = 7200, "120 minutes behind", "timedatectl"),
+        (
+            |facts, _| facts.index = Some(Index { address: "https://index.example/".into(), answer: Err("no route".into()) }),
+            "can't be reached: no route",
+            "HTTPS_PROXY",
+        ),
+        (
+            |facts, _| facts.index = Some(Index { address: "https://index.example/".into(), answer: Ok(Some(3600)) }),
+            "60 minutes ahead",
+            "timedatectl",
+        ),
+        (
+            |facts, _| facts.listeners = vec![listener("0.0.0.0:80", false)],
+            "port 80 is taken by `nginx` (process 812)",
+            "--listen",
+        ),
+        (
+            |facts, _| {
+                facts.config = configured("[roles]\nadmins = [\"ada\"]\n[https]\ncertificate = \"/c\"\nkey = \"/k\"\n");
+                facts.listeners = vec![listener("[::]:443", false)];
+            },
+            "port 443 is taken",
+            "stop that program",
+        ),
+        (
+            |facts, _| facts.accounts = vec![OwnAccount { name: "hubd".into(), uid: 1000, shell: "/bin/bash".into() }],
+            "an account `hubd`",
+            "userdel hubd",
+        ),
+        (|facts, _| facts.receipt = Err("garbled".into()), "garbled", "move the receipt aside"),
+        (
+            |facts, _| facts.receipt = Ok(Some(Receipt { product: "99.0.0".into(), ..Receipt::default() })),
+            "version 99.0.0 is installed",
+            "that version or a later one",
+        ),
+        (|facts, _| facts.config = ConfigFact::Broken("config.toml:1:1: bad".into()), "config.toml:1:1: bad", "correct them"),
+        (|_, options| options.admins.clear(), "nobody is named", "--admin ada"),
+        (|_, options| options.admin_password = Some("short".into()), "HUBD_ADMIN_PASSWORD is shorter", "longer one"),
+    ];
+    for (change, what, remedy) in cases {
+        let (mut facts, mut options) = (machine(), options());
+        change(&mut facts, &mut options);
+        let blockers = check(&facts, &options).blockers;
+        assert_eq!(blockers.len(), 1, "{what}: {blockers:?}");
+        assert!(blockers[0].what.contains(what), "{what}: {blockers:?}");
+        assert!(blockers[0].remedy.contains(remedy), "{what}: {blockers:?}");
+    }
+}
+
+#[test]
+fn all_obstacles_are_told_at_once() {
+    let facts = Facts { root: false, listeners: vec![listener("[::]:80", false)], ..machine() };
+    assert_eq!(check(&facts, &Options::default()).blockers.len(), 3);
+}
+
+#[test]
+fn a_running_hub_does_not_stand_in_its_own_way() {
+    let facts = Facts {
+        listeners: vec![listener("[::]:80", true)],
+        config: configured("[roles]\nadmins = [\"ada\"]\n"),
+        receipt: Ok(Some(Receipt { complete: true, ..Receipt::default() })),
+        index: None,
+        environment: Some(1),
+        ..machine()
+    };
+    assert_eq!(check(&facts, &Options::default()), Judgement::default());
+}
+
+#[test]
+fn a_half_finished_install_is_continued() {
+    let facts = Facts { receipt: Ok(Some(Receipt::default())), ..machine() };
+    let judgement = check(&facts, &options());
+    assert!(judgement.blockers.is_empty());
+    assert!(judgement.warnings[0].what.contains("half-way"));
+}
+
+#[test]
+fn another_port_is_free() {
+    let facts = Facts { listeners: vec![listener("0.0.0.0:80", false)], ..machine() };
+    let options = Options { listen: Some("127.0.0.1:8000".parse().unwrap()), ..options() };
+    assert!(check(&facts, &options).blockers.is_empty());
+}
+
+#[test]
+fn versions_are_compared_as_numbers() {
+    assert!(version("0.10.0") > version("0.9.9"));
+    assert!(version("1.0.0") > version("0.99.0"));
+    assert_eq!(version("1.2"), [1, 2, 0]);
+}

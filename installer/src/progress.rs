@@ -1,0 +1,132 @@
+//! How a run shows itself: a bar on a terminal, plain lines elsewhere, and everything in a log that only root reads.
+//!
+//! Talk goes to standard error; standard output is for what the caller asked for.
+
+use std::fs::File;
+use std::io::IsTerminal;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::SystemTime;
+
+use crate::apply::Watcher;
+use crate::plan::Step;
+use crate::receipt::Outcome;
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loudness {
+    /// Problems and results.
+    Quiet,
+    /// What changes.
+    Normal,
+    /// What was looked at, too.
+    Verbose,
+}
+
+/// Where talk goes.
+#[derive(Debug, Clone)]
+pub struct Talk {
+    loudness: Loudness,
+    bar: Option<ProgressBar>,
+}
+
+impl Talk {
+    /// Talk on standard error, with a bar when that is a terminal.
+    pub fn new(loudness: Loudness) -> Self {
+        let fancy = loudness == Loudness::Normal && std::io::stderr().is_terminal();
+        Self { loudness, bar: fancy.then(bar) }
+    }
+
+    /// Something everybody wants to know.
+    pub fn say(&self, text: &str) {
+        tracing::info!("{text}");
+        if self.loudness >= Loudness::Normal {
+            self.print(text);
+        }
+    }
+
+    /// Something that matters even to those who want quiet.
+    pub fn warn(&self, text: &str) {
+        tracing::warn!("{text}");
+        self.print(&format!("warning: {text}"));
+    }
+
+    /// What is going on within a step.
+    pub fn detail(&self, text: &str) {
+        tracing::info!("{text}");
+        match &self.bar {
+            Some(bar) => bar.set_message(text.to_owned()),
+            None if self.loudness == Loudness::Verbose => self.print(&format!("    {text}")),
+            None => {}
+        }
+    }
+
+    /// Takes the bar away, for a question or the end.
+    pub fn pause(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn print(&self, text: &str) {
+        match &self.bar {
+            Some(bar) if !bar.is_finished() => bar.suspend(|| eprintln!("{text}")),
+            _ => eprintln!("{text}"),
+        }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    // A template that can't be read would only cost the looks.
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg:.dim}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+impl Watcher for Talk {
+    fn begins(&mut self, index: usize, total: usize, step: &Step) {
+        tracing::info!(step = step.id, "step begins");
+        if let Some(bar) = &self.bar {
+            bar.set_length(total as u64);
+            bar.set_position(index as u64);
+            bar.set_message(step.title.clone());
+        }
+    }
+
+    fn ends(&mut self, index: usize, total: usize, step: &Step, outcome: Outcome) {
+        tracing::info!(step = step.id, ?outcome, "step done");
+        if self.loudness >= Loudness::Normal {
+            let verb = if outcome == Outcome::Changed { "changed" } else { "done   " };
+            self.print(&format!("{verb} {:>2}/{total}  {}", index + 1, step.title));
+        }
+    }
+
+    fn satisfied(&mut self, index: usize, total: usize, step: &Step) {
+        tracing::debug!(step = step.id, "step is satisfied");
+        if self.loudness == Loudness::Verbose {
+            self.print(&format!("is so   {:>2}/{total}  {}", index + 1, step.title));
+        }
+    }
+}
+
+/// Sends everything that is logged to `path`, readable by root alone, after what is there.
+///
+/// # Errors
+/// When the file can't be opened.
+pub fn log_to(path: &Path) -> Result<()> {
+    let mut options = File::options();
+    options.create(true).append(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
+    let file = options.open(path).with_context(|| format!("opening log `{}`", path.display()))?;
+    // The installer's own steps in full; of others (HTTP, TLS) what is wrong.
+    let filter = EnvFilter::new("warn,installer=debug,hub_core=debug");
+    tracing_subscriber::fmt().with_env_filter(filter).with_timer(SystemTime).with_ansi(false).with_writer(file).init();
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! What the commands print: the declared types behind `--json`, and the same for people.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use hub_core::paths::Paths;
+use serde::Serialize;
+
+use crate::action::Invitation;
+use crate::preflight::Finding;
+use crate::receipt::Outcome;
+use crate::verify::Verification;
+
+/// What `plan` found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlanReport {
+    /// What stands in the way.
+    pub blockers: Vec<Finding>,
+    /// What is worth knowing.
+    pub warnings: Vec<Finding>,
+    /// Steps that would change something; absent when they can't be told because of what stands in the way.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// One step that would change something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedStep {
+    /// The same in every version.
+    pub id: String,
+    /// For people.
+    pub title: String,
+    /// `created` or `changed`.
+    pub outcome: Outcome,
+}
+
+/// What `install` did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct InstallReport {
+    /// What stood in the way; nothing was changed then.
+    pub blockers: Vec<Finding>,
+    /// What is worth knowing.
+    pub warnings: Vec<Finding>,
+    /// How many steps changed something.
+    pub changed: usize,
+    /// What the admin should know about single steps.
+    pub notes: Vec<String>,
+    /// The hub's address, as far as it can be told.
+    pub url: Option<String>,
+    /// One-time links with which admins set their first password.
+    pub invitations: Vec<Invitation>,
+    /// The proof; absent when nothing was changed.
+    pub verification: Option<Verification>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// What `uninstall` did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct UninstallReport {
+    /// How many steps were taken back.
+    pub removed: usize,
+    /// What stays for the admin, closed to everybody but root.
+    pub kept: Vec<PathBuf>,
+    /// Homes that stay, closed to everybody but root.
+    pub homes: Vec<PathBuf>,
+    /// What else is not as it was before the install, and why.
+    pub notes: Vec<String>,
+}
+
+/// What `status` found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StatusReport {
+    /// The version that is installed; absent: none.
+    pub version: Option<String>,
+    /// Whether its install came to its end.
+    pub complete: bool,
+    /// Files that are not as they were installed.
+    pub edited: Vec<PathBuf>,
+    /// The hub's units and how they are.
+    pub units: Vec<UnitReport>,
+    /// What the hub says about itself; absent: it does not answer.
+    pub hub: Option<hub_core::control::HubStatus>,
+}
+
+/// One unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnitReport {
+    /// Its name.
+    pub unit: String,
+    /// systemd's word for how it is.
+    pub active: String,
+    /// systemd's word for whether it starts at boot.
+    pub enabled: String,
+}
+
+impl StatusReport {
+    /// Whether everything is as it should be.
+    pub fn is_well(&self) -> bool {
+        self.version.is_some()
+            && self.complete
+            && self.units.iter().all(|unit| unit.active == "active")
+            && self.hub.as_ref().is_some_and(|hub| hub.launcher_problem.is_none())
+    }
+}
+
+/// Findings, each with its remedy, for people.
+pub fn findings(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        push(&mut text, &format!("  * {}", finding.what.replace('\n', "\n    ")));
+        push(&mut text, &format!("    -> {}", finding.remedy));
+    }
+    text
+}
+
+/// A verification, for people.
+pub fn verified(verification: &Verification) -> String {
+    let mut text = String::new();
+    let proof = format!(
+        "Verified: a throw-away server started in {:.1} s (Jupyter Server {}) and was removed again.",
+        verification.server_start_seconds, verification.jupyter_server
+    );
+    push(&mut text, &proof);
+    if verification.limits_not_held.is_empty() {
+        push(&mut text, "Verified: limits for memory and for processes hold on this machine.");
+    } else {
+        push(&mut text, &format!("NOT ENFORCED on this machine: limits for {}.", verification.limits_not_held.join(", ")));
+    }
+    text
+}
+
+/// The end of an install, for people.
+pub fn installed(report: &InstallReport) -> String {
+    let mut text = report.verification.as_ref().map(verified).unwrap_or_default();
+    push(&mut text, "");
+    match &report.url {
+        Some(url) => push(&mut text, &format!("The hub is at  {url}")),
+        None => push(&mut text, "The hub is running."),
+    }
+    if !report.invitations.is_empty() {
+        push(&mut text, "");
+        push(&mut text, "Each of these links sets a first password, once, within a day. Who opens it first is in:");
+        for Invitation { name, link } in &report.invitations {
+            push(&mut text, &format!("  {name}  {link}"));
+        }
+    }
+    push(&mut text, "");
+    push(&mut text, "Next:  sudo hubctl user add NAME...     enrols students and prints their links");
+    push(&mut text, "       sudo hubctl status               shows how the hub is");
+    text
+}
+
+/// The end of an uninstall, for people.
+pub fn uninstalled(report: &UninstallReport, paths: &Paths) -> String {
+    let mut text = String::new();
+    push(&mut text, "The hub is removed.");
+    if !report.homes.is_empty() {
+        let homes = format!("{} homes stay where they were, closed to everybody but root.", report.homes.len());
+        push(&mut text, &homes);
+        push(&mut text, &format!("Whose they are is in `{}`;", paths.uninstalled_manifest().display()));
+        push(&mut text, "a new install gives them back, and the logins too.");
+    }
+    if !report.kept.is_empty() {
+        let kept: Vec<_> = report.kept.iter().map(|path| path.display().to_string()).collect();
+        push(&mut text, &format!("For root alone, too: {}", kept.join(", ")));
+    }
+    if !report.homes.is_empty() || !report.kept.is_empty() {
+        push(&mut text, "To delete all of this: hub-installer uninstall --purge, from the release it was installed with");
+    }
+    for note in &report.notes {
+        push(&mut text, &format!("  * {note}"));
+    }
+    text
+}
+
+fn push(text: &mut String, line: &str) {
+    // Writing to a text can't fail.
+    let _: std::fmt::Result = writeln!(text, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_do_not_hold_are_not_overlooked() {
+        let verification =
+            Verification { server_start_seconds: 1.25, jupyter_server: "2.17.0".into(), limits_not_held: vec!["memory".into()] };
+        let report = InstallReport { verification: Some(verification), ..InstallReport::default() };
+        assert!(installed(&report).contains("NOT ENFORCED on this machine: limits for memory."));
+    }
+
+    #[test]
+    fn a_finding_of_several_lines_stays_one_block() {
+        let finding = Finding { what: "bad:\na\nb".into(), remedy: "mend".into() };
+        assert_eq!(findings(&[finding]), "  * bad:\n    a\n    b\n    -> mend\n");
+    }
+}

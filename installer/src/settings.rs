@@ -1,0 +1,200 @@
+//! The configuration as an install leaves it: a commented file for a new hub, small edits in one that is there. Pure.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use anyhow::{Context, Result};
+use hub_core::config::{self, Config, format_bytes};
+use toml_edit::{Array, DocumentMut, Item, Value};
+
+use crate::assets;
+use crate::facts::{ConfigFact, Facts};
+use crate::options::Options;
+use crate::preflight;
+
+const MEGABYTE: u64 = 1 << 20;
+/// What a student gets where the machine has enough.
+const USUAL_MEMORY: u64 = 1 << 30;
+/// JupyterLab with one small kernel.
+const LEAST_MEMORY: u64 = 384 * MEGABYTE;
+
+/// The text of the configuration after the install.
+///
+/// # Errors
+/// When what is asked for does not make a valid configuration.
+pub fn config(facts: &Facts, options: &Options) -> Result<String> {
+    let text = match &facts.config {
+        ConfigFact::Valid(source, config) => edited(source, config, options)?,
+        ConfigFact::Absent | ConfigFact::Broken(_) => fresh(facts, options),
+    };
+    if let Err(problems) = config::parse(&text, "config.toml") {
+        return Err(problems).context("preparing the configuration");
+    }
+    Ok(text)
+}
+
+fn fresh(facts: &Facts, options: &Options) -> String {
+    let listen = preflight::listen(None, options);
+    let url = options.url.clone().or_else(|| guess_url(&listen, facts.address));
+    let total = facts.system.memory_bytes;
+    let defaults = config::parse("", "defaults").map(|config| config.users_memory(total)).unwrap_or(total / 2);
+    let operators: Vec<&str> = facts.operator.as_deref().into_iter().filter(|name| *name != "root").collect();
+    assets::CONFIG
+        .replace(
+            "{{url}}",
+            &url.map_or("#url = \"https://hub.example.org\"".to_owned(), |url| format!("url = {}", quoted([url]))),
+        )
+        .replace("{{listen}}", &quoted(listen))
+        .replace("{{admins}}", &quoted(options.admins.iter()))
+        .replace("{{operators}}", &quoted(operators))
+        .replace("{{machine_memory}}", &format_bytes(total))
+        .replace("{{users_memory}}", &format_bytes(defaults))
+        .replace("{{memory}}", &amount(student_memory(defaults)))
+}
+
+/// What one student may have: 1 GB, and on a small machine no more than half of what all of them have.
+fn student_memory(users_memory: u64) -> u64 {
+    let half = users_memory / 2 / (64 * MEGABYTE) * (64 * MEGABYTE);
+    half.clamp(LEAST_MEMORY, USUAL_MEMORY)
+}
+
+fn amount(bytes: u64) -> String {
+    if bytes.is_multiple_of(1 << 30) { format!("{}G", bytes >> 30) } else { format!("{}M", bytes / MEGABYTE) }
+}
+
+fn quoted<T: std::fmt::Display>(values: impl IntoIterator<Item = T>) -> String {
+    let quote = |value: T| Value::from(value.to_string()).to_string();
+    values.into_iter().map(quote).collect::<Vec<_>>().join(", ")
+}
+
+/// The hub's address, as far as it can be told from inside: where it listens, or how the machine reaches others.
+pub fn guess_url(listen: &[SocketAddr], address: Option<IpAddr>) -> Option<String> {
+    let listen = listen.first()?;
+    let host = if listen.ip().is_unspecified() { address.unwrap_or(Ipv4Addr::LOCALHOST.into()) } else { listen.ip() };
+    Some(match listen.port() {
+        80 if host.is_ipv6() => format!("http://[{host}]"),
+        80 => format!("http://{host}"),
+        port => format!("http://{}", SocketAddr::new(host, port)),
+    })
+}
+
+/// The address people type, as configured or guessed.
+pub fn url(config: &Config, address: Option<IpAddr>) -> Option<String> {
+    config.hub.url.clone().or_else(|| match &config.https {
+        Some(_) => None,
+        None => guess_url(&config.http.listen, address),
+    })
+}
+
+/// Only what the command line names changes; comments and order stay.
+fn edited(source: &str, config: &Config, options: &Options) -> Result<String> {
+    let mut document: DocumentMut = source.parse().context("reading the configuration")?;
+    let missing: Vec<_> = options.admins.iter().filter(|name| !config.is_admin(name)).collect();
+    if !missing.is_empty() {
+        let admins = config.roles.admins.iter().chain(missing).map(|name| name.as_str());
+        set(&mut document, "roles", "admins", Value::Array(admins.collect::<Array>()));
+    }
+    if let Some(address) = options.listen.filter(|address| config.http.listen != [*address]) {
+        set(&mut document, "http", "listen", Value::Array([address.to_string()].into_iter().collect::<Array>()));
+    }
+    if let Some(url) = options.url.as_ref().filter(|url| config.hub.url.as_ref() != Some(url)) {
+        set(&mut document, "hub", "url", Value::from(url.as_str()));
+    }
+    Ok(document.to_string())
+}
+
+fn set(document: &mut DocumentMut, table: &str, key: &str, value: Value) {
+    let table = document.entry(table).or_insert(toml_edit::table());
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        // The comment behind the old value belongs to the line.
+        Some(old) => {
+            let decor = old.decor().clone();
+            *old = value;
+            *old.decor_mut() = decor;
+        }
+        None => table[key] = toml_edit::value(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preflight::tests::{configured, machine, options};
+
+    fn parsed(facts: &Facts, options: &Options) -> Config {
+        config::parse(&config(facts, options).unwrap(), "config.toml").unwrap()
+    }
+
+    #[test]
+    fn a_new_hub_starts_with_what_was_asked_for() {
+        let facts = Facts { address: Some("203.0.113.7".parse().unwrap()), ..machine() };
+        let config = parsed(&facts, &options());
+        assert!(config.is_admin(&"ada".parse().unwrap()));
+        assert_eq!(config.roles.host_operators, ["debian"]);
+        assert_eq!(config.hub.url.as_deref(), Some("http://203.0.113.7"));
+        assert_eq!(config.limits.memory, 1 << 30);
+        let expected = config::parse(
+            "[hub]\nurl = \"http://203.0.113.7\"\n[roles]\nadmins = [\"ada\"]\nhost_operators = [\"debian\"]\n",
+            "",
+        );
+        assert_eq!(config, expected.unwrap(), "everything else is the default");
+    }
+
+    #[test]
+    fn what_the_comments_show_as_defaults_are_the_defaults() {
+        let text = config(&machine(), &options()).unwrap();
+        let shown: String = text
+            .lines()
+            .map(|line| line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase())).unwrap_or(line))
+            .filter(|line| !line.starts_with("cpu_quota") && !line.starts_with("reserve") && !line.starts_with("listen"))
+            .filter(|line| !line.starts_with("certificate") && !line.starts_with("key"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_eq!(config::parse(&shown, "shown").unwrap(), parsed(&machine(), &options()));
+    }
+
+    #[test]
+    fn a_small_machine_gives_less_to_each() {
+        for (total, memory) in [(1_u64 << 30, "384M"), (2 << 30, "832M"), (4 << 30, "1G"), (64 << 30, "1G")] {
+            let users = config::parse("", "").unwrap().users_memory(total);
+            assert_eq!(amount(student_memory(users)), memory, "{total}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_named_changes_in_a_configuration_that_is_there() {
+        let source = "# mine\n[roles]\nadmins = [\"ada\"] # the teacher\n\n[limits]\nmemory = \"2G\"\n";
+        let facts = Facts { config: configured(source), ..machine() };
+        assert_eq!(config(&facts, &options()).unwrap(), source, "asked for what is so already");
+        let more = Options {
+            admins: vec!["bob".parse().unwrap()],
+            listen: Some("127.0.0.1:8000".parse().unwrap()),
+            ..Options::default()
+        };
+        assert_eq!(
+            config(&facts, &more).unwrap(),
+            "# mine\n[roles]\nadmins = [\"ada\", \"bob\"] # the teacher\n\n[limits]\nmemory = \"2G\"\n\n\
+             [http]\nlisten = [\"127.0.0.1:8000\"]\n"
+        );
+    }
+
+    #[test]
+    fn the_address_is_guessed_from_where_the_hub_listens() {
+        let address = |text: &str| text.parse().unwrap();
+        for (listen, own, url) in [
+            ("[::]:80", Some("203.0.113.7"), "http://203.0.113.7"),
+            ("[::]:8000", Some("203.0.113.7"), "http://203.0.113.7:8000"),
+            ("127.0.0.1:8000", Some("203.0.113.7"), "http://127.0.0.1:8000"),
+            ("[::]:80", Some("2001:db8::1"), "http://[2001:db8::1]"),
+            ("0.0.0.0:80", None, "http://127.0.0.1"),
+        ] {
+            let own = own.map(|text| text.parse().unwrap());
+            assert_eq!(guess_url(&[address(listen)], own).as_deref(), Some(url), "{listen}");
+        }
+    }
+
+    #[test]
+    fn refuses_to_write_what_the_hub_would_not_read() {
+        let options = Options { url: Some("nonsense".into()), ..options() };
+        assert!(format!("{:#}", config(&machine(), &options).unwrap_err()).contains("nonsense"));
+    }
+}

@@ -1,0 +1,40 @@
+//! Proof that the hub works and that its limits hold: a throw-away person's server is really started, asked for its
+//! status and stopped, and a probe that takes more than it may is really stopped by the kernel.
+
+mod limits;
+mod server;
+
+use std::time::Instant;
+
+use anyhow::Result;
+use hub_core::paths::Paths;
+use serde::Serialize;
+
+pub use limits::{PROBE_COMMAND, Probe, probe};
+
+use crate::progress::Talk;
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verification {
+    /// Seconds from asking for the throw-away server to its answer.
+    pub server_start_seconds: f64,
+    /// The version the server said it has.
+    pub jupyter_server: String,
+    /// Limits that the machine did not enforce; empty is well.
+    pub limits_not_held: Vec<String>,
+}
+
+/// Verifies the running hub.
+///
+/// # Errors
+/// When the server does not start, answer or stop; the error says which. Limits that do not hold are a finding.
+pub fn run(paths: &Paths, talk: &Talk) -> Result<Verification> {
+    talk.detail("trying whether limits hold on this machine");
+    let limits_not_held = limits::check(paths)?;
+    talk.detail("starting a throw-away server");
+    let started = Instant::now();
+    let jupyter_server = server::try_out(paths)?;
+    let server_start_seconds = (started.elapsed().as_secs_f64() * 100.0).round() / 100.0;
+    Ok(Verification { server_start_seconds, jupyter_server, limits_not_held })
+}

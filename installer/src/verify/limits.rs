@@ -1,0 +1,123 @@
+//! Do limits hold? Some machines (containers above all) take `MemoryMax=` and ignore it without a word.
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use hub_core::paths::Paths;
+use hub_core::sys::command::Command;
+
+const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
+const PROBE_DEADLINE: Duration = Duration::from_secs(30);
+/// What a probe says when it got all it wanted.
+const GOT_IT_ALL: &str = "got it all";
+/// The hidden command of this program that runs a probe.
+pub const PROBE_COMMAND: &str = "probe-limit";
+
+const ALLOWED_MEGABYTES: usize = 64;
+const WANTED_MEGABYTES: usize = 192;
+const ALLOWED_TASKS: usize = 24;
+const WANTED_TASKS: usize = 64;
+
+/// Something a probe takes too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Probe {
+    /// Memory.
+    Memory,
+    /// Threads.
+    Tasks,
+}
+
+/// The limits this machine does not enforce, for people.
+pub(super) fn check(paths: &Paths) -> Result<Vec<String>> {
+    let mut not_held = Vec::new();
+    let memory = [format!("MemoryMax={ALLOWED_MEGABYTES}M"), "MemorySwapMax=0".to_owned()];
+    let tasks = [format!("TasksMax={ALLOWED_TASKS}")];
+    for (probe, argument, properties, what) in
+        [(Probe::Memory, "memory", &memory[..], "memory"), (Probe::Tasks, "tasks", &tasks[..], "processes and threads")]
+    {
+        if !holds(paths, argument, properties).with_context(|| format!("trying the limit for {what}"))? {
+            tracing::warn!(?probe, "limit does not hold");
+            not_held.push(what.to_owned());
+        }
+    }
+    Ok(not_held)
+}
+
+/// Runs the probe in a unit with these limits; true when it was kept from what it wanted.
+fn holds(paths: &Paths, probe: &str, properties: &[String]) -> Result<bool> {
+    let program = paths.binaries().join("hub-installer");
+    // Without limits first: a probe that fails for another reason would prove nothing.
+    if !got_it_all(&program.display().to_string(), probe, &[])? {
+        bail!("the probe did not come to its end even without a limit");
+    }
+    Ok(!got_it_all(&program.display().to_string(), probe, properties)?)
+}
+
+fn got_it_all(program: &str, probe: &str, properties: &[String]) -> Result<bool> {
+    let output = Command::new(SYSTEMD_RUN, PROBE_DEADLINE)
+        .args(["--quiet", "--wait", "--pipe", "--collect", "--slice=hubd-users.slice"])
+        .args(["--property=LimitCORE=0", "--property=OOMPolicy=kill", "--property=RuntimeMaxSec=20"])
+        .args(properties.iter().map(|property| format!("--property={property}")))
+        .args(["--", program, PROBE_COMMAND, probe])
+        .output()?;
+    tracing::debug!(probe, ?properties, code = ?output.code, stderr = output.stderr.trim(), "limit probe ended");
+    Ok(output.success() && output.stdout.trim() == GOT_IT_ALL)
+}
+
+/// Takes more than a limit would allow, and says so when it could.
+///
+/// # Errors
+/// When it can't get a thread: the limit holds.
+pub fn probe(probe: Probe) -> Result<&'static str> {
+    match probe {
+        Probe::Memory => {
+            // Written to, page by page: memory that is only reserved counts for nothing.
+            let memory = vec![1_u8; WANTED_MEGABYTES << 20];
+            let sum: usize = memory.iter().step_by(4096).map(|byte| usize::from(*byte)).sum();
+            if sum != memory.len() / 4096 {
+                bail!("memory does not hold what was written to it");
+            }
+        }
+        Probe::Tasks => take_threads(WANTED_TASKS)?,
+    }
+    Ok(GOT_IT_ALL)
+}
+
+fn take_threads(count: usize) -> Result<()> {
+    let gate = Arc::new(RwLock::new(()));
+    // Each thread waits at the gate until all are there.
+    let closed = gate.write();
+    let mut threads = Vec::new();
+    let mut outcome = Ok(());
+    for _ in 0..count {
+        let gate = gate.clone();
+        match std::thread::Builder::new().stack_size(64 * 1024).spawn(move || drop(gate.read())) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                outcome = Err(error).context("starting a thread");
+                break;
+            }
+        }
+    }
+    drop(closed);
+    for thread in threads {
+        if thread.join().is_err() {
+            bail!("a thread of the probe ended badly");
+        }
+    }
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_limit_the_probes_get_it_all() {
+        for wanted in [Probe::Memory, Probe::Tasks] {
+            assert_eq!(probe(wanted).unwrap(), GOT_IT_ALL);
+        }
+    }
+}
