@@ -56,8 +56,15 @@ impl Hub {
     /// # Errors
     /// As [`Hub::install`].
     pub fn install_on(context: &Context, spec: &BaseSpec) -> Result<Self> {
+        Self::install_in(context, context.machine_with(spec)?)
+    }
+
+    /// Installs a hub in a machine that runs.
+    ///
+    /// # Errors
+    /// As [`Hub::install`].
+    pub fn install_in(context: &Context, machine: TestMachine) -> Result<Self> {
         let release = ReleaseServer::start(context)?;
-        let machine = context.machine_with(spec)?;
         let port = context.free_port()?;
         let report = install(&machine, &release, &format!("--admin {ADMIN} --listen 127.0.0.1:{port}"))?;
         context.step(&format!("installed in {} s", report["seconds"]))?;

@@ -10,4 +10,5 @@ pub mod machine_command;
 pub mod release;
 pub mod run;
 pub mod scenario;
+pub mod snapshot;
 pub mod vm;

@@ -4,8 +4,11 @@
 
 mod browser_driver;
 mod class;
+mod install;
 mod machine_limits;
 mod machine_on_v2;
+mod resume;
+mod uninstall;
 mod vm_limits;
 
 use anyhow::Result;
@@ -44,4 +47,7 @@ pub const ALL: &[Scenario] = &[
     vm_limits::SCENARIO,
     browser_driver::SCENARIO,
     class::SCENARIO,
+    install::SCENARIO,
+    resume::SCENARIO,
+    uninstall::SCENARIO,
 ];

@@ -1,0 +1,125 @@
+//! Installing: what stands in the way is said and nothing is touched; a second run changes nothing; a new version goes
+//! in under running servers.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use installer::machine::Release;
+use serde_json::Value;
+
+use super::{Group, Scenario};
+use crate::context::{Context, TestMachine};
+use crate::hub::{ADMIN, Hub};
+use crate::snapshot::Snapshot;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "install",
+    about: "obstacles are named and nothing is touched; installed by curl; again: nothing to change; upgraded under a server",
+    group: Group::Default,
+    needs_programs: true,
+    run,
+};
+
+const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
+const INSTALLER: &str = "/opt/hubd/bin/hub-installer";
+
+fn run(context: &Context) -> Result<()> {
+    obstacles(context)?;
+    let hub = Hub::install(context)?;
+    ensure!(hub.report()["verification"]["limits_not_held"] == serde_json::json!([]), "report: {}", hub.report());
+    ensure!(hub.report()["url"] == hub.url(), "report: {}", hub.report());
+    let log = hub.sh("stat --format=%a:%U /var/log/hubd-install.log")?;
+    ensure!(log == "600:root", "the log is {log}");
+    ensure!(!hub.sh("cat /var/log/hubd-install.log")?.contains("/hub/link/"), "the one-time link is in the log");
+    ensure!(hub.sh("getent passwd | grep -c hubd-verify || true")? == "0", "the throw-away account is still there");
+
+    again(context, &hub)?;
+    by_hand(context, &hub)?;
+    upgrade(context, &hub)
+}
+
+/// Each is tried on the same machine, which must be untouched after all of them.
+fn obstacles(context: &Context) -> Result<()> {
+    let machine = context.machine(Release::Bookworm)?;
+    machine.copy_in(&context.program("hub-installer")?, "/root/bin/hub-installer", 0o755)?;
+    machine.sh("cd /root/bin; cp hub-installer hubd; cp hub-installer hubctl; cp -r /root/bin /usr/local/share/bin")?;
+    machine.sh("useradd --create-home sam")?;
+    let port = context.free_port()?;
+    let before = Snapshot::take(&machine)?;
+
+    machine.sh(&format!("systemd-run --quiet --unit=squatter /usr/bin/python3 -m http.server --bind 127.0.0.1 {port}"))?;
+    machine.sh(&format!("for i in $(seq 100); do ss -Htln | grep -q :{port} && exit 0; sleep 0.1; done; exit 1"))?;
+    let listen = format!("127.0.0.1:{port}");
+    let said = refused(&machine, &["install", "--admin", ADMIN, "--listen", &listen, "--yes"], "root")?;
+    ensure!(said.contains(&format!("port {port} is taken by `python3` (process ")), "port taken: {said}");
+    machine.sh("systemctl stop squatter.service")?;
+
+    let said = refused(&machine, &["install", "--listen", &listen, "--yes"], "root")?;
+    ensure!(said.contains("nobody is named who manages the hub"), "no admin: {said}");
+
+    let said = refused(&machine, &["install", "--admin", ADMIN, "--listen", &listen, "--yes"], "sam")?;
+    ensure!(said.contains("this needs root") && !said.contains("taken"), "not root: {said}");
+
+    machine.sh("cp /etc/os-release /root/os-release; sed 's/^ID=.*/ID=fedora/; s/Debian/Fedora/' /root/os-release >/run/os")?;
+    machine.sh("mount --bind /run/os \"$(readlink -f /etc/os-release)\"; rm /root/os-release")?;
+    let said = refused(&machine, &["install", "--admin", ADMIN, "--listen", &listen, "--yes"], "root")?;
+    ensure!(said.contains("Fedora") && said.contains("Debian 12, Debian 13 or Ubuntu 24.04"), "unsupported: {said}");
+    machine.sh("umount \"$(readlink -f /etc/os-release)\"")?;
+
+    before.ensure_same(&Snapshot::take(&machine)?).context("after installs that were refused")?;
+    context.step("obstacles were named, and nothing was touched")
+}
+
+fn refused(machine: &TestMachine, arguments: &[&str], user: &str) -> Result<String> {
+    let program = if user == "root" { "/root/bin/hub-installer" } else { "/usr/local/share/bin/hub-installer" };
+    let command = [program].into_iter().chain(arguments.iter().copied());
+    let output = machine.command(command).user(user).output()?;
+    ensure!(output.code == 1, "`{arguments:?}` ended with {}: {}", output.code, output.complaint());
+    ensure!(output.complaint().contains("Nothing was changed."), "{}", output.complaint());
+    Ok(output.complaint())
+}
+
+fn again(context: &Context, hub: &Hub) -> Result<()> {
+    let before = hub.sh("systemctl show --property=MainPID hubd.service hubd-launcher.service")?;
+    let receipt = hub.sh("sha256sum /var/lib/hubd-installer/receipt.json")?;
+    let output = hub.command([INSTALLER, "install", "--admin", ADMIN]).timeout(INSTALL_DEADLINE).run()?;
+    ensure!(output.complaint().contains("Nothing to change"), "a second run: {}", output.complaint());
+    let report: Value = serde_json::from_str(&hub.command([INSTALLER, "install", "--json", "--yes"]).run()?.text())?;
+    ensure!(report["changed"] == 0, "a third run: {report}");
+    ensure!(hub.sh("systemctl show --property=MainPID hubd.service hubd-launcher.service")? == before);
+    ensure!(hub.sh("sha256sum /var/lib/hubd-installer/receipt.json")? == receipt);
+    let status: Value = serde_json::from_str(&hub.command([INSTALLER, "status", "--json"]).run()?.text())?;
+    ensure!(status["complete"] == true && status["edited"] == serde_json::json!([]), "status: {status}");
+    context.step("a second run changed nothing")
+}
+
+/// A unit that was changed by hand is left alone, and said.
+fn by_hand(context: &Context, hub: &Hub) -> Result<()> {
+    hub.sh("echo '# mine' >>/etc/systemd/system/hubd.slice")?;
+    let status: Value = serde_json::from_str(&hub.command([INSTALLER, "status", "--json"]).run()?.text())?;
+    ensure!(status["edited"] == serde_json::json!(["/etc/systemd/system/hubd.slice"]), "status: {status}");
+    hub.command([INSTALLER, "install", "--yes"]).run()?;
+    ensure!(hub.sh("tail -n 1 /etc/systemd/system/hubd.slice")? == "# mine");
+    context.step("a unit that was changed by hand stayed")
+}
+
+/// Other programs, as a new version brings them. A running server must not notice.
+fn upgrade(context: &Context, hub: &Hub) -> Result<()> {
+    hub.add_students(&["sam".to_owned()])?;
+    hub.hubctl(&["server", "start", "sam"])?;
+    let processes = "systemctl show --property=MainPID hubd-user-sam.service hubd.service hubd-launcher.service";
+    let before = hub.sh(processes)?;
+    // What stands behind the end of a program changes nothing but its digest.
+    hub.sh("mkdir /root/new; cp /opt/hubd/bin/hub* /root/new; echo new >>/root/new/hubd")?;
+    let output = hub.command(["/root/new/hub-installer", "install", "--yes"]).timeout(INSTALL_DEADLINE).run()?;
+    ensure!(output.complaint().contains("/opt/hubd/bin/hubd"), "upgrade: {}", output.complaint());
+    ensure!(hub.sh("tail -n 1 /opt/hubd/bin/hubd")? == "new", "the program was not replaced");
+    let after = hub.sh(processes)?;
+    let pids = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (before, after) = (pids(&before), pids(&after));
+    ensure!(before[0] == after[0], "the student's server was restarted: {before:?} {after:?}");
+    ensure!(before.iter().zip(&after).skip(1).filter(|(old, _)| !old.is_empty()).all(|(old, new)| old != new));
+    let users = hub.hubctl(&["user", "list"])?;
+    ensure!(users.to_string().contains("sam"), "people after the upgrade: {users}");
+    context.step("upgraded; the student's server went on")
+}
