@@ -46,8 +46,8 @@ pub const ALL: &[Scenario] = &[
     machine_on_v2::SCENARIO,
     vm_limits::SCENARIO,
     browser_driver::SCENARIO,
-    class::SCENARIO,
     install::SCENARIO,
+    class::SCENARIO,
     resume::SCENARIO,
     uninstall::SCENARIO,
 ];
