@@ -27,7 +27,8 @@ pub fn new_notebook(browser: &Browser) -> Result<()> {
 /// # Errors
 /// When it does not within the deadline.
 pub fn wait_for_idle_kernel(browser: &Browser) -> Result<()> {
-    browser.wait_for(".jp-Notebook-ExecutionIndicator[data-status='idle']", DEADLINE)
+    // Before a kernel is connected running a cell does nothing at all, and the notebook's own sign says idle already then.
+    browser.wait_for_text("#jp-bottom-panel", "| Idle", DEADLINE)
 }
 
 /// Types `code` into the selected cell, runs it and waits until its output shows `expected`.
