@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout_at};
 use zbus::Connection;
@@ -23,6 +24,8 @@ const CALL_DEADLINE: Duration = Duration::from_secs(30);
 const JOB_DEADLINE: Duration = Duration::from_secs(90);
 /// How long systemd may be absent from the bus, as it is while either restarts.
 const ABSENCE_DEADLINE: Duration = Duration::from_secs(8);
+/// Of how many units the status is asked at the same time. The bus ends a caller's patience at 128 open questions.
+const QUESTIONS_AT_ONCE: usize = 16;
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 type Connecting = Pin<Box<dyn Future<Output = zbus::Result<Connection>> + Send>>;
@@ -184,7 +187,7 @@ impl Manager {
             let listed = link.manager.list_units_by_patterns(&[], &[UnitName::servers_pattern()]).await?;
             let owned = listed.into_iter().filter_map(|unit| Some((UnitName::owner(&unit.name)?, unit.path)));
             let statuses = owned.map(|(owner, path)| status(&link, owner, path));
-            futures_util::future::try_join_all(statuses).await
+            stream::iter(statuses).buffered(QUESTIONS_AT_ONCE).try_collect::<Vec<_>>().await
         };
         let (_, mut statuses) = self.call("list the servers", list).await?;
         statuses.sort_by(|one, other| one.owner.cmp(&other.owner));
