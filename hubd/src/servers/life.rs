@@ -120,7 +120,8 @@ impl Life {
                 (stopping(then, false), vec![Halt])
             }
 
-            (Self::Waking(unit), Event::Answered) => (Self::Running(unit), vec![Dequeue]),
+            // What systemd said at the start knows nothing of the memory it uses now.
+            (Self::Waking(unit), Event::Answered) => (Self::Running(unit), vec![Dequeue, Inquire]),
             (Self::Waking(_), Event::GaveUp(failure)) => (stopping(Then::Failed(failure), false), vec![Dequeue, Halt]),
             (Self::Waking(_), Event::Ended(failure)) => (ended(failure), vec![Dequeue]),
             (Self::Running(_), Event::Ended(failure)) => (ended(failure), vec![Depart]),
@@ -222,7 +223,7 @@ mod tests {
             (Launching, Event::NotLaunched(broken()), Failed(broken()), vec![Dequeue]),
             (stopping(Then::Start, true), Event::Launched(up()), stopping(Then::Start, false), vec![Halt]),
             (stopping(Then::Stopped, true), Event::NotLaunched(broken()), stopping(Then::Stopped, false), vec![Halt]),
-            (Waking(up()), Event::Answered, Running(up()), vec![Dequeue]),
+            (Waking(up()), Event::Answered, Running(up()), vec![Dequeue, Inquire]),
             (Waking(up()), Event::GaveUp(broken()), stopping(Then::Failed(broken()), false), vec![Dequeue, Halt]),
             (Waking(up()), Event::Ended(Some(broken())), Failed(broken()), vec![Dequeue]),
             (Running(up()), Event::Ended(Some(broken())), Failed(broken()), vec![Depart]),

@@ -100,7 +100,7 @@ pub(super) async fn inquire(shared: Arc<Shared>, name: Username, attempt: u64) {
         }
         Ok(unit) => Some(Event::Seen { unit: Some(unit), settled: true }),
         Err(error) => {
-            tracing::warn!(user = %name, "asking how {name}'s server is: {}", problem(&error));
+            tracing::debug!(user = %name, "asking how {name}'s server is: {}", problem(&error));
             None
         }
     };
