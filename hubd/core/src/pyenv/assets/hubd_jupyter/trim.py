@@ -51,13 +51,15 @@ def loading():
     sys.modules[manager.__name__] = manager
     finder = _Finder()
     sys.meta_path.insert(0, finder)
-    # With a PATH that has node, JupyterLab starts it at import, to ask for settings used in building extensions.
-    path = os.environ.pop("PATH", None)
-    os.environ["PATH"] = ""
+    # JupyterLab starts node at import when it finds it, to ask for settings used in building extensions. An empty PATH
+    # would mean the usual places.
+    path = os.environ.get("PATH")
+    os.environ["PATH"] = "/nonexistent"
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
-        os.environ.pop("PATH")
-        if path is not None:
+        if path is None:
+            del os.environ["PATH"]
+        else:
             os.environ["PATH"] = path
