@@ -46,7 +46,7 @@ main() {
     cp "$root/LICENSE" "$root/CHANGELOG.md" "$tree/$name/"
     chmod -R u=rwX,go=rX "$tree/$name"
     tar --create --sort=name --format=ustar --mtime="@$epoch" --owner=0 --group=0 --numeric-owner \
-        --directory="$tree" "$name" | gzip -9 --no-name >"$output/$name.tar.gz"
+        --directory="$tree" "$name" | gzip --no-name >"$output/$name.tar.gz"
     cp "$root/bootstrap.sh" "$output/"
     (cd "$output" && sha256sum -- bootstrap.sh "$name.tar.gz" >SHA256SUMS)
     printf '%s\n' "$output"

@@ -42,7 +42,7 @@ fn run(context: &Context) -> Result<()> {
 fn obstacles(context: &Context) -> Result<()> {
     let machine = context.machine(Release::Bookworm)?;
     machine.copy_in(&context.program("hub-installer")?, "/root/bin/hub-installer", 0o755)?;
-    machine.sh("cd /root/bin; cp hub-installer hubd; cp hub-installer hubctl; cp -r /root/bin /usr/local/share/bin")?;
+    machine.sh("cd /root/bin; cp hub-installer hubd; cp hub-installer hubctl; cp -r /root/bin /usr/local/share; chmod 755 /usr/local/share/bin")?;
     machine.sh("useradd --create-home sam")?;
     let port = context.free_port()?;
     let before = Snapshot::take(&machine)?;
@@ -113,7 +113,7 @@ fn upgrade(context: &Context, hub: &Hub) -> Result<()> {
     hub.sh("mkdir /root/new; cp /opt/hubd/bin/hub* /root/new; echo new >>/root/new/hubd")?;
     let output = hub.command(["/root/new/hub-installer", "install", "--yes"]).timeout(INSTALL_DEADLINE).run()?;
     ensure!(output.complaint().contains("/opt/hubd/bin/hubd"), "upgrade: {}", output.complaint());
-    ensure!(hub.sh("tail -n 1 /opt/hubd/bin/hubd")? == "new", "the program was not replaced");
+    ensure!(hub.sh("tail -c 4 /opt/hubd/bin/hubd")? == "new", "the program was not replaced");
     let after = hub.sh(processes)?;
     let pids = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let (before, after) = (pids(&before), pids(&after));
