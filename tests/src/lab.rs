@@ -56,8 +56,8 @@ pub fn new_terminal(browser: &Browser) -> Result<()> {
     let card = ".jp-LauncherCard[title^='Start a new terminal']";
     browser.wait_for(card, DEADLINE)?;
     browser.click(card)?;
-    browser.wait_for(".jp-Terminal .xterm-helper-textarea, .jp-Terminal .xterm", DEADLINE)?;
-    browser.wait_for_text(".jp-Terminal .xterm-rows, .jp-Terminal", "$", DEADLINE)
+    // It is drawn, not written, so no prompt can be read; what is typed before the shell is there waits for it.
+    browser.wait_for(".jp-Terminal .xterm-screen", DEADLINE)
 }
 
 /// Types a line into the terminal that was opened last.
