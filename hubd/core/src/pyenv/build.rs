@@ -18,6 +18,7 @@ use crate::sys::lock;
 pub const DISK_BYTES: u64 = 450 << 20;
 pub(super) const CACHE: &str = ".cache";
 pub(super) const NETWORK_FILE: &str = "network.env";
+const COMPILE: &str = include_str!("assets/compile.py");
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 const STOP_TIMEOUT: Duration = Duration::from_secs(120);
@@ -91,6 +92,7 @@ impl Builder {
         let (new, input) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "input"));
         directory(&input)?;
         atomic::replace(&input.join("requirements.txt"), request.lock.as_bytes(), Access::mode(0o644))?;
+        atomic::replace(&input.join("compile.py"), COMPILE.as_bytes(), Access::mode(0o644))?;
         overlay::write(&input.join("overlay"), &python)?;
         let certificates = request.network.visible_certificates(&input)?;
         let variables = network::environment_file(&request.network.for_build(certificates.as_deref()));

@@ -67,8 +67,7 @@ pub(super) fn steps(places: &Places<'_>, python: &Python) -> Vec<Step> {
             false,
             &["/bin/cp", "--recursive", "--remove-destination", &input("overlay/."), &inside("")],
         ),
-        // Servers could not write bytecode here and would compile everything at each start. Not judged by time stamps,
-        // which copies change: nothing here is ever edited.
+        // Servers can't write bytecode here, and would compile everything anew at each start.
         step(
             "compiling",
             false,
@@ -78,13 +77,7 @@ pub(super) fn steps(places: &Places<'_>, python: &Python) -> Vec<Step> {
                 "-I",
                 "-W",
                 "ignore",
-                "-m",
-                "compileall",
-                "-q",
-                "-j",
-                "0",
-                "--invalidation-mode",
-                "unchecked-hash",
+                &input("compile.py"),
                 &inside("lib"),
             ],
         ),
