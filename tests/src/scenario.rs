@@ -7,6 +7,7 @@ mod class;
 mod install;
 mod machine_limits;
 mod machine_on_v2;
+mod packages;
 mod resume;
 mod uninstall;
 mod vm_limits;
@@ -48,6 +49,7 @@ pub const ALL: &[Scenario] = &[
     browser_driver::SCENARIO,
     install::SCENARIO,
     class::SCENARIO,
+    packages::SCENARIO,
     resume::SCENARIO,
     uninstall::SCENARIO,
 ];

@@ -143,7 +143,7 @@ fn leave(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
 }
 
 /// Waits until `file` in somebody's home has a line with `text`, and returns the file.
-fn wait_for_line(hub: &Hub, name: &str, file: &str, text: &str) -> Result<String> {
+pub(super) fn wait_for_line(hub: &Hub, name: &str, file: &str, text: &str) -> Result<String> {
     let path = format!("/home/jupyter-{}/{file}", name.replace('.', "-"));
     hub.sh(&format!("for i in $(seq 300); do grep -qs '{text}' {path} && exec cat {path}; sleep 0.1; done; echo \"no {text} in {path}\" >&2; exit 1"))
 }
