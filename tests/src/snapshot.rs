@@ -14,12 +14,12 @@ pub struct Snapshot {
 /// Left out is what changes by itself, what the tools for accounts leave behind, and what apt brings.
 const LOOK: &str = r#"
 find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/tmp -o -path /var/log/journal \
-    -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/systemd -o -path /var/cache -o -path /var/log/apt \
+    -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/git -o -path /var/lib/systemd -o -path /var/cache -o -path /var/log/apt \
     -o -path /usr/share -o -path /usr/lib -o -path /usr/bin -o -path /etc/perl -o -path /etc/bash_completion.d \
     -o -path /etc/alternatives -o -path /root \) -prune -o -printf 'file %p %y %u:%g %m %l\n' |
     grep -Ev ' /etc/(passwd-|group-|shadow-|gshadow-|sub[ug]id-?|\.pwd\.lock) | /var/log/(alternatives|dpkg)\.log '
 find /etc -xdev -type f \( -name 'passwd*' -o -name 'group*' -o -name 'shadow*' -o -name 'gshadow*' -o -name 'sub?id*' \
-    -o -name ld.so.cache -o -path /etc/bash_completion.d/git -o -path '/etc/perl/*' \) -prune -o -type f -exec sha256sum '{}' +
+    -o -name ld.so.cache -o -path '/etc/bash_completion.d/*' -o -path '/etc/perl/*' \) -prune -o -type f -exec sha256sum '{}' +
 sed 's/^/account /' /etc/passwd /etc/group
 cut -d: -f1 /etc/shadow | sed 's/^/shadow /'
 cut -d: -f1 /etc/gshadow | sed 's/^/gshadow /'

@@ -104,20 +104,28 @@ pub(crate) fn wait_until_it_answers(paths: &Paths) -> Result<()> {
     }
 }
 
-/// Stops units and starts them no more, last started first. Those that are gone are no error.
+/// Stops units and starts them no more. Those that are gone are no error.
 ///
 /// # Errors
 /// When one can't be stopped.
 pub(crate) fn disable(units: &[String]) -> Result<()> {
-    for unit in units.iter().rev() {
+    let (mut enabled, mut loaded) = (Vec::new(), Vec::new());
+    for unit in units {
         let status = systemctl::status(unit)?;
-        if status.enabled.is_empty() && status.active == "inactive" {
-            continue;
+        if !status.enabled.is_empty() {
+            enabled.push(unit.clone());
         }
-        // Its file may be gone already, which only stopping survives.
-        let verb: &[&str] = if status.enabled.is_empty() { &["stop"] } else { &["disable", "--now", "--quiet"] };
-        systemctl::job(verb.iter().map(|word| (*word).to_owned()).chain([unit.clone()]))
-            .with_context(|| format!("stopping {unit}"))?;
+        // One whose file is gone can still run.
+        if !status.enabled.is_empty() || status.active != "inactive" {
+            loaded.push(unit.clone());
+        }
+    }
+    for (verb, units) in [("disable", enabled), ("stop", loaded)] {
+        if !units.is_empty() {
+            let names = units.join(", ");
+            let words = [verb.to_owned(), "--quiet".to_owned()].into_iter().chain(units);
+            systemctl::job(words).with_context(|| format!("asking systemd to {verb} {names}"))?;
+        }
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ fn run(context: &Context) -> Result<()> {
 
 fn nothing_stays_but_what_is_the_peoples(hub: &Hub) -> Result<()> {
     let names = hub.sh("getent passwd | cut -d: -f1; getent group | cut -d: -f1; cut -d: -f1 /etc/shadow /etc/gshadow
-         systemctl list-units --all --plain --no-legend --full 'hub*'; systemctl list-unit-files --plain --no-legend 'hub*'
+         systemctl list-units --all --plain --no-legend --full 'hub*'; systemctl list-unit-files --plain --no-legend 'hub*' || true
          ps -e -o user:40= -o args= | grep -v 'ps -e'")?;
     let traces: Vec<_> = names.lines().filter(|line| line.contains("hubd") || line.contains("jupyter")).collect();
     ensure!(traces.is_empty(), "accounts, groups, units or processes: {traces:?}");
