@@ -22,7 +22,7 @@ pub use sessions::{Session, Sessions};
 pub use token::Token;
 
 use crate::store::{Store, StoreError, people, seconds, time};
-use password::{Busy, Hasher};
+use password::{Busy, Cost, Hasher, Slot};
 use throttle::Throttle;
 
 /// How long a one-time link works.
@@ -105,10 +105,10 @@ impl People {
     /// # Errors
     /// When the database can't be used; the message says what to do.
     pub async fn open(database: &Path, lifetime: Duration) -> Result<Self, StoreError> {
-        Self::open_with(database, lifetime, Clock::system()).await
+        Self::open_with(database, lifetime, Clock::system(), Cost::STANDARD).await
     }
 
-    pub(crate) async fn open_with(database: &Path, lifetime: Duration, clock: Clock) -> Result<Self, StoreError> {
+    pub(crate) async fn open_with(database: &Path, lifetime: Duration, clock: Clock, cost: Cost) -> Result<Self, StoreError> {
         let store = Store::open(database).await?;
         let rows = store.run(|connection| crate::store::sessions::list(connection)).await?;
         let sessions = Sessions::new(lifetime, clock.clone());
@@ -117,7 +117,7 @@ impl People {
             throttle.succeeded(source, user.as_str(), clock.elapsed());
         }
         let parallel = std::thread::available_parallelism().map_or(1, usize::from);
-        let people = Self { inner: Arc::new(Inner { store, hasher: Hasher::new(parallel), sessions, throttle, clock }) };
+        let people = Self { inner: Arc::new(Inner { store, hasher: Hasher::new(parallel, cost), sessions, throttle, clock }) };
         people.save().await?;
         Ok(people)
     }
@@ -296,11 +296,16 @@ impl People {
     async fn hash(&self, name: &Username, password: &str) -> Result<String, PeopleError> {
         password::check(name, password)?;
         let slot = self.inner.hasher.slot().await?;
+        self.hash_in(slot, password).await.map(|(hash, _)| hash)
+    }
+
+    /// Gives the slot back, for work that must be done before the next in line has its turn.
+    async fn hash_in(&self, slot: Slot, password: &str) -> Result<(String, Slot), PeopleError> {
         let password = password.to_owned();
-        tokio::task::spawn_blocking(move || slot.hash(&password))
+        let (hash, slot) = tokio::task::spawn_blocking(move || (slot.hash(&password), slot))
             .await
-            .map_err(|error| PeopleError::Internal(error.into()))?
-            .map_err(PeopleError::Internal)
+            .map_err(|error| PeopleError::Internal(error.into()))?;
+        hash.map(|hash| (hash, slot)).map_err(PeopleError::Internal)
     }
 
     async fn store_password(&self, name: &Username, hash: String) -> Result<(), PeopleError> {

@@ -95,8 +95,11 @@ impl People {
     /// # Errors
     /// [`PeopleError::LinkOver`], a password that is not acceptable, or what the database said.
     pub async fn use_link(&self, token: &Token, password: &str, source: IpAddr) -> Result<NewSession, PeopleError> {
+        password::check(&self.look_at_link(token).await?, password)?;
+        // Looking again with the slot in hand, and keeping it until the link is used, spares the losers of a race their hash.
+        let slot = self.inner.hasher.slot().await?;
         let name = self.look_at_link(token).await?;
-        let hash = self.hash(&name, password).await?;
+        let (hash, _slot) = self.hash_in(slot, password).await?;
         let (link, now, live) = (token.hash(), self.now(), self.inner.sessions.clone());
         let (row, stored) = (name.clone(), hash.clone());
         let used = self

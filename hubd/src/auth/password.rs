@@ -15,9 +15,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const SHORTEST: usize = 8;
 const LONGEST: usize = 1024;
 
-/// OWASP's recommendation for Argon2id (19 MiB, two passes, one lane).
-const MEMORY_KIB: u32 = 19_456;
-const PASSES: u32 = 2;
+/// How much work a hash is, on one lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    memory_kib: u32,
+    passes: u32,
+}
+
+impl Cost {
+    /// OWASP's recommendation for Argon2id.
+    pub const STANDARD: Self = Self { memory_kib: 19_456, passes: 2 };
+
+    /// For tests that are about something else.
+    #[cfg(test)]
+    pub(crate) const CHEAP: Self = Self { memory_kib: 8, passes: 1 };
+
+    fn parameters(self) -> argon2::Result<Params> {
+        Params::new(self.memory_kib, self.passes, 1, None)
+    }
+}
 
 /// glibc always gives allocations above 32 MiB their own mapping and takes it back at once when they are freed. With
 /// less it would keep the memory of a hash, for each thread that ever computed one.
@@ -102,16 +118,20 @@ pub fn check_form(password: &str) -> Result<(), PasswordProblem> {
 pub struct Hasher {
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
+    cost: Cost,
 }
 
 /// The right to compute one hash.
 #[derive(Debug)]
-pub struct Slot(#[expect(dead_code, reason = "it counts until it is dropped")] OwnedSemaphorePermit);
+pub struct Slot {
+    cost: Cost,
+    _permit: OwnedSemaphorePermit,
+}
 
 impl Hasher {
-    /// One that computes at most `parallel` hashes at a time.
-    pub fn new(parallel: usize) -> Self {
-        Self { slots: Arc::new(Semaphore::new(parallel.max(1))), waiting: AtomicUsize::new(0) }
+    /// One that computes at most `parallel` hashes at a time, new ones of that `cost`.
+    pub fn new(parallel: usize, cost: Cost) -> Self {
+        Self { slots: Arc::new(Semaphore::new(parallel.max(1))), waiting: AtomicUsize::new(0), cost }
     }
 
     /// Waits in line for the right to compute a hash.
@@ -131,7 +151,7 @@ impl Hasher {
             return Err(Busy);
         }
         match tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.slots).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Slot(permit)),
+            Ok(Ok(permit)) => Ok(Slot { cost: self.cost, _permit: permit }),
             _ => Err(Busy),
         }
     }
@@ -145,7 +165,7 @@ impl Slot {
     pub fn hash(&self, password: &str) -> anyhow::Result<String> {
         let mut salt = [0_u8; 16];
         getrandom::fill(&mut salt)?;
-        let parameters = Params::new(MEMORY_KIB, PASSES, 1, None)?;
+        let parameters = self.cost.parameters()?;
         let hash = compute(&parameters, Version::V0x13, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
         let hash = PasswordHash {
             algorithm: ARGON2ID_IDENT,
@@ -164,7 +184,7 @@ impl Slot {
     /// When the stored hash can't be read or there is no memory.
     pub fn verify(&self, password: &str, hash: Option<&str>) -> anyhow::Result<bool> {
         let Some(hash) = hash else {
-            let parameters = Params::new(MEMORY_KIB, PASSES, 1, None)?;
+            let parameters = self.cost.parameters()?;
             compute(&parameters, Version::V0x13, password, &[0; 16], Params::DEFAULT_OUTPUT_LEN)?;
             return Ok(false);
         };
@@ -225,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn recognises_what_it_hashed_and_nothing_else() {
-        let slot = Hasher::new(1).slot().await.unwrap();
+        let slot = Hasher::new(1, Cost::STANDARD).slot().await.unwrap();
         let hash = slot.hash("correct horse").unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_ne!(hash, slot.hash("correct horse").unwrap(), "the salt is the same");
@@ -240,7 +260,7 @@ mod tests {
     /// A hash of Argon2's reference program, with other parameters than ours.
     #[tokio::test]
     async fn recognises_hashes_made_elsewhere() {
-        let slot = Hasher::new(1).slot().await.unwrap();
+        let slot = Hasher::new(1, Cost::STANDARD).slot().await.unwrap();
         let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         assert!(slot.verify("password", Some(hash)).unwrap());
         assert!(!slot.verify("passwore", Some(hash)).unwrap());

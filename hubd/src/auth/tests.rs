@@ -29,7 +29,7 @@ impl Class {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual();
-        let people = People::open_with(&directory.path().join("hubd.db"), LIFETIME, clock.clone()).await.unwrap();
+        let people = People::open_with(&directory.path().join("hubd.db"), LIFETIME, clock.clone(), Cost::CHEAP).await.unwrap();
         people.add(&ada(), Some(PASSWORD)).await.unwrap();
         Self { directory, clock, people }
     }
@@ -42,7 +42,7 @@ impl Class {
     async fn reopen(&mut self) {
         let clock = Clock::manual();
         clock.set_calendar(self.clock.now());
-        self.people = People::open_with(&self.database(), LIFETIME, clock.clone()).await.unwrap();
+        self.people = People::open_with(&self.database(), LIFETIME, clock.clone(), Cost::CHEAP).await.unwrap();
         self.clock = clock;
     }
 

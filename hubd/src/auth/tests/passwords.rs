@@ -107,7 +107,7 @@ async fn begins_no_session_for_a_password_that_was_just_replaced() {
 
 #[tokio::test]
 async fn keeps_hashes_few_at_a_time() {
-    let hasher = Hasher::new(2);
+    let hasher = Hasher::new(2, Cost::CHEAP);
     let slots = (hasher.slot().await.unwrap(), hasher.slot().await.unwrap());
     let mut third = Box::pin(hasher.slot());
     assert!(third.as_mut().now_or_never().is_none());

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::markup;
+use crate::auth::password::Cost;
 use crate::auth::{Clock, People};
 use crate::listen::Client;
 use crate::servers::{Servers, View};
@@ -110,7 +111,7 @@ impl Desk {
         let config = Arc::new(config::parse(text, "test").unwrap());
         let clock = Clock::manual();
         let database = directory.path().join("hubd.db");
-        let people = People::open_with(&database, config.sessions.lifetime, clock.clone()).await.unwrap();
+        let people = People::open_with(&database, config.sessions.lifetime, clock.clone(), Cost::CHEAP).await.unwrap();
         for name in ["ada", "bob"] {
             people.add(&name.parse().unwrap(), Some(PASSWORD)).await.unwrap();
         }
