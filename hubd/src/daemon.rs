@@ -23,6 +23,9 @@ const PAUSE_BEFORE_NEXT_TRY: Duration = Duration::from_secs(5);
 /// Programs that the launcher waits for at the same time (`useradd`, `journalctl`).
 const BLOCKING_THREADS: usize = 8;
 
+/// Passwords and database rows that `hubd serve` works on at the same time.
+const MOST_BLOCKING_THREADS: usize = 128;
+
 /// The hub's daemon; systemd starts it.
 #[derive(Parser)]
 #[command(name = "hubd", version, about)]
@@ -89,8 +92,11 @@ fn read_config(paths: &Paths) -> Result<Config> {
     Ok(config::parse(&source, &path.display().to_string())?)
 }
 
-/// Few threads: the work is waiting. Each costs memory for good.
+/// Few threads: the work is waiting. Each costs memory for good, and all of them together stay below the unit's
+/// `TasksMax=`, which would otherwise end the process.
 fn runtime() -> Result<Runtime> {
     let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 4));
-    Builder::new_multi_thread().worker_threads(workers).enable_all().build().context("starting the threads")
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(workers).max_blocking_threads(MOST_BLOCKING_THREADS).enable_all();
+    builder.build().context("starting the threads")
 }
