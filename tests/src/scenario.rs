@@ -9,6 +9,8 @@ mod machine_limits;
 mod machine_on_v2;
 mod packages;
 mod resume;
+mod storm;
+mod survive;
 mod uninstall;
 mod vm_limits;
 
@@ -49,6 +51,8 @@ pub const ALL: &[Scenario] = &[
     browser_driver::SCENARIO,
     install::SCENARIO,
     class::SCENARIO,
+    survive::SCENARIO,
+    storm::SCENARIO,
     packages::SCENARIO,
     resume::SCENARIO,
     uninstall::SCENARIO,

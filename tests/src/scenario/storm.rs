@@ -1,0 +1,121 @@
+//! The start of class: fifty people log in at once on a small machine, and every one of them gets a JupyterLab.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use reqwest::blocking::Client;
+use reqwest::redirect::Policy;
+
+use super::{Group, Scenario};
+use crate::context::Context;
+use crate::hub::{Hub, PASSWORD};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "storm",
+    about: "fifty people log in at once, each gets a real JupyterLab; memory of the hub and seconds until ready are noted",
+    group: Group::Default,
+    needs_programs: true,
+    run,
+};
+
+const PEOPLE: usize = 50;
+/// Nobody waits longer, whatever else the machine is doing. How long it really takes is noted, not judged.
+const DEADLINE: Duration = Duration::from_secs(600);
+const REQUEST_DEADLINE: Duration = Duration::from_secs(120);
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+fn run(context: &Context) -> Result<()> {
+    let hub = Hub::install(context)?;
+    let names: Vec<String> = (1..=PEOPLE).map(|number| format!("student-{number:02}")).collect();
+    hub.add_students(&names)?;
+    context.step(&format!("hub without servers: {} kB", memory(&hub)?))?;
+
+    // One alone first: what a start costs when nobody else wants one.
+    let alone = get_in(hub.url(), &names[0])?;
+    context.step(&format!("one alone: ready after {:.2} s; hub then: {} kB", alone.as_secs_f64(), memory(&hub)?))?;
+    hub.hubctl(&["server", "stop", &names[0]])?;
+
+    let url: Arc<str> = hub.url().into();
+    let people: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let (url, name) = (Arc::clone(&url), name.clone());
+            std::thread::spawn(move || get_in(&url, &name).with_context(|| name))
+        })
+        .collect();
+    let mut seconds = Vec::new();
+    let mut failures = Vec::new();
+    for person in people {
+        match person.join() {
+            Ok(Ok(waited)) => seconds.push(waited.as_secs_f64()),
+            Ok(Err(error)) => failures.push(format!("{error:#}")),
+            Err(_) => failures.push("a thread of the test panicked".to_owned()),
+        }
+    }
+    ensure!(failures.is_empty(), "{} of {PEOPLE} did not get in:\n{}", failures.len(), failures.join("\n"));
+    seconds.sort_by(f64::total_cmp);
+    context.step(&format!(
+        "{PEOPLE} at once: first {:.1} s, median {:.1} s, last {:.1} s; hub then: {} kB",
+        seconds[0],
+        seconds[PEOPLE / 2],
+        seconds[PEOPLE - 1],
+        memory(&hub)?
+    ))?;
+    let servers = hub.hubctl(&["server", "list"])?;
+    let running =
+        servers["servers"].as_array().map_or(0, |list| list.iter().filter(|server| server["phase"] == "running").count());
+    ensure!(running == PEOPLE, "{running} servers run: {servers}");
+    Ok(())
+}
+
+/// Logs in like a browser and waits until JupyterLab's own page comes; the time from pressing the button.
+fn get_in(url: &str, name: &str) -> Result<Duration> {
+    let browser = Client::builder().redirect(Policy::none()).timeout(REQUEST_DEADLINE).no_proxy().build()?;
+    let page = browser.get(format!("{url}/hub/login")).send()?.error_for_status()?;
+    let form_cookie = cookie(&page)?;
+    let page = page.text()?;
+    let token =
+        page.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context("no token in the form")?;
+    let form = format!("token={token}&next=&username={name}&password={}", PASSWORD.replace(' ', "+"));
+    let started = Instant::now();
+    let answer = browser
+        .post(format!("{url}/hub/login"))
+        .header("Cookie", form_cookie)
+        .header("Origin", url)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(form)
+        .send()?;
+    ensure!(answer.status().is_redirection(), "logging in: {}\n{}", answer.status(), answer.text().unwrap_or_default());
+    let session = cookie(&answer)?;
+    let lab = format!("{url}/user/{name}/lab");
+    while started.elapsed() < DEADLINE {
+        let answer = browser.get(&lab).header("Cookie", &session).header("Accept", "text/html").send()?;
+        if answer.status().is_success() && answer.text()?.contains("jupyter-config-data") {
+            return Ok(started.elapsed());
+        }
+        std::thread::sleep(LOOK_INTERVAL);
+    }
+    bail!("waited {} s for JupyterLab", DEADLINE.as_secs())
+}
+
+/// The cookies an answer sets, as the next request sends them; those it deletes are left out.
+fn cookie(answer: &reqwest::blocking::Response) -> Result<String> {
+    let cookies: Vec<&str> = answer
+        .headers()
+        .get_all("set-cookie")
+        .iter()
+        .filter_map(|value| value.to_str().ok()?.split(';').next())
+        .filter(|pair| !pair.ends_with('='))
+        .collect();
+    ensure!(!cookies.is_empty(), "the answer sets no cookie");
+    Ok(cookies.join("; "))
+}
+
+/// Memory of `hubd serve` and the launcher together, as their share of it (Pss), in kB.
+fn memory(hub: &Hub) -> Result<u64> {
+    let script = "for unit in hubd hubd-launcher; do \
+                    awk '/^Pss:/ { print $2 }' /proc/$(systemctl show --property=MainPID --value $unit.service)/smaps_rollup; \
+                  done | awk '{ sum += $1 } END { print sum }'";
+    hub.sh(script)?.trim().parse().context("reading the memory of the hub")
+}
