@@ -68,8 +68,9 @@ pub fn run(paths: &Paths, purge: bool, talk: &Talk) -> Result<Ending> {
         for home in &left.homes {
             delete(&home.path)?;
         }
-        delete_kept(&left)?;
-        delete(&paths.uninstalled())?;
+        for path in left.kept.iter().chain([&paths.state(), &paths.launcher_state(), &paths.uninstalled()]) {
+            delete(path)?;
+        }
     } else {
         report.homes = left.homes.iter().map(|home| home.path.clone()).collect();
         report.kept = left.kept_tops();
@@ -148,10 +149,6 @@ fn take_back(
         store.save(receipt)?;
     }
     Ok(())
-}
-
-fn delete_kept(left: &Leftovers) -> Result<()> {
-    left.kept.iter().try_for_each(|path| delete(path))
 }
 
 fn delete(path: &Path) -> Result<()> {

@@ -1,24 +1,30 @@
 //! The students' accounts go; their homes stay, closed to everybody but root, with a manifest of whose they were.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use hub_core::accounts::home;
 use hub_core::accounts::table::TableFile;
 use hub_core::accounts::{lookup, shadow};
 use hub_core::paths::Paths;
 
+use crate::facts::{self, ConfigFact};
 use crate::leftovers::{Home, Leftovers};
 
 /// Closes every home and deletes the account before it. The manifest is on disk before anything is changed.
 pub(super) fn close(paths: &Paths, left: &mut Leftovers) -> Result<()> {
     let table = TableFile::new(paths.accounts()).read()?;
+    let homes = directory(paths);
     let mut accounts = Vec::new();
     for record in table.records() {
-        // One whose account is gone was closed before a power cut, or by hand.
-        if let Some(account) = lookup::account_by_name(&record.account)?.filter(|account| account.uid == record.uid) {
-            let (name, account_name) = (record.name.clone(), record.account.clone());
-            left.put(Home { name, account: account_name, uid: record.uid, path: account.home.clone() });
-            accounts.push(account);
+        let (name, account) = (record.name.clone(), record.account.clone());
+        let found = lookup::account_by_name(&account)?.filter(|found| found.uid == record.uid);
+        // One that has no account was closed by an earlier uninstall, and its owner has not come back since.
+        let path = found.as_ref().map_or_else(|| homes.join(&account), |found| found.home.clone());
+        if path.exists() {
+            left.put(Home { name, account, uid: record.uid, path });
         }
+        accounts.extend(found);
     }
     left.save(paths)?;
     for account in accounts {
@@ -33,6 +39,13 @@ pub(super) fn close(paths: &Paths, left: &mut Leftovers) -> Result<()> {
         home.put_aside()?;
         shadow::remove(&account.name).with_context(|| format!("deleting account `{}`", account.name))?;
     }
-    left.homes.retain(|home| home.path.exists());
     Ok(())
+}
+
+/// Where homes are; a configuration that can't be read is one more thing that may be wrong with a hub that has to go.
+fn directory(paths: &Paths) -> PathBuf {
+    match facts::read_config(paths) {
+        ConfigFact::Valid(_, config) => config.accounts.homes,
+        _ => paths.usual_homes(),
+    }
 }

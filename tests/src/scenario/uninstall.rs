@@ -69,7 +69,7 @@ fn nothing_stays_but_what_is_the_peoples(hub: &Hub) -> Result<()> {
     let traces: Vec<_> = names.lines().filter(|line| line.contains("hubd") || line.contains("jupyter")).collect();
     ensure!(traces.is_empty(), "accounts, groups, units or processes: {traces:?}");
     let files = hub.sh(
-        "find / -xdev \\( -path /proc -o -path /sys -o -path /root \\) -prune -o -name '*hub*' -print | grep -v /github || true
+        "find / -xdev \\( -path /proc -o -path /sys -o -path /root -o -path /home \\) -prune -o -name '*hub*' -print | grep -v /github || true
                         find /run -name '*hubd*'",
     )?;
     let mut left: Vec<_> = files.lines().filter(|line| line.contains("/hub")).collect();
