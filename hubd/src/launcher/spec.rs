@@ -108,14 +108,16 @@ fn life(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
         // A failed unit stays loaded, so that one can ask why; the next start clears it away.
         Property::new("CollectMode", "inactive"),
         Property::new("Type", "exec"),
-        Property::new("ExecStartEx", Value::Program(order.program.argv.clone())),
+        Property::new("ExecStart", Value::Program(order.program.argv.clone())),
         Property::new("Environment", variables(order)),
         // By number: an empty name would mean root.
         Property::new("User", order.account.uid.to_string()),
         Property::new("Group", order.account.gid.to_string()),
         Property::new("SupplementaryGroups", groups),
         Property::new("WorkingDirectory", home),
-        Property::new("UMask", Value::Mode(0o077)),
+        // What administrators put into the class folder is for everybody to read and for each of them to change; their
+        // homes are closed all the same.
+        Property::new("UMask", Value::Mode(if order.is_admin { 0o002 } else { 0o077 })),
         Property::new("StandardInput", "null"),
         Property::new("StandardOutput", "journal"),
         Property::new("StandardError", "inherit"),
@@ -155,8 +157,6 @@ fn limits(limits: &Limits) -> Vec<Property> {
 fn slice(order: &Order<'_>) -> Vec<Property> {
     let mut properties = vec![
         Property::new("Description", format!("Everything {} runs", order.name)),
-        // Ends with the last server in it.
-        Property::new("StopWhenUnneeded", true),
         Property::new("CPUWeight", order.limits.cpu_weight),
     ];
     properties.extend(limits(order.limits));
@@ -172,7 +172,6 @@ fn server_directory(order: &Order<'_>) -> Vec<Property> {
         Property::new("Type", "tmpfs"),
         // The set-group bit makes the socket hubd's to connect to.
         Property::new("Options", format!("mode=2750,uid={uid},gid={gid},{SERVER_DIRECTORY_OPTIONS}")),
-        Property::new("StopWhenUnneeded", true),
         // A forgotten process must not keep the directory of the next server busy.
         Property::new("LazyUnmount", true),
     ]
@@ -187,7 +186,9 @@ fn view(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
         // The system bus, systemd's own sockets, the launcher's, other students' directories: with logind's alone one
         // could have a session outside of one's limits.
         ("/run".to_owned(), "ro,nosuid,nodev,mode=0755".to_owned()),
-        ("/dev/shm".to_owned(), format!("nosuid,nodev,noexec,mode=1777,size={}", order.limits.memory)),
+        // Counts as memory, but belongs to no process: were all of the limit allowed here, filling it would kill one
+        // process after the other and free nothing.
+        ("/dev/shm".to_owned(), format!("nosuid,nodev,noexec,mode=1777,size={}", order.limits.memory / 2)),
     ];
     for homes in hidden_homes(order)? {
         hidden.push((homes, "ro,nosuid,nodev,mode=0755".to_owned()));
@@ -226,17 +227,17 @@ fn view(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
     ])
 }
 
-/// Directories of homes that `ProtectHome=tmpfs` does not cover: the configured one, and the one this home is in when it
-/// was made under an earlier configuration.
+/// Where homes are, wherever that is: the usual places (`ProtectHome=tmpfs` covers them too, but under systemd 252 leaves
+/// them writable), the configured one, and the one this home is in when it was made under an earlier configuration.
 fn hidden_homes(order: &Order<'_>) -> Result<Vec<String>, SpecError> {
     let home = &order.account.home;
-    let mut hidden = Vec::new();
+    let mut hidden = vec!["/home".to_owned(), "/root".to_owned()];
     for homes in [order.homes, home.parent().unwrap_or(home)] {
         if homes == Path::new("/") {
             return Err(SpecError::Homes(home.clone()));
         }
         let text = plain(homes)?;
-        if !homes.starts_with("/home") && !homes.starts_with("/root") && !hidden.contains(&text) {
+        if !hidden.iter().any(|covered| homes.starts_with(covered)) {
             hidden.push(text);
         }
     }

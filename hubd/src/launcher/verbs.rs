@@ -97,8 +97,7 @@ impl<M: Machine + 'static> Launcher<M> {
             }
             self.manager.forget_failure(&UnitName::server(name)).await.map_err(unit_problem)?;
         }
-        // It ends with the server that used it; this waits until it has.
-        self.manager.stop(&UnitName::server_directory(name)).await.map_err(unit_problem)?;
+        self.clear(name).await?;
         let unit = self.unit(name, &account, &config, environment)?;
         self.start_unit(name, &unit).await?;
         let status = self.status(name).await?;
@@ -171,7 +170,7 @@ impl<M: Machine + 'static> Launcher<M> {
         self.manager.stop(&unit).await.map_err(unit_problem)?;
         // One that had to be killed counts as failed; it was wanted.
         self.manager.forget_failure(&unit).await.map_err(unit_problem)?;
-        self.manager.stop(&UnitName::server_directory(name)).await.map_err(unit_problem)?;
+        self.clear(name).await?;
         let directory = self.paths.server_directory(name);
         match fs_err::remove_dir(&directory) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -180,6 +179,15 @@ impl<M: Machine + 'static> Launcher<M> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Ends what a server of `name` leaves behind, so that the next one gets a fresh directory and today's limits.
+    ///
+    /// systemd could do that by itself (`StopWhenUnneeded=`), but then a unit that it finds fault with at a
+    /// `daemon-reload` would lose its directory and its limits while it runs.
+    async fn clear(&self, name: &Username) -> Result<(), Refusal> {
+        self.manager.stop(&UnitName::server_directory(name)).await.map_err(unit_problem)?;
+        self.manager.stop(&UnitName::slice(name)).await.map_err(unit_problem)
     }
 
     async fn state(&self, name: &Username) -> Answer {
@@ -220,8 +228,6 @@ impl<M: Machine + 'static> Launcher<M> {
         let _turn = self.names.lock(name).await;
         let config = self.config().await?;
         self.stop_server(name).await?;
-        // With everything else that may run in her name.
-        self.manager.stop(&UnitName::slice(name)).await.map_err(unit_problem)?;
         let (accounts, owner) = (Arc::clone(&self.accounts), name.clone());
         if blocking(move || accounts.remove(&owner, &config, home)).await? {
             Ok(Reply::Done)

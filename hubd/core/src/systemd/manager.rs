@@ -123,6 +123,9 @@ impl Manager {
     /// When systemd can't be asked, or the unit does not end in time.
     pub async fn stop(&self, unit: &UnitName) -> Result<(), UnitError> {
         let doing = format!("stop `{unit}`");
+        if !self.is_loaded(unit, &doing).await? {
+            return Ok(());
+        }
         match self.call(&doing, |link| async move { link.manager.stop_unit(unit.as_str(), "replace").await }).await {
             Ok((link, job)) => {
                 self.finish(link, job.as_str(), unit, &doing, |state| matches!(state, "inactive" | "failed")).await
@@ -138,6 +141,9 @@ impl Manager {
     /// When systemd can't be asked.
     pub async fn forget_failure(&self, unit: &UnitName) -> Result<(), UnitError> {
         let doing = format!("forget that `{unit}` failed");
+        if !self.is_loaded(unit, &doing).await? {
+            return Ok(());
+        }
         match self.call(&doing, |link| async move { link.manager.reset_failed_unit(unit.as_str()).await }).await {
             Ok(_) => Ok(()),
             Err(UnitError::Refused { source, .. }) if is_named(&source, "NoSuchUnit") => Ok(()),
@@ -192,6 +198,15 @@ impl Manager {
         let (_, mut statuses) = self.call("list the servers", list).await?;
         statuses.sort_by(|one, other| one.owner.cmp(&other.owner));
         Ok(statuses)
+    }
+
+    /// Other calls would load a unit that is not there, and systemd complains to the journal when it was there just now.
+    async fn is_loaded(&self, unit: &UnitName, doing: &str) -> Result<bool, UnitError> {
+        match self.call(doing, |link| async move { link.manager.get_unit(unit.as_str()).await }).await {
+            Ok(_) => Ok(true),
+            Err(UnitError::Refused { source, .. }) if is_named(&source, "NoSuchUnit") => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn link(&self) -> zbus::Result<Arc<Link>> {

@@ -26,7 +26,10 @@ pub enum Value {
     Text(String),
     /// `as`
     List(Vec<String>),
-    /// `a(sasas)`: one program and its arguments, of which the first is the program; nothing in them is expanded.
+    /// `a(sasb)`: one program and its arguments, of which the first is the program. systemd expands variables in them, so
+    /// none may have a `$`. (`ExecStartEx` would not expand, but systemd 252 writes it into the unit's file in a way that
+    /// it can't read at the next `daemon-reload`, which every package upgrade does: the running unit then loses all it
+    /// depends on.)
     Program(Vec<String>),
     /// `(bas)`: only these (`true`) or all but these.
     Filter(bool, Vec<String>),
@@ -49,10 +52,11 @@ pub struct Bind {
 
 /// A value that must not reach systemd.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("property {property} of a unit has {text:?}; expected text without control characters")]
+#[error("property {property} of a unit has {text:?}; expected text without {unwanted}")]
 pub struct PropertyError {
     property: &'static str,
     text: String,
+    unwanted: &'static str,
 }
 
 /// `MS_REC`: what is mounted below comes along.
@@ -68,12 +72,18 @@ impl Property {
     /// in it (`ExecStartPre=+...`), which runs as root. Nothing with a control character is ever sent.
     ///
     /// # Errors
-    /// When a text in the value has one.
+    /// When a text in the value has one, or an argument of a program would be expanded.
     pub fn check(&self) -> Result<(), PropertyError> {
-        match self.value.texts().into_iter().find(|text| text.chars().any(char::is_control)) {
-            Some(text) => Err(PropertyError { property: self.name, text: text.to_owned() }),
-            None => Ok(()),
+        let refused = |text: &str, unwanted| PropertyError { property: self.name, text: text.to_owned(), unwanted };
+        for text in self.value.texts() {
+            if text.chars().any(char::is_control) {
+                return Err(refused(text, "control characters"));
+            }
+            if matches!(self.value, Value::Program(_)) && text.contains(['$', '%']) {
+                return Err(refused(text, "`$` and `%`"));
+            }
         }
+        Ok(())
     }
 
     pub(super) fn to_variant(&self) -> Variant<'static> {
@@ -86,7 +96,7 @@ impl Property {
             Value::List(value) => value.clone().into(),
             Value::Program(argv) => {
                 let program = argv.first().cloned().unwrap_or_default();
-                vec![(program, argv.clone(), vec!["no-env-expand".to_owned()])].into()
+                vec![(program, argv.clone(), false)].into()
             }
             Value::Filter(only, items) => (*only, items.clone()).into(),
             Value::Places(places) => places.clone().into(),
@@ -177,7 +187,7 @@ mod tests {
             (Value::Number(1), "t"),
             (Value::Text(text("x")), "s"),
             (Value::List(vec![]), "as"),
-            (Value::Program(vec![text("/bin/true"), text("$HOME")]), "a(sasas)"),
+            (Value::Program(vec![text("/bin/true"), text("--help")]), "a(sasb)"),
             (Value::Filter(true, vec![]), "(bas)"),
             (Value::Places(vec![]), "a(ss)"),
             (Value::Binds(vec![bind("/s")]), "a(ssbt)"),
@@ -205,5 +215,14 @@ mod tests {
             assert!(Property::new("X", value.clone()).check().is_err(), "{value:?} was accepted");
         }
         assert_eq!(Property::new("Description", "JupyterLab of ada").check(), Ok(()));
+    }
+
+    #[test]
+    fn no_argument_is_expanded_by_systemd() {
+        for argument in ["$HOME", "${HOME}", "a$b", "%n"] {
+            let program = Value::Program(vec!["/bin/echo".to_owned(), argument.to_owned()]);
+            let error = Property::new("ExecStart", program).check().unwrap_err().to_string();
+            assert!(error.ends_with("expected text without `$` and `%`"), "{error}");
+        }
     }
 }

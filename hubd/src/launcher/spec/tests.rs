@@ -101,7 +101,8 @@ fn an_administrator_gets_the_class_folder_and_the_admin_socket_and_nothing_else(
     let (student, admin) = (Case::default().unit().unwrap(), Case { is_admin: true, ..Case::default() }.unit().unwrap());
     let (student, admin) = (written(&student.properties), written(&admin.properties));
     let more: Vec<&String> = admin.iter().filter(|line| !student.contains(line)).collect();
-    assert_eq!(more.len(), 3, "{more:#?}");
+    assert_eq!(more.len(), 4, "{more:#?}");
+    assert!(more.iter().any(|line| *line == "UMask = Mode(2)"));
     assert!(more.iter().any(|line| line.starts_with("SupplementaryGroups") && line.contains("[\"hubd-admins\"]")));
     assert!(more.iter().any(|line| line.starts_with("ReadWritePaths") && line.contains("[\"-/srv/class\"]")));
     assert!(more.iter().any(|line| line.starts_with("BindPaths") && line.contains("/run/hubd-admin")));
@@ -113,11 +114,11 @@ fn homes_are_hidden_wherever_they_are() {
         Value::Places(places) => places.into_iter().map(|(place, _)| place).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(hidden(&Case::default()), ["/run", "/dev/shm"]);
+    assert_eq!(hidden(&Case::default()), ["/run", "/dev/shm", "/home", "/root"]);
     let elsewhere = Case { homes: "/data/class".into(), account: account("/data/class/jupyter-ada"), ..Case::default() };
-    assert_eq!(hidden(&elsewhere), ["/run", "/dev/shm", "/data/class"]);
+    assert_eq!(hidden(&elsewhere), ["/run", "/dev/shm", "/home", "/root", "/data/class"]);
     let moved = Case { homes: "/data/class".into(), account: account("/old/jupyter-ada"), ..Case::default() };
-    assert_eq!(hidden(&moved), ["/run", "/dev/shm", "/data/class", "/old"]);
+    assert_eq!(hidden(&moved), ["/run", "/dev/shm", "/home", "/root", "/data/class", "/old"]);
 }
 
 #[test]

@@ -21,8 +21,7 @@ pub(super) fn signature_of(name: &str) -> Option<&'static str> {
         | "RemoveIPC"
         | "RestrictRealtime"
         | "RestrictSUIDSGID"
-        | "SendSIGKILL"
-        | "StopWhenUnneeded" => "b",
+        | "SendSIGKILL" => "b",
         "AmbientCapabilities"
         | "CPUQuotaPerSecUSec"
         | "CPUWeight"
@@ -45,7 +44,7 @@ pub(super) fn signature_of(name: &str) -> Option<&'static str> {
         | "RequiresMountsFor"
         | "SupplementaryGroups"
         | "SystemCallArchitectures" => "as",
-        "ExecStartEx" => "a(sasas)",
+        "ExecStart" => "a(sasb)",
         "RestrictAddressFamilies" | "SystemCallFilter" => "(bas)",
         "TemporaryFileSystem" => "a(ss)",
         "BindPaths" | "BindReadOnlyPaths" => "a(ssbt)",
