@@ -45,10 +45,12 @@ fn run(context: &Context) -> Result<()> {
     hub.reboot()?;
     context.step("rebooted")?;
     ensure!(hub.failed_units()?.is_empty(), "failed units after a reboot: {:?}", hub.failed_units()?);
-    // The session is as good as before, the server is not running: the hub starts it on the way.
+    // The session is as good as before.
     bob.goto(&format!("{}/hub/home", hub.url()))?;
     bob.wait_for_text("main", "Your server", DEADLINE)?;
     bob.screenshot("after-reboot")?;
+    bob.click_text("Log out")?;
+    bob.wait_for("#username", DEADLINE)?;
     hub.log_in(&bob, "bob")?;
     hub.wait_for_lab(&bob)?;
     ensure!(hub.sh("cat /home/jupyter-bob/kept.txt")?.trim() == "kept", "what bob wrote before the reboot is gone");
