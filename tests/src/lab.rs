@@ -1,10 +1,10 @@
-//! JupyterLab through a browser, as a person uses it: notebooks, cells, terminals, files dropped and downloaded.
+//! JupyterLab through a browser, as a person uses it: notebooks, cells, terminals, files up and down.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use fantoccini::key::Key;
-use serde_json::json;
 
 use crate::browser::Browser;
 
@@ -69,35 +69,20 @@ pub fn terminal_line(browser: &Browser, line: &str) -> Result<()> {
     browser.type_keys(&format!("{line}{}", char::from(Key::Enter)))
 }
 
-/// Drops a file of `bytes` pseudo-random bytes on the file browser, as a person drags one in, and waits until it is
-/// listed. Returns the file's SHA-256 as the browser computed it.
+/// Uploads a file with the button of the file browser and waits until it is listed there.
 ///
 /// # Errors
 /// When it is not listed in time.
-pub fn drop_file(browser: &Browser, name: &str, bytes: u64) -> Result<String> {
-    const SCRIPT: &str = r"
-        const [name, bytes] = arguments;
-        const data = new Uint8Array(bytes);
-        let state = 12345;
-        for (let i = 0; i < bytes; i += 1) { state = (state * 1103515245 + 12345) & 0x7fffffff; data[i] = state >> 16; }
-        const transfer = new DataTransfer();
-        transfer.items.add(new File([data], name));
-        const list = document.querySelector('.jp-DirListing-content');
-        for (const type of ['dragenter', 'dragover', 'drop']) {
-            list.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
-        }
-        window.uploadDigest = null;
-        crypto.subtle.digest('SHA-256', data).then(digest => {
-            window.uploadDigest = [...new Uint8Array(digest)].map(byte => byte.toString(16).padStart(2, '0')).join('');
-        });";
-    browser.execute(SCRIPT, vec![json!(name), json!(bytes)])?;
-    browser.wait_for_script("return window.uploadDigest !== null", FILE_DEADLINE)?;
-    let digest = browser.execute("return window.uploadDigest", Vec::new())?;
-    browser.wait_for_script(
-        &format!(
-            "return [...document.querySelectorAll('.jp-DirListing-itemText')].some(item => item.textContent.trim() === {name:?})"
-        ),
-        FILE_DEADLINE,
-    )?;
-    Ok(digest.as_str().context("the browser gave no digest")?.to_owned())
+pub fn upload(browser: &Browser, file: &Path) -> Result<()> {
+    let name = file.file_name().and_then(|name| name.to_str()).context("the file has no name")?;
+    // A dialog of the desktop can't be driven: the field behind it is put into the page and filled there.
+    const CATCH_FIELD: &str = "
+        HTMLInputElement.prototype.click = function () { this.id = 'caught'; document.body.append(this) };
+        document.querySelector('[data-jp-item-name=uploader] jp-button, [data-jp-item-name=uploader] button').click()";
+    browser.execute(CATCH_FIELD, Vec::new())?;
+    browser.fill("#caught", &file.display().to_string())?;
+    let is_listed = format!(
+        "return [...document.querySelectorAll('.jp-DirListing-itemText')].some(item => item.textContent.trim() === {name:?})"
+    );
+    browser.wait_for_script(&is_listed, FILE_DEADLINE)
 }

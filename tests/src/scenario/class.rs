@@ -1,10 +1,13 @@
 //! The main story: a fresh machine, one line, and a class at work in its browsers.
 
-use std::time::Duration;
+use std::fs::File;
+use std::io::Read;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 use super::{Group, Scenario};
 use crate::browser::Browser;
@@ -98,7 +101,13 @@ fn terminal(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
 }
 
 fn files(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
-    let digest = lab::drop_file(bob, "large.bin", FILE_BYTES)?;
+    let directory = TempDir::with_prefix("hubd-upload-")?;
+    let file = directory.path().join("large.bin");
+    let mut content = Vec::new();
+    File::open("/dev/urandom")?.take(FILE_BYTES).read_to_end(&mut content)?;
+    fs::write(&file, &content)?;
+    let digest = hexadecimal(&content);
+    lab::upload(bob, &file)?;
     // Lab lists the file before its last part has arrived.
     hub.sh(&format!(
         "for i in $(seq 600); do [ $(stat -c %s /home/jupyter-bob/large.bin) = {FILE_BYTES} ] && exit 0; sleep 0.2; done; exit 1"
@@ -112,14 +121,18 @@ fn files(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
         Vec::new(),
     )?;
     let path = bob.downloads().join("large.bin");
-    let end = std::time::Instant::now() + FILE_DEADLINE;
+    let end = Instant::now() + FILE_DEADLINE;
     while !path.exists() {
-        ensure!(std::time::Instant::now() < end, "waited {} s for the download", FILE_DEADLINE.as_secs());
+        ensure!(Instant::now() < end, "waited {} s for the download", FILE_DEADLINE.as_secs());
         std::thread::sleep(Duration::from_millis(100));
     }
-    let downloaded = Sha256::digest(fs::read(&path)?).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let downloaded = hexadecimal(&fs::read(&path)?);
     ensure!(downloaded == digest, "downloaded {downloaded}, uploaded {digest}");
     context.step("downloaded 100 MB")
+}
+
+fn hexadecimal(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The home page, the menu entries of JupyterLab, and logging out.
