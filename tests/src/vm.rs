@@ -221,7 +221,7 @@ impl Guest for Vm {
     }
 
     fn copy_in(&self, source: &Path, target: &str, mode: u32) -> Result<()> {
-        let script = r#"umask 077; mkdir -p "$(dirname "$1")"
+        let script = r#"mkdir -p "$(dirname "$1")"; umask 077
 cat >"$1.part"; chmod "$2" "$1.part"; mv -f "$1.part" "$1""#;
         let mode = format!("{mode:o}");
         let command = ["/bin/sh", "-euc", script, "sh", target, &mode];

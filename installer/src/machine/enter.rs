@@ -36,7 +36,7 @@ shift
 exec "$@""#;
 
 /// Runs in the machine: a file appears whole, with its mode, or not at all.
-const RECEIVE_FILE: &str = r#"umask 077; mkdir -p "$(dirname "$1")"
+const RECEIVE_FILE: &str = r#"mkdir -p "$(dirname "$1")"; umask 077
 cat >"$1.part"; chmod "$2" "$1.part"; mv -f "$1.part" "$1""#;
 
 /// Runs in the machine: becomes a user, in their home if they have one.
