@@ -137,7 +137,7 @@ impl Hub {
     /// # Errors
     /// When it does not come up.
     pub fn wait_for_lab(&self, browser: &Browser) -> Result<()> {
-        browser.wait_for(".jp-Launcher, .jp-NotebookPanel", PAGE_DEADLINE)
+        browser.wait_for("#jp-MainMenu .lm-MenuBar-item", PAGE_DEADLINE)
     }
 
     /// A link of the hub as a whole URL.

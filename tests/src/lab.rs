@@ -9,6 +9,8 @@ use fantoccini::key::Key;
 use crate::browser::Browser;
 
 const DEADLINE: Duration = Duration::from_secs(90);
+/// JupyterLab asks before it uploads more than so many bytes.
+const ASKS_ABOVE: u64 = 15 * 1024 * 1024;
 const FILE_DEADLINE: Duration = Duration::from_secs(180);
 
 /// Opens a new notebook from the launcher and waits until its kernel is idle.
@@ -81,6 +83,10 @@ pub fn upload(browser: &Browser, file: &Path) -> Result<()> {
         document.querySelector('[data-jp-item-name=uploader] jp-button, [data-jp-item-name=uploader] button').click()";
     browser.execute(CATCH_FIELD, Vec::new())?;
     browser.fill("#caught", &file.display().to_string())?;
+    if std::fs::metadata(file)?.len() > ASKS_ABOVE {
+        browser.wait_for(".jp-Dialog .jp-mod-accept", DEADLINE)?;
+        browser.click(".jp-Dialog .jp-mod-accept")?;
+    }
     let is_listed = format!(
         "return [...document.querySelectorAll('.jp-DirListing-itemText')].some(item => item.textContent.trim() === {name:?})"
     );
