@@ -4,6 +4,7 @@
 
 mod browser_driver;
 mod class;
+mod hardening;
 mod install;
 mod machine_limits;
 mod machine_on_v2;
@@ -58,4 +59,5 @@ pub const ALL: &[Scenario] = &[
     packages::SCENARIO,
     resume::SCENARIO,
     uninstall::SCENARIO,
+    hardening::SCENARIO,
 ];

@@ -1,0 +1,94 @@
+//! How much the shipped units let go of, judged by systemd; that they still do their work; and files that nobody but
+//! root may change or read.
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{Group, Scenario};
+use crate::context::Context;
+use crate::hub::Hub;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "hardening",
+    about: "systemd's own judgement of the units, every verb of the launcher inside its sandbox, no file open to students",
+    group: Group::Default,
+    needs_programs: true,
+    run,
+};
+
+/// The highest exposure, as `systemd-analyze security` reckons it, from 0 to 10.
+const EXPOSURE: [(&str, f64); 3] = [("hubd.service", 2.0), ("hubd-launcher.service", 3.5), ("hubd-user-bob.service", 2.0)];
+/// What is in these is nobody's to see who is not root or hubd.
+const CLOSED: [&str; 3] = ["/var/lib/hubd", "/var/lib/hubd-launcher", "/var/lib/hubd-installer"];
+/// These may be looked into.
+const OPEN: [&str; 2] = ["/opt/hubd", "/etc/hubd"];
+const SECRET: [&str; 5] = [
+    "/etc/hubd/config.toml",
+    "/etc/hubd/network.env",
+    "/var/lib/hubd/hubd.db",
+    "/var/lib/hubd-launcher/accounts",
+    "/var/lib/hubd-installer/receipt.json",
+];
+
+fn run(context: &Context) -> Result<()> {
+    let hub = Hub::install(context)?;
+    hub.sh("cp /bin/true /opt/hubd/writable; chmod 666 /opt/hubd/writable")?;
+    let found = writable(&hub, "nobody")?;
+    ensure!(found.1 == "/opt/hubd/writable", "the walk misses a file that everybody may write: {found:?}");
+    hub.sh("rm /opt/hubd/writable")?;
+
+    verbs(context, &hub)?;
+    let verified = hub.sh("cd /etc/systemd/system; ls hubd*.service hubd*.socket hubd*.slice | wc -l; systemd-analyze verify hubd*.service hubd*.socket hubd*.slice 2>&1")?;
+    ensure!(verified == "8", "systemd-analyze verify of eight units: {verified}");
+    for (unit, most) in EXPOSURE {
+        let said = hub.sh(&format!("systemd-analyze security --no-pager {unit} | tail -n 1"))?;
+        let score = said.split_whitespace().find_map(|word| word.parse::<f64>().ok()).with_context(|| said.clone())?;
+        context.step(&format!("exposure of {unit}: {score} (at most {most})"))?;
+        ensure!(score <= most, "exposure of {unit} is {score}; expected {most} at most");
+    }
+    for account in ["nobody", "jupyter-bob"] {
+        let (walked, found) = writable(&hub, account)?;
+        context.step(&format!("{walked} files and directories looked at as {account}"))?;
+        ensure!(walked > 1000, "only {walked} files seen as {account}");
+        ensure!(found.is_empty(), "{account} may write: {found}");
+        for directory in CLOSED {
+            hub.sh(&format!("test -n \"$(ls -A {directory})\""))?;
+            let output = hub.command(["/bin/ls", "-A", directory]).user(account).output()?;
+            ensure!(!output.success(), "{account} may list {directory}: {}", output.text());
+        }
+        for file in SECRET {
+            hub.sh(&format!("test -e {file}"))?;
+            let output = hub.command(["/bin/cat", file]).user(account).output()?;
+            ensure!(!output.success(), "{account} may read {file}");
+        }
+    }
+    Ok(())
+}
+
+/// What a student can ask the launcher for, by way of `hubctl`; each reaches it through the shipped unit's sandbox.
+fn verbs(context: &Context, hub: &Hub) -> Result<()> {
+    hub.add_students(&["bob".to_owned(), "eve".to_owned()])?;
+    let started = hub.hubctl(&["server", "start", "bob", "eve"])?;
+    ensure!(started["problems"] == serde_json::json!([]), "start: {started}");
+    let listed = hub.hubctl(&["server", "list"])?;
+    let phases: Vec<&str> = listed["servers"].as_array().into_iter().flatten().filter_map(|one| one["phase"].as_str()).collect();
+    ensure!(phases == ["running", "running"], "list: {listed}");
+    let log = hub.hubctl(&["server", "logs", "eve"])?;
+    ensure!(log["lines"].as_array().is_some_and(|lines| !lines.is_empty()), "logs: {log}");
+    let stopped = hub.hubctl(&["server", "stop", "eve"])?;
+    ensure!(stopped["problems"] == serde_json::json!([]), "stop: {stopped}");
+    hub.hubctl(&["user", "remove", "eve", "--delete-home", "--yes"])?;
+    let left = hub.sh("getent passwd jupyter-eve || true; ls -d /home/jupyter-eve 2>/dev/null || true")?;
+    ensure!(left.is_empty(), "after the removal: {left}");
+    context.step("add, start, list, logs, stop and remove work")
+}
+
+/// How many files `account` sees below the product's directories, and which of them it may change.
+fn writable(hub: &Hub, account: &str) -> Result<(u64, String)> {
+    let places = [OPEN.as_slice(), CLOSED.as_slice()].concat().join(" ");
+    let walk = |test: &str| {
+        let script = format!("find {places} {test} 2>/dev/null || true");
+        Ok::<_, anyhow::Error>(hub.command(["/bin/sh", "-c", &script]).user(account).run()?.text())
+    };
+    // A link's own mode is always open; what it leads to is walked, or is not ours.
+    Ok((walk("| wc -l")?.parse().context("counting files")?, walk("-not -type l -writable")?))
+}
