@@ -89,7 +89,7 @@ fn stop_everything(receipt: &Receipt) -> Result<()> {
             action::disable(units)?;
         }
     }
-    for pattern in ["hubd-*.service", "hubd-*.scope", "hubd-*.socket", "hubd*.slice"] {
+    for pattern in ["hubd-*.service", "hubd-*.scope", "hubd-*.socket", "hubd*.slice", "run-hubd*.mount"] {
         let units = systemctl::list(pattern)?;
         if !units.is_empty() {
             systemctl::job(["stop".to_owned()].into_iter().chain(units.clone()))
