@@ -62,6 +62,7 @@ fn run(arguments: &Arguments) -> Result<u8> {
         Command::Verify => verify(&paths, output, &talk),
         Command::Uninstall(uninstall) => self::uninstall(&paths, uninstall, output, &talk),
         Command::Status => {
+            needs_root()?;
             let report = status::look(&paths)?;
             print(output, &report, &status::describe(&report))?;
             Ok(if report.is_well() { 0 } else { FAILED })
@@ -172,6 +173,7 @@ const LIMITS_DO_NOT_HOLD: &str = "the hub runs, but this machine ignores limits:
      hint: the usual reason is a container whose host keeps the control groups to itself; use a virtual machine";
 
 fn verify(paths: &Paths, output: &Output, talk: &Talk) -> Result<u8> {
+    needs_root()?;
     if receipt::load(paths)?.is_none() {
         anyhow::bail!("no hub is installed on this machine\nhint: hub-installer install --admin NAME");
     }
@@ -185,9 +187,7 @@ fn verify(paths: &Paths, output: &Output, talk: &Talk) -> Result<u8> {
 }
 
 fn uninstall(paths: &Paths, arguments: &UninstallArguments, output: &Output, talk: &Talk) -> Result<u8> {
-    if !nix::unistd::geteuid().is_root() {
-        anyhow::bail!("this needs root\nhint: run it again with sudo in front");
-    }
+    needs_root()?;
     if uninstall::is_needed(paths, arguments.purge)? && !arguments.yes {
         let what = if arguments.purge {
             "This deletes the hub and all that belongs to it: homes, logins, class folder and configuration."
@@ -225,6 +225,13 @@ fn try_out(arguments: &TryArguments, output: &Output, talk: &Talk) -> Result<u8>
     talk.pause();
     print(output, &trial, &trial::describe(&trial))?;
     Ok(0)
+}
+
+fn needs_root() -> Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        anyhow::bail!("this needs root\nhint: run it again with sudo in front");
+    }
+    Ok(())
 }
 
 fn busy() -> u8 {

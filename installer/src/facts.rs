@@ -82,16 +82,17 @@ pub const PROGRAMS: [&str; 3] = ["hubd", "hubctl", "hub-installer"];
 /// # Errors
 /// When the machine does not even say what it is.
 pub fn probe(paths: &Paths, options: &Options, network: &Network, operator: Option<String>) -> Result<Facts> {
-    let receipt = receipt::load(paths).map_err(|error| format!("{error:#}"));
     let root = nix::unistd::geteuid().is_root();
+    // Only root may read what earlier runs left; that this is not root is told anyway.
+    let receipt = if root { receipt::load(paths).map_err(|error| format!("{error:#}")) } else { Ok(None) };
     let environment = pyenv::current(paths).unwrap_or_default();
     let system = system::probe(paths)?;
     Ok(Facts {
         root,
         listeners: ports::probe(paths)?,
         accounts: accounts::probe()?,
-        config: read_config(paths),
-        leftovers: leftovers::load(paths).map_err(|error| format!("{error:#}")),
+        config: if root { read_config(paths) } else { ConfigFact::Absent },
+        leftovers: if root { leftovers::load(paths).map_err(|error| format!("{error:#}")) } else { Ok(None) },
         // Where an environment is there already, a machine that is offline by now is no less a hub.
         index: (environment.is_none() && system.can_check_certificates()).then(|| index::probe(network)),
         operator,

@@ -14,7 +14,7 @@ use crate::plan::{self, Step};
 use crate::preflight::{self, Judgement};
 use crate::progress::{self, Talk};
 use crate::receipt::{Outcome, Receipt, State, Store};
-use crate::report::{self, InstallReport, PlanReport, PlannedStep};
+use crate::report::{self, InstallReport, LimitsReport, PlanReport, PlannedStep};
 use crate::{apply, leftovers, settings, verify};
 
 /// What an install works with.
@@ -82,7 +82,7 @@ impl Task<'_> {
         let pending = self.pending(&steps, &receipt)?;
         if pending.is_empty() && receipt.complete {
             self.talk.say("Nothing to change: the hub is installed as asked for.");
-            let report = InstallReport { url: self.url(&facts), seconds: seconds(started), ..InstallReport::default() };
+            let report = InstallReport { seconds: seconds(started), ..self.outcome(&facts) };
             return Ok(Ending::Installed(report));
         }
         if !judgement.warnings.is_empty() {
@@ -100,14 +100,13 @@ impl Task<'_> {
         store.save(&receipt)?;
         self.talk.pause();
         Ok(Ending::Installed(InstallReport {
-            blockers: Vec::new(),
             warnings: judgement.warnings,
             changed: applied.changed.len(),
             notes: applied.notes,
-            url: self.url(&facts),
             invitations,
             verification: Some(verification),
             seconds: seconds(started),
+            ..self.outcome(&facts)
         }))
     }
 
@@ -161,11 +160,17 @@ impl Task<'_> {
         World { paths: self.paths, network: self.network, progress, ahead: None, invitations: Vec::new() }
     }
 
-    fn url(&self, facts: &Facts) -> Option<String> {
-        match facts::read_config(self.paths) {
-            facts::ConfigFact::Valid(_, config) => settings::url(&config, facts.address),
-            _ => None,
-        }
+    /// What the configuration, as it is now, says.
+    fn outcome(&self, facts: &Facts) -> InstallReport {
+        let facts::ConfigFact::Valid(_, config) = facts::read_config(self.paths) else { return InstallReport::default() };
+        let limits = LimitsReport {
+            memory_bytes: config.limits.memory,
+            tasks: config.limits.tasks,
+            users_memory_bytes: config.users_memory(facts.system.memory_bytes),
+            machine_memory_bytes: facts.system.memory_bytes,
+        };
+        let url = settings::url(&config, facts.address);
+        InstallReport { url, limits: Some(limits), ..InstallReport::default() }
     }
 }
 

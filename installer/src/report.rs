@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use hub_core::config::format_bytes;
 use hub_core::paths::Paths;
 use serde::Serialize;
 
@@ -46,12 +47,27 @@ pub struct InstallReport {
     pub notes: Vec<String>,
     /// The hub's address, as far as it can be told.
     pub url: Option<String>,
+    /// What protects the machine and the students from each other.
+    pub limits: Option<LimitsReport>,
     /// One-time links with which admins set their first password.
     pub invitations: Vec<Invitation>,
     /// The proof; absent when nothing was changed.
     pub verification: Option<Verification>,
     /// How long it took.
     pub seconds: f64,
+}
+
+/// The limits in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LimitsReport {
+    /// Bytes of memory each student may use.
+    pub memory_bytes: u64,
+    /// Processes and threads each student may have.
+    pub tasks: u64,
+    /// Bytes of memory all students together may use.
+    pub users_memory_bytes: u64,
+    /// Bytes of memory of the machine.
+    pub machine_memory_bytes: u64,
 }
 
 /// What `uninstall` did.
@@ -136,6 +152,16 @@ pub fn installed(report: &InstallReport) -> String {
     match &report.url {
         Some(url) => push(&mut text, &format!("The hub is at  {url}")),
         None => push(&mut text, "The hub is running."),
+    }
+    if let Some(limits) = &report.limits {
+        let each = format!(
+            "Each student may use {} of memory and {} processes and threads; all together {} of this machine's {}.",
+            format_bytes(limits.memory_bytes),
+            limits.tasks,
+            format_bytes(limits.users_memory_bytes),
+            format_bytes(limits.machine_memory_bytes)
+        );
+        push(&mut text, &each);
     }
     if !report.invitations.is_empty() {
         push(&mut text, "");

@@ -1,6 +1,8 @@
 //! Proof that the hub works and that its limits hold: a throw-away person's server is really started, asked for its
 //! status and stopped, and a probe that takes more than it may is really stopped by the kernel.
 
+mod front;
+mod http;
 mod limits;
 mod server;
 
@@ -30,6 +32,7 @@ pub struct Verification {
 /// # Errors
 /// When the server does not start, answer or stop; the error says which. Limits that do not hold are a finding.
 pub fn run(paths: &Paths, talk: &Talk) -> Result<Verification> {
+    front::check(paths)?;
     talk.detail("trying whether limits hold on this machine");
     let limits_not_held = limits::check(paths)?;
     talk.detail("starting a throw-away server");

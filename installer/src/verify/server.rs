@@ -1,6 +1,5 @@
 //! A throw-away person, from enrolment to the removal of the last trace.
 
-use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -12,14 +11,13 @@ use hub_core::paths::Paths;
 use hub_core::wire;
 use serde_json::{Value, json};
 
+use super::http;
 use crate::action::ask;
 use crate::options::VERIFY_NAME;
 
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// Deleting an account with a fresh home.
 const REMOVE_DEADLINE: Duration = Duration::from_secs(90);
-/// The most that is read of an answer of the server.
-const LARGEST_ANSWER: u64 = 64 * 1024;
 
 /// Returns the version the server said it has.
 pub(super) fn try_out(paths: &Paths) -> Result<String> {
@@ -53,22 +51,14 @@ fn start_and_ask(paths: &Paths, name: &Username) -> Result<String> {
 
 /// `GET /api` of the server, past the hub's proxy: it gives the version and needs the header that the proxy sets.
 fn ask_server(socket: &Path, name: &Username) -> Result<Value> {
-    let mut stream = UnixStream::connect(socket).with_context(|| format!("connecting to `{}`", socket.display()))?;
+    let stream = UnixStream::connect(socket).with_context(|| format!("connecting to `{}`", socket.display()))?;
     stream.set_read_timeout(Some(ANSWER_DEADLINE))?;
     stream.set_write_timeout(Some(ANSWER_DEADLINE))?;
-    write!(stream, "GET /user/{name}/api HTTP/1.0\r\nHost: localhost\r\nX-Hubd-User: {name}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(LARGEST_ANSWER).read_to_string(&mut answer).context("waiting for the answer")?;
-    parse_answer(&answer)
-}
-
-fn parse_answer(answer: &str) -> Result<Value> {
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
-    let status = head.lines().next().unwrap_or_default();
-    if status.split_whitespace().nth(1) != Some("200") {
-        bail!("it answered `{status}`, expected 200");
+    let answer = http::get(stream, "localhost", &format!("/user/{name}/api"), &format!("X-Hubd-User: {name}\r\n"))?;
+    if answer.status != 200 {
+        bail!("it answered with status {}, expected 200", answer.status);
     }
-    serde_json::from_str(body).with_context(|| format!("reading its answer `{body}`"))
+    serde_json::from_str(&answer.body).with_context(|| format!("reading its answer `{}`", answer.body))
 }
 
 /// Takes the person off the list and deletes account and home. Fine when there is none.
@@ -89,20 +79,6 @@ fn remove(paths: &Paths, name: &Username) -> Result<()> {
         Some("refused") if reply.get("kind").and_then(Value::as_str) == Some("no_account") => Ok(()),
         _ => {
             bail!("deleting its account: {}", reply.get("message").and_then(Value::as_str).unwrap_or("the answer makes no sense"))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_plain_yes_counts() {
-        let answer = |head: &str, body: &str| parse_answer(&format!("{head}\r\nServer: x\r\n\r\n{body}"));
-        assert_eq!(answer("HTTP/1.1 200 OK", "{\"version\": \"2.17.0\"}").unwrap()["version"], "2.17.0");
-        for (head, body) in [("HTTP/1.1 403 Forbidden", "{}"), ("HTTP/1.1 200 OK", "<html>"), ("", "")] {
-            assert!(answer(head, body).is_err(), "{head} {body}");
         }
     }
 }
