@@ -17,6 +17,8 @@ const PAGE_DEADLINE: Duration = Duration::from_secs(120);
 
 /// The administrator every hub of the tests is installed with.
 pub const ADMIN: &str = "ada";
+/// The account of the machine that the hub is installed from.
+pub const OPERATOR: &str = "debian";
 /// The password people of the tests choose.
 pub const PASSWORD: &str = "a quiet afternoon";
 
@@ -146,13 +148,18 @@ impl Hub {
     }
 }
 
-/// Runs the documented line in `machine` and returns what the installer prints with `--json`.
+/// Runs the documented line in `machine`, as the account that rented servers come with, and returns what the installer
+/// prints with `--json`.
 ///
 /// # Errors
 /// When it exits with anything but 0.
 pub fn install(machine: &TestMachine, release: &ReleaseServer, arguments: &str) -> Result<Value> {
     let base = release.url();
-    let line = format!("curl -fsSL {base}/bootstrap.sh | env HUBD_RELEASE_URL={base} bash -s -- {arguments} --yes --json");
-    let output = machine.command(["/bin/sh", "-c", &line]).timeout(INSTALL_DEADLINE).output()?.checked()?;
+    machine.sh(&format!(
+        "useradd --create-home --shell /bin/bash {OPERATOR}
+         umask 227; echo '{OPERATOR} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{OPERATOR}"
+    ))?;
+    let line = format!("curl -fsSL {base}/bootstrap.sh | sudo env HUBD_RELEASE_URL={base} bash -s -- {arguments} --yes --json");
+    let output = machine.command(["/bin/sh", "-c", &line]).user(OPERATOR).timeout(INSTALL_DEADLINE).output()?.checked()?;
     serde_json::from_str(&output.text()).with_context(|| format!("reading the installer's report: {}", output.text()))
 }

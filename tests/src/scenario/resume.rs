@@ -72,10 +72,13 @@ fn run(context: &Context) -> Result<()> {
     before.ensure_same(&Snapshot::take(&machine)?).context("after the uninstall")
 }
 
+/// In surroundings that a careful admin may have: a tight umask, and another language.
 fn install(machine: &TestMachine, port: u16, more: &[&str]) -> Result<Output> {
     let listen = format!("127.0.0.1:{port}");
-    let command = [PROGRAM, "install", "--yes", "--admin", ADMIN, "--listen", &listen].into_iter().chain(more.iter().copied());
-    machine.command(command).timeout(INSTALL_DEADLINE).output()
+    let command =
+        ["/bin/sh", "-c", "umask 077; exec \"$@\"", "sh", PROGRAM, "install", "--yes", "--admin", ADMIN, "--listen", &listen];
+    let command = command.into_iter().chain(more.iter().copied());
+    machine.command(command).env("LC_ALL", "de_DE.UTF-8").env("LANGUAGE", "de").timeout(INSTALL_DEADLINE).output()
 }
 
 /// Killed while another program works for it.
@@ -83,9 +86,9 @@ fn in_the_middle_of_the_build(context: &Context, machine: &TestMachine, port: u1
     machine.sh(&format!(
         "systemd-run --quiet --unit=install --property=KillMode=process --setenv=HOME=/root \
          {PROGRAM} install --yes --admin {ADMIN} --listen 127.0.0.1:{port}
-         for i in $(seq 600); do systemctl is-active --quiet hubd-build.service && break; sleep 0.1; done
-         systemctl is-active hubd-build.service
+         for i in $(seq 1200); do [ -d /opt/hubd/envs/1.new/lib ] && break; sleep 0.05; done
          systemctl kill --signal=KILL install.service
+         [ -d /opt/hubd/envs/1.new ] && [ ! -e /opt/hubd/envs/current ]
          while systemctl is-active --quiet install.service; do sleep 0.1; done
          systemctl reset-failed install.service"
     ))?;

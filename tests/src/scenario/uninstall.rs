@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::Context;
-use crate::hub::{ADMIN, Hub, PASSWORD};
+use crate::hub::{ADMIN, Hub, OPERATOR, PASSWORD};
 use crate::snapshot::Snapshot;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -59,6 +59,7 @@ fn run(context: &Context) -> Result<()> {
 
     let output = hub.command([PROGRAM, "uninstall", "--purge", "--yes", "--json"]).timeout(DEADLINE).run()?;
     context.step(&format!("purged: {}", output.text()))?;
+    hub.sh(&format!("userdel --remove {OPERATOR} 2>/dev/null; rm /etc/sudoers.d/{OPERATOR}"))?;
     before.ensure_same(&Snapshot::take(&hub)?).context("before the install and after the purge")
 }
 
