@@ -22,6 +22,8 @@
 #                         proxy, certificates and package mirror; they are remembered
 set -eu
 
+TRIAL_PROGRAM=/var/lib/hubd-try/hub-installer
+
 say() {
     printf '%s\n' "$*" >&2
 }
@@ -94,8 +96,15 @@ build_checkout() {
     fi
     command -v cargo >/dev/null ||
         fail "cargo is not there to build with" "install Rust, or install a release: set HUBD_RELEASE_URL"
-    say "building the programs with cargo (a few minutes the first time)"
-    cargo build --release --locked --quiet --manifest-path "$1/Cargo.toml" --package hubd --package installer >&2 ||
+    if ! command -v cc >/dev/null && command -v apt-get >/dev/null; then
+        say "installing a C compiler to build with: gcc libc6-dev"
+        { apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes gcc libc6-dev; } >&2
+    fi
+    say "building the programs with cargo (some minutes the first time)"
+    quiet=--quiet
+    if [ -t 2 ]; then quiet=; fi
+    # shellcheck disable=SC2086 # no word at all when it is empty
+    cargo build --release --locked $quiet --manifest-path "$1/Cargo.toml" --package hubd --package installer >&2 ||
         fail "building the programs"
     programs=${CARGO_TARGET_DIR:-$1/target}/release
 }
@@ -121,6 +130,11 @@ main() {
             ;;
     esac
     [ "$(id -u)" = 0 ] || fail "this needs root" "run it again with sudo in front"
+    # A trial keeps the program that ends it.
+    if [ "$command ${1:-}" = "try --stop" ] && [ -x "$TRIAL_PROGRAM" ]; then
+        "$TRIAL_PROGRAM" try "$@"
+        return
+    fi
     scratch=
     if [ -n "${HUBD_RELEASE_URL:-}" ]; then
         scratch=$(mktemp -d)
