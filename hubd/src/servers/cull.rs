@@ -1,15 +1,16 @@
 //! When a server nobody uses is stopped.
 //!
-//! A server is idle when nothing went through the proxy to it for the configured time *and* its own account of itself
-//! agrees: no kernel is busy, and its last activity (requests, kernels' output, terminals' input) is that long ago.
-//! So a long computation keeps its server although the browser is closed; a kernel that waits for input does not, nor
-//! does an open terminal that nobody types in. An open JupyterLab tab asks every few seconds and so counts as use, as
-//! in JupyterHub. After a restart of the hub the time counts anew. A server that can't be asked is left alone three
-//! times; one that never answers is of no use to anybody.
+//! A server is idle when, for the configured time, nobody used it through the proxy *and* nothing happened inside: no
+//! kernel is busy, none has put anything out, and no terminal has. So a long computation keeps its server although the
+//! browser is closed, and so does a program in a terminal that prints its progress. A kernel that waits for input does
+//! not, nor does a JupyterLab tab that is only left open: the proxy does not count what such a tab asks for by itself.
+//! After a restart of the hub the time counts anew. A server that can't be asked is left alone for three rounds; one
+//! that never answers is of no use to anybody.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use http::StatusCode;
 use hub_core::accounts::Username;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -23,15 +24,16 @@ pub(super) const UNANSWERED_ROUNDS: u32 = 3;
 /// What a server says of its own use.
 #[derive(Debug, PartialEq)]
 pub(super) struct Account {
-    last_activity: Timestamp,
-    busy_kernels: usize,
+    /// When a kernel or a terminal last did something; `None`: there is none.
+    last_activity: Option<Timestamp>,
+    is_busy: bool,
 }
 
 impl Account {
     /// Whether, at `now`, nothing has happened in the server for `timeout`.
     pub(super) fn is_idle(&self, now: Timestamp, timeout: Duration) -> bool {
-        let quiet = Duration::try_from(now.duration_since(self.last_activity)).unwrap_or_default();
-        self.busy_kernels == 0 && quiet >= timeout
+        let quiet_for = |last: Timestamp| Duration::try_from(now.duration_since(last)).unwrap_or_default();
+        !self.is_busy && self.last_activity.is_none_or(|last| quiet_for(last) >= timeout)
     }
 }
 
@@ -40,32 +42,37 @@ impl Account {
 /// # Errors
 /// When it gives no answer, or not one of a Jupyter server.
 pub(super) async fn question(name: &Username, endpoint: &Endpoint) -> Result<Account> {
-    let mut answers = Vec::new();
-    for path in ["api/status?no_track_activity=1", "api/kernels?no_track_activity=1"] {
-        let (status, body) = ask(name, endpoint, path).await.with_context(|| format!("asking {name}'s server for `{path}`"))?;
-        if !status.is_success() {
-            bail!("{name}'s server answered `{path}` with {status}");
-        }
-        answers.push(body);
-    }
-    parse(&answers[0], &answers[1])
+    let kernels = list(name, endpoint, "kernels").await?.context("a server without kernels is none of Jupyter")?;
+    let terminals = list(name, endpoint, "terminals").await?.unwrap_or_default();
+    account(kernels.into_iter().chain(terminals))
 }
 
-fn parse(status: &[u8], kernels: &[u8]) -> Result<Account> {
-    #[derive(Deserialize)]
-    struct Status {
-        last_activity: String,
+/// A kernel, or a terminal, which has no state.
+#[derive(Debug, Deserialize)]
+struct Program {
+    last_activity: String,
+    execution_state: Option<String>,
+}
+
+/// `None`: the server has no such thing.
+async fn list(name: &Username, endpoint: &Endpoint, kind: &str) -> Result<Option<Vec<Program>>> {
+    let doing = || format!("asking {name}'s server for its {kind}");
+    let (status, body) = ask(name, endpoint, &format!("api/{kind}?no_track_activity=1")).await.with_context(doing)?;
+    match status {
+        StatusCode::OK => Ok(Some(serde_json::from_slice(&body).with_context(doing)?)),
+        StatusCode::NOT_FOUND => Ok(None),
+        other => bail!("{name}'s server answered {other} when asked for its {kind}"),
     }
-    #[derive(Deserialize)]
-    struct Kernel {
-        execution_state: String,
+}
+
+fn account(programs: impl Iterator<Item = Program>) -> Result<Account> {
+    let mut account = Account { last_activity: None, is_busy: false };
+    for Program { last_activity, execution_state } in programs {
+        let last: Timestamp = last_activity.parse().with_context(|| format!("reading {last_activity:?} as a time"))?;
+        account.last_activity = account.last_activity.max(Some(last));
+        account.is_busy |= execution_state.as_deref() == Some("busy");
     }
-    let status: Status = serde_json::from_slice(status).context("reading a server's status")?;
-    let kernels: Vec<Kernel> = serde_json::from_slice(kernels).context("reading a server's kernels")?;
-    let busy_kernels = kernels.iter().filter(|kernel| !matches!(kernel.execution_state.as_str(), "idle" | "dead")).count();
-    let last_activity =
-        status.last_activity.parse().with_context(|| format!("reading {:?}, a server's last activity", status.last_activity))?;
-    Ok(Account { last_activity, busy_kernels })
+    Ok(account)
 }
 
 #[cfg(test)]
@@ -74,47 +81,46 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// What JupyterLab 4.6 answers.
-    fn account(last_activity: &str, states: &[&str]) -> Account {
-        let kernels: Vec<String> = states
-            .iter()
-            .map(|state| {
-                format!(
-                    r#"{{"id":"1","name":"python3","last_activity":"{last_activity}","execution_state":"{state}","connections":1}}"#
-                )
-            })
-            .collect();
-        parse(
-            format!(
-                r#"{{"connections":1,"kernels":{},"last_activity":"{last_activity}","started":"2026-11-20T08:00:00.000000Z"}}"#,
-                states.len()
-            )
-            .as_bytes(),
-            format!("[{}]", kernels.join(",")).as_bytes(),
+    /// As JupyterLab 4.6 answers.
+    fn programs(json: &str) -> Vec<Program> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn kernel(last_activity: &str, state: &str) -> String {
+        format!(
+            r#"[{{"id":"1","name":"python3","last_activity":"{last_activity}","execution_state":"{state}","connections":1}}]"#
         )
-        .unwrap()
     }
 
     #[test]
     fn only_a_quiet_server_without_a_busy_kernel_is_idle() {
         let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-        for (last_activity, kernels, idle) in [
-            ("2026-11-20T11:00:00.000000Z", vec![], true),
-            ("2026-11-20T11:00:00.000001Z", vec![], false),
-            ("2026-11-20T09:00:00.000000Z", vec!["idle", "idle"], true),
-            ("2026-11-20T09:00:00.000000Z", vec!["idle", "busy"], false),
-            ("2026-11-20T09:00:00.000000Z", vec!["starting"], false),
-            ("2026-11-20T09:00:00.000000Z", vec!["dead"], true),
-            ("2026-11-21T09:00:00.000000Z", vec![], false),
+        for (json, idle) in [
+            ("[]".to_owned(), true),
+            (kernel("2026-11-20T11:00:00.000000Z", "idle"), true),
+            (kernel("2026-11-20T11:00:00.000001Z", "idle"), false),
+            (kernel("2026-11-20T09:00:00.000000Z", "busy"), false),
+            (kernel("2026-11-20T09:00:00.000000Z", "starting"), true),
+            (kernel("2026-11-20T09:00:00.000000Z", "dead"), true),
+            (kernel("2026-11-21T09:00:00.000000Z", "idle"), false),
+            (r#"[{"name":"1","last_activity":"2026-11-20T11:30:00Z"}]"#.to_owned(), false),
+            (r#"[{"name":"1","last_activity":"2026-11-20T09:30:00Z"}]"#.to_owned(), true),
         ] {
-            assert_eq!(account(last_activity, &kernels).is_idle(now, HOUR), idle, "{last_activity} {kernels:?}");
+            assert_eq!(account(programs(&json).into_iter()).unwrap().is_idle(now, HOUR), idle, "{json}");
         }
     }
 
     #[test]
-    fn an_answer_of_something_else_is_no_account() {
-        assert!(parse(b"<html>", b"[]").is_err());
-        assert!(parse(br#"{"last_activity":"yesterday"}"#, b"[]").is_err());
-        assert!(parse(br#"{"last_activity":"2026-11-20T09:00:00Z"}"#, b"{}").is_err());
+    fn the_latest_of_all_programs_counts() {
+        let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        let both = [kernel("2026-11-20T11:59:00Z", "idle"), kernel("2026-11-20T01:00:00Z", "idle")];
+        let all = both.iter().flat_map(|json| programs(json));
+        assert!(!account(all).unwrap().is_idle(now, HOUR));
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_an_error() {
+        let error = account(programs(&kernel("yesterday", "idle")).into_iter()).unwrap_err();
+        assert!(error.to_string().starts_with("reading \"yesterday\" as a time"), "{error}");
     }
 }

@@ -231,9 +231,11 @@ impl Inner {
             }
             let body = if path.contains("/api/kernels") {
                 let state = if busy { "busy" } else { "idle" };
-                format!(r#"[{{"execution_state":"{state}"}}]"#)
+                format!(r#"[{{"execution_state":"{state}","last_activity":"2020-01-01T00:00:00.000000Z"}}]"#)
+            } else if path.contains("/api/terminals") {
+                "[]".to_owned()
             } else {
-                r#"{"version":"2.21.1","last_activity":"2020-01-01T00:00:00.000000Z"}"#.to_owned()
+                r#"{"version":"2.21.1"}"#.to_owned()
             };
             {
                 let mut state = self.lock();
