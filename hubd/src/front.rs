@@ -144,6 +144,7 @@ impl Front {
                 tracing::warn!(%user, error = chain, "somebody else listens in place of a user server");
                 Problem::Impostor { user }
             }
+            ProxyError::TooMany { .. } => Problem::TooMany { user },
             ProxyError::Silent { .. } => Problem::TooSlow { user },
             ProxyError::Broken(_) | ProxyError::BadAnswer(_) | ProxyError::UnwantedSwitch => Problem::BrokenAnswer { user },
             ProxyError::Client(_) => Problem::BadRequest("its body broke off or is not valid HTTP"),

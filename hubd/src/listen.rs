@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body as HttpBody, Incoming};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
@@ -44,7 +43,7 @@ const LOG_PAUSE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_SECONDS: u32 = 60;
 
 /// Unusually large heads that may be read at a time: they are half a megabyte each at most.
-const LARGE_HEADS: usize = 32;
+const LARGE_HEADS: usize = 64;
 
 /// What a client gets when there is no place for it.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n\
@@ -127,19 +126,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings for this process. Lets it open as many files as the system allows it to: the limit that programs
-    /// start with is kept low for old ones, which we are not.
-    pub fn of_this_process() -> io::Result<Self> {
-        let (now, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-        if now < most
-            && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most, most)
-        {
-            tracing::debug!(%error, limit = now, "the limit on open files stays as it is");
-            return Ok(Self::for_descriptors(now));
-        }
-        Ok(Self::for_descriptors(most))
-    }
-
     /// The settings for a process that may have `descriptors` files open.
     pub fn for_descriptors(descriptors: u64) -> Self {
         Self { limits: Limits::for_descriptors(descriptors), deadlines: Deadlines::default(), farewell: Duration::from_secs(3) }

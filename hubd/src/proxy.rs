@@ -17,7 +17,7 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hub_core::accounts::Username;
 use hyper::body::Incoming;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 pub use body::{Body, BodyError};
 pub use headers::BadAnswer;
@@ -116,6 +116,12 @@ pub enum ProxyError {
     /// It changed to a protocol that nobody asked for.
     #[error("the server changed to a protocol that was not asked for")]
     UnwantedSwitch,
+    /// This person has too much open to the server already.
+    #[error("{limit} requests and connections to this server are open already")]
+    TooMany {
+        /// So much.
+        limit: usize,
+    },
     /// The client broke off its own request, or sent a body that is not HTTP.
     #[error("reading the request's body")]
     Client(#[source] hyper::Error),
@@ -158,10 +164,11 @@ impl Proxy {
         ended: watch::Receiver<bool>,
     ) -> Result<Forwarded, ProxyError> {
         let pool = self.pools.of(&target.user);
+        let place = pool.enter().ok_or(ProxyError::TooMany { limit: pool::MOST_OPEN })?;
         let cut = Cut::new(ended, pool.gone());
         tokio::select! {
             biased;
-            forwarded = self.exchange(target, request, client, &pool, &cut) => forwarded,
+            forwarded = self.exchange(target, request, client, &pool, place, &cut) => forwarded,
             () = cut.clone().fired() => Err(ProxyError::Ended),
         }
     }
@@ -177,6 +184,7 @@ impl Proxy {
         request: Request<Incoming>,
         client: Client,
         pool: &Arc<Pool>,
+        place: OwnedSemaphorePermit,
         cut: &Cut,
     ) -> Result<Forwarded, ProxyError> {
         let (mut head, incoming) = request.into_parts();
@@ -196,7 +204,7 @@ impl Proxy {
         head.extensions.remove::<hyper::upgrade::OnUpgrade>();
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
             headers::prepare_response(&mut head, None).map_err(ProxyError::BadAnswer)?;
-            let body = Body::new(incoming, link, Arc::clone(pool), cut.clone());
+            let body = Body::new(incoming, link, Arc::clone(pool), place, cut.clone());
             return Ok(Forwarded::Answer(Response::from_parts(head, body)));
         }
         let Some(protocol) = upgrade.and_then(|offered| headers::chosen_upgrade(&offered, &head.headers)) else {
@@ -207,7 +215,8 @@ impl Proxy {
             .await
             .map_err(|_| ProxyError::Silent { waited: self.deadlines.connect })?;
         let (server, early) = link.into_stream();
-        let tunnel = Tunnel { server, early, user: target.user.clone(), activity: Arc::clone(&self.activity), cut: cut.clone() };
+        let tunnel =
+            Tunnel { server, early, user: target.user.clone(), activity: Arc::clone(&self.activity), cut: cut.clone(), place };
         Ok(Forwarded::Switch(Response::from_parts(head, ()), tunnel))
     }
 

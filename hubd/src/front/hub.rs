@@ -8,6 +8,9 @@ use crate::auth::People;
 use crate::listen::Client;
 use crate::web;
 
+/// When it makes sense to try again where too much is open.
+const RETRY_SECONDS: u64 = 5;
+
 impl Gate for People {
     fn session(&self, headers: &HeaderMap, client: Client) -> Option<Visitor> {
         let session = self.sessions().find(headers, client.https)?;
@@ -33,6 +36,7 @@ impl Pages for HubPages {
             Problem::NotYours => web::Problem::not_yours(),
             Problem::NotRunning { next, .. } => web::Problem::not_running(next),
             Problem::NoAnswer { .. } | Problem::Impostor { .. } => web::Problem::unreachable(),
+            Problem::TooMany { .. } => web::Problem::too_many(RETRY_SECONDS),
             Problem::BrokenAnswer { .. } => web::Problem::bad_gateway(),
             Problem::TooSlow { .. } => web::Problem::gateway_timeout(),
         };

@@ -32,6 +32,11 @@ pub enum Problem<'a> {
         /// Whose.
         user: &'a Username,
     },
+    /// This person has too much open to the server already.
+    TooMany {
+        /// Whose.
+        user: &'a Username,
+    },
     /// Somebody else answers at the server's socket.
     Impostor {
         /// Whose.
@@ -58,6 +63,7 @@ impl Problem<'_> {
             Self::NoSession | Self::ForeignSite => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NotFound | Self::NotYours => StatusCode::NOT_FOUND,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotRunning { .. } => StatusCode::FAILED_DEPENDENCY,
             Self::NoAnswer { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Impostor { .. } | Self::BrokenAnswer { .. } => StatusCode::BAD_GATEWAY,

@@ -6,7 +6,7 @@
 pub(super) const LARGEST_HEAD: usize = 512 * 1024;
 
 /// A head larger than this is rare, and only a few may be on their way at a time.
-const USUAL_HEAD: usize = 64 * 1024;
+const USUAL_HEAD: usize = 16 * 1024;
 
 /// Longest line that gives a chunk's size, with extensions that nobody uses.
 const LONGEST_CHUNK_LINE: usize = 1024;

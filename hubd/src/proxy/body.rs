@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::cut::Cut;
 use super::pool::Pool;
@@ -87,6 +88,7 @@ pub struct Body {
     incoming: Incoming,
     link: Option<Box<Link>>,
     pool: Arc<Pool>,
+    _place: OwnedSemaphorePermit,
     cut: Cut,
     /// Made when the body first has to wait: most never do.
     fired: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -96,9 +98,9 @@ pub struct Body {
 }
 
 impl Body {
-    pub(super) fn new(incoming: Incoming, link: Box<Link>, pool: Arc<Pool>, cut: Cut) -> Self {
+    pub(super) fn new(incoming: Incoming, link: Box<Link>, pool: Arc<Pool>, place: OwnedSemaphorePermit, cut: Cut) -> Self {
         let complete = incoming.is_end_stream();
-        Self { incoming, link: Some(link), pool, cut, fired: None, complete, broken: None }
+        Self { incoming, link: Some(link), pool, _place: place, cut, fired: None, complete, broken: None }
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {

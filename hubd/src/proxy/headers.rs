@@ -18,38 +18,9 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
-/// Meant for the next hop only (RFC 9110, section 7.6.1, and what came before it).
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
-
-/// What `Connection:` may not make us drop: the user server decides by it.
+/// What a user server decides by.
 const END_TO_END: [&str; 8] =
     ["authorization", "content-length", "content-type", "cookie", "host", "origin", "referer", "x-xsrftoken"];
-
-/// What a client says about itself and only a proxy may say.
-const CLAIMS: [&str; 5] = ["forwarded", "x-forwarded", "x-real-ip", "x-scheme", "x-client-ip"];
-
-/// Beginnings of more such names.
-const CLAIMS_BEGIN: [&str; 2] = ["x-forwarded-", "x-hubd-"];
-
-/// What a user server may not say, because it shares its origin with the hub and with everybody else.
-const ORIGIN_WIDE: [HeaderName; 6] = [
-    header::STRICT_TRANSPORT_SECURITY,
-    header::ALT_SVC,
-    HeaderName::from_static("clear-site-data"),
-    HeaderName::from_static("service-worker-allowed"),
-    HeaderName::from_static("nel"),
-    HeaderName::from_static("report-to"),
-];
 
 /// The protocols a request asks to change to, or `None` when it stays with HTTP: no `Upgrade`, an old version, or an
 /// offer of HTTP/2, which nobody has to take.
@@ -76,9 +47,7 @@ pub(super) fn prepare_request(head: &mut Parts, user: &Username, client: Client,
     head.extensions.clear();
     let headers = &mut head.headers;
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
-    remove_hop_by_hop(headers);
-    headers.remove(header::EXPECT);
-    remove_claims(headers);
+    remove_if(headers, |name| is_hop_by_hop(name) || is_claim(name) || name == "expect");
     remove_hub_cookies(headers);
     if is_chunked {
         headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -135,10 +104,7 @@ pub(super) fn prepare_response(head: &mut response::Parts, switched: Option<Head
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         headers.remove(header::CONTENT_LENGTH);
     }
-    remove_hop_by_hop(headers);
-    for name in ORIGIN_WIDE {
-        headers.remove(name);
-    }
+    remove_if(headers, |name| is_hop_by_hop(name) || is_origin_wide(name));
     if headers.get_all(header::SET_COOKIE).iter().any(cookies::sets_ours) {
         let kept: Vec<HeaderValue> =
             headers.get_all(header::SET_COOKIE).iter().filter(|value| !cookies::sets_ours(value)).cloned().collect();
@@ -168,39 +134,56 @@ pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> 
         .any(|one| one.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let listed: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .filter(|name| !END_TO_END.contains(&name.as_str()) && !name.as_str().starts_with("sec-"))
-        .collect();
-    for name in listed {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
+/// Removes the headers that `is_unwanted` names, and those that `Connection:` lists.
+fn remove_if(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
+    let is_listed = |name: &str| has_token(headers, &header::CONNECTION, name) && !is_end_to_end(name);
+    let unwanted: Vec<HeaderName> =
+        headers.keys().filter(|name| is_unwanted(name.as_str()) || is_listed(name.as_str())).cloned().collect();
+    for name in unwanted {
         headers.remove(name);
     }
 }
 
-fn remove_claims(headers: &mut HeaderMap) {
-    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
-    for name in claims {
-        headers.remove(name);
-    }
+/// Whether `name` is meant for the next hop only (RFC 9110, section 7.6.1, and what came before it).
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// Whether the user server decides by `name`, so that `Connection:` may not make us drop it.
+fn is_end_to_end(name: &str) -> bool {
+    END_TO_END.contains(&name) || name.starts_with("sec-")
+}
+
+/// Whether a user server may not say this, because it shares its origin with the hub and with everybody else.
+fn is_origin_wide(name: &str) -> bool {
+    matches!(name, "alt-svc" | "clear-site-data" | "nel" | "report-to" | "service-worker-allowed" | "strict-transport-security")
 }
 
 /// Whether only we may send `name`. Programs behind a gateway interface see `X_Forwarded_For` and `X-Forwarded-For` as
 /// one header, so the spelling with underscores is the same name, and a second spelling of any header that frames or
 /// identifies a request is refused a passage as well.
 fn is_claim(name: &str) -> bool {
-    let is = |name: &str| CLAIMS.contains(&name) || CLAIMS_BEGIN.iter().any(|begin| name.starts_with(begin));
+    let is = |name: &str| {
+        matches!(name, "forwarded" | "x-client-ip" | "x-forwarded" | "x-real-ip" | "x-scheme")
+            || name.starts_with("x-forwarded-")
+            || name.starts_with("x-hubd-")
+    };
     if !name.contains('_') {
         return is(name);
     }
     let name = name.replace('_', "-");
-    is(&name) || END_TO_END.contains(&name.as_str()) || HOP_BY_HOP.iter().any(|hop| hop.as_str() == name)
+    is(&name) || is_end_to_end(&name) || is_hop_by_hop(&name)
 }
 
 fn remove_hub_cookies(headers: &mut HeaderMap) {

@@ -6,13 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hub_core::accounts::Username;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::upstream::Link;
 use crate::launcher::protocol::Endpoint;
 
 /// Idle connections kept per server; a browser opens six at most.
 const MOST_IDLE: usize = 32;
+
+/// Requests, streams and tunnels that may be open to one server at a time. A browser full of notebooks has a few dozen;
+/// each may cost the hub about a megabyte when a client and a server both dawdle, which somebody could do on purpose.
+pub(super) const MOST_OPEN: usize = 256;
 
 /// The pools of all users.
 #[derive(Default)]
@@ -22,6 +26,7 @@ pub(super) struct Pools(Mutex<HashMap<Username, Arc<Pool>>>);
 pub(super) struct Pool {
     #[expect(clippy::vec_box, reason = "a link is large and moves between pool, request and body")]
     idle: Mutex<Vec<Box<Link>>>,
+    places: Arc<Semaphore>,
     gone: watch::Sender<bool>,
 }
 
@@ -32,7 +37,11 @@ impl Pools {
         match pools.get(user) {
             Some(pool) => Arc::clone(pool),
             None => {
-                let pool = Arc::new(Pool { idle: Mutex::default(), gone: watch::Sender::new(false) });
+                let pool = Arc::new(Pool {
+                    idle: Mutex::default(),
+                    places: Arc::new(Semaphore::new(MOST_OPEN)),
+                    gone: watch::Sender::new(false),
+                });
                 pools.insert(user.clone(), Arc::clone(&pool));
                 pool
             }
@@ -61,6 +70,11 @@ impl Pools {
 }
 
 impl Pool {
+    /// Takes one of the places; it is free again when the permit is dropped.
+    pub(super) fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
     /// An idle connection to `endpoint` that is still alive and rested no longer than `longest`.
     pub(super) fn take(&self, endpoint: &Endpoint, longest: Duration) -> Option<Box<Link>> {
         loop {

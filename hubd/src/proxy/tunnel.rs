@@ -12,6 +12,7 @@ use bytes::Bytes;
 use hub_core::accounts::Username;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Activity;
 use super::cut::Cut;
@@ -42,12 +43,14 @@ pub struct Tunnel {
     pub(super) user: Username,
     pub(super) activity: Arc<Activity>,
     pub(super) cut: Cut,
+    /// Held as long as the tunnel is open.
+    pub(super) place: OwnedSemaphorePermit,
 }
 
 impl Tunnel {
     /// Joins the two ends, and returns when nothing is left to carry.
     pub async fn run(self, client: impl AsyncRead + AsyncWrite + Unpin) {
-        let Self { server, early, user, activity, cut } = self;
+        let Self { server, early, user, activity, cut, place: _place } = self;
         let relay = Relay {
             client,
             server,

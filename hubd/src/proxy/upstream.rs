@@ -21,7 +21,7 @@ use crate::launcher::protocol::Endpoint;
 const QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Most bytes read or buffered at once on the way from a server.
-const BUFFER: usize = 256 * 1024;
+const BUFFER: usize = 128 * 1024;
 
 /// Connects to a user server and makes sure, before the first byte, that its owner is the one listening: the owner of
 /// a server's directory can put a link to a neighbour's socket in its place.

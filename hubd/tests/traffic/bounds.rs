@@ -146,8 +146,9 @@ async fn waiting_connections_to_servers_are_closed_and_open_ones_are_not() {
 
 #[tokio::test]
 async fn servers_that_never_answer_are_given_up() {
+    let silence = Duration::from_secs(1);
     let mut differences = Differences::default();
-    differences.proxy = proxy::Deadlines { answer: SHORT, ..differences.proxy };
+    differences.proxy = proxy::Deadlines { answer: silence, ..differences.proxy };
     let world = World::with(differences).await;
     let mut ada = Backend::listen(&world.enrol("ada"));
     let mut client = Connection::open(world.address).await;
@@ -158,11 +159,11 @@ async fn servers_that_never_answer_are_given_up() {
     assert_eq!(server.closed().await, b"");
 
     // An upload that takes longer than that is no silence of the server.
-    client.send(request("PUT", "/user/ada/x", "ada", &["Content-Length: 20"])).await;
+    client.send(request("PUT", "/user/ada/x", "ada", &["Content-Length: 8"])).await;
     let mut server = ada.accept().await;
     server.head().await;
-    for _ in 0..20 {
-        tokio::time::sleep(SHORT / 4).await;
+    for _ in 0..8 {
+        tokio::time::sleep(silence / 4).await;
         client.send("a").await;
         server.exactly(1).await;
     }
@@ -227,4 +228,38 @@ async fn heads_have_their_sizes() {
         assert!(statuses.contains(&status), "{} {}: {status} {sent:?}", &path[..path.len().min(20)], lines.len());
     }
     assert_eq!(ada.request_lines().len(), 2);
+}
+
+#[tokio::test]
+async fn one_person_cannot_have_everything_open() {
+    let world = World::start().await;
+    let mut ada = Backend::listen(&world.enrol("ada"));
+    let bob = Recorder::listen(&world.enrol("bob"));
+    let mut open = Vec::new();
+    loop {
+        let mut client = Connection::open(world.address).await;
+        client.send(get("/user/ada/slow", &[])).await;
+        let accepted = async {
+            let mut server = ada.accept().await;
+            server.head().await;
+            server
+        };
+        tokio::select! {
+            server = accepted => open.push((client, server)),
+            answer = client.answer() => {
+                assert_eq!(answer.status, 429);
+                break;
+            }
+        }
+    }
+    assert_eq!(open.len(), 256);
+    let mut client = Connection::open(world.address).await;
+    assert_eq!(client.ask(request("GET", "/user/bob/x", "bob", &[])).await.status, 200);
+    assert_eq!(bob.request_lines().len(), 1);
+
+    let (mut finished, mut server) = open.pop().unwrap();
+    server.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(finished.answer().await.status, 200);
+    client.send(get("/user/ada/again", &[])).await;
+    assert!(server.head().await.starts_with("GET /user/ada/again "));
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hubd::listen::{Service, Tls};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -30,11 +31,11 @@ fn install(directory: &TempDir, name: &str) -> (PathBuf, PathBuf) {
     (certificate, key)
 }
 
-async fn world(directory: &TempDir) -> (World, Tls) {
+async fn world(directory: &TempDir, handshake: Duration) -> (World, Tls) {
     let (certificate, key) = install(directory, "first");
     let tls = Tls::load(&certificate, &key).unwrap();
     let mut differences = Differences { service: Service::Tls(tls.clone()), ..Differences::default() };
-    differences.settings.deadlines.handshake = std::time::Duration::from_millis(200);
+    differences.settings.deadlines.handshake = handshake;
     (World::with(differences).await, tls)
 }
 
@@ -98,7 +99,7 @@ fn certificate(connection: &Connection<TlsStream<TcpStream>>) -> CertificateDer<
 #[tokio::test]
 async fn requests_and_tunnels_pass_encrypted() {
     let directory = tempfile::tempdir().unwrap();
-    let (world, _) = world(&directory).await;
+    let (world, _) = world(&directory, PATIENCE).await;
     let mut ada = Backend::listen(&world.enrol("ada"));
     for (versions, expected) in [(&[&version::TLS13], ProtocolVersion::TLSv1_3), (&[&version::TLS12], ProtocolVersion::TLSv1_2)] {
         let mut client = connect(&world, versions).await;
@@ -136,7 +137,7 @@ async fn requests_and_tunnels_pass_encrypted() {
 #[tokio::test]
 async fn a_new_certificate_is_used_without_closing_anything() {
     let directory = tempfile::tempdir().unwrap();
-    let (world, tls) = world(&directory).await;
+    let (world, tls) = world(&directory, PATIENCE).await;
     let _ada = Recorder::listen(&world.enrol("ada"));
     let first = CertificateDer::from_pem_file(fixture("first.pem")).unwrap();
     let second = CertificateDer::from_pem_file(fixture("second.pem")).unwrap();
@@ -161,7 +162,7 @@ async fn a_new_certificate_is_used_without_closing_anything() {
 #[tokio::test]
 async fn whoever_does_not_encrypt_is_cut_off() {
     let directory = tempfile::tempdir().unwrap();
-    let (world, _) = world(&directory).await;
+    let (world, _) = world(&directory, Duration::from_millis(100)).await;
     let ada = Recorder::listen(&world.enrol("ada"));
     for input in ["", &get("/user/ada/x", &[])] {
         let mut client = Connection::open(world.address).await;
