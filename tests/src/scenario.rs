@@ -50,7 +50,6 @@ pub const ALL: &[Scenario] = &[
     machine_on_v2::SCENARIO,
     vm_limits::SCENARIO,
     vm_limits::TRIXIE,
-    vm_limits::TRIXIE,
     browser_driver::SCENARIO,
     install::SCENARIO,
     class::SCENARIO,
