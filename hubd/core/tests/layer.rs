@@ -1,5 +1,7 @@
 //! A student's layer of packages above the shared environment, with a real Python.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test may panic like the test itself")]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! What a student's server leaves out while it loads, with a real Python.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test may panic like the test itself")]
+
 use std::path::Path;
 use std::time::Duration;
 
