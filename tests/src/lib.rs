@@ -5,6 +5,7 @@ pub mod cli;
 pub mod context;
 pub mod guest;
 pub mod hub;
+pub mod kernel;
 pub mod lab;
 pub mod machine_command;
 pub mod release;

@@ -6,6 +6,7 @@ mod browser_driver;
 mod class;
 mod hardening;
 mod install;
+mod isolation;
 mod machine_limits;
 mod machine_on_v2;
 mod packages;
@@ -58,5 +59,6 @@ pub const ALL: &[Scenario] = &[
     packages::SCENARIO,
     resume::SCENARIO,
     uninstall::SCENARIO,
+    isolation::SCENARIO,
     hardening::SCENARIO,
 ];

@@ -1,0 +1,199 @@
+//! One student against another and against the machine: everything is tried from inside her own server, as a notebook
+//! would, and what came back of each attempt is in the log.
+
+mod attacks;
+
+use anyhow::{Context as _, Result, ensure};
+use installer::machine::{BaseSpec, Release};
+
+use super::{Group, Scenario};
+use crate::context::Context;
+use crate::hub::{ADMIN, Hub, PASSWORD};
+use crate::kernel;
+use attacks::Attempt;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "isolation",
+    about: "with polkit, sudo, cron and at installed: a student reaches neither another's things nor more of the machine",
+    group: Group::Default,
+    needs_programs: true,
+    run,
+};
+
+const PROBE: &str = include_str!("isolation/probe.py");
+/// Stands in bob's notebook, and nowhere else.
+const SECRET: &str = "canary-5731";
+/// Run by eve; waits for the end of her kernel.
+const LINK: &str = "
+import os, sys, time
+while os.path.exists('/proc/' + sys.argv[1]):
+    time.sleep(0.1)
+os.rename('/run/hubd-servers/eve/server.sock', '/run/hubd-servers/eve/own.sock')
+os.symlink('/run/hubd-servers/bob/server.sock', '/run/hubd-servers/eve/server.sock')
+";
+/// Run by bob: how many sockets listen on the machine, then which of his processes those of his own belong to.
+const LISTENERS: &str = "
+import os, re, subprocess
+shown = subprocess.run(['ss', '-H', '-l', '-t', '-n', '-p'], stdout=subprocess.PIPE, text=True, check=True).stdout
+print(len(shown.splitlines()))
+for pid in re.findall('pid=([0-9]+)', shown):
+    print('this kernel' if int(pid) == os.getpid() else open('/proc/' + pid + '/cmdline').read())
+";
+const JAR: &str = "/root/eve.cookies";
+
+fn run(context: &Context) -> Result<()> {
+    let spec =
+        ["polkitd", "pkexec", "sudo", "cron", "at"].iter().fold(BaseSpec::new(Release::Bookworm), |spec, name| spec.with(name));
+    let hub = Hub::install_on(context, &spec)?;
+    hub.sh("systemctl start polkit.service && systemctl is-active polkit.service cron.service atd.service")?;
+    hub.add_students(&["bob".to_owned(), "eve".to_owned()])?;
+    let started = hub.hubctl(&["server", "start", "bob", "eve", ADMIN])?;
+    ensure!(started["problems"].as_array().is_some_and(Vec::is_empty), "starting servers: {started}");
+    leave_traces(&hub)?;
+
+    let failures: Vec<String> = [
+        attempts(context, &hub, "eve", attacks::STUDENT)?,
+        attempts(context, &hub, ADMIN, attacks::ADMIN)?,
+        secrets_on_the_machine(context, &hub)?,
+        ports(context, &hub)?,
+        all_inside_her_slice(context, &hub)?,
+        through_the_hub(context, &hub)?,
+    ]
+    .concat();
+    ensure!(failures.is_empty(), "{} attempts did not end as they should:\n{}", failures.len(), failures.join("\n"));
+    Ok(())
+}
+
+/// What bob leaves around; that it can be found is what makes the other student's failure mean something.
+fn leave_traces(hub: &Hub) -> Result<()> {
+    let code = format!(
+        "import pathlib, subprocess
+for place in ['{{}}/secret.txt', '/tmp/{{}}', '/dev/shm/{{}}', '/var/tmp/{{}}']:
+    pathlib.Path(place.format(pathlib.Path.home() if 'secret' in place else '{SECRET}')).write_text('{SECRET}')
+subprocess.Popen(['/bin/sleep', '86399'], env={{'SECRET': '{SECRET}'}}, start_new_session=True)
+print(subprocess.run(['ipcmk', '--shmem', '4096', '--mode', '0666'], stdout=subprocess.PIPE, text=True).stdout)"
+    );
+    let ran = kernel::run(hub, "bob", &code)?;
+    ensure!(ran.error.is_none() && ran.printed.contains("Shared memory id"), "bob's traces: {ran:?}");
+    hub.sh(&format!("grep -q {SECRET} /home/jupyter-bob/secret.txt; pgrep -u jupyter-bob -f 'sleep 86399'"))?;
+    Ok(())
+}
+
+/// Makes each attempt from a kernel of `name`'s server; returns those that did not end as they should.
+fn attempts(context: &Context, hub: &Hub, name: &str, attempts: &[Attempt]) -> Result<Vec<String>> {
+    let facts = hub
+        .sh("printf '%s %s %s' \"$(id -u jupyter-eve)\" \"$(id -g jupyter-eve)\" \"$(pgrep -u jupyter-bob -f 'sleep 86399')\"")?;
+    let facts: Vec<&str> = facts.split(' ').collect();
+    let [uid, gid, pid] = facts[..] else { anyhow::bail!("uid, gid and a process: {facts:?}") };
+    let fill = |text: &str| text.replace("EVE_UID", uid).replace("EVE_GID", gid).replace("BOB_PID", pid);
+    let expressions: Vec<String> = attempts.iter().map(|attempt| fill(attempt.expression)).collect();
+    let code = format!("ATTACKS = {}\n{PROBE}", serde_json::to_string(&expressions)?);
+    let ran = kernel::run(hub, name, &code)?;
+    let answers: Vec<String> = serde_json::from_str(ran.printed.trim()).with_context(|| format!("{ran:?}"))?;
+    ensure!(answers.len() == attempts.len(), "{} answers to {} attempts", answers.len(), attempts.len());
+    let mut failures = Vec::new();
+    for ((attempt, expression), answer) in attempts.iter().zip(expressions).zip(answers) {
+        let line = format!("{name}: {expression} -> {}", answer.replace('\n', " | "));
+        context.step(&line)?;
+        if answer.contains(SECRET) || !attempt.expected.iter().any(|expected| format!("{answer}END").contains(&fill(expected))) {
+            failures.push(format!("{line} (expected {:?})", attempt.expected));
+        }
+    }
+    Ok(failures)
+}
+
+/// What everybody with a shell of the machine may read of units holds no secret; the canary in bob's environment is one.
+fn secrets_on_the_machine(context: &Context, hub: &Hub) -> Result<Vec<String>> {
+    let shown = hub.sh("systemctl show hubd-user-bob.service; cat /run/systemd/transient/hubd-user-*")?;
+    ensure!(shown.contains("hubd-user-bob"), "nothing to look through: {shown}");
+    let words = ["password", "token", "secret", "cookie", SECRET];
+    let found: Vec<String> = shown
+        .lines()
+        .filter(|line| words.iter().any(|word| line.to_lowercase().contains(word)))
+        .map(|line| format!("a unit shows: {line}"))
+        .collect();
+    context.step(&format!("{} lines about units, {} with a word like a secret", shown.lines().count(), found.len()))?;
+    Ok(found)
+}
+
+/// Eve's own session at the hub, with which she asks for bob's server; then a link to bob's socket in place of hers.
+fn through_the_hub(context: &Context, hub: &Hub) -> Result<Vec<String>> {
+    let url = hub.url();
+    hub.sh(&format!(
+        "token=$(curl -fsS -c {JAR} {url}/hub/login | sed -n 's/.*name=\"token\" value=\"\\([^\"]*\\)\".*/\\1/p')
+         curl -fsS -o /dev/null -b {JAR} -c {JAR} -H 'Origin: {url}' --data-urlencode \"token=$token\" \
+             --data-urlencode username=eve --data-urlencode 'password={PASSWORD}' --data next= {url}/hub/login"
+    ))?;
+    let ask = |path: &str| hub.sh(&format!("curl -sS -b {JAR} -H 'X-Hubd-User: bob' -w '\\n%{{http_code}}' {url}{path}"));
+    let mut failures = Vec::new();
+    let mut judge = |what: &str, answer: &str, codes: &[&str]| -> Result<()> {
+        let said = answer.rsplit('\n').next().unwrap_or_default();
+        let right = codes.contains(&said) && !answer.contains(SECRET);
+        context.step(&format!("{what} -> {said}"))?;
+        if !right {
+            failures.push(format!("{what} -> {answer} (expected {codes:?})"));
+        }
+        Ok(())
+    };
+    judge("eve at her own server", &ask("/user/eve/api/contents/")?, &["200"])?;
+    judge("eve at bob's server, header forged", &ask("/user/bob/api/contents/secret.txt")?, &["404"])?;
+    put_link(hub)?;
+    ensure!(hub.sh("readlink /run/hubd-servers/eve/server.sock")?.contains("bob"), "the link is not there");
+    let kept = ask("/user/eve/api/contents/secret.txt")?;
+    ensure!(!kept.contains(SECRET), "bob's secret behind a link: {kept}");
+    let behind = |who: &str| {
+        let path = "http://localhost/user/bob/api/contents/secret.txt";
+        hub.sh(&format!(
+            "curl -sS --unix-socket /run/hubd-servers/eve/server.sock -H 'X-Hubd-User: {who}' -w '\\n%{{http_code}}' {path}"
+        ))
+    };
+    ensure!(behind("bob")?.contains(SECRET), "the link does not lead to bob's server");
+    judge("bob's server, asked in eve's name through the link", &behind("eve")?, &["403"])?;
+    // Connections to eve's true server that were kept are gone now. A hub that looks at her server for the first time
+    // may stop it.
+    hub.sh("systemctl restart hubd.service")?;
+    judge(
+        "eve at her own address, a link to bob's socket behind it",
+        &ask("/user/eve/api/contents/secret.txt")?,
+        &["502", "424"],
+    )?;
+    hub.hubctl(&["server", "stop", "eve"])?;
+    hub.hubctl(&["server", "start", "eve"])?;
+    judge("eve at her own server, started anew", &ask("/user/eve/api/contents/")?, &["200"])?;
+    Ok(failures)
+}
+
+/// The link would cut off whoever runs the kernel, so a process that outlives the kernel puts it there.
+fn put_link(hub: &Hub) -> Result<()> {
+    let code = format!(
+        "import os, subprocess, sys
+subprocess.Popen([sys.executable, '-c', \"\"\"{LINK}\"\"\", str(os.getpid())], start_new_session=True)"
+    );
+    let ran = kernel::run(hub, "eve", &code)?;
+    ensure!(ran.error.is_none(), "putting the link: {ran:?}");
+    hub.sh("for i in $(seq 200); do [ -L /run/hubd-servers/eve/server.sock ] && exit; sleep 0.1; done; exit 1")
+        .context("waiting for the link")?;
+    Ok(())
+}
+
+/// Servers and kernels talk over sockets in directories of their own. One port is left: ipykernel's, through which a
+/// kernel's children hand it what they print; nothing comes out of it, and what goes in needs a word only they know.
+fn ports(context: &Context, hub: &Hub) -> Result<Vec<String>> {
+    let ran = kernel::run(hub, "bob", LISTENERS)?;
+    let (all, theirs) = ran.printed.trim_end().split_once('\n').unwrap_or((ran.printed.trim(), ""));
+    let all: u32 = all.parse().with_context(|| format!("{ran:?}"))?;
+    ensure!(all > 0, "nothing listens at all, not even the hub");
+    context.step(&format!("{all} listening TCP sockets, bob's: {theirs:?}"))?;
+    let others = theirs.lines().filter(|line| *line != "this kernel");
+    Ok(others.map(|line| format!("listens on a TCP port for bob: {line}")).collect())
+}
+
+/// After all of this, every process of hers is where her limits are.
+fn all_inside_her_slice(context: &Context, hub: &Hub) -> Result<Vec<String>> {
+    let places = hub.sh("for pid in $(pgrep -u jupyter-eve); do sed \"s/^/$pid /\" /proc/$pid/cgroup; done")?;
+    let memory: Vec<&str> = places.lines().filter(|line| line.contains(":memory:") || line.contains(" 0::")).collect();
+    ensure!(!memory.is_empty(), "eve has no process: {places}");
+    context.step(&format!("{} lines about control groups of eve's processes", memory.len()))?;
+    let outside = memory.iter().filter(|line| !line.contains("hubd-users-eve.slice/hubd-user-eve.service"));
+    Ok(outside.map(|line| format!("a process of eve's outside of her slice: {line}")).collect())
+}
