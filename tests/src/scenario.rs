@@ -7,6 +7,7 @@ mod class;
 mod hardening;
 mod install;
 mod isolation;
+mod limits;
 mod machine_limits;
 mod machine_on_v2;
 mod packages;
@@ -60,5 +61,6 @@ pub const ALL: &[Scenario] = &[
     resume::SCENARIO,
     uninstall::SCENARIO,
     isolation::SCENARIO,
+    limits::SCENARIO,
     hardening::SCENARIO,
 ];
