@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hub_core::accounts::Username;
 use hub_core::control::ServerPhase;
 use hyper::body::Incoming;
@@ -96,7 +96,7 @@ impl Front {
         }
         let Some(visitor) = self.gate.session(request.headers(), client) else {
             return match wants_page {
-                true => redirect(StatusCode::FOUND, &web::login_location(whole_path(&request))),
+                true => redirect(StatusCode::FOUND, &web::login_location(whole_path(request.uri()))),
                 false => self.problem(&Problem::NoSession, false),
             };
         };
@@ -107,22 +107,24 @@ impl Front {
             return self.problem(&Problem::ForeignSite, wants_page);
         }
         let endpoint = self.servers.watch(&user).borrow().endpoint.clone();
-        let Some(endpoint) = endpoint else { return self.not_running(&user, &request, wants_page) };
+        let Some(endpoint) = endpoint else { return self.not_running(&user, whole_path(request.uri()), wants_page) };
         if browser::is_use(request.method(), request.uri(), request.headers()) {
             self.servers.touch(&user);
         }
+        let uri = request.uri().clone();
         let target = Target { user, endpoint };
-        match self.proxy.forward(&target, request, client, visitor.ended).await {
+        match self.proxy.forward(&target, request, client, visitor.ended.clone()).await {
             Ok(Forwarded::Answer(response)) => Answer::new(response.map(Body::Server)),
             Ok(Forwarded::Switch(response, tunnel)) => {
                 Answer::switch(response.map(|()| Body::empty()), |stream| Box::pin(tunnel.run(stream)))
             }
+            // The session goes on, so it was the server that has ended.
+            Err(ProxyError::Ended) if !has_ended(&visitor.ended) => self.not_running(&target.user, whole_path(&uri), wants_page),
             Err(error) => self.failed(&target.user, error, wants_page),
         }
     }
 
-    fn not_running(&self, user: &Username, request: &Request<Incoming>, wants_page: bool) -> Answer<Body> {
-        let next = whole_path(request);
+    fn not_running(&self, user: &Username, next: &str, wants_page: bool) -> Answer<Body> {
         let phase = self.servers.watch(user).borrow().phase;
         match phase {
             ServerPhase::Queued | ServerPhase::Starting if wants_page => {
@@ -204,14 +206,19 @@ fn check(request: &mut Request<Incoming>) -> Result<Route, Problem<'static>> {
 }
 
 /// Where somebody wanted to go, as it came.
-fn whole_path(request: &Request<Incoming>) -> &str {
-    request.uri().path_and_query().map_or("/", |path| path.as_str())
+fn whole_path(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |path| path.as_str())
+}
+
+/// Whether a session is over.
+fn has_ended(ended: &watch::Receiver<bool>) -> bool {
+    *ended.borrow() || ended.has_changed().is_err()
 }
 
 /// Whether the request's head is small enough for a user server.
 fn fits(request: &Request<Incoming>) -> bool {
     let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    fields.sum::<usize>() + whole_path(request).len() <= MOST_HEADER_BYTES
+    fields.sum::<usize>() + whole_path(request.uri()).len() <= MOST_HEADER_BYTES
 }
 
 fn redirect(status: StatusCode, location: &str) -> Answer<Body> {

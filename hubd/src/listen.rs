@@ -134,7 +134,7 @@ impl Settings {
 
 /// Serves all sockets until `stop` turns true or loses its owner. Then nothing new is accepted, what is idle or has
 /// changed its protocol ends at once, and requests under way get [`Settings::farewell`] to finish. Fails only if a
-/// socket cannot be used at all.
+/// socket cannot be used at all, or through a mistake in here.
 pub async fn serve<H: Handler>(
     sockets: Vec<Socket>,
     handler: Arc<H>,
@@ -151,7 +151,9 @@ pub async fn serve<H: Handler>(
         let port = Port { service, admission: Arc::clone(&admission), settings, bounds: bounds.clone() };
         loops.spawn(port.run(listener, Arc::clone(&handler)));
     }
-    while loops.join_next().await.is_some() {}
+    while let Some(result) = loops.join_next().await {
+        result.map_err(io::Error::other)?;
+    }
     Ok(())
 }
 
@@ -191,7 +193,11 @@ impl Port {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                Some(_) = connections.join_next() => {}
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "serving a connection");
+                    }
+                }
                 () = &mut stopped => break,
             }
         }

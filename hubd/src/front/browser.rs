@@ -4,6 +4,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, Uri};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Whether a person is on the way to a page, so that a page or a redirect is the right answer. Over plain HTTP
@@ -20,8 +21,11 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
 
 /// Whether another site makes the browser ask: then the session does not count, unless a person follows a link.
 pub(super) fn is_foreign(method: &Method, headers: &HeaderMap, https: bool) -> bool {
-    let by_metadata = matches!(text(headers, &FETCH_SITE), Some("cross-site" | "same-site")) && !is_navigation(method, headers);
-    by_metadata || headers.get_all(header::ORIGIN).iter().any(|origin| !is_own(origin.to_str().ok(), headers, https))
+    let is_elsewhere = matches!(text(headers, &FETCH_SITE), Some("cross-site" | "same-site"));
+    let is_framed = text(headers, &FETCH_DEST).is_some_and(|dest| dest != "document");
+    let is_link = is_navigation(method, headers) && !is_framed;
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    is_elsewhere && !is_link || origins.any(|origin| !is_own(origin.to_str().ok(), headers, https))
 }
 
 /// Whether `origin` is the host that the request names.
@@ -84,6 +88,24 @@ mod tests {
             (Method::GET, vec![("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")], false, false),
             (Method::GET, vec![("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")], false, false),
             (Method::GET, vec![("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], false, false),
+            (
+                Method::GET,
+                vec![("sec-fetch-site", "same-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")],
+                false,
+                false,
+            ),
+            (
+                Method::GET,
+                vec![("sec-fetch-site", "same-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+                false,
+                true,
+            ),
+            (
+                Method::GET,
+                vec![("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+                false,
+                false,
+            ),
             (Method::POST, vec![("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], false, true),
             (Method::GET, vec![("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")], false, true),
             (Method::GET, vec![("sec-fetch-site", "same-site"), ("sec-fetch-mode", "cors")], false, true),

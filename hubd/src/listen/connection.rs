@@ -87,12 +87,16 @@ pub(super) async fn serve<H: Handler>(
             }
         }
     }
-    let parts = connection.into_parts();
-    let (stream, is_clean) = parts.io.into_inner().into_inner();
+    let (stream, is_clean) = {
+        // Nothing else of these parts may live on: an idle tunnel is to hold no buffer.
+        let parts = connection.into_parts();
+        let (stream, is_clean) = parts.io.into_inner().into_inner();
+        (stream, is_clean && parts.read_buf.is_empty())
+    };
     let takeover = takeover.lock().unwrap_or_else(PoisonError::into_inner).take();
     match takeover {
         // Whoever sends before the protocol has changed sends requests that somebody else may take for something else.
-        Some(_) if !parts.read_buf.is_empty() || !is_clean => {
+        Some(_) if !is_clean => {
             tracing::debug!(client = %client.address, "a client spoke the new protocol before it was agreed on");
         }
         Some(takeover) if !is_stopping => tokio::select! {

@@ -58,6 +58,8 @@ impl Tunnel {
             down: Direction { held: early.to_vec(), ..Direction::default() },
             used: Instant::now(),
         };
+        // Even when nothing is in it, it keeps a buffer of HTTP alive.
+        drop(early);
         tokio::select! {
             result = relay.run(|| activity(&user)) => {
                 if let Err(error) = result {
