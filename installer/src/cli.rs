@@ -216,12 +216,13 @@ fn uninstall(paths: &Paths, arguments: &UninstallArguments, output: &Output, tal
 
 fn try_out(arguments: &TryArguments, output: &Output, talk: &Talk) -> Result<u8> {
     if arguments.stop {
-        let there = trial::stop()?;
+        let there = trial::stop(&arguments.machine)?;
         talk.pause();
         talk.say(if there { "The trial is ended and its machine removed." } else { "No trial is running." });
         return Ok(0);
     }
-    let trial = trial::start(&arguments::programs(arguments.programs.as_ref())?, arguments.port, talk)?;
+    let programs = arguments::programs(arguments.programs.as_ref())?;
+    let trial = trial::start(&arguments.machine, &programs, arguments.port, talk)?;
     talk.pause();
     print(output, &trial, &trial::describe(&trial))?;
     Ok(0)

@@ -15,7 +15,8 @@ use crate::files;
 use crate::machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
 use crate::progress::Talk;
 
-const MACHINE: &str = "hubd-try";
+/// The machine's name unless somebody wants another one beside it.
+pub const MACHINE: &str = "hubd-try";
 const ADMIN: &str = "ada";
 const STUDENT: &str = "sam";
 const USUAL_PORT: u16 = 8000;
@@ -61,15 +62,16 @@ struct Note {
     program: PathBuf,
 }
 
-/// Starts a trial, or finds the one that runs. `programs` is the directory with the release's programs.
+/// Starts a trial in the machine of this name, or finds the one that runs. `programs` is the directory with the release's
+/// programs.
 ///
 /// # Errors
 /// When the machine does not come up or the install in it fails; the machine is removed again then.
-pub fn start(programs: &Path, port: Option<u16>, talk: &Talk) -> Result<Trial> {
+pub fn start(name: &str, programs: &Path, port: Option<u16>, talk: &Talk) -> Result<Trial> {
     if !nix::unistd::geteuid().is_root() {
         bail!("this needs root: it boots a machine\nhint: run it again with sudo in front");
     }
-    if let Some(trial) = resume(talk)? {
+    if let Some(trial) = resume(name, talk)? {
         if port.is_some_and(|port| !trial.url.ends_with(&format!(":{port}"))) {
             bail!("a trial is running already, at {}\nhint: end it first: {}", trial.url, trial.stop);
         }
@@ -77,7 +79,7 @@ pub fn start(programs: &Path, port: Option<u16>, talk: &Talk) -> Result<Trial> {
         return Ok(trial);
     }
     // A trial that was cut short left a machine without a note.
-    Machine::destroy_named(MACHINE)?;
+    Machine::destroy_named(name)?;
     let port = choose_port(port)?;
     let mut tell = |text: &str| talk.say(text);
     tell("This boots a throw-away Debian 12 on this machine; everything of the hub stays inside it.");
@@ -85,13 +87,13 @@ pub fn start(programs: &Path, port: Option<u16>, talk: &Talk) -> Result<Trial> {
     let base = Base::ensure(&spec, Path::new(CACHE_DIRECTORY), &mut tell)?;
     tell("booting the machine");
     let environment = carried_environment(std::env::vars());
-    let machine = Machine::boot(&base, MACHINE, BootOptions { environment, ..BootOptions::default() })?;
+    let machine = Machine::boot(&base, name, BootOptions { environment, ..BootOptions::default() })?;
     let set_up = set_up(&machine, programs, port, talk);
     match set_up {
         Ok(note) => Ok(note.trial(&machine)),
         Err(error) => {
             let error = error.context("setting up the hub in the throw-away machine");
-            forget().and_then(|()| machine.destroy()).with_context(|| format!("removing the machine after: {error:#}"))?;
+            forget(name).and_then(|()| machine.destroy()).with_context(|| format!("removing the machine after: {error:#}"))?;
             Err(error)
         }
     }
@@ -101,17 +103,17 @@ pub fn start(programs: &Path, port: Option<u16>, talk: &Talk) -> Result<Trial> {
 ///
 /// # Errors
 /// When something of the machine can't be removed.
-pub fn stop() -> Result<bool> {
-    let there = Machine::list()?.iter().any(|machine| machine.name() == MACHINE) || note_file().exists();
-    Machine::destroy_named(MACHINE)?;
-    forget()?;
+pub fn stop(name: &str) -> Result<bool> {
+    let there = Machine::list()?.iter().any(|machine| machine.name() == name) || note_file(name).exists();
+    Machine::destroy_named(name)?;
+    forget(name)?;
     Ok(there)
 }
 
 /// The trial that is there; a machine that was shut down is booted again.
-fn resume(talk: &Talk) -> Result<Option<Trial>> {
-    let Some(note) = read_note()? else { return Ok(None) };
-    let Some(mut machine) = Machine::list()?.into_iter().find(|machine| machine.name() == MACHINE) else { return Ok(None) };
+fn resume(name: &str, talk: &Talk) -> Result<Option<Trial>> {
+    let Some(note) = read_note(name)? else { return Ok(None) };
+    let Some(mut machine) = Machine::list()?.into_iter().find(|machine| machine.name() == name) else { return Ok(None) };
     if !machine.is_running() {
         talk.say("booting the machine of the last trial again");
         machine.power_on()?;
@@ -148,7 +150,7 @@ fn set_up(machine: &Machine, programs: &Path, port: u16, talk: &Talk) -> Result<
     }
     let note = Note { version: NOTE_VERSION, url, users, program: keep_program(programs)? };
     let text = serde_json::to_vec_pretty(&note).context("writing down the trial")?;
-    atomic::replace(&note_file(), &text, Access::mode(0o600))?;
+    atomic::replace(&note_file(machine.name()), &text, Access::mode(0o600))?;
     Ok(note)
 }
 
@@ -158,7 +160,10 @@ impl Note {
             Some(pid) => format!("nsenter --target {pid} --all /bin/bash --login"),
             None => String::new(),
         };
-        let stop = format!("{} try --stop", self.program.display());
+        let mut stop = format!("{} try --stop", self.program.display());
+        if machine.name() != MACHINE {
+            stop.push_str(&format!(" --machine {}", machine.name()));
+        }
         Trial { url: self.url.clone(), users: self.users.clone(), enter, stop }
     }
 }
@@ -168,12 +173,12 @@ fn directory() -> PathBuf {
     Paths::default().trial()
 }
 
-fn note_file() -> PathBuf {
-    directory().join("trial.json")
+fn note_file(name: &str) -> PathBuf {
+    directory().join(format!("{name}.json"))
 }
 
-fn read_note() -> Result<Option<Note>> {
-    let path = note_file();
+fn read_note(name: &str) -> Result<Option<Note>> {
+    let path = note_file(name);
     if !path.exists() {
         return Ok(None);
     }
@@ -195,8 +200,13 @@ fn keep_program(programs: &Path) -> Result<PathBuf> {
     Ok(copy)
 }
 
-fn forget() -> Result<()> {
-    if directory().exists() {
+/// The last one closes the door.
+fn forget(name: &str) -> Result<()> {
+    if note_file(name).exists() {
+        fs_err::remove_file(note_file(name))?;
+    }
+    let is_note = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
+    if directory().exists() && !fs_err::read_dir(directory())?.flatten().any(|entry| is_note(&entry.path())) {
         fs_err::remove_dir_all(directory())?;
     }
     Ok(())

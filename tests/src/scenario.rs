@@ -14,6 +14,7 @@ mod packages;
 mod resume;
 mod storm;
 mod survive;
+mod trial;
 mod uninstall;
 mod vm_limits;
 
@@ -53,6 +54,7 @@ pub const ALL: &[Scenario] = &[
     vm_limits::SCENARIO,
     vm_limits::TRIXIE,
     browser_driver::SCENARIO,
+    trial::SCENARIO,
     install::SCENARIO,
     class::SCENARIO,
     survive::SCENARIO,

@@ -10,6 +10,7 @@ use hub_core::accounts::Username;
 use crate::options;
 use crate::progress::Loudness;
 use crate::receipt::State;
+use crate::trial;
 use crate::verify::Probe;
 
 /// Installs hubd: a classroom on one machine, a browser login and a JupyterLab for every student.
@@ -123,6 +124,9 @@ pub(super) struct TryArguments {
     /// The port of 127.0.0.1 the hub listens on [default: 8000, or the next that is free]
     #[arg(long)]
     pub(super) port: Option<u16>,
+    /// The name of the throw-away machine, for more than one trial at a time
+    #[arg(long, value_name = "NAME", default_value = trial::MACHINE, hide = true)]
+    pub(super) machine: String,
     /// The directory with hubd, hubctl and hub-installer [default: where this program lies]
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) programs: Option<PathBuf>,
