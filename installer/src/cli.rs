@@ -32,17 +32,21 @@ pub fn main() -> ExitCode {
     match run(&arguments) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "ended with an error");
-            let (chain, hints) = split_hints(&format!("{error:#}"));
-            eprintln!("error: {chain}");
-            for hint in hints {
-                eprintln!("hint: {hint}");
-            }
+            complain(&format!("{error:#}"));
             if let Some(hint) = arguments.command.hint_after_failure() {
                 eprintln!("hint: {hint}");
             }
             ExitCode::from(FAILED)
         }
+    }
+}
+
+fn complain(error: &str) {
+    tracing::error!(error, "ended with an error");
+    let (chain, hints) = split_hints(error);
+    eprintln!("error: {chain}");
+    for hint in hints {
+        eprintln!("hint: {hint}");
     }
 }
 
@@ -134,6 +138,10 @@ fn list(steps: &[PlannedStep]) -> String {
 fn install(paths: &Paths, arguments: &InstallArguments, output: &Output, talk: &Talk) -> Result<u8> {
     let ending = with_task(paths, arguments, talk, |task| {
         task.install(&mut |pending| {
+            if pending.is_empty() {
+                talk.say("Every step is done already; what is missing is the proof that the hub works.");
+                return Ok(true);
+            }
             talk.say(&format!("This will change {} things:\n{}", pending.len(), list(pending).trim_end()));
             Ok(arguments.yes || confirm(talk, "Go on?", true)?)
         })
@@ -158,8 +166,13 @@ fn install(paths: &Paths, arguments: &InstallArguments, output: &Output, talk: &
             for note in &report.notes {
                 talk.warn(note);
             }
-            let text = if report.verification.is_some() { report::installed(&report) } else { String::new() };
+            let text =
+                if report.changed > 0 || report.verification.is_some() { report::installed(&report) } else { String::new() };
             print(output, &report, &text)?;
+            if let Some(problem) = &report.problem {
+                complain(problem);
+                return Ok(FAILED);
+            }
             let limits_hold = report.verification.as_ref().is_none_or(|proof| proof.limits_not_held.is_empty());
             if !limits_hold {
                 talk.warn(LIMITS_DO_NOT_HOLD);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use hub_core::paths::Paths;
 
 use crate::action::{Ahead, Check, Ground, Invitation, World, invite_the_rest};
@@ -13,7 +13,7 @@ use crate::options::Options;
 use crate::plan::{self, Step};
 use crate::preflight::{self, Judgement};
 use crate::progress::{self, Talk};
-use crate::receipt::{Outcome, Receipt, State, Store};
+use crate::receipt::{self, Outcome, Receipt, State, Store};
 use crate::report::{self, InstallReport, LimitsReport, PlanReport, PlannedStep};
 use crate::{apply, leftovers, settings, verify};
 
@@ -54,7 +54,7 @@ impl Task<'_> {
     pub fn plan(&self) -> Result<PlanReport> {
         let (facts, judgement) = self.look()?;
         let steps = match self.steps(&facts) {
-            Ok(steps) => self.pending(&steps, &receipt(&facts))?,
+            Ok(steps) => self.pending(&steps, &receipt_of(&facts))?,
             // What is wrong with the configuration stands among the blockers already.
             Err(_) if !judgement.blockers.is_empty() => Vec::new(),
             Err(error) => return Err(error),
@@ -65,7 +65,7 @@ impl Task<'_> {
     /// Installs, continues or upgrades. `confirm` is shown what will change, and says whether to go on.
     ///
     /// # Errors
-    /// When a step or the proof fails. What was done stays; running it again continues.
+    /// When a step fails. What was done stays; running it again continues. A proof that fails stands in the report.
     pub fn install(&self, confirm: &mut dyn FnMut(&[PlannedStep]) -> Result<bool>) -> Result<Ending> {
         let started = Instant::now();
         let (facts, judgement) = self.look()?;
@@ -73,11 +73,7 @@ impl Task<'_> {
             let (blockers, warnings) = (judgement.blockers, judgement.warnings);
             return Ok(Ending::Blocked(InstallReport { blockers, warnings, ..InstallReport::default() }));
         }
-        // The admin's umask is no business of a machine-wide install.
-        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-        let Some(store) = Store::open(self.paths)? else { return Ok(Ending::Busy) };
-        progress::log_to(&self.paths.install_log())?;
-        let mut receipt = receipt(&facts);
+        let mut receipt = receipt_of(&facts);
         let steps = self.steps(&facts)?;
         let pending = self.pending(&steps, &receipt)?;
         if pending.is_empty() && receipt.complete {
@@ -91,20 +87,30 @@ impl Task<'_> {
         if !confirm(&pending)? {
             return Ok(Ending::Refused);
         }
+        // The admin's umask is no business of a machine-wide install.
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+        let Some(store) = Store::open(self.paths)? else { return Ok(Ending::Busy) };
+        progress::log_to(&self.paths.install_log())?;
+        if receipt::load(self.paths)?.unwrap_or_default() != receipt {
+            bail!("another hub-installer was at work meanwhile, so the plan is out of date");
+        }
         if let Ok(Some(left)) = &facts.leftovers {
             adopt(&mut receipt, &steps, left);
         }
         let (applied, invitations) = self.apply(&steps, &mut receipt, &store)?;
-        let verification = verify::run(self.paths, self.talk).context("verifying the hub, which is installed and runs")?;
-        receipt.complete = true;
-        store.save(&receipt)?;
+        let proof = verify::run(self.paths, self.talk).context("verifying the hub, which is installed and runs");
+        if proof.is_ok() {
+            receipt.complete = true;
+            store.save(&receipt)?;
+        }
         self.talk.pause();
         Ok(Ending::Installed(InstallReport {
             warnings: judgement.warnings,
             changed: applied.changed.len(),
             notes: applied.notes,
             invitations,
-            verification: Some(verification),
+            problem: proof.as_ref().err().map(|error| format!("{error:#}")),
+            verification: proof.ok(),
             seconds: seconds(started),
             ..self.outcome(&facts)
         }))
@@ -174,7 +180,7 @@ impl Task<'_> {
     }
 }
 
-fn receipt(facts: &Facts) -> Receipt {
+fn receipt_of(facts: &Facts) -> Receipt {
     facts.receipt.clone().ok().flatten().unwrap_or_default()
 }
 
@@ -187,7 +193,8 @@ fn adopt(receipt: &mut Receipt, steps: &[Step], left: &leftovers::Leftovers) {
     let ours: HashMap<_, _> = steps.iter().filter_map(|step| Some((step.action.path()?, step))).collect();
     for path in &left.kept {
         let Some(step) = ours.get(path.as_path()) else { continue };
-        if receipt.step(&step.id).is_none() {
+        // An uninstall that was cut short leaves a record without its undo.
+        if receipt.step(&step.id).is_none_or(|record| record.undo.is_none()) {
             receipt.put(crate::receipt::StepRecord {
                 id: step.id.clone(),
                 title: step.title.clone(),

@@ -81,20 +81,29 @@ impl Talk {
     }
 }
 
+/// Before the number of steps is known, something that only shows that there is life.
 fn bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
+    let bar = ProgressBar::new_spinner();
+    dress(&bar, "{spinner} {msg:.dim}");
+    bar
+}
+
+fn dress(bar: &ProgressBar, template: &str) {
     // A template that can't be read would only cost the looks.
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg:.dim}") {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(120));
-    bar
 }
 
 impl Watcher for Talk {
     fn begins(&mut self, index: usize, total: usize, step: &Step) {
         tracing::info!(step = step.id, "step begins");
         if let Some(bar) = &self.bar {
+            if bar.is_finished() || bar.length().is_none() {
+                bar.reset();
+                dress(bar, "{bar:30} {pos}/{len}  {msg:.dim}");
+            }
             bar.set_length(total as u64);
             bar.set_position(index as u64);
             bar.set_message(step.title.clone());
@@ -103,7 +112,8 @@ impl Watcher for Talk {
 
     fn ends(&mut self, index: usize, total: usize, step: &Step, outcome: Outcome) {
         tracing::info!(step = step.id, ?outcome, "step done");
-        if self.loudness >= Loudness::Normal {
+        // The bar has said it.
+        if self.bar.is_none() && self.loudness >= Loudness::Normal {
             let verb = if outcome == Outcome::Changed { "changed" } else { "done   " };
             self.print(&format!("{verb} {:>2}/{total}  {}", index + 1, step.title));
         }

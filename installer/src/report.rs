@@ -51,8 +51,10 @@ pub struct InstallReport {
     pub limits: Option<LimitsReport>,
     /// One-time links with which admins set their first password.
     pub invitations: Vec<Invitation>,
-    /// The proof; absent when nothing was changed.
+    /// The proof; absent when nothing was changed, or when there is a problem.
     pub verification: Option<Verification>,
+    /// Why there is no proof that the hub, which is installed, works.
+    pub problem: Option<String>,
     /// How long it took.
     pub seconds: f64,
 }

@@ -23,7 +23,7 @@ const LEAST_MEMORY: u64 = 384 * MEGABYTE;
 /// When what is asked for does not make a valid configuration.
 pub fn config(facts: &Facts, options: &Options) -> Result<String> {
     let text = match &facts.config {
-        ConfigFact::Valid(source, config) => edited(source, config, options)?,
+        ConfigFact::Valid(source, config) => edited(source, config, facts.address, options)?,
         ConfigFact::Absent | ConfigFact::Broken(_) => fresh(facts, options),
     };
     if let Err(problems) = config::parse(&text, "config.toml") {
@@ -86,7 +86,7 @@ pub fn url(config: &Config, address: Option<IpAddr>) -> Option<String> {
 }
 
 /// Only what the command line names changes; comments and order stay.
-fn edited(source: &str, config: &Config, options: &Options) -> Result<String> {
+fn edited(source: &str, config: &Config, address: Option<IpAddr>, options: &Options) -> Result<String> {
     let mut document: DocumentMut = source.parse().context("reading the configuration")?;
     let missing: Vec<_> = options.admins.iter().filter(|name| !config.is_admin(name)).collect();
     if !missing.is_empty() {
@@ -96,8 +96,11 @@ fn edited(source: &str, config: &Config, options: &Options) -> Result<String> {
     if let Some(address) = options.listen.filter(|address| config.http.listen != [*address]) {
         set(&mut document, "http", "listen", Value::Array([address.to_string()].into_iter().collect::<Array>()));
     }
-    if let Some(url) = options.url.as_ref().filter(|url| config.hub.url.as_ref() != Some(url)) {
-        set(&mut document, "hub", "url", Value::from(url.as_str()));
+    // An address that was guessed from where the hub listened is guessed again.
+    let guessed = config.hub.url.is_some() && config.hub.url == guess_url(&config.http.listen, address);
+    let guess = || options.listen.filter(|_| guessed).and_then(|listen| guess_url(&[listen], address));
+    if let Some(url) = options.url.clone().or_else(guess).filter(|url| config.hub.url.as_ref() != Some(url)) {
+        set(&mut document, "hub", "url", Value::from(url));
     }
     Ok(document.to_string())
 }
@@ -175,6 +178,16 @@ mod tests {
             "# mine\n[roles]\nadmins = [\"ada\", \"bob\"] # the teacher\n\n[limits]\nmemory = \"2G\"\n\n\
              [http]\nlisten = [\"127.0.0.1:8000\"]\n"
         );
+    }
+
+    #[test]
+    fn a_guessed_address_moves_with_the_listener_and_a_given_one_stays() {
+        let elsewhere = Options { listen: Some("127.0.0.1:8001".parse().unwrap()), ..Options::default() };
+        for (url, moved) in [("http://127.0.0.1:8000", "http://127.0.0.1:8001"), ("http://hub.example", "http://hub.example")] {
+            let source = format!("[hub]\nurl = \"{url}\"\n[http]\nlisten = [\"127.0.0.1:8000\"]\n[roles]\nadmins = [\"ada\"]\n");
+            let facts = Facts { config: configured(&source), ..machine() };
+            assert_eq!(parsed(&facts, &elsewhere).hub.url.as_deref(), Some(moved));
+        }
     }
 
     #[test]

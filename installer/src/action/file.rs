@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 use hub_core::paths::Paths;
 use hub_core::sys::atomic::{self, Access};
 use hub_core::sys::command::Command;
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 
 use super::{Check, Contents, FileKind, Leaving, Ownership};
 use crate::files::{self, Attributes};
@@ -185,11 +187,20 @@ pub(super) fn check_link(path: &Path, target: &Path) -> Result<Check> {
             path.display(),
             target.display()
         )))),
+        _ if is_read_only(path) => Ok(Check::Satisfied(Some(format!(
+            "`{}` can't be made on a read-only file system; the hub's own is `{}`",
+            path.display(),
+            target.display()
+        )))),
         _ => {
             let undo = Undo::RemoveLink { path: path.to_owned(), target: target.to_owned() };
             Ok(Check::Needed { exists: false, undo: Some(undo) })
         }
     }
+}
+
+fn is_read_only(path: &Path) -> bool {
+    path.parent().is_some_and(|directory| access(directory, AccessFlags::W_OK) == Err(Errno::EROFS))
 }
 
 pub(super) fn make_link(path: &Path, target: &Path) -> Result<()> {
