@@ -21,9 +21,8 @@ const EXPOSURE: [(&str, f64); 3] = [("hubd.service", 2.0), ("hubd-launcher.servi
 const CLOSED: [&str; 3] = ["/var/lib/hubd", "/var/lib/hubd-launcher", "/var/lib/hubd-installer"];
 /// These may be looked into.
 const OPEN: [&str; 2] = ["/opt/hubd", "/etc/hubd"];
-const SECRET: [&str; 5] = [
+const SECRET: [&str; 4] = [
     "/etc/hubd/config.toml",
-    "/etc/hubd/network.env",
     "/var/lib/hubd/hubd.db",
     "/var/lib/hubd-launcher/accounts",
     "/var/lib/hubd-installer/receipt.json",
@@ -35,6 +34,8 @@ fn run(context: &Context) -> Result<()> {
     let found = writable(&hub, "nobody")?;
     ensure!(found.1 == "/opt/hubd/writable", "the walk misses a file that everybody may write: {found:?}");
     hub.sh("rm /opt/hubd/writable")?;
+    // Only there when the admin gave a proxy, a mirror or certificates.
+    hub.sh("test ! -e /etc/hubd/network.env || test $(stat -c %a:%U /etc/hubd/network.env) = 600:root")?;
 
     verbs(context, &hub)?;
     let verified = hub.sh("cd /etc/systemd/system; ls hubd*.service hubd*.socket hubd*.slice | wc -l; systemd-analyze verify hubd*.service hubd*.socket hubd*.slice 2>&1")?;
