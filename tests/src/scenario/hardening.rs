@@ -21,12 +21,8 @@ const EXPOSURE: [(&str, f64); 3] = [("hubd.service", 2.0), ("hubd-launcher.servi
 const CLOSED: [&str; 3] = ["/var/lib/hubd", "/var/lib/hubd-launcher", "/var/lib/hubd-installer"];
 /// These may be looked into.
 const OPEN: [&str; 2] = ["/opt/hubd", "/etc/hubd"];
-const SECRET: [&str; 4] = [
-    "/etc/hubd/config.toml",
-    "/var/lib/hubd/hubd.db",
-    "/var/lib/hubd-launcher/accounts",
-    "/var/lib/hubd-installer/receipt.json",
-];
+const SECRET: [&str; 4] =
+    ["/etc/hubd/config.toml", "/var/lib/hubd/hubd.db", "/var/lib/hubd-launcher/accounts", "/var/lib/hubd-installer/receipt.json"];
 
 fn run(context: &Context) -> Result<()> {
     let hub = Hub::install(context)?;
