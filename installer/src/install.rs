@@ -91,6 +91,7 @@ impl Task<'_> {
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         let Some(store) = Store::open(self.paths)? else { return Ok(Ending::Busy) };
         progress::log_to(&self.paths.install_log())?;
+        tracing::info!(system = ?facts.system, options = ?self.options, network = ?self.network, "install begins");
         if receipt::load(self.paths)?.unwrap_or_default() != receipt {
             bail!("another hub-installer was at work meanwhile, so the plan is out of date");
         }
@@ -119,7 +120,6 @@ impl Task<'_> {
     fn look(&self) -> Result<(Facts, Judgement)> {
         self.talk.detail("looking at the machine");
         let facts = facts::probe(self.paths, self.options, self.network, self.operator.clone())?;
-        tracing::debug!(?facts, "facts");
         let judgement = preflight::check(&facts, self.options);
         Ok((facts, judgement))
     }

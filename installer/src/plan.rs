@@ -178,7 +178,8 @@ impl Plan {
         self.drop_in(paths, "hubd.socket", "listen.conf", listen);
         let homes = &config.accounts.homes;
         if !homes.starts_with(paths.usual_homes()) {
-            self.directory(homes.clone(), Ownership::root(0o755), Leaving::Keep);
+            // Others may have homes there, too.
+            self.directory(homes.clone(), Ownership::root(0o755), Leaving::RemoveEmpty);
             self.drop_in(paths, LAUNCHER, "homes.conf", assets::homes_drop_in(homes));
         }
     }

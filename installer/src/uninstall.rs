@@ -59,15 +59,16 @@ pub fn run(paths: &Paths, purge: bool, talk: &Talk) -> Result<Ending> {
     stop_everything(&receipt)?;
     talk.detail("closing accounts and homes");
     homes::close(paths, &mut left)?;
-    if !purge {
+    if purge {
+        for home in &left.homes {
+            delete(&home.path)?;
+        }
+    } else {
         keep_state(paths)?;
     }
     talk.detail("taking back the steps of the install");
     take_back(paths, &mut receipt, &store, purge, &mut left, &mut report)?;
     if purge {
-        for home in &left.homes {
-            delete(&home.path)?;
-        }
         for path in left.kept.iter().chain([&paths.state(), &paths.launcher_state(), &paths.uninstalled()]) {
             delete(path)?;
         }
