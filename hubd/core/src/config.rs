@@ -2,10 +2,19 @@
 
 mod check;
 mod diagnostic;
-mod document;
+pub mod edit;
+pub mod effects;
+mod file;
+pub mod history;
+pub mod keys;
+mod limits;
+mod places;
 mod quantity;
 mod render;
+mod roles;
+mod tree;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +23,12 @@ use serde::Serialize;
 
 pub use check::parse;
 pub use diagnostic::{Diagnostic, Problems};
-pub use quantity::{format_bytes, parse_bytes, parse_duration};
+pub use file::{LARGEST, Loaded, ReadError, judge, read};
+pub use keys::Effect;
+pub use limits::{ExplainedLimit, LimitOverrides, Limits, Origin};
+pub use places::Places;
+pub use quantity::{format_bytes, parse_bytes, parse_duration, write_bytes, write_duration};
+pub use roles::{Group, GroupName, Role, Roles, UserSettings};
 
 use crate::accounts::Username;
 
@@ -27,8 +41,14 @@ pub struct Config {
     pub http: Http,
     /// The encrypted listener; `None` without a certificate.
     pub https: Option<Https>,
-    /// Who may do more than use a server.
+    /// How people get in.
+    pub login: Login,
+    /// Who may do more than use a server, and who may do nothing.
     pub roles: Roles,
+    /// People who have something in common.
+    pub groups: BTreeMap<GroupName, Group>,
+    /// What holds for one person alone.
+    pub users: BTreeMap<Username, UserSettings>,
     /// Unix accounts behind the people.
     pub accounts: Accounts,
     /// What one student's servers may use together.
@@ -39,6 +59,11 @@ pub struct Config {
     pub sessions: Sessions,
     /// The machine underneath.
     pub machine: Machine,
+    /// The Python environment of everybody's servers.
+    pub environment: Environment,
+    /// Where the file says what; no part of what it says.
+    #[serde(skip)]
+    pub places: Places,
 }
 
 /// `[hub]`
@@ -48,6 +73,8 @@ pub struct Hub {
     pub name: String,
     /// Where people reach the hub, without a slash at the end; used in links.
     pub url: Option<String>,
+    /// A plain text on every page.
+    pub announcement: Option<String>,
 }
 
 /// `[http]`
@@ -62,19 +89,56 @@ pub struct Http {
 pub struct Https {
     /// Addresses and ports.
     pub listen: Vec<SocketAddr>,
-    /// PEM file with the certificate and its chain.
-    pub certificate: PathBuf,
-    /// PEM file with the private key.
-    pub key: PathBuf,
+    /// Where the certificate comes from.
+    pub method: HttpsMethod,
+    /// Whether browsers are told to use nothing but https here from now on.
+    pub hsts: bool,
 }
 
-/// `[roles]`
+/// Where a certificate comes from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Roles {
-    /// People who manage the hub from inside it.
-    pub admins: Vec<Username>,
-    /// Unix accounts of this machine that may run `hubctl` with sudo.
-    pub host_operators: Vec<String>,
+#[serde(tag = "method", rename_all = "lowercase")]
+pub enum HttpsMethod {
+    /// From two files.
+    Files {
+        /// PEM file with the certificate and its chain.
+        certificate: PathBuf,
+        /// PEM file with the private key.
+        key: PathBuf,
+    },
+    /// From an authority that speaks ACME, and renewed from there.
+    Acme {
+        /// Whom the authority may write to.
+        email: String,
+        /// Names that the certificate is for.
+        domains: Vec<String>,
+        /// The authority's directory; `None`: Let's Encrypt.
+        directory: Option<String>,
+        /// PEM file with the root that vouches for the directory; `None`: the machine's own roots.
+        directory_ca: Option<PathBuf>,
+    },
+    /// From an authority of the hub's own.
+    Lan {
+        /// Names and addresses that the certificate is for.
+        domains: Vec<String>,
+    },
+}
+
+/// `[login]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Login {
+    /// Whether people can enrol themselves.
+    pub sign_up: SignUp,
+}
+
+/// Whether people can enrol themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignUp {
+    /// Somebody has to enrol them.
+    Closed,
+    /// Anybody may choose a free name and a password.
+    Open,
 }
 
 /// `[accounts]`
@@ -86,21 +150,6 @@ pub struct Accounts {
     pub homes: PathBuf,
 }
 
-/// `[limits]`
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Limits {
-    /// Bytes of memory.
-    pub memory: u64,
-    /// Bytes of swap on top.
-    pub swap: u64,
-    /// Processor time in cores; `None`: as much as is free.
-    pub cpu_quota: Option<f64>,
-    /// Share of the processors when everybody wants them (100 is the usual).
-    pub cpu_weight: u64,
-    /// Processes and threads.
-    pub tasks: u64,
-}
-
 /// `[servers]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Servers {
@@ -110,6 +159,8 @@ pub struct Servers {
     pub idle_timeout: Option<Duration>,
     /// How long a server may take until it answers, waiting in the queue not counted.
     pub start_timeout: Duration,
+    /// How long a server may take to end before it is killed.
+    pub stop_timeout: Duration,
     /// Servers that start at the same time; `None`: by the number of processors and their load.
     pub concurrent_starts: Option<usize>,
 }
@@ -149,12 +200,16 @@ pub struct Machine {
     pub reserve: Option<u64>,
 }
 
-impl Config {
-    /// Whether the configuration names `name` as an administrator.
-    pub fn is_admin(&self, name: &Username) -> bool {
-        self.roles.admins.contains(name)
-    }
+/// `[environment]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Environment {
+    /// What is installed beside JupyterLab, each as in a requirements file.
+    pub packages: Vec<String>,
+    /// How many generations are kept.
+    pub keep: u64,
+}
 
+impl Config {
     /// Bytes of memory that all students together may use on a machine that has `total`.
     pub fn users_memory(&self, total: u64) -> u64 {
         let reserve = self.machine.reserve.unwrap_or_else(|| (total / 8).max((384 << 20).min(total / 4)));

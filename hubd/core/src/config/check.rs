@@ -1,308 +1,322 @@
-//! Judges a whole document at once. Pure: no file is opened here.
+//! Judges a whole file at once. Pure: no file is opened here.
 
-use std::net::SocketAddr;
+mod https;
+mod people;
+mod read;
+mod syntax;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use toml::Spanned;
+use toml::de::DeTable;
 
-use super::diagnostic::{Diagnostic, Problems};
-use super::document::{self, Document};
-use super::quantity::{parse_bytes, parse_duration};
-use super::{Accounts, Config, DefaultApp, Http, Https, Hub, Limits, Machine, Roles, Servers, Sessions};
-use crate::accounts::Username;
+use super::diagnostic::{Found, Problems, Words};
+use super::quantity::parse_bytes;
+use super::tree::{self, Entry, Tree, Typed};
+use super::{
+    Accounts, Config, DefaultApp, Environment, Http, Hub, LimitOverrides, Limits, Login, Machine, Places, Servers, Sessions,
+    SignUp,
+};
+use read::{absolute, account_prefix, address, homes, line_of_text, package, range, time};
 
+type Span = Range<usize>;
+
+/// JupyterLab does not start with less.
 const SMALLEST_MEMORY: u64 = 128 << 20;
 
 /// Reads a configuration; `path` is what messages call it.
 ///
 /// # Errors
-/// Every problem found, in the order of the file. A text that is not TOML at all gives one.
+/// Every problem found, in the order of the file.
 pub fn parse(source: &str, path: &str) -> Result<Config, Problems> {
-    let problems = |diagnostics| Problems { path: path.to_owned(), diagnostics };
-    let document: Document = toml::from_str(source).map_err(|error| {
-        let span = error.span().unwrap_or(0..0);
-        problems(vec![Diagnostic::new(source, span, error.message(), None)])
-    })?;
-    let mut check = Check { source, found: Vec::new() };
-    let config = check.document(document);
-    if check.found.is_empty() {
-        return Ok(config);
-    }
-    check.found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
-    Err(problems(check.found))
+    let mut found = Found::new(source);
+    let config = judge(&mut found);
+    found.finish(path).map(|()| config)
 }
 
-struct Check<'source> {
-    source: &'source str,
-    found: Vec<Diagnostic>,
+/// The configuration that the text of `found` makes, with defaults in place of what is wrong.
+pub(super) fn judge(found: &mut Found<'_>) -> Config {
+    let (root, errors) = DeTable::parse_recoverable(found.source.text);
+    syntax::report(root.get_ref(), errors, found);
+    let tree = tree::read(root.get_ref(), found);
+    Check { found, tree, places: Places::default(), claims: Vec::new() }.config()
 }
 
-impl Check<'_> {
-    fn problem(&mut self, span: Range<usize>, message: impl Into<String>, hint: Option<&str>) {
-        self.found.push(Diagnostic::new(self.source, span, message, hint));
+struct Check<'check, 'text> {
+    found: &'check mut Found<'text>,
+    tree: Tree,
+    places: Places,
+    /// Listening addresses so far.
+    claims: Vec<Claim>,
+}
+
+impl Check<'_, '_> {
+    fn problem(&mut self, span: Span, message: impl Into<String>, hint: Option<&str>) {
+        self.note("wrong_value", span, message, hint);
     }
 
-    /// The value read by `read`, or `default` when it is absent or, with a problem noted, wrong.
-    fn value<T, V>(&mut self, value: Option<Spanned<V>>, default: T, read: impl FnOnce(&V) -> Result<T, String>) -> T {
-        let Some(value) = value else { return default };
-        match read(value.get_ref()) {
-            Ok(read) => read,
+    fn conflict(&mut self, span: Span, message: impl Into<String>, hint: Option<&str>) {
+        self.note("conflict", span, message, hint);
+    }
+
+    fn note(&mut self, kind: &'static str, span: Span, message: impl Into<String>, hint: Option<&str>) {
+        self.found.push(span, || {
+            let (message, hint) = (message.into(), hint.map(str::to_owned));
+            // What reads one value may know what to do about it.
+            match message.split_once("\nhint: ") {
+                Some((message, own)) => Words { kind, message: message.to_owned(), hint: hint.or(Some(own.to_owned())) },
+                None => Words { kind, message, hint },
+            }
+        });
+    }
+
+    /// Something is missing, as far as the file can be understood.
+    fn incomplete(&mut self, span: Span, message: impl Into<String>, hint: Option<&str>) {
+        self.note("incomplete", span, message, hint);
+    }
+
+    fn line(&self, span: &Span) -> usize {
+        self.found.source.line(span.start)
+    }
+
+    /// Takes a key out of the tree, with a note of its place.
+    fn take(&mut self, path: &str) -> Option<Entry> {
+        let entry = self.tree.entries.remove(path)?;
+        let line = self.line(&entry.key);
+        self.places.note(path.to_owned(), line);
+        Some(entry)
+    }
+
+    /// The value at `path` read by `read`; `None` when it is absent or, with a problem noted, wrong.
+    fn option<T>(&mut self, path: &str, read: impl FnOnce(&Typed) -> Result<T, String>) -> Option<T> {
+        let entry = self.take(path)?;
+        match read(&entry.value) {
+            Ok(value) => Some(value),
             Err(message) => {
-                self.problem(value.span(), message, None);
-                default
+                self.problem(entry.span, message, None);
+                None
             }
         }
     }
 
-    fn list<T>(
-        &mut self,
-        values: Option<Vec<Spanned<String>>>,
-        default: Vec<T>,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Vec<T> {
-        let Some(values) = values else { return default };
+    fn text<T>(&mut self, path: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        self.option(path, |value| if let Typed::Text(text) = value { read(text) } else { Err(other_kind(path)) })
+    }
+
+    fn integer(&mut self, path: &str, least: u64, most: u64) -> Option<u64> {
+        self.option(
+            path,
+            |value| {
+                if let Typed::Integer(number) = value { range(*number, least, most) } else { Err(other_kind(path)) }
+            },
+        )
+    }
+
+    fn number<T>(&mut self, path: &str, read: impl FnOnce(f64) -> Result<T, String>) -> Option<T> {
+        self.option(path, |value| if let Typed::Number(number) = value { read(*number) } else { Err(other_kind(path)) })
+    }
+
+    fn switch(&mut self, path: &str) -> Option<bool> {
+        self.option(path, |value| if let Typed::Switch(switch) = value { Ok(*switch) } else { Err(other_kind(path)) })
+    }
+
+    /// The items of a list that are what they should be, each with its place; `None`: the file does not have the list.
+    fn list<T>(&mut self, path: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<Vec<(T, Span)>> {
+        let Typed::List(items) = self.take(path)?.value else { return None };
         let mut list = Vec::new();
-        for value in values {
-            match read(value.get_ref()) {
-                Ok(item) => list.push(item),
-                Err(message) => self.problem(value.span(), message, None),
-            }
-        }
-        list
-    }
-
-    fn document(&mut self, document: Document) -> Config {
-        Config {
-            hub: self.hub(document.hub),
-            http: Http { listen: self.list(document.http.listen, vec![SocketAddr::from(([0_u16; 8], 80))], address) },
-            https: self.https(document.https),
-            roles: Roles {
-                admins: self
-                    .list(document.roles.admins, Vec::new(), |name| name.parse::<Username>().map_err(|error| error.to_string())),
-                host_operators: self.list(document.roles.host_operators, Vec::new(), account_name),
-            },
-            accounts: Accounts {
-                prefix: self.value(document.accounts.prefix, "jupyter-".to_owned(), |prefix| account_prefix(prefix)),
-                homes: self.value(document.accounts.homes, PathBuf::from("/home"), |path| absolute(path)),
-            },
-            limits: self.limits(document.limits),
-            servers: self.servers(document.servers),
-            sessions: Sessions {
-                lifetime: self.value(document.sessions.lifetime, Duration::from_secs(14 * 86400), |text| {
-                    within(parse_duration(text)?, Duration::from_secs(600), Duration::from_secs(365 * 86400), "10m", "365d")
-                }),
-            },
-            machine: Machine { reserve: self.value(document.machine.reserve, None, |text| parse_bytes(text).map(Some)) },
-        }
-    }
-
-    fn hub(&mut self, hub: document::Hub) -> Hub {
-        Hub {
-            name: self.value(hub.name, "Classroom".to_owned(), |name| match name.trim() {
-                "" => Err("the hub's name is empty".to_owned()),
-                name if name.chars().count() > 60 => Err("the hub's name has more than 60 characters".to_owned()),
-                name if name.chars().any(char::is_control) => Err("the hub's name has a control character".to_owned()),
-                name => Ok(name.to_owned()),
-            }),
-            url: self.value(hub.url, None, |url| {
-                let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-                match rest.map(|rest| rest.trim_end_matches('/')) {
-                    Some(host) if !host.is_empty() && !host.contains(['/', ' ', '?', '#', '@', '"']) => {
-                        Ok(Some(url.trim_end_matches('/').to_owned()))
-                    }
-                    _ => Err(format!("{url:?} is not the hub's address; expected one as in \"https://hub.example.org\"")),
-                }
-            }),
-        }
-    }
-
-    fn https(&mut self, https: document::Https) -> Option<Https> {
-        let span = https.certificate.as_ref().or(https.key.as_ref()).map(Spanned::span);
-        let listen_span = https.listen.as_ref().and_then(|list| list.first()).map(Spanned::span);
-        let certificate = https.certificate.map(|path| self.value(Some(path), PathBuf::new(), |path| absolute(path)));
-        let key = https.key.map(|path| self.value(Some(path), PathBuf::new(), |path| absolute(path)));
-        let listen = self.list(https.listen, vec![SocketAddr::from(([0_u16; 8], 443))], address);
-        match (certificate, key) {
-            (Some(certificate), Some(key)) => Some(Https { listen, certificate, key }),
-            (None, None) => {
-                if let Some(span) = listen_span {
-                    self.problem(span, "https has an address but no certificate", Some("give both `certificate` and `key`"));
-                }
-                None
-            }
-            _ => {
-                self.problem(
-                    span.unwrap_or(0..0),
-                    "a certificate and its key belong together",
-                    Some("give both `certificate` and `key`"),
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        for (text, span) in items {
+            let line = self.line(&span);
+            if let Some(first) = seen.get(&text) {
+                let place = if *first == line { "in this line".to_owned() } else { format!("in line {first}") };
+                self.note(
+                    "repeated",
+                    span,
+                    format!("{text:?} is in this list twice, first {place}"),
+                    Some("take one of them out"),
                 );
-                None
+                continue;
             }
+            match read(&text) {
+                Ok(item) => list.push((item, span)),
+                Err(message) => self.problem(span, message, None),
+            }
+            self.places.note(format!("{path}[{text}]"), line);
+            seen.insert(text, line);
+        }
+        Some(list)
+    }
+
+    fn config(&mut self) -> Config {
+        let hub = self.hub();
+        if let Some(span) = self.nowhere("http.listen").filter(|_| self.tree.https.is_none()) {
+            self.incomplete(span, "the hub listens nowhere", Some("give it an address, as in listen = [\"[::]:80\"]"));
+        }
+        if let Some(span) = self.nowhere("https.listen") {
+            self.incomplete(span, "https listens nowhere", Some("give it an address, as in listen = [\"[::]:443\"]"));
+        }
+        let http = Http { listen: self.addresses("http.listen", 80) };
+        let https = self.https();
+        let login = Login { sign_up: self.text("login.sign_up", read::sign_up).unwrap_or(SignUp::Closed) };
+        let accounts = Accounts {
+            prefix: self.text("accounts.prefix", account_prefix).unwrap_or_else(|| "jupyter-".to_owned()),
+            homes: self.text("accounts.homes", homes).unwrap_or_else(|| PathBuf::from("/home")),
+        };
+        let roles = self.roles(&accounts.prefix);
+        let limits = self.limits();
+        let (groups, users) = (self.groups(), self.users());
+        Config {
+            hub,
+            http,
+            https,
+            login,
+            roles,
+            groups,
+            users,
+            accounts,
+            limits,
+            servers: self.servers(),
+            sessions: Sessions {
+                lifetime: self.text("sessions.lifetime", time("10m", "365d")).unwrap_or(Duration::from_secs(14 * 86400)),
+            },
+            machine: Machine { reserve: self.text("machine.reserve", parse_bytes) },
+            environment: Environment {
+                packages: self.list("environment.packages", package).unwrap_or_default().into_iter().map(first).collect(),
+                keep: self.integer("environment.keep", 1, 100).unwrap_or(3),
+            },
+            places: std::mem::take(&mut self.places),
         }
     }
 
-    fn limits(&mut self, limits: document::Limits) -> Limits {
+    fn hub(&mut self) -> Hub {
+        Hub {
+            name: self
+                .text("hub.name", |name| line_of_text("the hub's name", name, 60))
+                .unwrap_or_else(|| "Classroom".to_owned()),
+            url: self.text("hub.url", read::url),
+            announcement: self.text("hub.announcement", |text| read::text("the announcement", text, 500)),
+        }
+    }
+
+    fn limits(&mut self) -> Limits {
+        let LimitOverrides { memory, swap, cpu_quota, cpu_weight, tasks, network } = self.overrides("limits");
         Limits {
-            memory: self.value(limits.memory, 1 << 30, |text| match parse_bytes(text)? {
+            memory: memory.unwrap_or(1 << 30),
+            swap: swap.unwrap_or(0),
+            cpu_quota,
+            cpu_weight: cpu_weight.unwrap_or(100),
+            tasks: tasks.unwrap_or(512),
+            network: network.unwrap_or(true),
+        }
+    }
+
+    /// The limits of one table.
+    fn overrides(&mut self, table: &str) -> LimitOverrides {
+        let key = |key: &str| format!("{table}.{key}");
+        LimitOverrides {
+            memory: self.text(&key("memory"), |text| match parse_bytes(text)? {
                 bytes if bytes < SMALLEST_MEMORY => {
                     Err(format!("{text:?} is too little: a JupyterLab server needs at least \"128M\""))
                 }
                 bytes => Ok(bytes),
             }),
-            swap: self.value(limits.swap, 0, |text| parse_bytes(text)),
-            cpu_quota: self.value(limits.cpu_quota, None, |cores| match *cores {
-                cores if (0.05..=4096.0).contains(&cores) => Ok(Some(cores)),
+            swap: self.text(&key("swap"), parse_bytes),
+            cpu_quota: self.number(&key("cpu_quota"), |cores| match cores {
+                cores if (0.05..=4096.0).contains(&cores) => Ok(cores),
                 cores => Err(format!("{cores} cores can't be given; expected 0.05 to 4096, as in 1.5")),
             }),
-            cpu_weight: self.value(limits.cpu_weight, 100, |weight| range(*weight, 1, 10_000)),
-            tasks: self.value(limits.tasks, 512, |tasks| range(*tasks, 32, 1_000_000)),
+            cpu_weight: self.integer(&key("cpu_weight"), 1, 10_000),
+            tasks: self.integer(&key("tasks"), 32, 1_000_000),
+            network: self.switch(&key("network")),
         }
     }
 
-    fn servers(&mut self, servers: document::Servers) -> Servers {
+    fn servers(&mut self) -> Servers {
         Servers {
-            default_app: self.value(servers.default_app, DefaultApp::Lab, |app| match app.as_str() {
-                "lab" => Ok(DefaultApp::Lab),
-                "notebook" => Ok(DefaultApp::Notebook),
-                other => Err(format!("{other:?} is not an app of this hub; expected \"lab\" or \"notebook\"")),
-            }),
-            idle_timeout: self.value(servers.idle_timeout, Some(Duration::from_secs(3600)), |text| match text.as_str() {
-                "off" => Ok(None),
-                text => within(parse_duration(text)?, Duration::from_secs(60), Duration::from_secs(365 * 86400), "1m", "365d")
-                    .map(Some),
-            }),
-            start_timeout: self.value(servers.start_timeout, Duration::from_secs(60), |text| {
-                within(parse_duration(text)?, Duration::from_secs(5), Duration::from_secs(3600), "5s", "1h")
-            }),
-            concurrent_starts: self
-                .value(servers.concurrent_starts, None, |count| range(*count, 1, 1000).map(|count| Some(count as usize))),
+            default_app: self.text("servers.default_app", read::app).unwrap_or(DefaultApp::Lab),
+            idle_timeout: self
+                .text("servers.idle_timeout", |text| match text {
+                    "off" => Ok(None),
+                    text => time("1m", "365d")(text).map(Some).map_err(|message| format!("{message}; or \"off\"")),
+                })
+                .unwrap_or(Some(Duration::from_secs(3600))),
+            start_timeout: self.text("servers.start_timeout", time("5s", "1h")).unwrap_or(Duration::from_secs(60)),
+            stop_timeout: self.text("servers.stop_timeout", time("1s", "30s")).unwrap_or(Duration::from_secs(10)),
+            concurrent_starts: self.integer("servers.concurrent_starts", 1, 1000).and_then(|count| usize::try_from(count).ok()),
         }
     }
-}
 
-fn range(value: u64, least: u64, most: u64) -> Result<u64, String> {
-    if (least..=most).contains(&value) { Ok(value) } else { Err(format!("{value} is out of range; expected {least} to {most}")) }
-}
+    /// Where a list is that is empty.
+    fn nowhere(&self, path: &str) -> Option<Span> {
+        let entry = self.tree.entries.get(path)?;
+        // Items that are no strings are not in the list, and a problem of their own.
+        let written = self.found.source.text.get(entry.span.clone())?.trim_matches(['[', ']']).trim();
+        written.is_empty().then(|| entry.span.clone())
+    }
 
-fn within(value: Duration, least: Duration, most: Duration, least_text: &str, most_text: &str) -> Result<Duration, String> {
-    if (least..=most).contains(&value) {
-        Ok(value)
-    } else {
-        Err(format!("{} seconds is out of range; expected \"{least_text}\" to \"{most_text}\"", value.as_secs()))
+    /// Listening addresses; any IPv4 and IPv6 address with `port` where the file has none. No two may claim the same.
+    fn addresses(&mut self, path: &'static str, port: u16) -> Vec<SocketAddr> {
+        let Some(list) = self.list(path, address) else {
+            let default = SocketAddr::from(([0_u16; 8], port));
+            self.claim(path, default, None);
+            return vec![default];
+        };
+        list.into_iter()
+            .map(|(address, span)| {
+                self.claim(path, address, Some(span));
+                address
+            })
+            .collect()
+    }
+
+    /// `span`: where the file says it; `None`: it is the default of `path`.
+    fn claim(&mut self, path: &'static str, address: SocketAddr, span: Option<Span>) {
+        let other = self.claims.iter().find(|claim| overlap(address, claim.address)).cloned();
+        let claim = Claim { path, address, span };
+        if let Some((other, span)) = other.and_then(|other| claim.span.clone().or(other.span.clone()).map(|span| (other, span))) {
+            let (one, other) = if claim.span.is_some() { (&claim, &other) } else { (&other, &claim) };
+            let place = match &other.span {
+                Some(span) => format!("in line {}", self.line(span)),
+                None => format!("the default of `{}`", other.path),
+            };
+            let wide = if covers(one.address.ip(), other.address.ip()) { one.address } else { other.address };
+            let hint = (one.address != other.address).then(|| format!("{wide} takes all addresses of its port"));
+            self.conflict(span, format!("{} is taken already by {}, {place}", one.address, other.address), hint.as_deref());
+        }
+        self.claims.push(claim);
     }
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
-    match text.parse::<SocketAddr>() {
-        Ok(address) if address.port() == 0 => Err(format!("{text:?} has port 0; expected 1 to 65535")),
-        Ok(address) => Ok(address),
-        Err(_) => Err(format!(
-            "{text:?} is not an address with a port; expected one as in \"0.0.0.0:80\", \"127.0.0.1:8000\" or \"[::]:80\""
-        )),
-    }
+/// A listening address that the configuration wants.
+#[derive(Clone)]
+struct Claim {
+    path: &'static str,
+    address: SocketAddr,
+    span: Option<Span>,
 }
 
-fn absolute(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    let plain = !text.contains("..") && !text.chars().any(|c| c.is_control() || matches!(c, '%' | '"' | '\\' | ':'));
-    if path.is_absolute() && plain { Ok(path) } else { Err(format!("{text:?} is not a plain absolute path, as in \"/home\"")) }
+/// Whether the kernel would refuse to listen at both.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (one_ip, other_ip) = (one.ip(), other.ip());
+    one.port() == other.port() && (one_ip == other_ip || covers(one_ip, other_ip) || covers(other_ip, one_ip))
 }
 
-fn account_prefix(text: &str) -> Result<String, String> {
-    let plain = text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
-    if plain && text.len() <= 16 {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("{text:?} can't start an account name; expected up to 16 of a-z, 0-9, `-`, `_`, a letter first"))
-    }
+/// Whether whoever listens at `wide` takes what is for `narrow`; `[::]` takes IPv4 too.
+fn covers(wide: IpAddr, narrow: IpAddr) -> bool {
+    wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
 }
 
-fn account_name(text: &str) -> Result<String, String> {
-    let plain = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'));
-    if plain && text.len() <= 32 { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of a unix account")) }
+fn first<T>((item, _): (T, Span)) -> T {
+    item
+}
+
+/// The table of keys and the code that reads them disagree; a test reads every key of the table.
+fn other_kind(path: &str) -> String {
+    format!("hubd itself is wrong about what `{path}` takes")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn problems(source: &str) -> Problems {
-        parse(source, "config.toml").unwrap_err()
-    }
-
-    #[test]
-    fn an_empty_file_is_the_defaults() {
-        let config = parse("", "config.toml").unwrap();
-        assert_eq!(config.limits, Limits { memory: 1 << 30, swap: 0, cpu_quota: None, cpu_weight: 100, tasks: 512 });
-        assert_eq!(config.http.listen, ["[::]:80".parse().unwrap()]);
-        assert_eq!(config.https, None);
-    }
-
-    #[test]
-    fn reads_what_an_admin_writes() {
-        let config = parse(
-            "[roles]\nadmins = [\"ada\"]\n[limits]\nmemory = \"1.5G\"\ncpu_quota = 0.5\n[servers]\nidle_timeout = \"off\"\ndefault_app = \"notebook\"\n",
-            "config.toml",
-        )
-        .unwrap();
-        assert!(config.is_admin(&"ada".parse().unwrap()));
-        assert_eq!(config.limits.memory, 3 << 29);
-        assert_eq!(config.servers.idle_timeout, None);
-        assert_eq!(config.servers.default_app, DefaultApp::Notebook);
-    }
-
-    #[test]
-    fn shows_every_problem_with_its_place() {
-        let found = problems("[limits]\nmemory = \"banana\"\ntasks = 1\n\n[http]\nlisten = [\"0.0.0.0:99999\"]\n");
-        let places: Vec<_> = found.diagnostics.iter().map(|d| (d.line, d.column)).collect();
-        assert_eq!(places, [(2, 10), (3, 9), (6, 11)]);
-        let text = found.to_string();
-        assert!(text.starts_with(
-            "config.toml:2:10: \"banana\" is not an amount of memory; expected a number and a unit, as in \"512M\" or \"1.5G\"\n  |\n2 | memory = \"banana\"\n  |          ^^^^^^^^\n"
-        ), "{text}");
-    }
-
-    #[test]
-    fn an_unknown_key_names_the_known_ones() {
-        let found = problems("[limits]\nmemroy = \"1G\"\n");
-        assert_eq!((found.diagnostics[0].line, found.diagnostics[0].column), (2, 1));
-        assert!(found.diagnostics[0].message.contains("unknown field `memroy`, expected one of `memory`"), "{found}");
-    }
-
-    #[test]
-    fn refuses_what_could_break_out_of_a_unit_property() {
-        for text in [
-            "homes = \"/home\\n[Service]\"",
-            "homes = \"/h%n\"",
-            "homes = \"home\"",
-            "homes = \"/a/../b\"",
-            "prefix = \"x y\"",
-            "prefix = \"\"",
-        ] {
-            let source = format!("[accounts]\n{text}\n");
-            assert!(parse(&source, "config.toml").is_err(), "{text} was accepted");
-        }
-    }
-
-    #[test]
-    fn half_a_certificate_is_a_problem() {
-        assert_eq!(
-            problems("[https]\ncertificate = \"/etc/x.pem\"\n").diagnostics[0].message,
-            "a certificate and its key belong together"
-        );
-        assert_eq!(
-            problems("[https]\nlisten = [\"[::]:443\"]\n").diagnostics[0].message,
-            "https has an address but no certificate"
-        );
-    }
-
-    #[test]
-    fn a_syntax_error_has_a_place() {
-        let found = problems("[limits\nmemory = 1\n");
-        assert_eq!(found.diagnostics[0].line, 1);
-    }
-}
+mod tests;

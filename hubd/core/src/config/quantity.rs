@@ -59,6 +59,27 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// Writes an amount of memory as the file does, in the largest unit that keeps the number whole.
+pub fn write_bytes(bytes: u64) -> String {
+    for (shift, unit) in [(40, "T"), (30, "G"), (20, "M"), (10, "K")] {
+        if bytes != 0 && bytes.trailing_zeros() >= shift {
+            return format!("{}{unit}", bytes >> shift);
+        }
+    }
+    bytes.to_string()
+}
+
+/// Writes a span of time as the file does, in the largest unit that keeps the number whole.
+pub fn write_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    for (length, unit) in [(86400, "d"), (3600, "h"), (60, "m")] {
+        if seconds != 0 && seconds.is_multiple_of(length) {
+            return format!("{}{unit}", seconds / length);
+        }
+    }
+    format!("{seconds}s")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,64 +1,147 @@
 //! A configuration as the text that says all of it, defaults too. Pure, and `parse` reads it back to the same.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use toml::Value;
 
-use super::{Accounts, Config, DefaultApp, Http, Https, Hub, Limits, Machine, Roles, Servers, Sessions};
+use super::quantity::{write_bytes, write_duration};
+use super::tree::quoted;
+use super::{
+    Accounts, Config, DefaultApp, Environment, Group, Http, Https, HttpsMethod, Hub, LimitOverrides, Limits, Login, Machine,
+    Roles, Servers, Sessions, SignUp, UserSettings,
+};
 
 impl Config {
     /// Every value in force, written the way an administrator would write it in the file.
     pub fn to_toml(&self) -> String {
         // Taken apart by name, so that a new key can't be forgotten here.
-        let Self { hub, http, https, roles, accounts, limits, servers, sessions, machine } = self;
+        let Self {
+            hub,
+            http,
+            https,
+            login,
+            roles,
+            groups,
+            users,
+            accounts,
+            limits,
+            servers,
+            sessions,
+            machine,
+            environment,
+            places: _,
+        } = self;
         let mut text = String::new();
-        let Hub { name, url } = hub;
-        section(&mut text, "hub", &[("name", string(name)), ("url", url.as_ref().and_then(string))]);
+        let Hub { name, url, announcement } = hub;
+        let optional = |text: &Option<String>| text.as_ref().and_then(string);
+        section(&mut text, "hub", &[("name", string(name)), ("url", optional(url)), ("announcement", optional(announcement))]);
         let Http { listen } = http;
         section(&mut text, "http", &[("listen", addresses(listen))]);
-        if let Some(Https { listen, certificate, key }) = https {
-            let (certificate, key) = (string(certificate.to_string_lossy()), string(key.to_string_lossy()));
-            section(&mut text, "https", &[("listen", addresses(listen)), ("certificate", certificate), ("key", key)]);
+        if let Some(https) = https {
+            section(&mut text, "https", &https_keys(https));
         }
-        let Roles { admins, host_operators } = roles;
-        let (admins, operators) = (list(admins.iter().map(ToString::to_string)), list(host_operators.iter().cloned()));
-        section(&mut text, "roles", &[("admins", admins), ("host_operators", operators)]);
+        let Login { sign_up } = login;
+        let sign_up = match sign_up {
+            SignUp::Closed => "closed",
+            SignUp::Open => "open",
+        };
+        section(&mut text, "login", &[("sign_up", string(sign_up))]);
+        section(&mut text, "roles", &roles_keys(roles));
+        for (name, Group { members, limits }) in groups {
+            let name = format!("groups.{}", quoted(name.as_str()));
+            section(&mut text, &name, &[("members", list(members.iter().map(ToString::to_string)))]);
+            overrides(&mut text, &name, limits);
+        }
+        for (name, UserSettings { limits }) in users {
+            overrides(&mut text, &format!("users.{}", quoted(name.as_str())), limits);
+        }
         let Accounts { prefix, homes } = accounts;
         section(&mut text, "accounts", &[("prefix", string(prefix)), ("homes", string(homes.to_string_lossy()))]);
         section(&mut text, "limits", &limits_keys(limits));
         section(&mut text, "servers", &servers_keys(servers));
         let Sessions { lifetime } = sessions;
-        section(&mut text, "sessions", &[("lifetime", string(duration(*lifetime)))]);
+        section(&mut text, "sessions", &[("lifetime", string(write_duration(*lifetime)))]);
         let Machine { reserve } = machine;
-        section(&mut text, "machine", &[("reserve", reserve.and_then(|reserve| string(bytes(reserve))))]);
+        section(&mut text, "machine", &[("reserve", reserve.and_then(|reserve| string(write_bytes(reserve))))]);
+        let Environment { packages, keep } = environment;
+        section(&mut text, "environment", &[("packages", list(packages.iter().cloned())), ("keep", integer(*keep))]);
         text
     }
 }
 
 type Key = (&'static str, Option<Value>);
 
-fn limits_keys(limits: &Limits) -> [Key; 5] {
-    let Limits { memory, swap, cpu_quota, cpu_weight, tasks } = limits;
+fn https_keys(https: &Https) -> Vec<Key> {
+    let Https { listen, method, hsts } = https;
+    let path = |path: &std::path::Path| string(path.to_string_lossy());
+    let mut keys = vec![("listen", addresses(listen)), ("hsts", Some(Value::Boolean(*hsts)))];
+    keys.extend(match method {
+        HttpsMethod::Files { certificate, key } => {
+            vec![("method", string("files")), ("certificate", path(certificate)), ("key", path(key))]
+        }
+        HttpsMethod::Acme { email, domains, directory, directory_ca } => vec![
+            ("method", string("acme")),
+            ("email", string(email)),
+            ("domains", list(domains.iter().cloned())),
+            ("directory", directory.as_ref().and_then(string)),
+            ("directory_ca", directory_ca.as_deref().and_then(path)),
+        ],
+        HttpsMethod::Lan { domains } if domains.is_empty() => vec![("method", string("lan")), ("domains", None)],
+        HttpsMethod::Lan { domains } => vec![("method", string("lan")), ("domains", list(domains.iter().cloned()))],
+    });
+    keys
+}
+
+fn roles_keys(roles: &Roles) -> [Key; 5] {
+    let Roles { admins, teachers, helpers, blocked, host_operators } = roles;
+    let people = |people: &[crate::accounts::Username]| list(people.iter().map(ToString::to_string));
     [
-        ("memory", string(bytes(*memory))),
-        ("swap", string(bytes(*swap))),
-        ("cpu_quota", cpu_quota.map(Value::Float)),
-        ("cpu_weight", integer(*cpu_weight)),
-        ("tasks", integer(*tasks)),
+        ("admins", people(admins)),
+        ("teachers", people(teachers)),
+        ("helpers", people(helpers)),
+        ("blocked", people(blocked)),
+        ("host_operators", list(host_operators.iter().cloned())),
     ]
 }
 
-fn servers_keys(servers: &Servers) -> [Key; 4] {
-    let Servers { default_app, idle_timeout, start_timeout, concurrent_starts } = servers;
+fn limits_keys(limits: &Limits) -> [Key; 6] {
+    let Limits { memory, swap, cpu_quota, cpu_weight, tasks, network } = limits;
+    [
+        ("memory", string(write_bytes(*memory))),
+        ("swap", string(write_bytes(*swap))),
+        ("cpu_quota", cpu_quota.map(Value::Float)),
+        ("cpu_weight", integer(*cpu_weight)),
+        ("tasks", integer(*tasks)),
+        ("network", Some(Value::Boolean(*network))),
+    ]
+}
+
+/// The limits that somebody has, without those that are as everybody's.
+fn overrides(text: &mut String, table: &str, limits: &LimitOverrides) {
+    let LimitOverrides { memory, swap, cpu_quota, cpu_weight, tasks, network } = limits;
+    let keys: [Key; 6] = [
+        ("memory", memory.and_then(|memory| string(write_bytes(memory)))),
+        ("swap", swap.and_then(|swap| string(write_bytes(swap)))),
+        ("cpu_quota", cpu_quota.map(Value::Float)),
+        ("cpu_weight", cpu_weight.and_then(integer)),
+        ("tasks", tasks.and_then(integer)),
+        ("network", network.map(Value::Boolean)),
+    ];
+    let said: Vec<Key> = keys.into_iter().filter(|(_, value)| value.is_some()).collect();
+    section(text, &format!("{table}.limits"), &said);
+}
+
+fn servers_keys(servers: &Servers) -> [Key; 5] {
+    let Servers { default_app, idle_timeout, start_timeout, stop_timeout, concurrent_starts } = servers;
     let app = match default_app {
         DefaultApp::Lab => "lab",
         DefaultApp::Notebook => "notebook",
     };
     [
         ("default_app", string(app)),
-        ("idle_timeout", string(idle_timeout.map_or_else(|| "off".to_owned(), duration))),
-        ("start_timeout", string(duration(*start_timeout))),
+        ("idle_timeout", string(idle_timeout.map_or_else(|| "off".to_owned(), write_duration))),
+        ("start_timeout", string(write_duration(*start_timeout))),
+        ("stop_timeout", string(write_duration(*stop_timeout))),
         ("concurrent_starts", concurrent_starts.and_then(|count| integer(count as u64))),
     ]
 }
@@ -92,27 +175,6 @@ fn list(items: impl Iterator<Item = String>) -> Option<Value> {
     Some(Value::Array(items.map(Value::String).collect()))
 }
 
-/// The largest unit that keeps the number whole.
-fn bytes(bytes: u64) -> String {
-    for (shift, unit) in [(40, "T"), (30, "G"), (20, "M"), (10, "K")] {
-        if bytes != 0 && bytes.trailing_zeros() >= shift {
-            return format!("{}{unit}", bytes >> shift);
-        }
-    }
-    bytes.to_string()
-}
-
-/// The largest unit that keeps the number whole.
-fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    for (length, unit) in [(86400, "d"), (3600, "h"), (60, "m")] {
-        if seconds != 0 && seconds.is_multiple_of(length) {
-            return format!("{}{unit}", seconds / length);
-        }
-    }
-    format!("{seconds}s")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::parse;
@@ -120,18 +182,38 @@ mod tests {
     const FULL: &str = r#"[hub]
 name = "Statistics \"A\""
 url = "https://hub.example.org"
+announcement = "No hub on Friday."
 
 [http]
 listen = ["0.0.0.0:80", "[::1]:8000"]
 
 [https]
 listen = ["[::]:443"]
+hsts = false
+method = "files"
 certificate = "/etc/ssl/hub.pem"
 key = "/etc/ssl/hub.key"
 
+[login]
+sign_up = "closed"
+
 [roles]
 admins = ["ada", "bob"]
+teachers = ["grace"]
+helpers = []
+blocked = ["mallory"]
 host_operators = ["debian"]
+
+[groups.lab]
+members = ["ada", "eve"]
+
+[groups.lab.limits]
+memory = "4G"
+network = false
+
+[users."ada.lovelace".limits]
+cpu_quota = 1.5
+tasks = 2000
 
 [accounts]
 prefix = "class-"
@@ -143,11 +225,13 @@ swap = "1000"
 cpu_quota = 2.0
 cpu_weight = 50
 tasks = 700
+network = true
 
 [servers]
 default_app = "notebook"
 idle_timeout = "off"
 start_timeout = "90s"
+stop_timeout = "15s"
 concurrent_starts = 3
 
 [sessions]
@@ -155,6 +239,10 @@ lifetime = "36h"
 
 [machine]
 reserve = "512M"
+
+[environment]
+packages = ["pandas>=2"]
+keep = 5
 "#;
 
     #[test]

@@ -1,0 +1,183 @@
+//! One value at a time: text in, what it means or why it can't be out.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::quantity::parse_duration;
+use super::super::{DefaultApp, SignUp};
+use crate::pyenv::Requirement;
+
+/// Directories of the system, in which nobody's home can be.
+const SYSTEM: &[&str] = &["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr"];
+
+pub(super) fn range(value: i64, least: u64, most: u64) -> Result<u64, String> {
+    let fits = u64::try_from(value).ok().filter(|value| (least..=most).contains(value));
+    fits.ok_or_else(|| format!("{value} is out of range; expected {least} to {most}"))
+}
+
+/// Reads a span of time between the two that are written like itself.
+pub(super) fn time(least: &str, most: &str) -> impl Fn(&str) -> Result<Duration, String> {
+    move |text| {
+        let value = parse_duration(text)?;
+        let is_within = parse_duration(least)? <= value && value <= parse_duration(most)?;
+        if is_within { Ok(value) } else { Err(format!("{text:?} is out of range; expected \"{least}\" to \"{most}\"")) }
+    }
+}
+
+/// A text of one line.
+pub(super) fn line_of_text(what: &str, given: &str, longest: usize) -> Result<String, String> {
+    if given.contains('\n') { Err(format!("{what} has more than one line")) } else { text(what, given, longest) }
+}
+
+/// A text that is shown on pages.
+pub(super) fn text(what: &str, given: &str, longest: usize) -> Result<String, String> {
+    let given = given.trim();
+    match given.chars().count() {
+        0 => Err(format!("{what} is empty")),
+        count if count > longest => Err(format!("{what} has {count} characters; expected at most {longest}")),
+        _ if given.chars().any(|c| c.is_control() && c != '\n') => Err(format!("{what} has a control character")),
+        _ => Ok(given.to_owned()),
+    }
+}
+
+pub(super) fn url(text: &str) -> Result<String, String> {
+    let expected = || format!("{text:?} is not the hub's address; expected one as in \"https://hub.example.org\"");
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(expected)?;
+    let host = rest.trim_end_matches('/');
+    if let Some((host, path)) = host.split_once('/') {
+        let host = &text[..text.len() - rest.len() + host.len()];
+        return Err(format!("the hub can't be below a path in this version; expected {host:?} without {:?}", format!("/{path}")));
+    }
+    let plain = !host.is_empty() && !host.contains(['?', '#', '@', '"', '\\', '<', '>']) && !host.contains(char::is_whitespace);
+    let parsed = url::Url::parse(text).ok().filter(|parsed| plain && parsed.has_host() && parsed.port() != Some(0));
+    parsed.map(|_| text.trim_end_matches('/').to_owned()).ok_or_else(expected)
+}
+
+pub(super) fn sign_up(text: &str) -> Result<SignUp, String> {
+    match text {
+        "closed" => Ok(SignUp::Closed),
+        "open" => Ok(SignUp::Open),
+        other => Err(format!("{other:?} is no way to sign up; expected \"closed\"")),
+    }
+}
+
+pub(super) fn app(text: &str) -> Result<DefaultApp, String> {
+    match text {
+        "lab" => Ok(DefaultApp::Lab),
+        "notebook" => Ok(DefaultApp::Notebook),
+        other => Err(format!("{other:?} is not an app of this hub; expected \"lab\" or \"notebook\"")),
+    }
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => Err(format!("{text:?} has port 0; expected 1 to 65535")),
+        Ok(address) => Ok(address),
+        Err(_) => {
+            let port = text.rsplit_once(':').map(|(_, port)| port).filter(|port| port.chars().all(|c| c.is_ascii_digit()));
+            match port {
+                Some(port) if port.len() >= 5 && port.parse::<u16>().is_err() => {
+                    Err(format!("{text:?} has port {port}; expected 1 to 65535"))
+                }
+                _ => Err(format!(
+                    "{text:?} is not an address with a port; expected one as in \"0.0.0.0:80\", \"127.0.0.1:8000\" or \"[::]:80\""
+                )),
+            }
+        }
+    }
+}
+
+pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let plain =
+        !text.split('/').any(|part| part == "..") && !text.chars().any(|c| c.is_control() || matches!(c, '%' | '"' | '\\' | ':'));
+    if path.is_absolute() && plain { Ok(path) } else { Err(format!("{text:?} is not a plain absolute path, as in \"/home\"")) }
+}
+
+/// Where homes can be: a path that means nothing but itself to systemd, outside of what the system needs.
+pub(super) fn homes(text: &str) -> Result<PathBuf, String> {
+    let path = absolute(text)?;
+    if !text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c)) {
+        return Err(format!("{text:?} has characters that can't be in the path of homes; expected letters, digits and `/._-+@`"));
+    }
+    let own = |system: &&&str| path.starts_with(system);
+    match SYSTEM.iter().find(own) {
+        Some(system) => Err(format!("{text:?} can't be where homes are: `{system}` is the system's")),
+        None if path.parent().is_none() => {
+            Err("\"/\" can't be where homes are: nothing of the machine would be left to see".to_owned())
+        }
+        None => Ok(path),
+    }
+}
+
+pub(super) fn account_prefix(text: &str) -> Result<String, String> {
+    let plain = text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
+    match text {
+        "hubd-" => Err("\"hubd-\" is for the hub's own accounts and groups".to_owned()),
+        text if plain && text.len() <= 16 => Ok(text.to_owned()),
+        text => Err(format!("{text:?} can't start an account name; expected up to 16 of a-z, 0-9, `-`, `_`, a letter first")),
+    }
+}
+
+pub(super) fn account_name(text: &str) -> Result<String, String> {
+    let plain = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'));
+    if plain && text.len() <= 32 { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of a unix account")) }
+}
+
+/// A package, as whoever installs it will read it.
+pub(super) fn package(text: &str) -> Result<String, String> {
+    text.parse::<Requirement>().map(String::from).map_err(|error| error.to_string())
+}
+
+pub(super) fn email(text: &str) -> Result<String, String> {
+    let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace() || "<>\"',;:\\()[]".contains(c)) && text.len() <= 254;
+    match text.split_once('@') {
+        Some((person, host)) if plain && !person.is_empty() && host.contains('.') && domain(host).is_ok() => Ok(text.to_owned()),
+        _ => Err(format!("{text:?} is not an e-mail address; expected one as in \"admin@example.org\"")),
+    }
+}
+
+pub(super) fn domain(text: &str) -> Result<String, String> {
+    let expected = || format!("{text:?} is not a host name; expected one as in \"hub.example.org\"");
+    if text.starts_with("*.") {
+        return Err(format!("{text:?} is a wildcard; expected each host name by itself"));
+    }
+    if text.contains("://") {
+        return Err(format!("{text:?} is an address; expected the host name alone, as in \"hub.example.org\""));
+    }
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(label) { Ok(text.to_ascii_lowercase()) } else { Err(expected()) }
+}
+
+/// A host name in public: with a dot, and no IP address.
+pub(super) fn public_domain(text: &str) -> Result<String, String> {
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    let name = if is_address { Err(String::new()) } else { domain(text) };
+    match name {
+        Ok(name) if name.contains('.') => Ok(name),
+        Err(message) if !is_address => Err(message),
+        _ => Err(format!("{text:?} can't get a certificate by ACME; expected a public host name, as in \"hub.example.org\"")),
+    }
+}
+
+/// A host name or an IP address.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    if text.parse::<std::net::IpAddr>().is_ok() { Ok(text.to_owned()) } else { domain(text) }
+}
+
+pub(super) fn directory(text: &str) -> Result<String, String> {
+    let parsed = url::Url::parse(text).ok().filter(|url| url.scheme() == "https" && url.has_host());
+    let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    match parsed {
+        Some(_) if plain => Ok(text.to_owned()),
+        _ => Err(format!("{text:?} is not an ACME directory; expected one as in \"https://acme.example.org/directory\"")),
+    }
+}
