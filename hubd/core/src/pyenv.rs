@@ -6,21 +6,26 @@
 //! (`assets/hubd_layer.py`); her server runs without it (`python -I`), her kernels and terminals with it.
 
 mod build;
+mod canary;
 mod generation;
-pub mod index;
+pub mod lock;
 mod network;
 mod overlay;
 mod python;
+pub mod requirement;
 mod seal;
 mod server;
 mod unit;
 pub mod uv;
 
-pub use build::{BuildRequest, Builder, DISK_BYTES};
-pub use generation::{Generation, Manifest, current, switch};
+pub use build::{BuildRequest, Builder, Candidate, DISK_BYTES, Listener, Resolution, Said, Workshop, has_unfinished};
+pub use generation::{Generation, Manifest, all, current, delete, switch};
 pub use network::NetworkSettings;
 pub use python::Python;
+pub use requirement::Requirement;
 pub use server::{ServerCommand, ServerRequest, server_command};
 
 /// The packages of the environment with the hashes of their wheels, for every supported Python and processor.
 pub const LOCK: &str = include_str!("pyenv/assets/lock/requirements.txt");
+/// What the shipped lock was made from: what the hub itself needs, and the oldest versions of it that are safe.
+pub const BASE: &str = include_str!("pyenv/assets/lock/requirements.in");

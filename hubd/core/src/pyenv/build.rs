@@ -1,5 +1,10 @@
-//! Building a generation: sweep what an earlier run left, build without rights, seal, give it its number.
+//! Building a generation: sweep what an earlier run left, find versions, build without rights, seal, prove, give it its
+//! number. Each step of the build runs in a unit of its own; nothing of one outlives it.
 
+mod run;
+
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,28 +12,53 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::{User, syncfs};
 use sha2::{Digest, Sha256};
 
-use super::unit::{self, Places, Step};
-use super::{Generation, Manifest, NetworkSettings, Python, network, overlay, seal, uv};
+use self::run::run;
+use super::requirement::Requirement;
+use super::seal::{Sealed, Sealing};
+use super::unit::{self, Places, Upgrade};
+use super::{BASE, Generation, Manifest, NetworkSettings, Python, canary, generation, lock, network, overlay, uv};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 use crate::sys::command::Command;
-use crate::sys::lock;
+use crate::sys::lock::{LockGuard, try_lock};
 
 /// Free bytes that a build of the shipped lock needs below `/opt`, with room to spare.
 pub const DISK_BYTES: u64 = 450 << 20;
+/// Downloads and unpacked archives of one build, in the directory that it may write to. No other build ever sees them: uv
+/// installs files by giving them a second name, so whoever can write to its cache can change what others install.
 pub(super) const CACHE: &str = ".cache";
+pub(super) const LOCK_FILE: &str = ".hubd.lock";
 pub(super) const NETWORK_FILE: &str = "network.env";
 const COMPILE: &str = include_str!("assets/compile.py");
-const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
+const EXCLUDES: &str = include_str!("assets/lock/excludes.txt");
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 const STOP_TIMEOUT: Duration = Duration::from_secs(120);
-/// systemd ends a step at its deadline by itself; this only covers systemd not answering.
-const GRACE: Duration = Duration::from_secs(60);
+
+/// What a build does just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said<'a> {
+    /// A new part of the work, in words for people.
+    Phase(&'a str),
+    /// What a program said meanwhile.
+    Detail(&'a str),
+}
+
+/// Who hears it.
+pub type Listener<'a> = &'a mut (dyn FnMut(Said<'_>) + Send);
 
 /// Builds generations on this machine. Needs root and systemd.
 #[derive(Debug, Clone)]
 pub struct Builder {
     paths: Paths,
+    service: Option<&'static str>,
+}
+
+/// The one place where environments are built, held by whoever builds.
+#[derive(Debug)]
+pub struct Workshop {
+    paths: Paths,
+    service: Option<&'static str>,
+    _lock: LockGuard,
 }
 
 /// What to build.
@@ -44,12 +74,76 @@ pub struct BuildRequest<'a> {
     pub lock: &'a str,
     /// The administrator's mirrors, proxies and certificates.
     pub network: &'a NetworkSettings,
+    /// What was asked for on top of what the hub needs.
+    pub asked: &'a [Requirement],
+    /// The generation to share files with.
+    pub previous: Option<&'a Generation>,
+    /// A directory of wheels that no index has.
+    pub wheels: Option<&'a Path>,
+}
+
+/// What versions are to be found for.
+#[derive(Debug)]
+pub struct Resolution<'a> {
+    /// The build that they are for; its lock is the one before, whose versions stay where they can.
+    pub build: &'a BuildRequest<'a>,
+    /// What may get newer although it need not: nothing when empty and not `everything`.
+    pub upgrade: &'a [Requirement],
+    /// Whether everything may.
+    pub everything: bool,
+}
+
+/// A generation that is sealed but has no number yet.
+#[derive(Debug)]
+pub struct Candidate {
+    number: u32,
+    path: PathBuf,
+    python: Python,
+    sealed: Sealed,
+}
+
+impl Candidate {
+    /// Bytes in its files.
+    pub fn bytes(&self) -> u64 {
+        self.sealed.bytes
+    }
+
+    /// Bytes of files that it does not share with the generation before.
+    pub fn own_bytes(&self) -> u64 {
+        self.sealed.own_bytes
+    }
+
+    /// The packages in it, by name.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub fn installed(&self) -> Result<Vec<lock::Installed>> {
+        generation::installed(&self.path, &self.python)
+    }
 }
 
 impl Builder {
     /// For the machine at `paths`.
     pub fn new(paths: Paths) -> Self {
-        Self { paths }
+        Self { paths, service: None }
+    }
+
+    /// As [`Builder::new`], for the process of the systemd service `service`, without which its builds end.
+    pub fn for_service(paths: Paths, service: &'static str) -> Self {
+        Self { paths, service: Some(service) }
+    }
+
+    /// Takes the workshop and sweeps it. `None`: somebody else builds.
+    ///
+    /// # Errors
+    /// When it can't be swept.
+    pub fn enter(&self) -> Result<Option<Workshop>> {
+        directory(&self.paths.environments())?;
+        directory(&self.paths.environment_mount())?;
+        let Some(lock) = try_lock(&self.paths.environments().join(".lock"))? else { return Ok(None) };
+        let workshop = Workshop { paths: self.paths.clone(), service: self.service, _lock: lock };
+        workshop.clear()?;
+        Ok(Some(workshop))
     }
 
     /// Makes sure that the generation exists, and returns it; one that exists is left as it is. `progress` hears what is
@@ -61,123 +155,227 @@ impl Builder {
     /// When another build is running, a download fails, the disk is full, or the result is not what it must be. Nothing
     /// but the parent directory is left behind then.
     pub fn build(&self, request: &BuildRequest<'_>, progress: &mut (dyn FnMut(&str) + Send)) -> Result<Generation> {
-        let environments = self.paths.environments();
-        directory(&environments)?;
-        directory(&self.paths.environment_mount())?;
-        let lock_path = environments.join(".lock");
-        let Some(_lock) = lock::try_lock(&lock_path)? else {
-            bail!("another build holds `{}`\nhint: wait for it to end, then run this again", lock_path.display());
+        let Some(workshop) = self.enter()? else {
+            let lock = self.paths.environments().join(".lock");
+            bail!("another build holds `{}`\nhint: wait for it to end, then run this again", lock.display());
         };
-        // A build whose starter was killed goes on under systemd.
-        self.stop()?;
-        self.sweep()?;
         if let Some(generation) = Generation::open(&self.paths, request.generation)? {
             return Ok(generation);
         }
-        let built = self.build_new(request, progress);
-        let built = built.with_context(|| format!("building environment {}", request.generation));
-        if let Err(error) = built {
-            self.stop().and_then(|()| self.sweep()).with_context(|| format!("tidying up after: {error:#}"))?;
-            return Err(error);
+        let mut listener = |said: Said<'_>| match said {
+            Said::Phase(text) | Said::Detail(text) => progress(text),
+        };
+        workshop.build(request, &mut listener).and_then(|candidate| workshop.keep(candidate))
+    }
+}
+
+impl Workshop {
+    /// Ends a build whose starter was killed, and removes what it left.
+    ///
+    /// # Errors
+    /// When it can't be ended or removed.
+    pub fn clear(&self) -> Result<()> {
+        let stopped = Command::new(SYSTEMCTL, STOP_TIMEOUT).args(["stop", "--quiet", unit::UNIT, canary::UNIT]).output()?;
+        // 5: there is no such unit, as is usual.
+        if !matches!(stopped.code, Some(0 | 5)) {
+            bail!("stopping `{}`: {}", unit::UNIT, stopped.stderr.trim());
         }
-        self.sweep()?;
-        Generation::open(&self.paths, request.generation)?.context("the environment is gone again")
+        sweep(&self.paths)
     }
 
-    fn build_new(&self, request: &BuildRequest<'_>, progress: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
+    /// Finds versions for what the hub needs and what is asked for; returns the lock.
+    ///
+    /// # Errors
+    /// When nothing fits together (the error has the resolver's own explanation), or the index can't be reached.
+    pub fn resolve(&self, resolution: &Resolution<'_>, listener: Listener<'_>) -> Result<String> {
+        let request = resolution.build;
+        self.tidied(request, || {
+            let python = Python::probe(request.python)?;
+            let new = self.prepare(request, &python)?;
+            let (input, mount) = (self.unfinished(request.generation, "input"), self.paths.environment_mount());
+            let asked: String = request.asked.iter().map(|requirement| format!("{requirement}\n")).collect();
+            readable(&input.join("requirements.in"), &format!("{BASE}{asked}"))?;
+            readable(&input.join("excludes.txt"), EXCLUDES)?;
+            let upgrade = match (resolution.everything, resolution.upgrade) {
+                (true, _) => Upgrade::Everything,
+                (false, []) => Upgrade::Nothing,
+                (false, some) => Upgrade::Packages(some.iter().map(|one| one.name().to_owned()).collect()),
+            };
+            let places = Places { input: &input, environment: &mount, uv: request.uv, service: self.service };
+            let step = unit::resolution(&places, &python, &upgrade);
+            listener(Said::Phase(&step.title));
+            run(&step, &places, &new, listener)?;
+            let found = untrusted(&new.join(LOCK_FILE)).context("reading what the resolver found")?;
+            lock::parse(&found).context("reading what the resolver found")?;
+            Ok(found)
+        })
+    }
+
+    /// Builds and seals. What it makes has no number before [`Workshop::keep`].
+    ///
+    /// # Errors
+    /// When a download fails, the disk is full, or the result is not what it must be.
+    pub fn build(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<Candidate> {
+        self.tidied(request, || self.build_new(request, listener))
+    }
+
+    fn build_new(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<Candidate> {
+        lock::parse(request.lock)?;
         let python = Python::probe(request.python)?;
+        let new = self.prepare(request, &python)?;
+        let (input, mount) = (self.unfinished(request.generation, "input"), self.paths.environment_mount());
+        let places = Places { input: &input, environment: &mount, uv: request.uv, service: self.service };
+        let previous = request.previous.filter(|previous| previous.manifest().python == python).map(Generation::path);
+        for step in unit::steps(&places, &python, previous) {
+            listener(Said::Phase(&step.title));
+            run(&step, &places, &new, listener).with_context(|| step.title.clone())?;
+        }
+        listener(Said::Phase("sealing"));
+        // First, for the files that were installed have their second names in it.
+        match fs_err::remove_dir_all(new.join(CACHE)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let target = self.unfinished(request.generation, "sealed");
+        let sealing = Sealing {
+            source: &new,
+            target: &target,
+            previous: request.previous.map(Generation::path),
+            interpreter: &python.interpreter,
+            left_out: &[LOCK_FILE],
+            owner: Some((0, 0)),
+        };
+        let sealed = sealing.seal()?;
+        tracing::info!(
+            files = sealed.files,
+            bytes = sealed.bytes,
+            own_bytes = sealed.own_bytes,
+            "sealed environment {}",
+            request.generation
+        );
+        let digest = uv::hexadecimal(&Sha256::digest(request.lock.as_bytes()));
+        Manifest::new(request.generation, python.clone(), digest, request.asked.to_vec()).write(&target, request.lock)?;
+        // The largest part of the disk is free again before anything else is written.
+        fs_err::remove_dir_all(&new)?;
+        Ok(Candidate { number: request.generation, path: target, python, sealed })
+    }
+
+    /// Proves that a server starts, opens JupyterLab and runs a cell with the candidate, and that what was asked for can be
+    /// imported.
+    ///
+    /// # Errors
+    /// When one of it does not work, with what was said meanwhile.
+    pub fn prove(&self, candidate: &Candidate, asked: &[Requirement], listener: Listener<'_>) -> Result<()> {
+        listener(Said::Phase("trying it out: a server, JupyterLab, a cell, the new packages"));
+        canary::prove(&self.paths, &candidate.path, self.service, asked, listener)
+    }
+
+    /// Gives the candidate its number: from then on it is a generation.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn keep(&self, candidate: Candidate) -> Result<Generation> {
+        // The number vouches for the content, so the content must be on disk first.
+        let parent = fs_err::File::open(self.paths.environments())?;
+        syncfs(&parent).with_context(|| format!("writing `{}` to disk", candidate.path.display()))?;
+        fs_err::rename(&candidate.path, self.paths.environment(candidate.number))?;
+        parent.sync_all()?;
+        sweep(&self.paths)?;
+        Generation::open(&self.paths, candidate.number)?.context("the environment is gone again")
+    }
+
+    /// What the build's user may write to, and what it may read: our own files, the lock, the network settings.
+    fn prepare(&self, request: &BuildRequest<'_>, python: &Python) -> Result<PathBuf> {
         let Some(user) = User::from_name(unit::USER)? else {
             bail!("there is no user `{}`, expected the one that builds environments", unit::USER);
         };
         let (new, input) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "input"));
         directory(&input)?;
-        atomic::replace(&input.join("requirements.txt"), request.lock.as_bytes(), Access::mode(0o644))?;
-        atomic::replace(&input.join("compile.py"), COMPILE.as_bytes(), Access::mode(0o644))?;
-        overlay::write(&input.join("overlay"), &python)?;
+        readable(&input.join("requirements.txt"), request.lock)?;
+        readable(&input.join("compile.py"), COMPILE)?;
+        overlay::write(&input.join("overlay"), python)?;
+        directory(&input.join("wheels"))?;
+        if let Some(wheels) = request.wheels.filter(|wheels| wheels.exists()) {
+            for entry in fs_err::read_dir(wheels)? {
+                let entry = entry?;
+                atomic::replace(
+                    &input.join("wheels").join(entry.file_name()),
+                    &fs_err::read(entry.path())?,
+                    Access::mode(0o644),
+                )?;
+            }
+        }
         let certificates = request.network.visible_certificates(&input)?;
         let variables = network::environment_file(&request.network.for_build(certificates.as_deref()));
         atomic::replace(&input.join(NETWORK_FILE), variables.as_bytes(), Access::mode(0o600))?;
-        directory(&new)?;
-        std::os::unix::fs::chown(&new, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-            .with_context(|| format!("changing the owner of `{}`", new.display()))?;
-
-        let mount = self.paths.environment_mount();
-        let places = Places { input: &input, environment: &mount, uv: request.uv };
-        for step in unit::steps(&places, &python) {
-            progress(&step.title);
-            run(&step, &places, &new, progress).with_context(|| step.title.clone())?;
+        if !new.exists() {
+            directory(&new)?;
+            let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+            // The resolver reads the versions before from the file that it writes.
+            atomic::replace(&new.join(LOCK_FILE), request.lock.as_bytes(), Access::mode(0o644).owned_by(uid, gid))?;
+            std::os::unix::fs::chown(&new, Some(uid), Some(gid))
+                .with_context(|| format!("changing the owner of `{}`", new.display()))?;
         }
+        Ok(new)
+    }
 
-        progress("sealing");
-        let cache = new.join(CACHE);
-        if cache.symlink_metadata().is_ok() {
-            fs_err::remove_dir_all(&cache)?;
-        }
-        let sealed = seal::seal(&new, &python.interpreter, Some((0, 0)))?;
-        tracing::info!(files = sealed.files, bytes = sealed.bytes, "sealed environment {}", request.generation);
-        let lock = uv::hexadecimal(&Sha256::digest(request.lock.as_bytes()));
-        Manifest::new(request.generation, python, lock).write(&new)?;
-        // The number vouches for the content, so the content must be on disk first.
-        let parent = fs_err::File::open(self.paths.environments())?;
-        syncfs(&parent).with_context(|| format!("writing `{}` to disk", new.display()))?;
-        fs_err::rename(&new, self.paths.environment(request.generation))?;
-        parent.sync_all()?;
-        Ok(())
+    /// Does `work`; when that fails, nothing of it is left.
+    fn tidied<T>(&self, request: &BuildRequest<'_>, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        work().with_context(|| format!("building environment {}", request.generation)).map_err(|error| match self.clear() {
+            Ok(()) => error,
+            Err(other) => other.context(format!("tidying up after: {error:#}")),
+        })
     }
 
     fn unfinished(&self, generation: u32, suffix: &str) -> PathBuf {
         self.paths.environments().join(format!("{generation}.{suffix}"))
     }
-
-    /// Ends a build that is still running.
-    fn stop(&self) -> Result<()> {
-        let stopped = Command::new(SYSTEMCTL, STOP_TIMEOUT).args(["stop", "--quiet", unit::UNIT]).output()?;
-        // 5: there is no such unit, as is usual.
-        match stopped.code {
-            Some(0 | 5) => Ok(()),
-            _ => bail!("stopping `{}`: {}", unit::UNIT, stopped.stderr.trim()),
-        }
-    }
-
-    /// Removes what an unfinished build left.
-    fn sweep(&self) -> Result<()> {
-        for entry in fs_err::read_dir(self.paths.environments())? {
-            let path = entry?.path();
-            if is_unfinished(&path) {
-                fs_err::remove_dir_all(&path)?;
-            }
-        }
-        Ok(())
-    }
 }
 
-fn run(step: &Step, places: &Places<'_>, new: &Path, progress: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
-    let mut command = Command::new(SYSTEMD_RUN, unit::STEP_TIMEOUT + GRACE)
-        .args(["--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"])
-        .arg(format!("--unit={}", unit::UNIT))
-        .arg(format!("--description=Python environment of the hub: {}", step.title));
-    for (name, value) in unit::environment(places) {
-        command = command.arg(format!("--setenv={name}={value}"));
+/// Whether an unfinished build left something behind, or one is under way.
+///
+/// # Errors
+/// When the directory of generations can't be read.
+pub fn has_unfinished(paths: &Paths) -> Result<bool> {
+    let directory = paths.environments();
+    if !directory.exists() {
+        return Ok(false);
     }
-    for property in unit::properties(places, new, step.network) {
-        command = command.arg("--property").arg(property);
-    }
-    let command = command.arg("--").args(step.arguments.iter().cloned());
-    let output = command.output_with(|line| {
-        // uv lists every package it installed; what counts is in the lock file.
-        if !line.starts_with(" + ") {
-            progress(line);
+    for entry in fs_err::read_dir(directory)? {
+        if is_unfinished(&entry?.path()) {
+            return Ok(true);
         }
-    })?;
-    if output.success() {
-        return Ok(());
     }
-    let said = format!("{}{}", output.stdout, output.stderr);
-    let last: Vec<&str> = said.trim_end().lines().rev().take(12).collect();
-    let last: Vec<&str> = last.into_iter().rev().collect();
-    let how = output.code.map_or("a signal ended it".to_owned(), |code| format!("exit code {code}"));
-    let hint = unit::hint(&said).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    bail!("`{}`: {how}\n{}{hint}", step.arguments.join(" "), last.join("\n"))
+    Ok(false)
+}
+
+/// Removes what an unfinished build left.
+fn sweep(paths: &Paths) -> Result<()> {
+    for entry in fs_err::read_dir(paths.environments())? {
+        let path = entry?.path();
+        if is_unfinished(&path) {
+            fs_err::remove_dir_all(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file that the build's user may have replaced by anything: only a plain one of sensible size is read.
+fn untrusted(path: &Path) -> Result<String> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > lock::LARGEST {
+        bail!("it is no file of at most {} bytes", lock::LARGEST);
+    }
+    let mut text = String::new();
+    file.take(lock::LARGEST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// A file of ours that everybody may read, whatever the caller's umask.
+fn readable(path: &Path, content: &str) -> Result<()> {
+    atomic::replace(path, content.as_bytes(), Access::mode(0o644))
 }
 
 /// A directory of ours that everybody may read, whatever the caller's umask.
@@ -191,7 +389,7 @@ fn directory(path: &Path) -> Result<()> {
 /// Whether `path` has the name of a build's working directory: a number and a word.
 fn is_unfinished(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    matches!(name.split_once('.'), Some((number, "new" | "input")) if number.parse::<u32>().is_ok())
+    matches!(name.split_once('.'), Some((number, "new" | "input" | "sealed" | "old")) if number.parse::<u32>().is_ok())
 }
 
 #[cfg(test)]
@@ -202,15 +400,29 @@ mod tests {
     fn sweeps_working_directories_and_nothing_else() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::under(root.path());
-        for name in ["1", "1.new", "2.input", "12.new", "x.new", "3.backup", "current.new"] {
+        for name in ["1", "1.new", "2.input", "12.new", "4.sealed", "5.old", "x.new", "3.backup", "current.new"] {
             std::fs::create_dir_all(paths.environments().join(name)).unwrap();
         }
-        Builder::new(paths.clone()).sweep().unwrap();
+        sweep(&paths).unwrap();
         let mut left: Vec<String> = std::fs::read_dir(paths.environments())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
         assert_eq!(left, ["1", "3.backup", "current.new", "x.new"]);
+    }
+
+    #[test]
+    fn what_the_build_left_is_read_only_when_it_is_a_plain_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("plain"), "text").unwrap();
+        std::os::unix::fs::symlink("plain", path("link")).unwrap();
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::fs::File::create(path("large")).unwrap().set_len(lock::LARGEST + 1).unwrap();
+        assert_eq!(untrusted(&path("plain")).unwrap(), "text");
+        for name in ["link", "pipe", "large", "missing"] {
+            assert!(untrusted(&path(name)).is_err(), "{name}");
+        }
     }
 }

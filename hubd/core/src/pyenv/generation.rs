@@ -1,16 +1,20 @@
 //! Numbers, places and the record of generations. One that lies under its number is whole: it gets that name last.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::Python;
+use super::lock::Installed;
+use super::requirement::Requirement;
+use super::{LOCK, Python};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 
 const MANIFEST: &str = "hubd-environment.json";
+const LOCK_FILE: &str = "hubd-environment.lock";
 const FORMAT: u32 = 1;
 
 /// What a generation says of itself.
@@ -26,15 +30,19 @@ pub struct Manifest {
     pub uv: String,
     /// SHA-256 of the lock file.
     pub lock_sha256: String,
+    /// What administrators asked for on top of what the hub needs.
+    #[serde(default)]
+    pub asked: Vec<Requirement>,
 }
 
 impl Manifest {
-    pub(super) fn new(generation: u32, python: Python, lock_sha256: String) -> Self {
-        Self { format: FORMAT, generation, python, uv: super::uv::VERSION.to_owned(), lock_sha256 }
+    pub(super) fn new(generation: u32, python: Python, lock_sha256: String, asked: Vec<Requirement>) -> Self {
+        Self { format: FORMAT, generation, python, uv: super::uv::VERSION.to_owned(), lock_sha256, asked }
     }
 
-    pub(super) fn write(&self, directory: &Path) -> Result<()> {
+    pub(super) fn write(&self, directory: &Path, lock: &str) -> Result<()> {
         let text = serde_json::to_string_pretty(self)?;
+        atomic::replace(&directory.join(LOCK_FILE), lock.as_bytes(), Access::mode(0o644))?;
         atomic::replace(&directory.join(MANIFEST), format!("{text}\n").as_bytes(), Access::mode(0o644))
     }
 }
@@ -85,6 +93,106 @@ impl Generation {
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
+
+    /// The lock it was built from. The first ones did not keep theirs: it was the shipped one.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn lock(&self) -> Result<String> {
+        match fs_err::read_to_string(self.path.join(LOCK_FILE)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(LOCK.to_owned()),
+            read => Ok(read?),
+        }
+    }
+
+    /// What in it is not as it was sealed: files that belong to somebody else than root, or that somebody may write to.
+    ///
+    /// # Errors
+    /// When a directory can't be read.
+    pub fn strangers(&self) -> Result<Vec<String>> {
+        const MOST: usize = 5;
+        let (mut strangers, mut directories) = (Vec::new(), vec![self.path.clone()]);
+        let owner = fs_err::metadata(&self.path)?.uid();
+        while let Some(directory) = directories.pop() {
+            for entry in fs_err::read_dir(&directory)? {
+                let path = entry?.path();
+                let metadata = fs_err::symlink_metadata(&path)?;
+                if metadata.is_dir() {
+                    directories.push(path.clone());
+                }
+                let is_open = !metadata.is_symlink() && metadata.mode() & 0o7022 != 0;
+                if metadata.uid() != owner || is_open {
+                    let (uid, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+                    strangers.push(format!("`{}` belongs to uid {uid} with mode {mode:o}, expected root's own", path.display()));
+                }
+                if strangers.len() == MOST {
+                    return Ok(strangers);
+                }
+            }
+        }
+        Ok(strangers)
+    }
+
+    /// The packages in it, by name, as their own records say.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub fn installed(&self) -> Result<Vec<Installed>> {
+        installed(&self.path, &self.manifest.python)
+    }
+}
+
+/// The packages in the environment at `directory`, by name.
+pub(super) fn installed(directory: &Path, python: &Python) -> Result<Vec<Installed>> {
+    let packages = directory.join("lib").join(python.directory()).join("site-packages");
+    let mut installed = Vec::new();
+    for entry in fs_err::read_dir(packages)? {
+        installed.extend(entry?.file_name().to_str().and_then(Installed::from_directory));
+    }
+    installed.sort();
+    Ok(installed)
+}
+
+/// Every whole generation, by number. What lies there and is none is left out.
+///
+/// # Errors
+/// When the directory of generations can't be read.
+pub fn all(paths: &Paths) -> Result<Vec<Generation>> {
+    let directory = paths.environments();
+    let entries = match fs_err::read_dir(&directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        // Only our own spelling counts: `03` is no generation.
+        let number = name.to_str().and_then(|name| name.parse::<u32>().ok().filter(|number| number.to_string() == name));
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    let opened = numbers.into_iter().filter_map(|number| match Generation::open(paths, number) {
+        Ok(generation) => generation,
+        Err(error) => {
+            tracing::warn!("this is no environment: {error:#}");
+            None
+        }
+    });
+    Ok(opened.collect())
+}
+
+/// Deletes a generation. It stops being one at once: what is left of it after a power cut is swept like an unfinished one.
+///
+/// # Errors
+/// When it is the current one, or can't be deleted.
+pub fn delete(paths: &Paths, generation: &Generation) -> Result<()> {
+    let number = generation.number();
+    if current(paths)? == Some(number) {
+        bail!("environment {number} is the one that new servers get");
+    }
+    let doomed = paths.environments().join(format!("{number}.old"));
+    fs_err::rename(&generation.path, &doomed)?;
+    Ok(fs_err::remove_dir_all(&doomed)?)
 }
 
 /// The number of the generation that new servers get, or `None` before the first.
@@ -123,7 +231,7 @@ mod tests {
 
     fn manifest(number: u32) -> Manifest {
         let python = Python { interpreter: "/usr/bin/python3.11".into(), version: "3.11.2".to_owned() };
-        Manifest::new(number, python, "00".to_owned())
+        Manifest::new(number, python, "00".to_owned(), Vec::new())
     }
 
     #[test]
@@ -132,11 +240,37 @@ mod tests {
         assert_eq!(current(&paths).unwrap(), None);
         assert_eq!(Generation::open(&paths, 3).unwrap(), None);
         std::fs::create_dir(paths.environment(3)).unwrap();
-        manifest(3).write(&paths.environment(3)).unwrap();
+        manifest(3).write(&paths.environment(3), "# lock\n").unwrap();
         let generation = Generation::open(&paths, 3).unwrap().unwrap();
         assert_eq!((generation.number(), generation.path()), (3, paths.environment(3).as_path()));
         switch(&paths, &generation).unwrap();
         assert_eq!(current(&paths).unwrap(), Some(3));
+        assert_eq!(generation.lock().unwrap(), "# lock\n");
+        std::fs::remove_file(paths.environment(3).join(LOCK_FILE)).unwrap();
+        assert_eq!(generation.lock().unwrap(), LOCK, "the first generations kept none");
+    }
+
+    #[test]
+    fn lists_what_is_whole_and_deletes_all_but_the_current_one() {
+        let (_root, paths) = machine();
+        for number in [1, 2, 10] {
+            let packages = paths.environment(number).join("lib/python3.11/site-packages");
+            std::fs::create_dir_all(packages.join("Cow_Say-6.1.dist-info")).unwrap();
+            std::fs::create_dir_all(packages.join("cowsay")).unwrap();
+            manifest(number).write(&paths.environment(number), "").unwrap();
+        }
+        for name in ["03", "4.new", "x"] {
+            std::fs::create_dir(paths.environments().join(name)).unwrap();
+        }
+        std::fs::create_dir(paths.environment(5)).unwrap();
+        let found = all(&paths).unwrap();
+        assert_eq!(found.iter().map(Generation::number).collect::<Vec<_>>(), [1, 2, 10]);
+        assert_eq!(found[0].installed().unwrap(), [Installed { name: "cow-say".to_owned(), version: "6.1".to_owned() }]);
+        switch(&paths, &found[2]).unwrap();
+        delete(&paths, &found[0]).unwrap();
+        assert!(!paths.environment(1).exists());
+        let error = delete(&paths, &found[2]).unwrap_err().to_string();
+        assert_eq!(error, "environment 10 is the one that new servers get");
     }
 
     #[test]
@@ -145,7 +279,7 @@ mod tests {
         std::fs::create_dir(paths.environment(1)).unwrap();
         let error = format!("{:#}", Generation::open(&paths, 1).unwrap_err());
         assert!(error.starts_with(&format!("reading environment `{}`", paths.environment(1).display())), "{error}");
-        manifest(2).write(&paths.environment(1)).unwrap();
+        manifest(2).write(&paths.environment(1), "").unwrap();
         let error = format!("{:#}", Generation::open(&paths, 1).unwrap_err());
         assert!(error.ends_with("it is generation 2 in format 1, expected 1 in format 1"), "{error}");
     }

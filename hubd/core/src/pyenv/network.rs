@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::index;
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 
@@ -14,6 +13,11 @@ const CERTIFICATE_FILES: [&str; 4] = ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_
 /// Variables that different programs read for the same file.
 const CERTIFICATE_READERS: [&str; 6] =
     ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS"];
+/// Variables that name the package index, the telling one first.
+const INDEX: [&str; 3] = ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"];
+const MORE_INDEXES: [&str; 3] = ["UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"];
+const TRUSTED_HOSTS: [&str; 2] = ["UV_INSECURE_HOST", "PIP_TRUSTED_HOST"];
+const TIMEOUTS: [&str; 2] = ["UV_HTTP_TIMEOUT", "PIP_DEFAULT_TIMEOUT"];
 /// Usual in lower case, and read in either.
 const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 /// What the sandboxes of builds and servers show as it is on the machine.
@@ -41,9 +45,23 @@ impl<Name: Into<String>, Value: Into<String>> FromIterator<(Name, Value)> for Ne
 }
 
 impl NetworkSettings {
-    /// The package index, uv's word before pip's. May hold a password.
-    pub fn index(&self) -> &str {
-        self.first(["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"]).unwrap_or(index::DEFAULT)
+    /// What an install was told and remembers.
+    ///
+    /// # Errors
+    /// When the file can't be read (only root can).
+    pub fn recall(paths: &Paths) -> Result<Self> {
+        let file = paths.network_file();
+        let text = match std::fs::read_to_string(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read.with_context(|| format!("reading `{}`", file.display()))?,
+        };
+        let pairs = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+        Ok(pairs.map(|(name, value)| (name, value.trim_matches('"'))).collect())
+    }
+
+    /// The package index, uv's word before pip's; `None`: the usual one of uv and pip. May hold a password.
+    pub fn index(&self) -> Option<&str> {
+        self.first(INDEX)
     }
 
     /// The file of certificates to trust, where one is set.
@@ -54,10 +72,10 @@ impl NetworkSettings {
     /// What a build is told: uv's variables, passwords included.
     pub(super) fn for_build(&self, certificates: Option<&Path>) -> BTreeMap<String, String> {
         let mut told = self.proxies();
-        told.insert("UV_DEFAULT_INDEX".to_owned(), self.index().to_owned());
-        self.hand_on(&mut told, "UV_INDEX", ["UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"]);
-        self.hand_on(&mut told, "UV_INSECURE_HOST", ["UV_INSECURE_HOST", "PIP_TRUSTED_HOST"]);
-        self.hand_on(&mut told, "UV_HTTP_TIMEOUT", ["UV_HTTP_TIMEOUT", "PIP_DEFAULT_TIMEOUT"]);
+        self.hand_on(&mut told, "UV_DEFAULT_INDEX", INDEX);
+        self.hand_on(&mut told, "UV_INDEX", MORE_INDEXES);
+        self.hand_on(&mut told, "UV_INSECURE_HOST", TRUSTED_HOSTS);
+        self.hand_on(&mut told, "UV_HTTP_TIMEOUT", TIMEOUTS);
         match certificates {
             Some(file) => told.insert("SSL_CERT_FILE".to_owned(), file.display().to_string()),
             // The machine's own certificates, which an administrator may have added to.
@@ -66,13 +84,24 @@ impl NetworkSettings {
         told
     }
 
+    /// What pip is told when it fetches uv: its own variables, passwords included.
+    pub fn for_pip(&self) -> BTreeMap<String, String> {
+        let mut told = self.proxies();
+        self.hand_on(&mut told, "PIP_INDEX_URL", INDEX);
+        self.hand_on(&mut told, "PIP_EXTRA_INDEX_URL", MORE_INDEXES);
+        self.hand_on(&mut told, "PIP_TRUSTED_HOST", TRUSTED_HOSTS);
+        self.hand_on(&mut told, "PIP_DEFAULT_TIMEOUT", TIMEOUTS);
+        self.hand_on(&mut told, "PIP_CERT", CERTIFICATE_FILES);
+        told
+    }
+
     /// What students' servers are told. An address with a password in it stays out: every student could read it.
     pub(super) fn for_students(&self, certificates: Option<&Path>) -> BTreeMap<String, String> {
         let mut told = self.proxies();
         for (pip, uv, names) in [
-            ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", &["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"][..]),
-            ("PIP_EXTRA_INDEX_URL", "UV_INDEX", &["UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"]),
-            ("PIP_TRUSTED_HOST", "UV_INSECURE_HOST", &["UV_INSECURE_HOST", "PIP_TRUSTED_HOST"]),
+            ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", &INDEX[..]),
+            ("PIP_EXTRA_INDEX_URL", "UV_INDEX", &MORE_INDEXES),
+            ("PIP_TRUSTED_HOST", "UV_INSECURE_HOST", &TRUSTED_HOSTS),
         ] {
             self.hand_on(&mut told, pip, names.iter().copied());
             self.hand_on(&mut told, uv, names.iter().copied());
@@ -81,7 +110,7 @@ impl NetworkSettings {
             let file = file.display().to_string();
             told.extend(CERTIFICATE_READERS.map(|name| (name.to_owned(), file.clone())));
         }
-        told.retain(|_, value| index::without_secret(value) == *value);
+        told.retain(|_, value| !has_secret(value));
         told
     }
 
@@ -138,6 +167,14 @@ impl NetworkSettings {
     }
 }
 
+/// Whether one of the addresses in `value` comes with a user name or a password.
+fn has_secret(value: &str) -> bool {
+    value.split_whitespace().any(|word| {
+        let authority = word.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+        authority.is_some_and(|authority| authority.contains('@'))
+    })
+}
+
 /// `variables` in the form of systemd's `EnvironmentFile=`.
 pub(super) fn environment_file(variables: &BTreeMap<String, String>) -> String {
     let mut text = String::new();
@@ -166,7 +203,8 @@ mod tests {
     #[test]
     fn nothing_set_means_the_usual_index_and_the_machines_certificates() {
         let settings: NetworkSettings = [("PATH", "/bin"), ("PIP_INDEX_URL", "")].into_iter().collect();
-        assert_eq!(settings.for_build(None), map(&[("UV_DEFAULT_INDEX", index::DEFAULT), ("UV_SYSTEM_CERTS", "true")]));
+        assert_eq!(settings.for_build(None), map(&[("UV_SYSTEM_CERTS", "true")]));
+        assert_eq!(settings.for_pip(), map(&[]));
         assert_eq!(settings.for_students(None), map(&[]));
     }
 
@@ -185,6 +223,14 @@ mod tests {
                 ("https_proxy", "http://proxy.example:3128"),
             ])
         );
+        assert_eq!(
+            settings.for_pip(),
+            map(&[
+                ("HTTPS_PROXY", "http://proxy.example:3128"),
+                ("PIP_INDEX_URL", "https://mirror.example/simple"),
+                ("https_proxy", "http://proxy.example:3128"),
+            ])
+        );
         let settings: NetworkSettings = [("UV_DEFAULT_INDEX", "https://mirror.example/simple")].into_iter().collect();
         assert_eq!(
             settings.for_students(None),
@@ -197,6 +243,7 @@ mod tests {
         let settings: NetworkSettings = [
             ("UV_DEFAULT_INDEX", "https://ada:secret@mirror.example/simple"),
             ("HTTPS_PROXY", "http://ada:secret@proxy.example"),
+            ("PIP_EXTRA_INDEX_URL", "https://mirror.example/more https://ada:secret@mirror.example/own"),
             ("PIP_TRUSTED_HOST", "mirror.example"),
         ]
         .into_iter()
@@ -222,6 +269,16 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&files[0]).unwrap(), "certificate");
         let told: BTreeMap<String, String> = serde_json::from_slice(&std::fs::read(&files[1]).unwrap()).unwrap();
         assert_eq!(told["PIP_CERT"], files[0].to_str().unwrap());
+    }
+
+    #[test]
+    fn recalls_what_an_install_wrote() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::under(root.path());
+        assert_eq!(NetworkSettings::recall(&paths).unwrap(), NetworkSettings::default());
+        std::fs::create_dir_all(paths.config_directory()).unwrap();
+        std::fs::write(paths.network_file(), "# Proxies\nUV_DEFAULT_INDEX=\"https://mirror.example/simple/?a=b\"\n").unwrap();
+        assert_eq!(NetworkSettings::recall(&paths).unwrap().index(), Some("https://mirror.example/simple/?a=b"));
     }
 
     #[test]

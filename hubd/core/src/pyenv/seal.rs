@@ -1,81 +1,189 @@
-//! Makes a built tree root's: nobody else may write to it, nothing in it gains rights or leads out of it. The build's
-//! user has no process left when this runs, so nothing changes underneath.
+//! Makes a generation of what a build left: root copies plain files, directories and links that stay inside, and nothing
+//! else comes along: no owner, no special bit, no extended attribute, no descriptor that somebody kept open.
+//!
+//! What is the same to the byte in the generation before is not copied but gets a second name: both are root's and never
+//! written to. The build's user has no process left when this runs, so nothing changes underneath.
 
-use std::fs::{FileType, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::fs::{File, FileType, OpenOptions, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+
+const COMPARED_AT_ONCE: usize = 128 << 10;
+
+/// What to seal, and where.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sealing<'a> {
+    /// What the build left.
+    pub(super) source: &'a Path,
+    /// Where the copy is made; nothing is there yet.
+    pub(super) target: &'a Path,
+    /// The generation before, to share files with.
+    pub(super) previous: Option<&'a Path>,
+    /// Where links may lead although it is outside: the machine's Python.
+    pub(super) interpreter: &'a Path,
+    /// Names at the top that are the build's own affair.
+    pub(super) left_out: &'a [&'a str],
+    /// User and group of the copy; `None`: the caller's.
+    pub(super) owner: Option<(u32, u32)>,
+}
 
 /// How many files and bytes there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sealed {
     pub(super) files: u64,
     pub(super) bytes: u64,
+    /// Bytes of files that are not shared with the generation before.
+    pub(super) own_bytes: u64,
 }
 
-/// Seals the tree at `root`, where only the links at `interpreter_links` may lead out, and only to `interpreter`.
-/// Everything then belongs to `owner` (user and group; `None` leaves that alone).
-///
-/// # Errors
-/// At anything but plain files, directories and links that stay inside.
-pub(super) fn seal(root: &Path, interpreter: &Path, owner: Option<(u32, u32)>) -> Result<Sealed> {
-    let mut sealed = Sealed::default();
-    let mut directories = vec![root.to_owned()];
-    own(root, owner)?;
-    fs_err::set_permissions(root, Permissions::from_mode(0o755))?;
-    while let Some(directory) = directories.pop() {
-        for entry in fs_err::read_dir(&directory)? {
-            let path = entry?.path();
-            entry_sealed(root, &path, interpreter, owner, &mut sealed)
-                .with_context(|| format!("sealing `{}`", path.display()))?
-                .then(|| directories.push(path));
+impl Sealing<'_> {
+    /// Makes the copy.
+    ///
+    /// # Errors
+    /// At anything but plain files, directories and links that stay inside, and when the disk is full.
+    pub(super) fn seal(&self) -> Result<Sealed> {
+        let mut sealed = Sealed::default();
+        self.directory(self.target)?;
+        let mut directories = vec![self.source.to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs_err::read_dir(&directory)? {
+                let entry = entry?;
+                let is_left_out = self.left_out.iter().any(|name| entry.file_name() == *name);
+                if directory == self.source && is_left_out {
+                    continue;
+                }
+                let path = entry.path();
+                self.entry(&path, &mut sealed)
+                    .with_context(|| format!("sealing `{}`", path.display()))?
+                    .then(|| directories.push(path));
+            }
         }
+        Ok(sealed)
     }
-    Ok(sealed)
-}
 
-/// Whether the entry is a directory to go into.
-fn entry_sealed(root: &Path, path: &Path, interpreter: &Path, owner: Option<(u32, u32)>, sealed: &mut Sealed) -> Result<bool> {
-    let metadata = fs_err::symlink_metadata(path)?;
-    let kind = metadata.file_type();
-    if kind.is_symlink() {
-        let target = fs_err::read_link(path)?;
-        if !stays_inside(root, path, &target) && target != interpreter {
-            bail!("it is a link to `{}`, expected one that stays inside the environment", target.display());
+    /// Whether the entry is a directory to go into.
+    fn entry(&self, path: &Path, sealed: &mut Sealed) -> Result<bool> {
+        let relative = path.strip_prefix(self.source).context("it is not below what is sealed")?;
+        let target = self.target.join(relative);
+        let metadata = fs_err::symlink_metadata(path)?;
+        let kind = metadata.file_type();
+        if kind.is_symlink() {
+            let to = fs_err::read_link(path)?;
+            if !stays_inside(relative, &to) && to != self.interpreter {
+                bail!("it is a link to `{}`, expected one that stays inside the environment", to.display());
+            }
+            symlink(&to, &target).with_context(|| format!("making the link `{}`", target.display()))?;
+            if let Some((user, group)) = self.owner {
+                lchown(&target, Some(user), Some(group))?;
+            }
+            return Ok(false);
         }
-        own(path, owner)?;
-        return Ok(false);
-    }
-    if !kind.is_dir() && !kind.is_file() {
-        bail!("it is {}, expected a file, a directory or a link", describe(kind));
-    }
-    if kind.is_file() && metadata.nlink() != 1 {
-        bail!("it has {} names, expected one: its content could be changed by another", metadata.nlink());
-    }
-    // The owner first: a change of owner may clear bits, and never the other way round.
-    own(path, owner)?;
-    let executable = kind.is_dir() || metadata.mode() & 0o111 != 0;
-    fs_err::set_permissions(path, Permissions::from_mode(if executable { 0o755 } else { 0o644 }))?;
-    if kind.is_file() {
+        if kind.is_dir() {
+            self.directory(&target)?;
+            return Ok(true);
+        }
+        if !kind.is_file() {
+            bail!("it is {}, expected a file, a directory or a link", describe(kind));
+        }
+        if metadata.nlink() != 1 {
+            bail!("it has {} names, expected one: the other may belong to somebody else", metadata.nlink());
+        }
+        let mode = if metadata.mode() & 0o111 != 0 { 0o755 } else { 0o644 };
         sealed.files += 1;
         sealed.bytes += metadata.len();
+        if !self.share(path, relative, &target, mode, metadata.len())? {
+            self.copy(path, &target, mode)?;
+            sealed.own_bytes += metadata.len();
+        }
+        Ok(false)
     }
-    Ok(kind.is_dir())
+
+    fn directory(&self, path: &Path) -> Result<()> {
+        fs_err::create_dir(path)?;
+        fs_err::set_permissions(path, Permissions::from_mode(0o755))?;
+        if let Some((user, group)) = self.owner {
+            chown(path, Some(user), Some(group)).with_context(|| format!("changing the owner of `{}`", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the same file of the generation before a second name; false when it has none that is the same.
+    fn share(&self, path: &Path, relative: &Path, target: &Path, mode: u32, length: u64) -> Result<bool> {
+        let Some(previous) = self.previous.map(|previous| previous.join(relative)) else { return Ok(false) };
+        let Ok(found) = std::fs::symlink_metadata(&previous) else { return Ok(false) };
+        if !found.is_file() || found.len() != length || found.mode() & 0o7777 != mode {
+            return Ok(false);
+        }
+        if !same_content(&mut open(path)?, &mut open(&previous)?)? {
+            return Ok(false);
+        }
+        match std::fs::hard_link(&previous, target) {
+            Ok(()) => Ok(true),
+            // A file system has a limit on names of one file, or none of them at all.
+            Err(error)
+                if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMLINK | Errno::EXDEV | Errno::EPERM)) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error).with_context(|| format!("linking `{}`", target.display())),
+        }
+    }
+
+    fn copy(&self, path: &Path, target: &Path, mode: u32) -> Result<()> {
+        let mut source = open(path)?;
+        let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
+        // Shares the blocks where the file system can.
+        io::copy(&mut source, &mut copy).with_context(|| format!("writing `{}`", target.display()))?;
+        if let Some((user, group)) = self.owner {
+            std::os::unix::fs::fchown(&copy, Some(user), Some(group))?;
+        }
+        copy.set_permissions(Permissions::from_mode(mode))?;
+        Ok(())
+    }
 }
 
-fn own(path: &Path, owner: Option<(u32, u32)>) -> Result<()> {
-    if let Some((user, group)) = owner {
-        lchown(path, Some(user), Some(group)).with_context(|| format!("changing the owner of `{}`", path.display()))?;
-    }
-    Ok(())
+/// Opens a plain file, and nothing that took its place.
+fn open(path: &Path) -> Result<File> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    file.with_context(|| format!("opening `{}`", path.display()))
 }
 
-/// Whether `target` leads from `link` to a place below `root`. Steps up may only come first: there they leave real
-/// directories, while after a name they could leave another link's target.
-fn stays_inside(root: &Path, link: &Path, target: &Path) -> bool {
-    let Some(Ok(directory)) = link.parent().map(|directory| directory.strip_prefix(root)) else { return false };
-    let mut depth = directory.components().count();
+fn same_content(one: &mut File, other: &mut File) -> Result<bool> {
+    let (mut left, mut right) = (vec![0; COMPARED_AT_ONCE], vec![0; COMPARED_AT_ONCE]);
+    loop {
+        let (a, b) = (fill(one, &mut left)?, fill(other, &mut right)?);
+        if left[..a] != right[..b] {
+            return Ok(false);
+        }
+        if a < COMPARED_AT_ONCE {
+            return Ok(true);
+        }
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(file: &mut File, buffer: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).context("comparing files"),
+        }
+    }
+    Ok(filled)
+}
+
+/// Whether `target` leads from the link at `relative` to a place below the top. Steps up may only come first: there they
+/// leave real directories, while after a name they could leave another link's target.
+fn stays_inside(relative: &Path, target: &Path) -> bool {
+    let mut depth = relative.components().count().saturating_sub(1);
     let mut named = false;
     for component in target.components() {
         match component {
@@ -101,21 +209,43 @@ fn describe(kind: FileType) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
     use std::path::PathBuf;
 
     use super::*;
 
     const PYTHON: &str = "/usr/bin/python3.11";
 
-    fn tree() -> (tempfile::TempDir, PathBuf) {
-        let scratch = tempfile::tempdir().unwrap();
-        let root = scratch.path().join("1.new");
-        std::fs::create_dir_all(root.join("bin")).unwrap();
-        symlink(PYTHON, root.join("bin/python")).unwrap();
-        symlink("python", root.join("bin/python3")).unwrap();
-        symlink("lib", root.join("lib64")).unwrap();
-        (scratch, root)
+    struct Tree {
+        scratch: tempfile::TempDir,
+    }
+
+    impl Tree {
+        fn new() -> Self {
+            let tree = Self { scratch: tempfile::tempdir().unwrap() };
+            std::fs::create_dir_all(tree.source().join("bin")).unwrap();
+            symlink(PYTHON, tree.source().join("bin/python")).unwrap();
+            symlink("python", tree.source().join("bin/python3")).unwrap();
+            symlink("lib", tree.source().join("lib64")).unwrap();
+            tree
+        }
+
+        fn source(&self) -> PathBuf {
+            self.scratch.path().join("2.new")
+        }
+
+        fn target(&self) -> PathBuf {
+            self.scratch.path().join("2.sealed")
+        }
+
+        fn seal(&self, previous: Option<&Path>) -> Result<Sealed> {
+            let interpreter = Path::new(PYTHON);
+            let (source, target) = (&self.source(), &self.target());
+            Sealing { source, target, previous, interpreter, left_out: &[".cache"], owner: None }.seal()
+        }
+
+        fn refused(&self) -> String {
+            format!("{:#}", self.seal(None).unwrap_err())
+        }
     }
 
     fn mode(path: &Path) -> u32 {
@@ -124,43 +254,91 @@ mod tests {
 
     #[test]
     fn takes_away_every_right_to_write_and_every_special_bit() {
-        let (_scratch, root) = tree();
-        let (program, data, directory) = (root.join("bin/program"), root.join("data"), root.join("private"));
+        let tree = Tree::new();
+        let (program, data, directory) =
+            (tree.source().join("bin/program"), tree.source().join("data"), tree.source().join("private"));
         std::fs::write(&program, "#!").unwrap();
         std::fs::set_permissions(&program, Permissions::from_mode(0o6777)).unwrap();
         std::fs::write(&data, "four").unwrap();
         std::fs::set_permissions(&data, Permissions::from_mode(0o600)).unwrap();
         std::fs::create_dir(&directory).unwrap();
         std::fs::set_permissions(&directory, Permissions::from_mode(0o3700)).unwrap();
-        let sealed = seal(&root, Path::new(PYTHON), None).unwrap();
-        assert_eq!(sealed, Sealed { files: 2, bytes: 6 });
-        assert_eq!((mode(&program), mode(&data), mode(&directory), mode(&root)), (0o755, 0o644, 0o755, 0o755));
+        std::fs::create_dir(tree.source().join(".cache")).unwrap();
+        std::fs::write(tree.source().join(".cache/wheel"), "large").unwrap();
+        assert_eq!(tree.seal(None).unwrap(), Sealed { files: 2, bytes: 6, own_bytes: 6 });
+        let at = |name: &str| tree.target().join(name);
+        assert_eq!(
+            (mode(&at("bin/program")), mode(&at("data")), mode(&at("private")), mode(&at("."))),
+            (0o755, 0o644, 0o755, 0o755)
+        );
+        assert_eq!(std::fs::read_to_string(at("data")).unwrap(), "four");
+        assert_eq!(std::fs::read_link(at("bin/python3")).unwrap(), Path::new("python"));
+        assert!(!at(".cache").exists());
+    }
+
+    #[test]
+    fn a_descriptor_that_was_kept_open_writes_into_nothing() {
+        use std::io::Write;
+        let tree = Tree::new();
+        let mut kept = File::create(tree.source().join("module.py")).unwrap();
+        kept.write_all(b"good").unwrap();
+        tree.seal(None).unwrap();
+        kept.write_all(b" and evil").unwrap();
+        assert_eq!(std::fs::read_to_string(tree.target().join("module.py")).unwrap(), "good");
+    }
+
+    #[test]
+    fn shares_what_is_the_same_and_copies_what_is_not() {
+        let tree = Tree::new();
+        let previous = tree.scratch.path().join("1");
+        std::fs::create_dir(&previous).unwrap();
+        for (name, before, now) in [
+            ("same", "content", "content"),
+            ("changed", "content", "contenT"),
+            ("longer", "content", "content+"),
+            ("program", "x", "x"),
+        ] {
+            std::fs::write(previous.join(name), before).unwrap();
+            std::fs::set_permissions(previous.join(name), Permissions::from_mode(0o644)).unwrap();
+            std::fs::write(tree.source().join(name), now).unwrap();
+        }
+        std::fs::set_permissions(tree.source().join("program"), Permissions::from_mode(0o700)).unwrap();
+        symlink("same", previous.join("link")).unwrap();
+        std::fs::write(tree.source().join("link"), "content").unwrap();
+        let sealed = tree.seal(Some(&previous)).unwrap();
+        assert_eq!((sealed.bytes, sealed.own_bytes), (7 + 7 + 8 + 1 + 7, 7 + 8 + 1 + 7));
+        let inode = |path: PathBuf| std::fs::symlink_metadata(path).unwrap().ino();
+        for name in ["same", "changed", "longer", "program", "link"] {
+            let shared = inode(previous.join(name)) == inode(tree.target().join(name));
+            assert_eq!(shared, name == "same", "{name}");
+        }
+        assert_eq!(std::fs::read_to_string(tree.target().join("changed")).unwrap(), "contenT");
+        assert_eq!(mode(&tree.target().join("program")), 0o755);
     }
 
     #[test]
     fn refuses_links_that_lead_out() {
         for target in ["/etc/passwd", "../../etc/passwd", "../..", "self/..", "/usr/bin/python3.12"] {
-            let (_scratch, root) = tree();
-            symlink(target, root.join("bin/link")).unwrap();
-            let error = format!("{:#}", seal(&root, Path::new(PYTHON), None).unwrap_err());
+            let tree = Tree::new();
+            symlink(target, tree.source().join("bin/link")).unwrap();
+            let error = tree.refused();
             assert!(error.contains(&format!("it is a link to `{target}`")), "{error}");
         }
     }
 
     #[test]
     fn refuses_a_file_with_a_second_name() {
-        let (scratch, root) = tree();
-        std::fs::write(scratch.path().join("outside"), "").unwrap();
-        std::fs::hard_link(scratch.path().join("outside"), root.join("inside")).unwrap();
-        let error = format!("{:#}", seal(&root, Path::new(PYTHON), None).unwrap_err());
-        assert!(error.contains("it has 2 names, expected one"), "{error}");
+        let tree = Tree::new();
+        std::fs::write(tree.scratch.path().join("outside"), "").unwrap();
+        std::fs::hard_link(tree.scratch.path().join("outside"), tree.source().join("inside")).unwrap();
+        assert!(tree.refused().contains("it has 2 names, expected one"), "{}", tree.refused());
     }
 
     #[test]
     fn refuses_what_is_no_file() {
-        let (_scratch, root) = tree();
-        nix::unistd::mkfifo(&root.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let error = format!("{:#}", seal(&root, Path::new(PYTHON), None).unwrap_err());
+        let tree = Tree::new();
+        nix::unistd::mkfifo(&tree.source().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = tree.refused();
         assert!(error.ends_with("it is a named pipe, expected a file, a directory or a link"), "{error}");
     }
 }

@@ -20,6 +20,8 @@ pub struct ServerRequest<'a> {
     pub default_url: &'a str,
     /// Memory the student may use, in bytes; shown in JupyterLab's status bar.
     pub memory_limit: u64,
+    /// Whether what the student installed and set for herself is left out.
+    pub is_plain: bool,
 }
 
 /// A program with its arguments, and its whole environment.
@@ -51,12 +53,33 @@ pub fn server_command(paths: &Paths, request: &ServerRequest<'_>) -> ServerComma
         ("HUBD_SHARE", paths.share().display().to_string()),
         ("MEM_LIMIT", request.memory_limit.to_string()),
     ];
-    ServerCommand { arguments, environment: environment.map(|(name, value)| (name.to_owned(), value)).into() }
+    let plain = request.is_plain.then(|| ("HUBD_PLAIN", "1".to_owned()));
+    let environment = environment.into_iter().chain(plain).map(|(name, value)| (name.to_owned(), value));
+    ServerCommand { arguments, environment: environment.collect() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plain_one_is_told_so() {
+        let (paths, name) = (Paths::default(), "ada".parse().unwrap());
+        let (socket, home) = (paths.server_socket(&name), Path::new("/home/jupyter-ada"));
+        let told = |is_plain| {
+            let request = ServerRequest {
+                name: &name,
+                account: "ada",
+                home,
+                socket: &socket,
+                default_url: "/lab",
+                memory_limit: 1,
+                is_plain,
+            };
+            server_command(&paths, &request).environment.iter().any(|(name, _)| name == "HUBD_PLAIN")
+        };
+        assert!(told(true) && !told(false));
+    }
 
     #[test]
     fn is_isolated_from_the_home_and_told_its_owner() {
@@ -72,6 +95,7 @@ mod tests {
                 socket: &socket,
                 default_url: "/lab",
                 memory_limit: 1 << 30,
+                is_plain: false,
             },
         );
         assert_eq!(command.arguments, ["/opt/hubd/env/bin/python", "-I", "-m", "hubd_jupyter"]);

@@ -29,10 +29,53 @@ pub(super) struct Places<'a> {
     pub(super) environment: &'a Path,
     /// The program `uv`.
     pub(super) uv: &'a Path,
+    /// The service that asked for the build, which does not outlive it.
+    pub(super) service: Option<&'a str>,
 }
 
-/// The programs to run, in order.
-pub(super) fn steps(places: &Places<'_>, python: &Python) -> Vec<Step> {
+/// What the resolver is told beside its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Upgrade {
+    /// Versions of the lock before stay where they can.
+    Nothing,
+    /// As new as possible.
+    Everything,
+    /// These as new as possible.
+    Packages(Vec<String>),
+}
+
+/// Finds out which versions go together. What is asked for travels by file, names to be upgraded are words of PEP 508.
+pub(super) fn resolution(places: &Places<'_>, python: &Python, upgrade: &Upgrade) -> Step {
+    let input = |name: &str| places.input.join(name).display().to_string();
+    let version = python.directory().trim_start_matches("python").to_owned();
+    let mut arguments = vec![
+        places.uv.display().to_string(),
+        "pip".to_owned(),
+        "compile".to_owned(),
+        // For every processor and for later Pythons, so that the lock serves another machine and the next Debian.
+        "--universal".to_owned(),
+        format!("--python-version={version}"),
+        format!("--python={}", python.interpreter.display()),
+        "--generate-hashes".to_owned(),
+        "--no-header".to_owned(),
+        "--no-annotate".to_owned(),
+        "--quiet".to_owned(),
+        format!("--excludes={}", input("excludes.txt")),
+        format!("--find-links={}", input("wheels")),
+        format!("--output-file={}", places.environment.join(super::build::LOCK_FILE).display()),
+    ];
+    match upgrade {
+        Upgrade::Nothing => {}
+        Upgrade::Everything => arguments.push("--upgrade".to_owned()),
+        Upgrade::Packages(names) => arguments.extend(names.iter().map(|name| format!("--upgrade-package={name}"))),
+    }
+    arguments.push(input("requirements.in"));
+    Step { title: "finding versions that go together".to_owned(), network: true, arguments }
+}
+
+/// The programs to run, in order. `previous` is a generation of the same Python, whose bytecode serves where the source is
+/// the same.
+pub(super) fn steps(places: &Places<'_>, python: &Python, previous: Option<&Path>) -> Vec<Step> {
     let input = |name: &str| places.input.join(name).display().to_string();
     let inside = |name: &str| places.environment.join(name).display().to_string();
     let uv = places.uv.display().to_string();
@@ -41,6 +84,17 @@ pub(super) fn steps(places: &Places<'_>, python: &Python) -> Vec<Step> {
         network,
         arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
     };
+    let previous = previous.map(|previous| previous.join("lib").display().to_string());
+    let mut compiling = vec![
+        // The environment's own link to it does not exist outside the sandbox, where systemd-run looks.
+        python.interpreter.display().to_string(),
+        "-I".to_owned(),
+        "-W".to_owned(),
+        "ignore".to_owned(),
+        input("compile.py"),
+        inside("lib"),
+    ];
+    compiling.extend(previous);
     vec![
         step(
             "making an empty environment",
@@ -57,8 +111,7 @@ pub(super) fn steps(places: &Places<'_>, python: &Python) -> Vec<Step> {
                 "--python",
                 &inside("bin/python"),
                 "--require-hashes",
-                "--only-binary",
-                ":all:",
+                &format!("--find-links={}", input("wheels")),
                 &input("requirements.txt"),
             ],
         ),
@@ -68,19 +121,7 @@ pub(super) fn steps(places: &Places<'_>, python: &Python) -> Vec<Step> {
             &["/bin/cp", "--recursive", "--remove-destination", &input("overlay/."), &inside("")],
         ),
         // Servers can't write bytecode here, and would compile everything anew at each start.
-        step(
-            "compiling",
-            false,
-            &[
-                // The environment's own link to it does not exist outside the sandbox, where systemd-run looks.
-                &python.interpreter.display().to_string(),
-                "-I",
-                "-W",
-                "ignore",
-                &input("compile.py"),
-                &inside("lib"),
-            ],
-        ),
+        Step { title: "compiling".to_owned(), network: false, arguments: compiling },
     ]
 }
 
@@ -131,6 +172,10 @@ pub(super) fn properties(places: &Places<'_>, new: &Path, network: bool) -> Vec<
         "UMask=0022",
         "TasksMax=512",
         "LimitNOFILE=65536",
+        "LimitCORE=0",
+        // Half of the machine's memory, so that no class in session is ended for a package that is compiled.
+        "MemoryMax=50%",
+        "OOMScoreAdjust=800",
         // Behind the students, when a build runs during a class.
         "CPUWeight=20",
         "IOWeight=20",
@@ -145,6 +190,11 @@ pub(super) fn properties(places: &Places<'_>, new: &Path, network: bool) -> Vec<
     properties.push(format!("RuntimeMaxSec={}", STEP_TIMEOUT.as_secs()));
     properties.push(format!("BindPaths={}:{}", new.display(), places.environment.display()));
     properties.push(format!("ReadWritePaths={}", places.environment.display()));
+    if let Some(service) = places.service {
+        // When whoever asked is killed, what runs for it ends, too.
+        properties.push(format!("BindsTo={service}"));
+        properties.push(format!("After={service}"));
+    }
     if network {
         properties.push("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK".to_owned());
         // By file, for the addresses of mirrors and proxies may hold passwords.
@@ -160,6 +210,21 @@ pub(super) fn properties(places: &Places<'_>, new: &Path, network: bool) -> Vec<
 pub(super) fn hint(said: &str) -> Option<&'static str> {
     let said = said.to_ascii_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if any(&["no solution found", "unsatisfiable"]) {
+        return Some(if any(&["was not found in the package registry", "was not found in the provided package locations"]) {
+            "look whether the name is spelled as on the package index"
+        } else if any(&["no wheels with a matching", "requires-python", "current python"]) {
+            "there is no version for this machine's Python; ask for an older or newer one"
+        } else {
+            "ask for other versions; what the hub itself needs (jupyterlab, jupyter-server, notebook) can't go below its floor"
+        });
+    }
+    if any(&["command 'gcc' failed", "unable to execute 'gcc'", "no such file or directory: 'gcc'", "unknown compiler"]) {
+        return Some("this package is compiled here, which needs a compiler: apt-get install build-essential python3-dev");
+    }
+    if any(&["python.h: no such file"]) {
+        return Some("this package is compiled here, which needs Python's headers: apt-get install python3-dev");
+    }
     if any(&["no space left", "os error 28", "disk quota"]) {
         Some("the disk is full; make room below `/opt`, then run this again")
     } else if any(&["certificate", "unknownissuer"]) {
@@ -192,6 +257,7 @@ mod tests {
             input: Path::new("/opt/hubd/envs/1.input"),
             environment: Path::new("/opt/hubd/env"),
             uv: Path::new("/opt/hubd/bin/uv"),
+            service: None,
         }
     }
 
@@ -200,23 +266,40 @@ mod tests {
     }
 
     #[test]
-    fn only_the_download_has_a_network_and_it_demands_hashes_and_wheels() {
-        let steps = steps(&places(), &python());
+    fn only_the_download_has_a_network_and_it_demands_hashes() {
+        let steps = steps(&places(), &python(), None);
         let with_network: Vec<_> = steps.iter().filter(|step| step.network).collect();
         assert_eq!(with_network.len(), 1);
-        for option in ["--require-hashes", "--only-binary"] {
-            assert!(with_network[0].arguments.iter().any(|argument| argument == option), "{option}");
-        }
+        assert!(with_network[0].arguments.iter().any(|argument| argument == "--require-hashes"));
         assert!(properties(&places(), Path::new("/opt/hubd/envs/1.new"), false).contains(&"PrivateNetwork=yes".to_owned()));
     }
 
     #[test]
     fn programs_are_absolute_and_write_where_the_generation_is_seen() {
-        for step in steps(&places(), &python()) {
+        let resolution = resolution(&places(), &python(), &Upgrade::Nothing);
+        for step in steps(&places(), &python(), Some(Path::new("/opt/hubd/envs/3"))).into_iter().chain([resolution]) {
             assert!(step.arguments[0].starts_with('/'), "{:?}", step.arguments);
-            assert!(step.arguments.iter().any(|argument| argument.starts_with("/opt/hubd/env/")), "{:?}", step.arguments);
+            assert!(step.arguments.iter().any(|argument| argument.contains("/opt/hubd/env/")), "{:?}", step.arguments);
             assert!(!step.arguments.iter().any(|argument| argument.contains("1.new")), "{:?}", step.arguments);
         }
+    }
+
+    #[test]
+    fn the_resolver_is_told_what_may_change() {
+        let told = |upgrade| resolution(&places(), &python(), &upgrade).arguments;
+        let is_upgrade = |argument: &&String| argument.starts_with("--upgrade");
+        assert_eq!(told(Upgrade::Nothing).iter().filter(is_upgrade).count(), 0);
+        assert_eq!(told(Upgrade::Everything).iter().filter(is_upgrade).collect::<Vec<_>>(), ["--upgrade"]);
+        let some = told(Upgrade::Packages(vec!["pandas".to_owned(), "numpy".to_owned()]));
+        assert_eq!(some.iter().filter(is_upgrade).collect::<Vec<_>>(), ["--upgrade-package=pandas", "--upgrade-package=numpy"]);
+        assert!(some.contains(&"--python-version=3.11".to_owned()), "{some:?}");
+    }
+
+    #[test]
+    fn a_build_ends_with_the_service_that_asked_for_it() {
+        let places = Places { service: Some("hubd-environment.service"), ..places() };
+        let properties = properties(&places, Path::new("/opt/hubd/envs/1.new"), true);
+        assert!(properties.contains(&"BindsTo=hubd-environment.service".to_owned()));
     }
 
     #[test]
@@ -234,6 +317,15 @@ mod tests {
             ("invalid peer certificate: UnknownIssuer", Some("name the file with your network's certificates")),
             ("dns error: failed to lookup address information", Some("the package index could not be reached")),
             ("error: Hash mismatch for `anyio==4.16.0`", Some("a downloaded package is not the one")),
+            (
+                "error: No solution found when resolving dependencies\n  cause: Because nosuch was not found in the package registry",
+                Some("look whether the name is spelled"),
+            ),
+            (
+                "error: No solution found when resolving dependencies\n  cause: Because you require a<2",
+                Some("ask for other versions"),
+            ),
+            ("error: command 'gcc' failed: No such file or directory", Some("this package is compiled here")),
             ("something else", None),
         ];
         for (said, expected) in cases {

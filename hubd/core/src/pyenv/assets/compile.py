@@ -1,9 +1,13 @@
 """Compiles every module below a directory, one process per processor: compileall's own workers take longer than none.
 
-What is no Python of this version (a template, a module for another) is left as it is; a full disk is an error.
+What is no Python of this version (a template, a module for another) gets none; a full disk is an error. With a second
+directory, bytecode comes from there where the source is the same: it was compiled from that by this script.
 """
 
+import filecmp
+import importlib.util
 import os
+import shutil
 import sys
 from py_compile import PycInvalidationMode, PyCompileError, compile
 
@@ -13,8 +17,30 @@ def modules(top):
         yield from (os.path.join(directory, name) for name in names if name.endswith(".py"))
 
 
-def compile_all(files):
+def reuse(file, bytecode, top, previous):
+    """Copies the bytecode of the same file in `previous`; False when there is none."""
+    before = os.path.join(previous, os.path.relpath(file, top))
+    compiled = importlib.util.cache_from_source(before)
+    try:
+        if not (os.path.isfile(compiled) and filecmp.cmp(file, before, shallow=False)):
+            return False
+    except OSError:
+        return False
+    os.makedirs(os.path.dirname(bytecode), exist_ok=True)
+    shutil.copyfile(compiled, bytecode)
+    return True
+
+
+def compile_all(files, top, previous):
     for file in files:
+        bytecode = importlib.util.cache_from_source(file)
+        try:
+            # What a package brought along may say anything.
+            os.unlink(bytecode)
+        except FileNotFoundError:
+            pass
+        if previous and reuse(file, bytecode, top, previous):
+            continue
         try:
             # Not judged by time stamps, which copies change: nothing in an environment is edited later.
             compile(file, doraise=True, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
@@ -22,18 +48,18 @@ def compile_all(files):
             print(f"not compiled: {error.file}: {error.exc_type_name}")
 
 
-def main(top):
+def main(top, previous=None):
     files = sorted(modules(top), key=os.path.getsize)
     processors = len(os.sched_getaffinity(0))
     children = []
     for number in range(processors):
         child = os.fork()
         if not child:
-            compile_all(files[number::processors])
+            compile_all(files[number::processors], top, previous)
             sys.exit()
         children.append(child)
     if any([os.waitpid(child, 0)[1] for child in children]):
         sys.exit(1)
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])

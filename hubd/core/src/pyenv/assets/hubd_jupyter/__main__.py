@@ -21,16 +21,25 @@ def environment(home):
     for name, value in network().items():
         env.setdefault(name, value)
     prefixes = []
-    try:
-        layer = hubd_layer.ensure(home)
-        env["HUBD_LAYER"] = env["VIRTUAL_ENV"] = layer
-        prefixes.append(layer)
-    except OSError as error:
-        layer = None
-        print(f"own packages are off: {error}; pip will not work until the server is started again", file=sys.stderr)
+    layer = None
+    plain = env.pop("HUBD_PLAIN", None)
+    if plain:
+        # Neither packages nor settings of her own: whatever in them kept her from working is still there, but not used.
+        print("started without own packages and settings; they are back with the next start", file=sys.stderr)
+        own = os.path.join(runtime_directory(), "plain")
+        env["JUPYTER_CONFIG_DIR"], env["IPYTHONDIR"] = os.path.join(own, "jupyter"), os.path.join(own, "ipython")
+        env["PYTHONNOUSERSITE"] = "1"
+    else:
+        try:
+            layer = hubd_layer.ensure(home)
+            env["HUBD_LAYER"] = env["VIRTUAL_ENV"] = layer
+            prefixes.append(layer)
+        except OSError as error:
+            print(f"own packages are off: {error}; pip will not work until the server is started again", file=sys.stderr)
     prefixes.append(sys.prefix)
     paths = [os.path.join(prefix, "bin") for prefix in prefixes]
-    paths.insert(1, os.path.join(home, ".local", "bin"))
+    if not plain:
+        paths.insert(1, os.path.join(home, ".local", "bin"))
     env["PATH"] = os.pathsep.join(paths + [env.get("PATH") or "/usr/local/bin:/usr/bin:/bin"])
     # Shared first: the kernel `python3` stays ours when a student installs another ipykernel.
     env["JUPYTER_PATH"] = os.pathsep.join(os.path.join(prefix, "share", "jupyter") for prefix in reversed(prefixes))

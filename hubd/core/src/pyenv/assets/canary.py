@@ -1,0 +1,226 @@
+"""Tries an environment out before anybody gets it: `python -I - FLOORS NAME...`, as an account that is thrown away.
+
+Starts a student's server, opens JupyterLab, runs a cell, imports what is in the named packages. FLOORS is what may not
+be older, as in `jupyterlab>=4.6.2,...`. Ends with 0 when all of it works; says on standard error what does not.
+"""
+
+import base64
+import http.client
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+import uuid
+from importlib import metadata
+
+USER = "canary"
+HOME = "/tmp/canary"
+SOCKET = "/tmp/canary.sock"
+LOG = "/tmp/canary.log"
+# On a machine that a whole class is busy with.
+SECONDS = 150
+# What a student's notebook does with the packages; prints what failed as JSON.
+IMPORTS = """
+import importlib, json, warnings
+warnings.simplefilter("ignore")
+failed = {}
+for package, names in %r:
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            failed[package] = f"import {name}: {type(error).__name__}: {error}"
+            break
+print("IMPORTED", json.dumps(failed))
+"""
+
+
+def fail(text):
+    sys.exit(f"{text}")
+
+
+def check_floors(floors):
+    from packaging.requirements import Requirement
+
+    for floor in map(Requirement, filter(None, floors.split(","))):
+        try:
+            version = metadata.version(floor.name)
+        except metadata.PackageNotFoundError:
+            fail(f"{floor.name} is missing, and the hub can't do without it")
+        if not floor.specifier.contains(version, prereleases=True):
+            fail(f"{floor.name} is {version}, and the hub needs {floor.specifier}")
+
+
+def modules(package):
+    """What can be imported of an installed package: the module of its own name, else all that are not private."""
+    try:
+        files = metadata.distribution(package).files or []
+    except metadata.PackageNotFoundError:
+        fail(f"{package} was asked for and is not installed")
+    names = set()
+    for file in files:
+        top, *rest = file.parts
+        if rest[-1:] == ["__init__.py"] and len(rest) == 1:
+            names.add(top)
+        elif not rest and re.search(r"\.(py|so)$", top):
+            names.add(top.split(".")[0])
+    names = {name for name in names if name.isidentifier() and not name.startswith("_")}
+    own = {name for name in names if name.lower() == re.sub(r"[-_.]+", "_", package).lower()}
+    return sorted(own or names)
+
+
+class OverSocket(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(SOCKET)
+
+
+def ask(method, path, body=None, headers=None):
+    connection = OverSocket("localhost", timeout=SECONDS)
+    connection.request(method, path, body, {"X-Hubd-User": USER, **(headers or {})})
+    answer = connection.getresponse()
+    text = answer.read().decode(errors="replace")
+    if answer.status >= 400:
+        fail(f"the server answered {method} {path} with {answer.status}: {text[:300]}")
+    return answer, text
+
+
+def start():
+    os.makedirs(HOME, mode=0o700)
+    environment = {
+        "HOME": HOME,
+        "USER": USER,
+        "LOGNAME": USER,
+        "SHELL": "/bin/bash",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HUBD_USER": USER,
+        "HUBD_SOCKET": SOCKET,
+        "HUBD_SHARE": os.environ.get("HUBD_SHARE", "/nonexistent"),
+        "MEM_LIMIT": "1073741824",
+    }
+    with open(LOG, "wb") as log:
+        command = [sys.executable, "-I", "-m", "hubd_jupyter"]
+        server = subprocess.Popen(command, env=environment, cwd=HOME, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    end = time.monotonic() + SECONDS
+    while True:
+        try:
+            ask("GET", f"/user/{USER}/api/status")
+            return
+        except OSError as error:
+            if server.poll() is not None:
+                fail(f"the server ended at once, with code {server.returncode}")
+            if time.monotonic() > end:
+                fail(f"the server did not answer within {SECONDS} s: {error}")
+            time.sleep(0.05)
+
+
+def open_lab():
+    """The page, and the script that draws it."""
+    page, text = ask("GET", f"/user/{USER}/lab")
+    if "jupyter-config-data" not in text:
+        fail("the page of JupyterLab is not JupyterLab's")
+    scripts = re.findall(r'<script[^>]+src="(/user/[^"]+\.js[^"]*)"', text)
+    if not scripts:
+        fail("the page of JupyterLab has no script")
+    for script in scripts:
+        ask("GET", script)
+    cookies = [value.split(";")[0] for name, value in page.getheaders() if name.lower() == "set-cookie"]
+    token = next((cookie.split("=", 1)[1] for cookie in cookies if cookie.startswith("_xsrf=")), "")
+    return {"Cookie": f"_xsrf={token}", "X-XSRFToken": token, "Content-Type": "application/json"}
+
+
+def open_channels(kernel, session):
+    connection = OverSocket("localhost", timeout=SECONDS)
+    key = base64.b64encode(os.urandom(16)).decode()
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
+    path = f"/user/{USER}/api/kernels/{kernel}/channels?session_id={session}"
+    connection.request("GET", path, headers={"X-Hubd-User": USER, **upgrade})
+    answer = connection.response_class(connection.sock)
+    answer.begin()
+    if answer.status != 101:
+        fail(f"the server answered the kernel's channels with {answer.status}")
+    return connection.sock, answer
+
+
+def send(sock, opcode, payload):
+    mask = os.urandom(4)
+    masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+    sock.sendall(struct.pack("!BBQ", 0x80 | opcode, 0x80 | 127, len(payload)) + mask + masked)
+
+
+def receive(stream):
+    first, second = stream.read(2)
+    length = second & 127
+    if length == 126:
+        (length,) = struct.unpack("!H", stream.read(2))
+    elif length == 127:
+        (length,) = struct.unpack("!Q", stream.read(8))
+    return first & 0x80, first & 15, stream.read(length)
+
+
+def messages(sock, answer):
+    whole = b""
+    while True:
+        final, opcode, payload = receive(answer.fp)
+        if opcode == 9:
+            send(sock, 10, payload)
+        elif opcode == 8:
+            fail("the server closed the kernel's channels")
+        elif opcode in (0, 1, 2):
+            whole += payload
+            if final:
+                yield json.loads(whole)
+                whole = b""
+
+
+def run_cell(trusted, code):
+    """What `code` prints in a new kernel."""
+    _, kernel = ask("POST", f"/user/{USER}/api/kernels", json.dumps({"name": "python3"}), trusted)
+    session, request = uuid.uuid4().hex, uuid.uuid4().hex
+    sock, answer = open_channels(json.loads(kernel)["id"], session)
+    header = {"msg_id": request, "msg_type": "execute_request", "session": session, "username": USER, "version": "5.3", "date": ""}
+    content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
+    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
+    send(sock, 1, json.dumps(message).encode())
+    printed = ""
+    try:
+        for message in messages(sock, answer):
+            kind, content = message["msg_type"], message["content"]
+            if kind == "status" and content["execution_state"] in ("restarting", "autorestarting", "dead"):
+                fail("the kernel died")
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            if kind == "stream":
+                printed += content["text"]
+            elif kind == "error":
+                fail(f"a cell failed: {content['ename']}: {content['evalue']}")
+            elif kind == "status" and content["execution_state"] == "idle":
+                return printed
+    except OSError as error:
+        fail(f"the kernel ran no cell within {SECONDS} s: {error}")
+
+
+def main(floors, *packages):
+    check_floors(floors)
+    wanted = [(package, modules(package)) for package in packages]
+    try:
+        start()
+        printed = run_cell(open_lab(), IMPORTS % (wanted,))
+        failed = next((line.split(" ", 1)[1] for line in printed.splitlines() if line.startswith("IMPORTED ")), None)
+        if failed is None:
+            fail("a cell printed nothing")
+        for package, problem in json.loads(failed).items():
+            fail(f"{package} can't be used in a notebook: {problem}")
+    except SystemExit:
+        with open(LOG, errors="replace") as log:
+            print("the server said last:", *log.read().splitlines()[-25:], sep="\n  ", file=sys.stderr)
+        raise
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,162 @@
+//! Lock files: every package of a generation with its version and the hashes of its archives. Pure.
+//!
+//! The resolver that writes one runs beside code of packages, so what it leaves is judged line by line before anything is
+//! installed by it.
+
+use anyhow::{Result, bail};
+
+use super::requirement::{Requirement, normalized};
+
+/// No lock of a classroom is longer; the shipped one has a twentieth.
+pub const LARGEST: u64 = 4 << 20;
+const HASH: &str = "--hash=sha256:";
+
+/// One package of a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locked {
+    /// As indexes compare it.
+    pub name: String,
+    /// Its version; `None` for one that comes from an address.
+    pub version: Option<String>,
+}
+
+/// The packages of a lock, in its order. One with markers may be there more than once.
+///
+/// # Errors
+/// When a line is anything but a pinned package, a SHA-256 or a comment, or a package has no hash.
+pub fn parse(text: &str) -> Result<Vec<Locked>> {
+    let mut packages: Vec<Locked> = Vec::new();
+    let mut hashes = 1;
+    for (index, line) in text.lines().enumerate() {
+        let content = line.trim().trim_end_matches('\\').trim_end();
+        if content.is_empty() || content.starts_with('#') {
+            continue;
+        }
+        if let Some(hash) = content.strip_prefix(HASH) {
+            if hash.len() != 64 || !hash.chars().all(|c| c.is_ascii_hexdigit()) || packages.is_empty() {
+                bail!("line {} of the lock has a hash that is no SHA-256", index + 1);
+            }
+            hashes += 1;
+            continue;
+        }
+        if let (0, Some(last)) = (hashes, packages.last()) {
+            bail!("`{}` has no hash in the lock", last.name);
+        }
+        hashes = 0;
+        match pinned(content) {
+            Some(package) => packages.push(package),
+            None => bail!("line {} of the lock is `{content}`, expected a package with one version", index + 1),
+        }
+    }
+    if let (0, Some(last)) = (hashes, packages.last()) {
+        bail!("`{}` has no hash in the lock", last.name);
+    }
+    Ok(packages)
+}
+
+fn pinned(line: &str) -> Option<Locked> {
+    let requirement: Requirement = line.parse().ok()?;
+    let before_marker = requirement.as_str().split(';').next()?.trim();
+    let rest = before_marker.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "-_.".contains(c)).trim();
+    let rest = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(rest, |(_, rest)| rest.trim());
+    let version = rest.strip_prefix("==").filter(|version| !version.contains(['=', ',', '*']));
+    (version.is_some() || rest.starts_with('@'))
+        .then(|| Locked { name: requirement.name().to_owned(), version: version.map(|version| version.trim().to_owned()) })
+}
+
+/// What is different between two lists of installed packages.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct VersionChange {
+    /// The package.
+    pub name: String,
+    /// Its version before; `None`: it was not there.
+    pub from: Option<String>,
+    /// Its version after; `None`: it is gone.
+    pub to: Option<String>,
+}
+
+/// One installed package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Installed {
+    /// As indexes compare it.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl Installed {
+    /// What the directory `NAME-VERSION.dist-info` stands for.
+    pub(super) fn from_directory(name: &str) -> Option<Self> {
+        let (name, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
+        Some(Self { name: normalized(name), version: version.to_owned() })
+    }
+}
+
+/// What changed from `old` to `new`, by name.
+pub fn compare(old: &[Installed], new: &[Installed]) -> Vec<VersionChange> {
+    let of = |list: &[Installed], name: &str| list.iter().find(|one| one.name == name).map(|one| one.version.clone());
+    let mut names: Vec<&str> = old.iter().chain(new).map(|one| one.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let changes = names.into_iter().map(|name| VersionChange { name: name.to_owned(), from: of(old, name), to: of(new, name) });
+    changes.filter(|change| change.from != change.to).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_shipped_lock() {
+        let packages = parse(crate::pyenv::LOCK).unwrap();
+        assert!(packages.len() > 90, "{}", packages.len());
+        assert!(packages.iter().any(|package| package.name == "jupyterlab" && package.version.is_some()));
+    }
+
+    #[test]
+    fn refuses_what_is_not_pinned_by_hash() {
+        let hash = format!("    --hash=sha256:{}", "0".repeat(64));
+        for text in [
+            "anyio==4.16.0\n".to_owned(),
+            format!("anyio>=4 \\\n{hash}\n"),
+            format!("anyio==4,!=4.1 \\\n{hash}\n"),
+            format!("anyio==4.* \\\n{hash}\n"),
+            "anyio==4.16.0 \\\n    --hash=sha256:00\n".to_owned(),
+            "anyio==4.16.0 \\\n    --hash=md5:00\n".to_owned(),
+            format!("--index-url https://evil.example\nanyio==4 \\\n{hash}\n"),
+            format!("anyio==4 \\\n{hash}\nother==1\n"),
+            format!("one==1\nother==1 \\\n{hash}\n"),
+            format!("-r /etc/shadow \\\n{hash}\n"),
+        ] {
+            assert!(parse(&text).is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn reads_markers_extras_and_addresses() {
+        let hash = format!("    --hash=sha256:{}", "a".repeat(64));
+        let text = format!(
+            "numpy==2.4.6 ; python_full_version < '3.12' \\\n{hash} \\\n{hash}\n    # via pandas\n\
+             dask[array]==1.0 \\\n{hash}\ndemo @ https://example.org/x.whl \\\n{hash}\n"
+        );
+        let versions: Vec<_> = parse(&text).unwrap().into_iter().map(|one| (one.name, one.version)).collect();
+        let owned = |text: &str| text.to_owned();
+        assert_eq!(
+            versions,
+            [(owned("numpy"), Some(owned("2.4.6"))), (owned("dask"), Some(owned("1.0"))), (owned("demo"), None)]
+        );
+    }
+
+    #[test]
+    fn tells_added_removed_and_changed() {
+        let list = |names: &[&str]| -> Vec<Installed> {
+            names.iter().filter_map(|name| Installed::from_directory(&format!("{name}.dist-info"))).collect()
+        };
+        let changes = compare(&list(&["a-1", "B_c-1", "d-1"]), &list(&["a-1", "b_c-2", "e-1.0.post1"]));
+        let shown: Vec<String> = changes
+            .iter()
+            .map(|change| format!("{} {:?} {:?}", change.name, change.from.as_deref(), change.to.as_deref()))
+            .collect();
+        assert_eq!(shown, ["b-c Some(\"1\") Some(\"2\")", "d Some(\"1\") None", "e None Some(\"1.0.post1\")"]);
+    }
+}

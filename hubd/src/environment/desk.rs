@@ -1,0 +1,387 @@
+//! Where questions about the environment are answered and jobs are taken. Whether somebody may ask was decided before;
+//! what is asked for is judged here once more.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use hub_core::control::RefusalKind;
+use hub_core::control::environment::{
+    Asker, BuildState, Change, EnvironmentReply, EnvironmentRequest, EnvironmentStatus, GenerationInfo, Record, ServersOf,
+};
+use hub_core::paths::Paths;
+use hub_core::pyenv::{self, Builder, Generation, Python, Requirement, lock};
+use hub_core::sys::command::Command;
+use jiff::Timestamp;
+
+use super::archive::{Archive, Job, Task};
+use super::{settings, transaction, work};
+
+/// Questions to systemd's own program.
+const ASK_DEADLINE: Duration = Duration::from_secs(20);
+/// From asked for to begun.
+const BEGIN_DEADLINE: Duration = Duration::from_secs(20);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// systemd does nothing when the process before is just ending, so it is asked again.
+const WAKE_INTERVAL: Duration = Duration::from_secs(1);
+/// More packages than any class asks for.
+const MOST_PACKAGES: usize = 500;
+
+/// Takes questions and jobs for the machine at `paths`.
+#[derive(Debug, Clone)]
+pub(crate) struct Desk {
+    paths: Paths,
+    archive: Archive,
+}
+
+/// Why something is not done.
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("{message}")]
+    Refused { kind: RefusalKind, message: String, hint: Option<String> },
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+type Answer = Result<EnvironmentReply, Problem>;
+
+impl Desk {
+    pub(crate) fn new(paths: Paths) -> Self {
+        Self { archive: Archive::new(&paths), paths }
+    }
+
+    /// Answers. `servers` says who runs on which generation, where that is known.
+    pub(crate) fn answer(
+        &self,
+        asker: &Asker,
+        request: &EnvironmentRequest,
+        servers: Option<Vec<ServersOf>>,
+    ) -> EnvironmentReply {
+        let answer = match request {
+            EnvironmentRequest::Status => self.status(servers),
+            EnvironmentRequest::List => self.list(),
+            EnvironmentRequest::Show { number } => self.show(*number),
+            EnvironmentRequest::Export { number } => self.export(*number),
+            EnvironmentRequest::Diff { from, to } => self.diff(*from, *to),
+            EnvironmentRequest::History => self.history(),
+            EnvironmentRequest::Progress { number, after } => self.progress(*number, *after),
+            EnvironmentRequest::Check => self.check(),
+            EnvironmentRequest::Build { .. } | EnvironmentRequest::Rollback { .. } | EnvironmentRequest::Collect => {
+                self.task(request).and_then(|(what, task)| self.submit(asker, what, task))
+            }
+        };
+        reply(answer)
+    }
+
+    /// Does at once, in this process, what needs no build: for root of the host, also when nothing of the hub runs.
+    pub(crate) fn act_here(&self, asker: &Asker, request: &EnvironmentRequest) -> EnvironmentReply {
+        let act = || -> Answer {
+            let (what, task) = self.task(request)?;
+            let _lock = self.archive.lock()?;
+            self.refuse_when_busy()?;
+            let record = self.archive.begin(asker, what, Timestamp::now())?;
+            let (number, builder) = (record.number, Builder::new(self.paths.clone()));
+            let in_use = || work::in_use(&self.paths);
+            transaction::perform(&self.paths, &self.archive, &builder, &task, record, &in_use);
+            Ok(EnvironmentReply::Started { number })
+        };
+        reply(act())
+    }
+
+    /// Has what was interrupted settled, and an environment whose Python is gone built anew.
+    ///
+    /// # Errors
+    /// When systemd can't be asked.
+    pub(crate) fn wake(&self) -> Result<()> {
+        if let Some(generation) = self.current()?
+            && !generation.manifest().python.interpreter.exists()
+            && self.archive.job()?.is_none()
+        {
+            tracing::warn!("{} is gone, so the environment is built anew", generation.manifest().python);
+            let _lock = self.archive.lock()?;
+            let asker = Asker::Host { account: Some("a new Python".to_owned()) };
+            let record = self.archive.begin(&asker, Change::Configured.to_string(), Timestamp::now())?;
+            self.archive.submit(&Job { number: record.number, task: Task::Build { change: Change::Configured } })?;
+        }
+        if self.archive.job()?.is_some() || pyenv::has_unfinished(&self.paths)? {
+            self.start_service()?;
+        }
+        Ok(())
+    }
+
+    fn task(&self, request: &EnvironmentRequest) -> Result<(String, Task), Problem> {
+        let task = match request {
+            EnvironmentRequest::Build { change } => {
+                self.judge(change)?;
+                Task::Build { change: change.clone() }
+            }
+            EnvironmentRequest::Rollback { to } => Task::Rollback { to: self.rollback_target(*to)? },
+            _ => Task::Collect,
+        };
+        let what = match &task {
+            Task::Rollback { to } => format!("rollback {to}"),
+            _ => request.act().unwrap_or_default(),
+        };
+        Ok((what, task))
+    }
+
+    fn judge(&self, change: &Change) -> Result<(), Problem> {
+        let (Change::Install { packages }
+        | Change::Remove { packages }
+        | Change::Upgrade { packages }
+        | Change::Set { packages }) = change
+        else {
+            return Ok(());
+        };
+        if packages.len() > MOST_PACKAGES {
+            return Err(refused(format!("{} packages at once, at most {MOST_PACKAGES} are possible", packages.len()), None));
+        }
+        if matches!(change, Change::Install { .. } | Change::Remove { .. }) && packages.is_empty() {
+            return Err(refused("no package is named", None));
+        }
+        if let Change::Remove { .. } = change {
+            let asked = settings::asked(&settings::read(&self.paths)?)?;
+            if let Some(unknown) = packages.iter().find(|package| !asked.iter().any(|one| one.name() == package.name())) {
+                return Err(refused(
+                    format!("nobody asked for `{}`, so it can't be taken back", unknown.name()),
+                    Some("what was asked for: hubctl env show; other packages are there because these, or the hub, need them"),
+                ));
+            }
+        }
+        if let Change::Upgrade { packages } = change
+            && !packages.is_empty()
+        {
+            let installed = self.generation(None)?.installed()?;
+            if let Some(unknown) = packages.iter().find(|package| !installed.iter().any(|one| one.name == package.name())) {
+                return Err(refused(
+                    format!("`{}` is not installed", unknown.name()),
+                    Some("hubctl env show lists what is; hubctl env install adds"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the job and waits until it is begun.
+    fn submit(&self, asker: &Asker, what: String, task: Task) -> Answer {
+        let number = {
+            let _lock = self.archive.lock()?;
+            self.refuse_when_busy()?;
+            let record = self.archive.begin(asker, what, Timestamp::now())?;
+            self.archive.submit(&Job { number: record.number, task })?;
+            record.number
+        };
+        let end = Instant::now() + BEGIN_DEADLINE;
+        let mut woken: Option<Instant> = None;
+        loop {
+            if woken.is_none_or(|woken| woken.elapsed() > WAKE_INTERVAL) {
+                self.start_service()?;
+                woken = Some(Instant::now());
+            }
+            if self.archive.record(number)?.is_some_and(|record| record.state != BuildState::Waiting) {
+                return Ok(EnvironmentReply::Started { number });
+            }
+            if Instant::now() >= end {
+                let message = format!("`{}` did not begin within {} s", work::SERVICE, BEGIN_DEADLINE.as_secs());
+                let hint = format!("on the host: systemctl status {}", work::SERVICE);
+                return Err(Problem::Refused { kind: RefusalKind::Failed, message, hint: Some(hint) });
+            }
+            thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// One thing at a time. The lock is held. A job that nobody works on any more is put away.
+    fn refuse_when_busy(&self) -> Result<(), Problem> {
+        let Some(job) = self.archive.job()? else { return Ok(()) };
+        let record = self.archive.record(job.number)?.filter(|record| !record.is_over());
+        if let Some(record) = record {
+            if self.is_service_active()? {
+                return Err(Problem::Refused {
+                    kind: RefusalKind::Busy,
+                    message: format!(
+                        "`{}` is under way, asked for by {} at {}: {}",
+                        record.what, record.who, record.when, record.phase
+                    ),
+                    hint: Some("hubctl env status shows how it goes; one thing is done at a time".to_owned()),
+                });
+            }
+            self.archive.save(&interrupted(record))?;
+        }
+        Ok(self.archive.clear_job()?)
+    }
+
+    fn start_service(&self) -> Result<()> {
+        let systemctl = Command::new(self.paths.systemctl(), ASK_DEADLINE);
+        let started = systemctl.args(["--no-ask-password", "--no-block", "--quiet", "start", work::SERVICE]).run();
+        started.map(drop).with_context(|| format!("starting `{}`", work::SERVICE))
+    }
+
+    fn is_service_active(&self) -> Result<bool> {
+        let output = Command::new(self.paths.systemctl(), ASK_DEADLINE).args(["is-active", work::SERVICE]).output()?;
+        Ok(matches!(output.stdout.trim(), "active" | "activating" | "reloading" | "deactivating"))
+    }
+
+    fn status(&self, servers: Option<Vec<ServersOf>>) -> Answer {
+        let current = self.current()?;
+        let asked = settings::asked(&settings::read(&self.paths)?)?;
+        let building = match self.archive.job()? {
+            Some(job) => self.archive.record(job.number)?.filter(|record| !record.is_over()),
+            None => None,
+        };
+        Ok(EnvironmentReply::Status(EnvironmentStatus {
+            current: current.as_ref().map(Generation::number),
+            python: current.as_ref().map(|generation| generation.manifest().python.to_string()),
+            is_as_asked: current.is_some_and(|generation| generation.manifest().asked == asked),
+            asked,
+            building,
+            servers,
+        }))
+    }
+
+    fn list(&self) -> Answer {
+        let current = pyenv::current(&self.paths)?;
+        let records = self.archive.records()?;
+        let mut generations = Vec::new();
+        for generation in pyenv::all(&self.paths)? {
+            let number = generation.number();
+            let record = records.iter().find(|record| record.number == number);
+            generations.push(GenerationInfo {
+                number,
+                is_current: current == Some(number),
+                packages: generation.installed()?.len(),
+                asked: generation.manifest().asked.clone(),
+                when: record.map(|record| record.when.clone()),
+                who: record.map(|record| record.who.clone()),
+            });
+        }
+        Ok(EnvironmentReply::Generations { generations })
+    }
+
+    fn show(&self, number: Option<u32>) -> Answer {
+        let generation = self.generation(number)?;
+        let asked = generation.manifest().asked.clone();
+        Ok(EnvironmentReply::Packages { number: generation.number(), asked, packages: generation.installed()? })
+    }
+
+    fn export(&self, number: Option<u32>) -> Answer {
+        let generation = self.generation(number)?;
+        Ok(EnvironmentReply::Lock { number: generation.number(), text: generation.lock()? })
+    }
+
+    fn diff(&self, from: Option<u32>, to: Option<u32>) -> Answer {
+        let to = self.generation(to)?;
+        let from = match from {
+            Some(from) => self.generation(Some(from))?,
+            None => self.before(to.number())?,
+        };
+        let changes = lock::compare(&from.installed()?, &to.installed()?);
+        Ok(EnvironmentReply::Diff { from: from.number(), to: to.number(), changes })
+    }
+
+    fn history(&self) -> Answer {
+        let job = self.archive.job()?.map(|job| job.number);
+        let settle = |record: Record| if record.is_over() || job == Some(record.number) { record } else { interrupted(record) };
+        Ok(EnvironmentReply::History { records: self.archive.records()?.into_iter().map(settle).collect() })
+    }
+
+    fn progress(&self, number: u32, after: u64) -> Answer {
+        // The job first: it is put away after its record is whole.
+        let job = self.archive.job()?.map(|job| job.number);
+        let Some(record) = self.archive.record(number)? else {
+            return Err(refused(format!("there is no record {number}"), Some("hubctl env history lists those there are")));
+        };
+        let record = if record.is_over() || job == Some(number) { record } else { interrupted(record) };
+        let (log, known) = self.archive.read_log(number, after)?;
+        Ok(EnvironmentReply::Progress { record, log, known })
+    }
+
+    fn check(&self) -> Answer {
+        let mut problems = Vec::new();
+        let generation = self.generation(None)?;
+        let python = &generation.manifest().python;
+        match Python::probe(&python.interpreter) {
+            Ok(found) if found == *python => {}
+            Ok(found) => {
+                problems.push(format!("it was built with {python}, and the machine has {found}: hubctl env apply builds it anew"))
+            }
+            Err(error) => problems.push(format!("its Python does not run: {error:#}")),
+        }
+        let asked = settings::asked(&settings::read(&self.paths)?)?;
+        if generation.manifest().asked != asked {
+            problems.push("the configuration asks for something else than is in it: hubctl env apply builds that".to_owned());
+        }
+        problems.extend(generation.strangers()?);
+        Ok(EnvironmentReply::Checked { problems })
+    }
+
+    fn current(&self) -> Result<Option<Generation>> {
+        let number = pyenv::current(&self.paths)?;
+        Ok(number.map(|number| Generation::open(&self.paths, number)).transpose()?.flatten())
+    }
+
+    fn generation(&self, number: Option<u32>) -> Result<Generation, Problem> {
+        match number {
+            Some(number) => Generation::open(&self.paths, number)?.ok_or_else(|| {
+                refused(format!("there is no environment {number}"), Some("hubctl env list shows those that are kept"))
+            }),
+            None => self.current()?.ok_or_else(|| {
+                refused(
+                    "there is no Python environment yet",
+                    Some("on the host: run hub-installer install again, it completes it"),
+                )
+            }),
+        }
+    }
+
+    /// The newest that is older than `number`.
+    fn before(&self, number: u32) -> Result<Generation, Problem> {
+        let older = pyenv::all(&self.paths)?.into_iter().rev().find(|generation| generation.number() < number);
+        older.ok_or_else(|| {
+            refused(format!("no environment older than {number} is kept"), Some("hubctl env list shows those that are"))
+        })
+    }
+
+    fn rollback_target(&self, to: Option<u32>) -> Result<u32, Problem> {
+        let current = pyenv::current(&self.paths)?;
+        let target = match (to, current) {
+            (Some(to), _) => self.generation(Some(to))?,
+            (None, Some(current)) => self.before(current)?,
+            (None, None) => self.generation(None)?,
+        };
+        if current == Some(target.number()) {
+            return Err(refused(format!("environment {} is what new servers get already", target.number()), None));
+        }
+        Ok(target.number())
+    }
+}
+
+/// A record that nobody works on any more.
+fn interrupted(record: Record) -> Record {
+    let reason = "it was cut short, by a power cut or a kill; the environment that was current still is".to_owned();
+    Record { state: BuildState::Failed, reason: Some(reason), hint: Some("ask for it again".to_owned()), ..record }
+}
+
+fn refused(message: impl Into<String>, hint: Option<&str>) -> Problem {
+    Problem::Refused { kind: RefusalKind::Invalid, message: message.into(), hint: hint.map(str::to_owned) }
+}
+
+fn reply(answer: Answer) -> EnvironmentReply {
+    match answer {
+        Ok(reply) => reply,
+        Err(Problem::Refused { kind, message, hint }) => EnvironmentReply::Refused { kind, message, hint },
+        Err(Problem::Other(error)) => {
+            let text = format!("{error:#}");
+            let (message, hint) =
+                text.split_once("\nhint: ").map_or((text.as_str(), None), |(message, hint)| (message, Some(hint)));
+            EnvironmentReply::Refused { kind: RefusalKind::Failed, message: message.to_owned(), hint: hint.map(str::to_owned) }
+        }
+    }
+}
+
+/// Only names count where packages are to go or to become newer.
+pub(crate) fn only_names(packages: &[Requirement]) -> bool {
+    packages.iter().all(|package| package.as_str().chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)))
+}
+
+#[cfg(test)]
+mod tests;

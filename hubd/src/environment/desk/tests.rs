@@ -1,0 +1,154 @@
+//! The desk of a machine whose generations are directories with a record, and whose systemd is a script.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+struct Machine {
+    _root: tempfile::TempDir,
+    paths: Paths,
+    desk: Desk,
+}
+
+impl Machine {
+    /// With generations 1 (only what the hub needs) and 2 (cowsay too, which is current).
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::under(root.path());
+        for directory in [paths.config_directory(), paths.environments(), paths.config_lock().parent().unwrap().to_owned()] {
+            std::fs::create_dir_all(directory).unwrap();
+        }
+        std::fs::write(paths.config_file(), "[environment]\npackages = [\"cowsay\"]\n").unwrap();
+        let machine = Self { desk: Desk::new(paths.clone()), paths, _root: root };
+        machine.generation(1, &[], &["jupyterlab-4.6.2"]);
+        machine.generation(2, &["cowsay"], &["jupyterlab-4.6.2", "cowsay-6.1"]);
+        std::fs::write(machine.paths.current_environment(), "2\n").unwrap();
+        machine.systemctl("exit 3");
+        drop(machine.desk.archive.lock().unwrap());
+        machine
+    }
+
+    fn generation(&self, number: u32, asked: &[&str], packages: &[&str]) {
+        let directory = self.paths.environment(number);
+        for package in packages {
+            std::fs::create_dir_all(directory.join(format!("lib/python3.11/site-packages/{package}.dist-info"))).unwrap();
+        }
+        let manifest = serde_json::json!({
+            "format": 1, "generation": number, "uv": "0", "lock_sha256": "", "asked": asked,
+            "python": {"interpreter": "/usr/bin/python3.11", "version": "3.11.2"},
+        });
+        std::fs::write(directory.join("hubd-environment.json"), manifest.to_string()).unwrap();
+    }
+
+    fn systemctl(&self, script: &str) {
+        let path = self.paths.systemctl();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn ask(&self, request: &EnvironmentRequest) -> EnvironmentReply {
+        self.desk.answer(&ada(), request, None)
+    }
+
+    fn refusal(&self, request: &EnvironmentRequest) -> (RefusalKind, String) {
+        match self.ask(request) {
+            EnvironmentReply::Refused { kind, message, .. } => (kind, message),
+            other => panic!("{request:?}: {other:?}"),
+        }
+    }
+}
+
+fn ada() -> Asker {
+    Asker::Admin { name: "ada".parse().unwrap() }
+}
+
+fn list(texts: &[&str]) -> Vec<Requirement> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_rollback_needs_nothing_that_runs_and_takes_the_request_back() {
+    let machine = Machine::new();
+    let reply = machine.desk.act_here(&Asker::Host { account: None }, &EnvironmentRequest::Rollback { to: None });
+    assert_eq!(reply, EnvironmentReply::Started { number: 3 });
+    assert_eq!(pyenv::current(&machine.paths).unwrap(), Some(1));
+    let EnvironmentReply::Progress { record, .. } = machine.ask(&EnvironmentRequest::Progress { number: 3, after: 0 }) else {
+        panic!()
+    };
+    assert_eq!((record.state, record.from, record.to), (BuildState::Done, Some(2), Some(1)));
+    assert_eq!((record.what.as_str(), record.changes.len()), ("rollback 1", 1));
+    let EnvironmentReply::Status(status) = machine.ask(&EnvironmentRequest::Status) else { panic!() };
+    assert!(status.is_as_asked && status.asked.is_empty(), "{status:?}");
+    let back = machine.desk.act_here(&Asker::Host { account: None }, &EnvironmentRequest::Rollback { to: Some(2) });
+    assert_eq!(back, EnvironmentReply::Started { number: 4 });
+    assert_eq!(settings::read(&machine.paths).unwrap().environment.packages, ["cowsay"]);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_begins() {
+    let machine = Machine::new();
+    let build = |change| EnvironmentRequest::Build { change };
+    for (request, message) in [
+        (build(Change::Install { packages: Vec::new() }), "no package is named"),
+        (build(Change::Remove { packages: list(&["numpy"]) }), "nobody asked for `numpy`, so it can't be taken back"),
+        (build(Change::Upgrade { packages: list(&["numpy"]) }), "`numpy` is not installed"),
+        (EnvironmentRequest::Rollback { to: Some(9) }, "there is no environment 9"),
+        (EnvironmentRequest::Rollback { to: Some(2) }, "environment 2 is what new servers get already"),
+        (EnvironmentRequest::Show { number: Some(7) }, "there is no environment 7"),
+        (EnvironmentRequest::Progress { number: 7, after: 0 }, "there is no record 7"),
+    ] {
+        assert_eq!(machine.refusal(&request), (RefusalKind::Invalid, message.to_owned()));
+    }
+    assert_eq!(machine.desk.archive.records().unwrap(), []);
+}
+
+#[test]
+fn the_second_is_told_who_was_first() {
+    let machine = Machine::new();
+    let archive = &machine.desk.archive;
+    let record = archive.begin(&ada(), "install pandas".to_owned(), "2026-09-07T10:00:00Z".parse().unwrap()).unwrap();
+    archive.save(&Record { state: BuildState::Building, phase: "sealing".to_owned(), ..record }).unwrap();
+    archive.submit(&Job { number: 3, task: Task::Build { change: Change::Configured } }).unwrap();
+    machine.systemctl("echo active");
+    let (kind, message) = machine.refusal(&EnvironmentRequest::Collect);
+    assert_eq!(kind, RefusalKind::Busy);
+    assert_eq!(message, "`install pandas` is under way, asked for by ada at 2026-09-07T10:00:00Z: sealing");
+}
+
+#[test]
+fn a_job_that_nobody_works_on_stands_in_nobodys_way() {
+    let machine = Machine::new();
+    let archive = &machine.desk.archive;
+    let record = archive.begin(&ada(), "install pandas".to_owned(), Timestamp::UNIX_EPOCH).unwrap();
+    archive.save(&Record { state: BuildState::Building, ..record }).unwrap();
+    archive.submit(&Job { number: 3, task: Task::Build { change: Change::Configured } }).unwrap();
+    let reply = machine.desk.act_here(&ada(), &EnvironmentRequest::Rollback { to: Some(1) });
+    assert_eq!(reply, EnvironmentReply::Started { number: 4 });
+    let EnvironmentReply::History { records } = machine.ask(&EnvironmentRequest::History) else { panic!() };
+    assert_eq!(records.iter().map(|record| record.state).collect::<Vec<_>>(), [BuildState::Failed, BuildState::Done]);
+    assert!(records[0].reason.as_ref().unwrap().starts_with("it was cut short"));
+}
+
+#[test]
+fn a_service_that_can_not_start_is_said_at_once() {
+    let machine = Machine::new();
+    machine.systemctl("echo 'Unit hubd-environment.service not found.' >&2; exit 5");
+    let (kind, message) = machine.refusal(&EnvironmentRequest::Build { change: Change::Configured });
+    assert_eq!(kind, RefusalKind::Failed);
+    assert!(message.contains("not found"), "{message}");
+}
+
+#[test]
+fn looks_things_up() {
+    let machine = Machine::new();
+    let EnvironmentReply::Generations { generations } = machine.ask(&EnvironmentRequest::List) else { panic!() };
+    let shown: Vec<_> = generations.iter().map(|one| (one.number, one.is_current, one.packages)).collect();
+    assert_eq!(shown, [(1, false, 1), (2, true, 2)]);
+    let EnvironmentReply::Diff { from, to, changes } = machine.ask(&EnvironmentRequest::Diff { from: None, to: None }) else {
+        panic!()
+    };
+    assert_eq!((from, to, changes[0].name.as_str(), changes[0].to.as_deref()), (1, 2, "cowsay", Some("6.1")));
+    let EnvironmentReply::Lock { text, .. } = machine.ask(&EnvironmentRequest::Export { number: None }) else { panic!() };
+    assert_eq!(text, pyenv::LOCK, "the first generations kept no lock");
+}

@@ -1,0 +1,279 @@
+//! Doing a job: everything up to the last step happens beside the current generation, and the last step is one rename.
+//! Whatever goes wrong before it, nobody has noticed.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use hub_core::control::environment::{BuildState, Change, Record, ServersOf};
+use hub_core::paths::Paths;
+use hub_core::pyenv::{
+    self, BuildRequest, Builder, Generation, NetworkSettings, Python, Requirement, Resolution, Said, Workshop, lock,
+};
+
+use super::archive::{Archive, Task, write_line};
+use super::settings;
+
+/// The distribution's own, which every generation is built on.
+pub(super) const PYTHON: &str = "/usr/bin/python3";
+
+/// One job and what is noted about it while it is done.
+struct Journal<'a> {
+    archive: &'a Archive,
+    record: Record,
+    log: Option<File>,
+    begun: Instant,
+}
+
+/// Does `task`; what came of it is in the record.
+pub(super) fn perform(
+    paths: &Paths,
+    archive: &Archive,
+    builder: &Builder,
+    task: &Task,
+    record: Record,
+    in_use: &dyn Fn() -> Result<Vec<ServersOf>>,
+) -> Record {
+    let log = archive.open_log(record.number).map_err(|error| tracing::warn!("going on without a log: {error:#}")).ok();
+    let mut journal = Journal { archive, record, log, begun: Instant::now() };
+    journal.record.state = BuildState::Building;
+    journal.save();
+    let done = match task {
+        Task::Build { change } => build(paths, builder, change, &mut journal),
+        Task::Rollback { to } => rollback(paths, *to, &mut journal),
+        Task::Collect => collect(paths, &mut journal, in_use).map(|()| BuildState::Done),
+    };
+    if matches!((&done, task), (Ok(BuildState::Done), Task::Build { .. }))
+        && let Err(error) = collect(paths, &mut journal, in_use)
+    {
+        journal.note(&format!("old generations stay for now: {error:#}"));
+    }
+    journal.end(done);
+    journal.record
+}
+
+/// What a killed build left: when its generation has its number it was proven, and is put in force; else it never was.
+pub(super) fn resume(paths: &Paths, archive: &Archive, record: Record) -> Record {
+    let log = archive.open_log(record.number).map_err(|error| tracing::warn!("going on without a log: {error:#}")).ok();
+    let mut journal = Journal { archive, record, log, begun: Instant::now() };
+    let number = journal.record.number;
+    let done = Generation::open(paths, number).and_then(|generation| match generation {
+        Some(generation) => {
+            let from = journal.record.from.and_then(|from| Generation::open(paths, from).transpose()).transpose()?;
+            commit(paths, &generation, &mut journal)?;
+            journal.compare(from.as_ref(), &generation)?;
+            Ok(BuildState::Done)
+        }
+        None => {
+            bail!("it was cut short, by a power cut or a kill; the environment that was current still is\nhint: ask for it again")
+        }
+    });
+    journal.end(done);
+    journal.record
+}
+
+fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journal<'_>) -> Result<BuildState> {
+    let asked = change.apply(&settings::asked(&settings::read(paths)?)?);
+    journal.record.asked.clone_from(&asked);
+    let current = current(paths)?;
+    let Some(workshop) = builder.enter()? else {
+        bail!("hub-installer is building an environment just now\nhint: wait for it to end, then ask again");
+    };
+    let (uv, wheels, before) = (paths.uv(), paths.environment_wheels(), current.lock()?);
+    let network = NetworkSettings::recall(paths)?;
+    let mut request = BuildRequest {
+        generation: journal.record.number,
+        uv: &uv,
+        python: Path::new(PYTHON),
+        lock: &before,
+        network: &network,
+        asked: &asked,
+        previous: Some(&current),
+        wheels: Some(&wheels),
+    };
+    let upgrade: &[Requirement] = match change {
+        Change::Upgrade { packages } => packages,
+        _ => &[],
+    };
+    let everything = matches!(change, Change::Upgrade { packages } if packages.is_empty());
+    let resolution = Resolution { build: &request, upgrade, everything };
+    let found = workshop.resolve(&resolution, &mut |said| journal.hear(said))?;
+    let is_same = sorted(&found)? == sorted(&before)?;
+    if is_same && asked == current.manifest().asked && Python::probe(request.python)? == current.manifest().python {
+        workshop.clear()?;
+        settings::write(paths, &asked)?;
+        return Ok(BuildState::Unchanged);
+    }
+    request.lock = &found;
+    let generation = make(&workshop, &request, journal)?;
+    commit(paths, &generation, journal)?;
+    journal.compare(Some(&current), &generation)?;
+    Ok(BuildState::Done)
+}
+
+/// The generation, whole and proven, but nobody's yet.
+fn make(workshop: &Workshop, request: &BuildRequest<'_>, journal: &mut Journal<'_>) -> Result<Generation> {
+    let candidate = workshop.build(request, &mut |said| journal.hear(said))?;
+    (journal.record.bytes, journal.record.own_bytes) = (Some(candidate.bytes()), Some(candidate.own_bytes()));
+    let proven = workshop.prove(&candidate, request.asked, &mut |said| journal.hear(said));
+    let kept = proven.context("it was built, but does not work").and_then(|()| {
+        journal.hear(Said::Phase("writing it to disk"));
+        workshop.keep(candidate)
+    });
+    if kept.is_err() {
+        workshop.clear()?;
+    }
+    kept
+}
+
+/// The configuration first: should the power go in between, the number is all that is missing, and is made up for.
+fn commit(paths: &Paths, generation: &Generation, journal: &mut Journal<'_>) -> Result<()> {
+    journal.hear(Said::Phase("giving it to new servers"));
+    settings::write(paths, &generation.manifest().asked)?;
+    pyenv::switch(paths, generation)?;
+    journal.record.to = Some(generation.number());
+    Ok(())
+}
+
+fn rollback(paths: &Paths, to: u32, journal: &mut Journal<'_>) -> Result<BuildState> {
+    let before = pyenv::current(paths)?.map(|number| Generation::open(paths, number)).transpose()?.flatten();
+    let Some(generation) = Generation::open(paths, to)? else { bail!("there is no environment {to}") };
+    journal.record.asked.clone_from(&generation.manifest().asked);
+    commit(paths, &generation, journal)?;
+    journal.compare(before.as_ref(), &generation)?;
+    Ok(BuildState::Done)
+}
+
+/// Deletes what is neither current, nor among the newest, nor in use.
+fn collect(paths: &Paths, journal: &mut Journal<'_>, in_use: &dyn Fn() -> Result<Vec<ServersOf>>) -> Result<()> {
+    let keep = usize::try_from(settings::read(paths)?.environment.keep).unwrap_or(usize::MAX);
+    let current = pyenv::current(paths)?;
+    let generations = pyenv::all(paths)?;
+    let used = in_use().context("finding out which environments are in use")?;
+    for generation in superfluous(&generations.iter().map(Generation::number).collect::<Vec<_>>(), current, keep, &used) {
+        if let Some(generation) = Generation::open(paths, generation)? {
+            journal.note(&format!("deleting environment {}", generation.number()));
+            pyenv::delete(paths, &generation)?;
+            journal.record.deleted.push(generation.number());
+        }
+    }
+    Ok(())
+}
+
+fn superfluous(all: &[u32], current: Option<u32>, keep: usize, used: &[ServersOf]) -> Vec<u32> {
+    // The one before the current always stays: somebody's server may be starting with it just now.
+    let newest = all.len().saturating_sub(keep.max(2));
+    let is_used = |number: u32| current == Some(number) || used.iter().any(|servers| servers.number == number);
+    all[..newest].iter().copied().filter(|number| !is_used(*number)).collect()
+}
+
+fn current(paths: &Paths) -> Result<Generation> {
+    let number = pyenv::current(paths)?;
+    let generation = number.map(|number| Generation::open(paths, number)).transpose()?.flatten();
+    generation.context("there is no Python environment yet\nhint: run hub-installer install again, it completes it")
+}
+
+fn sorted(text: &str) -> Result<Vec<(String, Option<String>)>> {
+    let mut packages: Vec<_> = lock::parse(text)?.into_iter().map(|package| (package.name, package.version)).collect();
+    packages.sort();
+    Ok(packages)
+}
+
+impl Journal<'_> {
+    fn hear(&mut self, said: Said<'_>) {
+        match said {
+            Said::Phase(text) => {
+                tracing::info!(number = self.record.number, "environment {}: {text}", self.record.number);
+                text.clone_into(&mut self.record.phase);
+                self.save();
+                self.note(text);
+            }
+            Said::Detail(text) => self.write(&format!("          {text}")),
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.write(&format!("[{:5.1} s] {text}", self.begun.elapsed().as_secs_f64()));
+    }
+
+    /// A log or a record that can't be written (a full disk) is no reason not to go on, or back.
+    fn write(&mut self, line: &str) {
+        if let Some(log) = &mut self.log
+            && let Err(error) = write_line(log, line)
+        {
+            tracing::warn!("{error:#}");
+        }
+    }
+
+    fn save(&mut self) {
+        if let Err(error) = self.archive.save(&self.record) {
+            tracing::warn!("{error:#}");
+        }
+    }
+
+    fn compare(&mut self, from: Option<&Generation>, to: &Generation) -> Result<()> {
+        let before = from.map(Generation::installed).transpose()?.unwrap_or_default();
+        self.record.changes = lock::compare(&before, &to.installed()?);
+        Ok(())
+    }
+
+    fn end(&mut self, done: Result<BuildState>) {
+        let record = &mut self.record;
+        record.seconds = Some(self.begun.elapsed().as_secs_f64());
+        match done {
+            Ok(state) => {
+                record.state = state;
+                "done".clone_into(&mut record.phase);
+                tracing::info!(number = record.number, who = record.who, "environment: {} for {}: done", record.what, record.who);
+            }
+            Err(error) => {
+                record.state = BuildState::Failed;
+                let text = format!("{error:#}");
+                let (reason, hint) =
+                    text.split_once("\nhint: ").map_or((text.as_str(), None), |(reason, hint)| (reason, Some(hint)));
+                record.reason = Some(reason.trim_end().to_owned());
+                record.hint = hint.map(str::to_owned);
+                tracing::warn!(
+                    number = record.number,
+                    who = record.who,
+                    "environment: {} for {}: {reason}",
+                    record.what,
+                    record.who
+                );
+            }
+        }
+        let last = match (&self.record.reason, &self.record.hint) {
+            (Some(reason), Some(hint)) => format!("failed: {reason}\nhint: {hint}"),
+            (Some(reason), None) => format!("failed: {reason}"),
+            _ => "done".to_owned(),
+        };
+        self.note(last.lines().next().unwrap_or_default());
+        for line in last.lines().skip(1) {
+            self.write(&format!("          {line}"));
+        }
+        self.save();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_current_the_newest_and_those_in_use_stay() {
+        let used = |numbers: &[u32]| -> Vec<ServersOf> {
+            numbers.iter().map(|number| ServersOf { number: *number, names: Vec::new() }).collect()
+        };
+        for (all, current, keep, in_use, gone) in [
+            (&[1, 2, 3, 4, 5][..], 5, 3, &[][..], &[1, 2][..]),
+            (&[1, 2, 3, 4, 5], 5, 3, &[1], &[2]),
+            (&[1, 2, 3, 4, 5], 1, 3, &[], &[2]),
+            (&[1, 2, 3, 4, 5], 5, 1, &[], &[1, 2, 3]),
+            (&[1, 2], 2, 3, &[], &[]),
+            (&[], 1, 3, &[], &[]),
+        ] {
+            assert_eq!(superfluous(all, Some(current), keep, &used(in_use)), gone, "{all:?} {current} {keep} {in_use:?}");
+        }
+    }
+}
