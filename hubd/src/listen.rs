@@ -8,6 +8,7 @@ mod guard;
 mod pulse;
 mod redirect;
 mod stream;
+mod strict;
 mod tls;
 
 use std::io;
@@ -27,11 +28,12 @@ use tokio::task::JoinSet;
 pub use admission::Limits;
 pub use pulse::Deadlines;
 pub use stream::Stream;
-pub use tls::{Tls, TlsError};
+pub use tls::{Source, Tls, TlsError, TlsStatus};
 
 use admission::{Admission, Full, Permit};
 use connection::Bounds;
 use redirect::Redirect;
+use strict::Strict;
 
 /// Pause after a connection could not be accepted because something has run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
@@ -107,10 +109,12 @@ pub enum Service {
     Plain,
     /// The hub, encrypted.
     Tls(Tls),
-    /// A redirect to the encrypted socket at this port.
+    /// A redirect to the encrypted socket, and the few pages of the hub that are open to everybody.
     Redirect {
         /// Where the hub listens encrypted.
         port: u16,
+        /// While this has no good certificate nobody is sent there.
+        tls: Tls,
     },
 }
 
@@ -221,15 +225,18 @@ impl Port {
             let _permit = permit;
             match service {
                 Service::Plain => connection::serve(Stream::Plain(stream), client, handler, bounds).await,
-                Service::Redirect { port } => {
-                    connection::serve(Stream::Plain(stream), client, Arc::new(Redirect { port }), bounds).await;
+                Service::Redirect { port, tls } => {
+                    let redirect = Arc::new(Redirect { port, tls, pages: handler });
+                    connection::serve(Stream::Plain(stream), client, redirect, bounds).await;
                 }
                 Service::Tls(tls) => {
                     client.https = true;
-                    match tokio::time::timeout(bounds.deadlines.handshake, tls.acceptor().accept(stream)).await {
-                        Ok(Ok(stream)) => {
+                    match tokio::time::timeout(bounds.deadlines.handshake, tls.accept(stream)).await {
+                        Ok(Ok(Some(stream))) => {
+                            let handler = Arc::new(Strict { hsts: tls.hsts(), pages: handler });
                             connection::serve(Stream::Tls(Box::new(stream)), client, handler, bounds).await;
                         }
+                        Ok(Ok(None)) => tracing::info!(client = %client.address, "showed an authority what it asked for"),
                         Ok(Err(error)) => tracing::debug!(client = %client.address, %error, "a handshake failed"),
                         Err(_) => tracing::debug!(client = %client.address, "a handshake took too long"),
                     }

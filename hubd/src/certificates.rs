@@ -1,0 +1,20 @@
+//! Certificates for https: `hubd certificates` gets and renews them, from an authority that speaks ACME or from one of the
+//! hub's own. It never meets `hubd serve` but through files: the certificate, and answers to what an authority asks.
+
+mod acme;
+mod answers;
+mod client;
+pub mod description;
+mod lan;
+mod record;
+mod run;
+mod schedule;
+mod store;
+
+pub use acme::USUAL_DIRECTORY;
+pub use answers::{is_server_name, is_token};
+pub use description::Description;
+pub use lan::own_addresses;
+pub use record::Record;
+pub use run::{Moment, run};
+pub use schedule::renewal;

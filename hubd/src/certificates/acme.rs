@@ -1,0 +1,369 @@
+//! A certificate from an authority that speaks ACME (RFC 8555). Account, order and key are on disk before anything
+//! depends on them, so a run that is cut short anywhere is continued by the next.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use instant_acme::{
+    Account, AccountCredentials, AuthorizationStatus, ChallengeStatus, Error, Identifier, LetsEncrypt, NewAccount, NewOrder,
+    Order, OrderStatus, Problem,
+};
+use jiff::Timestamp;
+use rcgen::{CertificateParams, DistinguishedName, KeyPair};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Description;
+use super::answers::{self, Kind};
+use super::client::Client;
+use super::run::Moment;
+use super::store::Store;
+
+const ACCOUNT: &str = "account.json";
+const ORDER: &str = "order.json";
+
+/// How long an authority may take to look at our answers, and to sign.
+const ORDER_DEADLINE: Duration = Duration::from_secs(240);
+const POLL: Duration = Duration::from_secs(1);
+/// How long it may take to be told why it refused.
+const WORDS_DEADLINE: Duration = Duration::from_secs(60);
+/// An authority may call any request out of date; one that does so this often in a row is broken.
+const STALE_ATTEMPTS: u32 = 8;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'a> {
+    pub(super) email: &'a str,
+    pub(super) domains: &'a [String],
+    pub(super) directory: &'a str,
+    pub(super) kind: Kind,
+}
+
+/// The directory that is asked where the configuration names none.
+pub const USUAL_DIRECTORY: &str = LetsEncrypt::Production.url();
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    directory: String,
+    credentials: AccountCredentials,
+}
+
+/// An order under way.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    directory: String,
+    account: String,
+    url: String,
+    domains: Vec<String>,
+    /// PEM.
+    key: String,
+}
+
+/// Gets a certificate and puts it in use. `at` is told how far it is.
+///
+/// # Errors
+/// When the authority can't be reached, or refuses; then in its own words.
+pub(super) async fn issue(store: &Store, client: &Client, wish: &Wish<'_>, at: &dyn Fn(Moment)) -> Result<()> {
+    let mut account = account(store, client, wish).await?;
+    let (mut order, pending) = match resume(store, &account, wish).await? {
+        Some(resumed) => resumed,
+        None => match start(store, &account, wish).await {
+            Err(error) if is_unknown_account(&error) => {
+                tracing::warn!("the authority does not know our account any more; making another");
+                store.forget(ACCOUNT)?;
+                account = self::account(store, client, wish).await?;
+                start(store, &account, wish).await?
+            }
+            result => result?,
+        },
+    };
+    at(Moment::Ordered);
+    let completed = complete(store, &mut order, &pending, wish, at).await;
+    store.forget_answers()?;
+    match completed {
+        Ok(chain) => {
+            match check(&chain, &pending, Timestamp::now()) {
+                Ok(()) => store.put(&chain, &pending.key)?,
+                // The next run fetches it once more, when the clock may be right.
+                Err(Unfit::Now(error)) => return Err(error),
+                Err(Unfit::Ever(error)) => {
+                    store.forget(ORDER)?;
+                    return Err(error);
+                }
+            }
+            store.forget(ORDER)
+        }
+        Err(error) if order.state().status == OrderStatus::Invalid => {
+            store.forget(ORDER)?;
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn account(store: &Store, client: &Client, wish: &Wish<'_>) -> Result<Account> {
+    let builder = || Account::builder_with_http(Box::new(client.clone()));
+    let asking = || format!("asking `{}` what it offers", wish.directory);
+    if let Some(kept) = store.load::<Kept>(ACCOUNT)?
+        && kept.directory == wish.directory
+    {
+        return builder().from_credentials(kept.credentials).await.map_err(in_words).with_context(asking);
+    }
+    let contact = format!("mailto:{}", wish.email);
+    let contact = [contact.as_str()];
+    let contact = if wish.email.is_empty() { &[][..] } else { &contact[..] };
+    let new = NewAccount { contact, terms_of_service_agreed: true, only_return_existing: false };
+    let create = async || builder().create(&new, wish.directory.to_owned(), None).await;
+    let making = format!("making an account at `{}`", wish.directory);
+    let (account, credentials) = patient(&making, create).await?;
+    store.save(ACCOUNT, &Kept { directory: wish.directory.to_owned(), credentials })?;
+    Ok(account)
+}
+
+/// The order that an earlier run left, if it is for the same and the authority still knows it.
+async fn resume(store: &Store, account: &Account, wish: &Wish<'_>) -> Result<Option<(Order, Pending)>> {
+    let Some(pending) = store.load::<Pending>(ORDER)? else { return Ok(None) };
+    let is_same = pending.directory == wish.directory && pending.account == account.id() && pending.domains == wish.domains;
+    if is_same {
+        let find = async || account.order(pending.url.clone()).await;
+        match patient("asking for the order that was under way", find).await {
+            Ok(mut order) => {
+                if order.state().status != OrderStatus::Invalid {
+                    tracing::info!(order = pending.url, "continuing with the order of an earlier run");
+                    return Ok(Some((order, pending)));
+                }
+            }
+            // It said no, so there is no use in keeping it. Anything else may pass.
+            Err(error) if error.downcast_ref::<Said>().is_some() => tracing::info!("giving up an earlier order: {error:#}"),
+            Err(error) => return Err(error),
+        }
+    }
+    store.forget(ORDER)?;
+    Ok(None)
+}
+
+async fn start(store: &Store, account: &Account, wish: &Wish<'_>) -> Result<(Order, Pending)> {
+    let identifiers: Vec<Identifier> = wish.domains.iter().map(|name| Identifier::Dns(name.clone())).collect();
+    let new = NewOrder::new(&identifiers);
+    let order = patient("ordering a certificate", async || account.new_order(&new).await).await?;
+    let pending = Pending {
+        directory: wish.directory.to_owned(),
+        account: account.id().to_owned(),
+        url: order.url().to_owned(),
+        domains: wish.domains.to_vec(),
+        key: KeyPair::generate().context("making a key")?.serialize_pem(),
+    };
+    store.save(ORDER, &pending)?;
+    Ok((order, pending))
+}
+
+/// Goes from wherever the order is to the certificate.
+async fn complete(store: &Store, order: &mut Order, pending: &Pending, wish: &Wish<'_>, at: &dyn Fn(Moment)) -> Result<String> {
+    let deadline = Instant::now() + ORDER_DEADLINE;
+    let mut is_answered = false;
+    loop {
+        let status = order.state().status;
+        match status {
+            OrderStatus::Pending if !is_answered => {
+                answer(store, order, wish).await?;
+                is_answered = true;
+            }
+            OrderStatus::Ready => {
+                let request = request(pending)?;
+                patient("asking the authority to sign", async || order.finalize_csr(&request).await).await?;
+                at(Moment::Finalized);
+                continue;
+            }
+            OrderStatus::Valid => {
+                let chain = patient("fetching the certificate", async || order.certificate().await).await?;
+                return chain.context("the authority has signed and gave no certificate");
+            }
+            OrderStatus::Invalid => return Err(reasons(order, wish).await),
+            OrderStatus::Pending | OrderStatus::Processing => {}
+        }
+        if Instant::now() >= deadline {
+            bail!("waited {} s for the authority, and the order is still {status:?}", ORDER_DEADLINE.as_secs());
+        }
+        sleep(POLL).await;
+        patient("asking how the order is", async || order.refresh().await.map(drop)).await?;
+    }
+}
+
+/// Prepares the answers, and tells the authority to look.
+async fn answer(store: &Store, order: &mut Order, wish: &Wish<'_>) -> Result<()> {
+    // A question that is asked twice because it was out of date begins anew, and what is known already costs nothing.
+    let mut attempt = 1;
+    'again: loop {
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = match authorization {
+                Err(error) if is_stale(&error) && attempt < STALE_ATTEMPTS => {
+                    attempt += 1;
+                    continue 'again;
+                }
+                other => other.map_err(in_words).context("asking what the authority wants to see")?,
+            };
+            if authorization.status != AuthorizationStatus::Pending {
+                continue;
+            }
+            let name = authorization.identifier().to_string();
+            let Some(mut challenge) = authorization.challenge(wish.kind.challenge()) else {
+                bail!("the authority does not offer to look at {name} over {}", wish.kind.words());
+            };
+            if challenge.status == ChallengeStatus::Pending {
+                answers::prepare(store, wish.kind, &name, &challenge)?;
+                patient("telling the authority to look", async || challenge.set_ready().await).await?;
+            }
+        }
+        return Ok(());
+    }
+}
+
+/// The request to be signed.
+fn request(pending: &Pending) -> Result<Vec<u8>> {
+    let key = KeyPair::from_pem(&pending.key).context("reading the key of the order")?;
+    let mut params = CertificateParams::new(pending.domains.clone()).context("naming a certificate")?;
+    params.distinguished_name = DistinguishedName::new();
+    Ok(params.serialize_request(&key).context("writing the request for a certificate")?.der().to_vec())
+}
+
+/// Why what came is not used.
+enum Unfit {
+    /// By the clock of this machine it is not good now.
+    Now(anyhow::Error),
+    /// It never will be.
+    Ever(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Unfit {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Ever(error)
+    }
+}
+
+/// Judges what came before it replaces what is there.
+fn check(chain: &str, pending: &Pending, now: Timestamp) -> Result<(), Unfit> {
+    let certificates = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.context("reading the certificate that came")?;
+    let first = certificates.first().context("the authority sent no certificate")?;
+    let description = Description::read(first).map_err(anyhow::Error::msg).context("reading the certificate that came")?;
+    if let Some(name) = pending.domains.iter().find(|name| !description.covers(name)) {
+        let names = description.names.join(", ");
+        return Err(anyhow::anyhow!("the certificate that came is not for {name}, but for {names}").into());
+    }
+    let key = PrivateKeyDer::from_pem_slice(pending.key.as_bytes()).context("reading the key of the order")?;
+    let provider = aws_lc_rs::default_provider();
+    rustls::sign::CertifiedKey::from_der(certificates, key, &provider).context("using the certificate that came")?;
+    if description.is_good_at(now) {
+        return Ok(());
+    }
+    let Description { not_before, not_after, .. } = description;
+    Err(Unfit::Now(anyhow::anyhow!(
+        "the certificate that came is good from {not_before} until {not_after}, but by the clock of this machine it is {now:.0}\n\
+         hint: timedatectl shows whether the clock is set by the network"
+    )))
+}
+
+/// Why the order is invalid: what the authority said about it and about each name.
+async fn reasons(order: &mut Order, wish: &Wish<'_>) -> anyhow::Error {
+    let mut words: Vec<String> = order.state().error.iter().map(say).collect();
+    let ask = async {
+        let mut authorizations = order.authorizations();
+        while let Some(Ok(mut authorization)) = authorizations.next().await {
+            for _ in 0..STALE_ATTEMPTS {
+                match authorization.refresh().await {
+                    Err(error) if is_stale(&error) => {}
+                    _ => break,
+                }
+            }
+            let name = authorization.identifier().to_string();
+            for problem in authorization.challenges.iter().filter_map(|challenge| challenge.error.as_ref()) {
+                words.push(format!("about {name}: {}", say(problem)));
+            }
+        }
+    };
+    if timeout(WORDS_DEADLINE, ask).await.is_err() {
+        tracing::warn!("waited {} s for the authority to say why it refused", WORDS_DEADLINE.as_secs());
+    }
+    if words.is_empty() {
+        words.push("it did not say why".to_owned());
+    }
+    let words = words.join("; ");
+    Said(Problem { r#type: None, detail: Some(words), status: None, subproblems: Vec::new() }).context(format!(
+        "the authority looked at {} over {} and refused",
+        wish.domains.join(", "),
+        wish.kind.words()
+    ))
+}
+
+/// What an authority answered instead of doing what it was asked.
+#[derive(Debug)]
+struct Said(Problem);
+
+impl Said {
+    fn context(self, text: String) -> anyhow::Error {
+        anyhow::Error::new(self).context(text)
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&say(&self.0))
+    }
+}
+
+impl std::error::Error for Said {}
+
+/// The authority's own words.
+fn say(problem: &Problem) -> String {
+    let mut text = problem.detail.clone().unwrap_or_else(|| "it did not say why".to_owned());
+    for part in problem.subproblems.iter().filter_map(|part| part.detail.as_ref()) {
+        text = format!("{text}; {part}");
+    }
+    match problem.r#type.as_deref().map(|kind| kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(kind)) {
+        Some(kind) => format!("{text} ({kind})"),
+        None => text,
+    }
+}
+
+fn in_words(error: Error) -> anyhow::Error {
+    match error {
+        Error::Api(problem) => anyhow::Error::new(Said(problem)).context("the authority said no"),
+        other => anyhow::Error::new(other),
+    }
+}
+
+fn is(error: &Problem, kind: &str) -> bool {
+    error.r#type.as_deref().and_then(|found| found.strip_prefix("urn:ietf:params:acme:error:")) == Some(kind)
+}
+
+fn is_stale(error: &Error) -> bool {
+    matches!(error, Error::Api(problem) if is(problem, "badNonce"))
+}
+
+fn is_unknown_account(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Said>().is_some_and(|Said(problem)| is(problem, "accountDoesNotExist"))
+}
+
+/// Asks once more, some times, when the authority says that the question is out of date.
+async fn patient<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, Error>) -> Result<T> {
+    let mut attempt = 1;
+    loop {
+        match ask().await {
+            Err(error) if is_stale(&error) && attempt < STALE_ATTEMPTS => attempt += 1,
+            result => return result.map_err(in_words).with_context(|| what.to_owned()),
+        }
+    }
+}
+
+/// Prepares to speak with the authority.
+///
+/// # Errors
+/// When the file with its root can't be read.
+pub(super) fn client(directory_ca: Option<&Path>) -> Result<Client> {
+    Client::new(directory_ca)
+}

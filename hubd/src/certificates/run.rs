@@ -1,0 +1,92 @@
+//! One run of `hubd certificates`: looks what there is, does what is due, writes down how it went, and ends. A timer, and
+//! every change of the configuration, begin the next.
+
+use anyhow::Result;
+use hub_core::config::{Config, HttpsMethod};
+use hub_core::paths::Paths;
+use jiff::Timestamp;
+
+use super::acme::{self, Wish};
+use super::answers::Kind;
+use super::lan;
+use super::record::Record;
+use super::schedule::{Decision, decide};
+use super::store::Store;
+
+/// How far a run is; for tests that cut it short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Moment {
+    /// The order is on disk, and nothing was answered yet.
+    Ordered,
+    /// The authority was asked to sign, and nothing was fetched yet.
+    Finalized,
+}
+
+/// Does what is due. That an authority refuses is no error here: it is written down, and tried again later.
+///
+/// # Errors
+/// When nothing can be kept on disk, or the machine does not tell its addresses.
+pub async fn run(paths: &Paths, config: &Config, at: &dyn Fn(Moment)) -> Result<()> {
+    let Some(https) = &config.https else {
+        tracing::debug!("there is no https, so there is nothing to do");
+        return Ok(());
+    };
+    let (settings, names, certificate) = match &https.method {
+        HttpsMethod::Files { .. } => {
+            tracing::debug!("the certificate comes from files, so there is nothing to do");
+            return Ok(());
+        }
+        HttpsMethod::Acme { domains, directory, .. } => {
+            let directory = directory.as_deref().unwrap_or(acme::USUAL_DIRECTORY);
+            (format!("acme {directory} {}", domains.join(" ")), domains.clone(), paths.acme_certificate())
+        }
+        HttpsMethod::Lan { domains } => (format!("lan {}", domains.join(" ")), lan::names(domains)?, paths.lan_certificate()),
+    };
+    let store = Store::open(paths, certificate)?;
+    let record = Record::load(&store.record()).unwrap_or_else(|error| {
+        tracing::warn!("going on without the record of earlier attempts: {error:#}");
+        None
+    });
+    let now = Timestamp::now();
+    match decide(now, store.present().as_ref(), &names, &settings, record.as_ref()) {
+        Decision::Rest(until) => {
+            tracing::debug!(%until, "nothing is due before {until:.0}");
+            return Ok(());
+        }
+        Decision::Act(reason) => tracing::info!("getting a certificate for {}: {reason}", names.join(", ")),
+    }
+    let failures = record.as_ref().filter(|record| record.settings == settings).map_or(0, |record| record.failures);
+    let mut told_to_wait = None;
+    let result = match &https.method {
+        HttpsMethod::Files { .. } => Ok(()),
+        HttpsMethod::Lan { .. } => lan::issue(&store, &config.hub.name, &names, now),
+        HttpsMethod::Acme { email, domains, directory, directory_ca } => match acme::client(directory_ca.as_deref()) {
+            Ok(client) => {
+                let directory = directory.as_deref().unwrap_or(acme::USUAL_DIRECTORY);
+                let wish = Wish { email, domains, directory, kind: Kind::after(failures, config) };
+                let result = acme::issue(&store, &client, &wish, at).await;
+                told_to_wait = client.told_to_wait_until();
+                result
+            }
+            Err(error) => Err(error),
+        },
+    };
+    let outcome = match &result {
+        Ok(()) => Record::succeeded(&settings, now),
+        Err(error) => Record::failed(record.as_ref(), &settings, now, &format!("{error:#}"), told_to_wait),
+    };
+    outcome.save(&store.record())?;
+    match result {
+        Ok(()) => {
+            if let Some(present) = store.present() {
+                let until = present.not_after;
+                tracing::info!(%until, "got a certificate from {}, good until {until}", present.issuer);
+            }
+        }
+        Err(error) => {
+            let next = outcome.not_before(now).unwrap_or(now);
+            tracing::error!(failures = outcome.failures, %next, "no certificate: {error:#}; trying again after {next:.0}");
+        }
+    }
+    Ok(())
+}
