@@ -2,6 +2,8 @@
 //!
 //! One request and one reply per connection. These types are also what `hubctl --json` prints: they are stable.
 
+pub mod environment;
+
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -22,6 +24,8 @@ pub const ACT_PATIENCE: Duration = Duration::from_secs(300);
 pub enum Request {
     /// Is the hub well, and who is on it?
     Status,
+    /// Read the configuration again and put it in force. For root only.
+    Reload,
     /// Enrol people. Those without a password get a one-time link.
     UserAdd {
         /// Who.
@@ -72,13 +76,20 @@ pub enum Request {
         /// How many lines.
         lines: u32,
     },
+    /// How https is doing.
+    Https,
+    /// About the shared Python environment.
+    Environment {
+        /// What.
+        ask: environment::EnvironmentRequest,
+    },
 }
 
 impl Request {
     /// How long an answer may take.
     pub fn patience(&self) -> Duration {
         match self {
-            Self::Status | Self::UserList | Self::ServerList | Self::ServerLogs { .. } => LOOKUP_PATIENCE,
+            Self::Status | Self::UserList | Self::ServerList | Self::ServerLogs { .. } | Self::Https => LOOKUP_PATIENCE,
             _ => ACT_PATIENCE,
         }
     }
@@ -103,6 +114,8 @@ pub enum Reply {
     Done,
     /// Answers [`Request::Status`].
     Status(HubStatus),
+    /// Answers [`Request::Reload`].
+    Reloaded(Reloaded),
     /// Answers [`Request::UserAdd`], in the order asked.
     Added {
         /// One for each name.
@@ -129,6 +142,13 @@ pub enum Reply {
     Logs {
         /// Oldest first.
         lines: Vec<String>,
+    },
+    /// Answers [`Request::Https`].
+    Https(HttpsStatus),
+    /// Answers [`Request::Environment`].
+    Environment {
+        /// What the launcher says.
+        answer: environment::EnvironmentReply,
     },
     /// It could not be done.
     Refused {
@@ -157,6 +177,19 @@ pub enum RefusalKind {
     Failed,
 }
 
+/// What a changed configuration did to people.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Who was an administrator and is none any more: their sessions have ended.
+    pub demoted: Vec<Username>,
+    /// Whom the configuration keeps out: they have no session.
+    pub blocked: Vec<Username>,
+    /// Whose servers are on their way down because of this.
+    pub stopping: Vec<Username>,
+    /// Whether a new process is needed, because the listening sockets are other ones.
+    pub restart_needed: bool,
+}
+
 /// How the hub is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HubStatus {
@@ -180,6 +213,45 @@ pub struct HubStatus {
     pub memory: Option<Memory>,
     /// Servers that are not stopped.
     pub servers: Vec<ServerInfo>,
+    /// What is wrong with https, for people; `None`: nothing, or there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https_problem: Option<String>,
+}
+
+/// How https is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpsStatus {
+    /// Where the certificate comes from: "files", "acme", "lan"; "off" without https.
+    pub method: String,
+    /// The certificate that browsers get; `None`: there is none.
+    pub certificate: Option<CertificateInfo>,
+    /// What is wrong, for people.
+    pub problem: Option<String>,
+    /// How often in a row the hub tried in vain to get a certificate.
+    pub failures: u32,
+    /// When the next certificate is asked for, RFC 3339, UTC; `None`: not by the hub.
+    pub next: Option<String>,
+    /// The SHA-256 fingerprint of the local authority that people have to trust, with "lan".
+    pub authority: Option<String>,
+    /// What the running hub answers at `/.well-known/acme-challenge/hubd-check`.
+    pub check: String,
+}
+
+/// A certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateInfo {
+    /// Names and addresses it is for.
+    pub names: Vec<String>,
+    /// Who signed it.
+    pub issuer: String,
+    /// The moment it begins to be good, RFC 3339, UTC.
+    pub not_before: String,
+    /// The moment it stops being good, RFC 3339, UTC.
+    pub not_after: String,
+    /// Whole days until then; negative: it has stopped.
+    pub days_left: i64,
+    /// SHA-256, in hexadecimal pairs with colons.
+    pub fingerprint: String,
 }
 
 /// Memory of all servers together, in bytes.

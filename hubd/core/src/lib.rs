@@ -4,9 +4,11 @@
 pub mod accounts;
 pub mod config;
 pub mod control;
+pub mod listener;
 pub mod paths;
 pub mod pyenv;
 pub mod sudoers;
 pub mod sys;
+pub mod systemctl;
 pub mod systemd;
 pub mod wire;

@@ -45,6 +45,14 @@ paths! {
     environments = "opt/hubd/envs";
     /// Holds the number of the generation that new servers get.
     current_environment = "opt/hubd/envs/current";
+    /// What was asked about environments and what came of it: records, logs, the job under way.
+    environment_state = "var/lib/hubd-environments";
+    /// What is to be done next, or is being done.
+    environment_job = "var/lib/hubd-environments/job.json";
+    /// Held by whoever writes or takes a job.
+    environment_lock = "var/lib/hubd-environments/lock";
+    /// Wheels that no index has, as an administrator of the host gave them.
+    environment_wheels = "var/lib/hubd-environments/wheels";
     /// Where every server, and every build, sees its one generation: an empty real directory outside a unit.
     environment_mount = "opt/hubd/env";
     /// `hubctl` for everybody's `PATH`.
@@ -57,12 +65,36 @@ paths! {
     launcher_state = "var/lib/hubd-launcher";
     /// Which name owns which account.
     accounts = "var/lib/hubd-launcher/accounts";
+    /// What `hubd certificates` keeps; `hubd serve` may read all of it but `certificates_private`.
+    certificates = "var/lib/hubd-certificates";
+    /// The certificate from an ACME authority, its chain and its key: one file, so that they always belong together.
+    acme_certificate = "var/lib/hubd-certificates/acme.pem";
+    /// The same from the local authority. Another file, so that neither is ever used in place of the other.
+    lan_certificate = "var/lib/hubd-certificates/lan.pem";
+    /// How getting certificates went.
+    certificate_record = "var/lib/hubd-certificates/record.json";
+    /// The certificate of the local authority, for people to trust.
+    certificate_authority = "var/lib/hubd-certificates/ca.pem";
+    /// Answers for an authority that asks over http, by token.
+    http_answers = "var/lib/hubd-certificates/http-01";
+    /// Certificates for an authority that asks over https, by name.
+    tls_answers = "var/lib/hubd-certificates/tls-alpn-01";
+    /// Account, order under way, the local authority's key.
+    certificates_private = "var/lib/hubd-certificates/private";
     /// What the installer keeps: receipt, backups of replaced files.
     installer_state = "var/lib/hubd-installer";
     /// The installer's record of what it did.
     receipt = "var/lib/hubd-installer/receipt.json";
     /// Former content of files that the installer replaced.
     installer_backups = "var/lib/hubd-installer/backups";
+    /// Every configuration that was in force, with what came of it.
+    config_history = "var/lib/hubd-installer/config-history";
+    /// There while a new configuration is put in force; `hubd-config-guard.service` goes by it.
+    config_pending = "var/lib/hubd-installer/config-history/pending";
+    /// Held by whoever changes the configuration.
+    config_lock = "run/hubd-config.lock";
+    /// Texts that are being edited, one directory for each account.
+    drafts = "run/hubd-edit";
     /// What an uninstall keeps for the next install.
     uninstalled = "var/lib/hubd-uninstalled";
     /// Whose the homes were that an uninstall closed.
@@ -96,11 +128,24 @@ paths! {
     /// Our systemd units.
     units = "etc/systemd/system";
     /// sudo rules.
-    sudoers = "etc/sudoers.d/hubd-admins";
+    ///
+    /// Named so that it is read first: the last rule that matches counts, and on rented servers that must go on to be the one
+    /// that asks for no password, since the account has none.
+    sudoers = "etc/sudoers.d/00-hubd-admins";
+    /// Where the kernel keeps control groups.
+    cgroups = "sys/fs/cgroup";
     /// Memory of all servers together, as the kernel counts it.
     users_cgroup = "sys/fs/cgroup/hubd.slice/hubd-users.slice";
+    /// Where `hubd.socket` listens.
+    listen_drop_in = "etc/systemd/system/hubd.socket.d/listen.conf";
+    /// Judges sudo rules.
+    visudo = "usr/sbin/visudo";
+    /// Ends login sessions.
+    loginctl = "usr/bin/loginctl";
     /// Asks systemd.
     systemctl = "usr/bin/systemctl";
+    /// Runs a program as somebody else.
+    setpriv = "usr/bin/setpriv";
     /// Reads the journal.
     journalctl = "usr/bin/journalctl";
     /// The terminal somebody sits at, whatever standard input is.
@@ -119,8 +164,9 @@ impl Paths {
     }
 
     /// What a running hub has below `/run`.
-    pub fn runtime(&self) -> [PathBuf; 4] {
-        [self.launcher_socket(), self.below("run/hubd"), self.admin_directory(), self.servers()]
+    pub fn runtime(&self) -> [PathBuf; 6] {
+        let (launcher, hub) = (self.launcher_socket(), self.below("run/hubd"));
+        [launcher, hub, self.admin_directory(), self.servers(), self.config_lock(), self.drafts()]
     }
 
     /// Where systemd keeps what is set on units until the next boot.

@@ -3,3 +3,4 @@
 pub mod atomic;
 pub mod command;
 pub mod lock;
+pub mod ports;

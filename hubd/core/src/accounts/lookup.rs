@@ -43,6 +43,15 @@ pub fn account_by_uid(uid: u32) -> Result<Option<Account>> {
     Ok(User::from_uid(Uid::from_raw(uid)).with_context(|| format!("looking up uid {uid}"))?.map(Account::from))
 }
 
+/// The accounts that the group called `name` lists as its members.
+///
+/// # Errors
+/// When the machine can't tell.
+pub fn members_of(name: &str) -> Result<Vec<String>> {
+    let group = Group::from_name(name).with_context(|| format!("looking up group `{name}`"))?;
+    Ok(group.map(|group| group.mem).unwrap_or_default())
+}
+
 /// The number of the group called `name`.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use crate::sys::command::Command;
 const USERADD: &str = "/usr/sbin/useradd";
 const USERDEL: &str = "/usr/sbin/userdel";
 const GROUPADD: &str = "/usr/sbin/groupadd";
+const GPASSWD: &str = "/usr/bin/gpasswd";
 const GROUPDEL: &str = "/usr/sbin/groupdel";
 /// The tools wait up to 15 s for each other's lock.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -68,6 +69,15 @@ pub fn add_service(account: &ServiceAccount<'_>) -> Result<()> {
 /// When `groupadd` refuses, with what it said.
 pub fn add_group(name: &str) -> Result<()> {
     Command::new(GROUPADD, DEADLINE).args(["--system", "--", name]).run()?;
+    Ok(())
+}
+
+/// Takes `account` out of `group`.
+///
+/// # Errors
+/// When `gpasswd` refuses, with what it said.
+pub fn leave_group(account: &str, group: &str) -> Result<()> {
+    Command::new(GPASSWD, DEADLINE).args(["--delete", account, group]).run()?;
     Ok(())
 }
 

@@ -126,6 +126,11 @@ impl Table {
         self.records.values().find(|record| record.uid == uid).map(|record| &record.name)
     }
 
+    /// Whose account the one called `account` is.
+    pub fn owner_of_account(&self, account: &str) -> Option<&Username> {
+        self.records().find(|record| record.account == account).map(|record| &record.name)
+    }
+
     /// Everybody, by name.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.records.values()

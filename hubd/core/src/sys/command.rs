@@ -1,4 +1,7 @@
 //! The one place that starts a process: argument vectors only, an absolute program, a deadline, bounded output.
+//! [`foreground`] is for the one kind of program that has neither: what a person works with at the terminal.
+
+pub mod foreground;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

@@ -238,6 +238,15 @@ impl FakeManager {
         Ok(job)
     }
 
+    fn kill_unit(&self, name: String, _whom: String, signal: i32) -> Result<(), FakeError> {
+        let mut state = self.0.state();
+        state.calls.push(format!("KillUnit {name} {signal}"));
+        let unit = state.units.get_mut(&name).ok_or_else(|| no_such_unit(&name))?;
+        "failed".clone_into(&mut unit.active_state);
+        "signal".clone_into(&mut unit.result);
+        Ok(())
+    }
+
     fn reset_failed_unit(&self, name: String) -> Result<(), FakeError> {
         let mut state = self.0.state();
         state.calls.push(format!("ResetFailedUnit {name}"));

@@ -26,6 +26,8 @@ const JOB_DEADLINE: Duration = Duration::from_secs(90);
 const ABSENCE_DEADLINE: Duration = Duration::from_secs(8);
 /// Of how many units the status is asked at the same time. The bus ends a caller's patience at 128 open questions.
 const QUESTIONS_AT_ONCE: usize = 16;
+/// Ends a process whatever it does.
+const SIGKILL: i32 = 9;
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 type Connecting = Pin<Box<dyn Future<Output = zbus::Result<Connection>> + Send>>;
@@ -131,6 +133,42 @@ impl Manager {
                 self.finish(link, job.as_str(), unit, &doing, |state| matches!(state, "inactive" | "failed")).await
             }
             Err(UnitError::Refused { source, .. }) if is_named(&source, "NoSuchUnit") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends every process of a unit at once, without a chance to save anything. A unit that is not there has none.
+    ///
+    /// # Errors
+    /// When systemd can't be asked.
+    pub async fn kill(&self, unit: &UnitName) -> Result<(), UnitError> {
+        let doing = format!("kill `{unit}`");
+        let kill = |link: Arc<Link>| async move { link.manager.kill_unit(unit.as_str(), "all", SIGKILL).await };
+        match self.call(&doing, kill).await {
+            Ok(_) => Ok(()),
+            Err(UnitError::Refused { source, .. }) if is_named(&source, "NoSuchUnit") || is_named(&source, "NoSuchProcess") => {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The groups that the unit of `owner`'s server was given beside its account's; none when there is no such unit.
+    ///
+    /// # Errors
+    /// When systemd can't be asked.
+    pub async fn supplementary_groups(&self, owner: &Username) -> Result<Vec<String>, UnitError> {
+        let unit = &UnitName::server(owner);
+        let doing = format!("tell the groups of `{unit}`");
+        let look = |link: Arc<Link>| async move {
+            let path = link.manager.get_unit(unit.as_str()).await?;
+            let service =
+                ServiceProxy::builder(&link.connection).path(path).cache_properties(CacheProperties::No).build().await?;
+            service.supplementary_groups().await
+        };
+        match self.call(&doing, look).await {
+            Ok((_, groups)) => Ok(groups),
+            Err(UnitError::Refused { source, .. }) if is_named(&source, "NoSuchUnit") => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }

@@ -42,6 +42,8 @@ pub(super) trait Manager {
 
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
 
+    fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> zbus::Result<()>;
+
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
 
     fn get_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
@@ -96,6 +98,9 @@ pub(super) trait Service {
 
     #[zbus(property(emits_changed_signal = "false"))]
     fn memory_max(&self) -> zbus::Result<u64>;
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn supplementary_groups(&self) -> zbus::Result<Vec<String>>;
 
     #[zbus(property(emits_changed_signal = "false"))]
     fn bind_read_only_paths(&self) -> zbus::Result<Vec<BindEntry>>;

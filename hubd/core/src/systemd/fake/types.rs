@@ -11,6 +11,7 @@ pub(super) fn signature_of(name: &str) -> Option<&'static str> {
         | "NoNewPrivileges"
         | "PrivateDevices"
         | "PrivateIPC"
+        | "PrivateNetwork"
         | "PrivateTmp"
         | "ProtectClock"
         | "ProtectControlGroups"

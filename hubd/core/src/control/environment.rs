@@ -1,0 +1,393 @@
+//! What is asked about the shared Python environment and what is answered. Also what `hubctl env --json` prints, and, for
+//! [`Record`], what is kept on disk: stable.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::RefusalKind;
+use crate::accounts::Username;
+use crate::pyenv::Requirement;
+use crate::pyenv::lock::{Installed, VersionChange};
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Asker {
+    /// Root of this machine.
+    Host {
+        /// The account behind sudo, where there is one.
+        account: Option<String>,
+    },
+    /// An administrator, from inside the hub.
+    Admin {
+        /// Who.
+        name: Username,
+    },
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { account: Some(account) } => write!(formatter, "{account} on the host"),
+            Self::Host { account: None } => formatter.write_str("root on the host"),
+            Self::Admin { name } => formatter.write_str(name.as_str()),
+        }
+    }
+}
+
+/// What is asked. It names packages and numbers, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum EnvironmentRequest {
+    /// Which generation is current, who runs on which, is one being built?
+    Status,
+    /// Every generation that is kept.
+    List,
+    /// The packages of a generation; `None`: of the current one.
+    Show {
+        /// Which.
+        number: Option<u32>,
+    },
+    /// The lock of a generation; `None`: of the current one.
+    Export {
+        /// Which.
+        number: Option<u32>,
+    },
+    /// What differs between two generations.
+    Diff {
+        /// The one before; `None`: the one kept before `to`.
+        from: Option<u32>,
+        /// The one after; `None`: the current one.
+        to: Option<u32>,
+    },
+    /// Everything that was asked for, the latest last.
+    History,
+    /// Build a generation; the answer comes when that has begun.
+    Build {
+        /// What is to be different.
+        change: Change,
+    },
+    /// How something goes that was begun.
+    Progress {
+        /// The number of its record.
+        number: u32,
+        /// How many bytes of its log are known already.
+        after: u64,
+    },
+    /// Give new servers an earlier generation.
+    Rollback {
+        /// Which; `None`: the one before the current.
+        to: Option<u32>,
+    },
+    /// Delete generations that nobody needs.
+    Collect,
+    /// Is everything as it should be?
+    Check,
+}
+
+impl EnvironmentRequest {
+    /// What it is called in logs; `None`: it only looks something up.
+    pub fn act(&self) -> Option<String> {
+        match self {
+            Self::Build { change } => Some(change.to_string()),
+            Self::Rollback { to: Some(to) } => Some(format!("rollback {to}")),
+            Self::Rollback { to: None } => Some("rollback".to_owned()),
+            Self::Collect => Some("gc".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// What is to be different in the next generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Change {
+    /// These are there, too.
+    Install {
+        /// Which.
+        packages: Vec<Requirement>,
+    },
+    /// These are no longer asked for.
+    Remove {
+        /// Only their names count.
+        packages: Vec<Requirement>,
+    },
+    /// These are as new as possible; none: all are.
+    Upgrade {
+        /// Only their names count.
+        packages: Vec<Requirement>,
+    },
+    /// These are there, and nothing else is asked for.
+    Set {
+        /// Which.
+        packages: Vec<Requirement>,
+    },
+    /// What the configuration says.
+    Configured,
+}
+
+impl Change {
+    /// What is asked for afterwards, when it was `before`.
+    pub fn apply(&self, before: &[Requirement]) -> Vec<Requirement> {
+        let without = |packages: &[Requirement]| -> Vec<Requirement> {
+            before.iter().filter(|one| !packages.iter().any(|other| other.name() == one.name())).cloned().collect()
+        };
+        match self {
+            // One that is asked for already stays in its place, with what is asked of it now.
+            Self::Install { packages } => {
+                let last = |name: &str| packages.iter().rev().find(|one| one.name() == name).cloned();
+                let mut after: Vec<Requirement> =
+                    before.iter().map(|one| last(one.name()).unwrap_or_else(|| one.clone())).collect();
+                for package in packages {
+                    if !after.iter().any(|one| one.name() == package.name()) {
+                        after.extend(last(package.name()));
+                    }
+                }
+                after
+            }
+            Self::Remove { packages } => without(packages),
+            Self::Upgrade { .. } | Self::Configured => before.to_vec(),
+            Self::Set { packages } => packages.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 6;
+        let (verb, packages) = match self {
+            Self::Install { packages } => ("install", packages.as_slice()),
+            Self::Remove { packages } => ("remove", packages.as_slice()),
+            Self::Upgrade { packages } => ("upgrade", packages.as_slice()),
+            Self::Set { packages } => ("apply", packages.as_slice()),
+            Self::Configured => ("apply", &[][..]),
+        };
+        formatter.write_str(verb)?;
+        for package in packages.iter().take(SHOWN) {
+            write!(formatter, " {package}")?;
+        }
+        if packages.len() > SHOWN {
+            write!(formatter, " and {} more", packages.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum EnvironmentReply {
+    /// Answers [`EnvironmentRequest::Status`].
+    Status(EnvironmentStatus),
+    /// Answers [`EnvironmentRequest::List`].
+    Generations {
+        /// By number.
+        generations: Vec<GenerationInfo>,
+    },
+    /// Answers [`EnvironmentRequest::Show`].
+    Packages {
+        /// The generation.
+        number: u32,
+        /// What administrators asked for.
+        asked: Vec<Requirement>,
+        /// Everything in it, by name.
+        packages: Vec<Installed>,
+    },
+    /// Answers [`EnvironmentRequest::Export`].
+    Lock {
+        /// The generation.
+        number: u32,
+        /// Its lock: every package with its version and hashes.
+        text: String,
+    },
+    /// Answers [`EnvironmentRequest::Diff`].
+    Diff {
+        /// The one before.
+        from: u32,
+        /// The one after.
+        to: u32,
+        /// By name.
+        changes: Vec<VersionChange>,
+    },
+    /// Answers [`EnvironmentRequest::History`].
+    History {
+        /// The latest last.
+        records: Vec<Record>,
+    },
+    /// Answers [`EnvironmentRequest::Build`], [`EnvironmentRequest::Rollback`] and [`EnvironmentRequest::Collect`].
+    Started {
+        /// The number of its record; a build's generation has the same.
+        number: u32,
+    },
+    /// Answers [`EnvironmentRequest::Progress`].
+    Progress {
+        /// What is known of it so far.
+        record: Record,
+        /// What its log says after the bytes that were known.
+        log: String,
+        /// How many bytes of it are known now.
+        known: u64,
+    },
+    /// Answers [`EnvironmentRequest::Check`].
+    Checked {
+        /// What is not as it should be, for people.
+        problems: Vec<String>,
+    },
+    /// It could not be done.
+    Refused {
+        /// What kind of thing stood in the way.
+        kind: RefusalKind,
+        /// Why, for people.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+}
+
+/// How the shared environment is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnvironmentStatus {
+    /// The generation that new servers get.
+    pub current: Option<u32>,
+    /// The interpreter it stands on, and its version.
+    pub python: Option<String>,
+    /// What the configuration asks for.
+    pub asked: Vec<Requirement>,
+    /// Whether the current generation holds what the configuration asks for.
+    pub is_as_asked: bool,
+    /// The build that is running or waiting.
+    pub building: Option<Record>,
+    /// Who runs on which generation; `None`: systemd did not say.
+    pub servers: Option<Vec<ServersOf>>,
+}
+
+/// The servers of one generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServersOf {
+    /// The generation.
+    pub number: u32,
+    /// Whose servers.
+    pub names: Vec<Username>,
+}
+
+/// One generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerationInfo {
+    /// Its number.
+    pub number: u32,
+    /// Whether new servers get it.
+    pub is_current: bool,
+    /// How many packages are in it.
+    pub packages: usize,
+    /// What administrators asked for.
+    pub asked: Vec<Requirement>,
+    /// When it was asked for, RFC 3339, UTC; `None`: it came with the hub.
+    pub when: Option<String>,
+    /// By whom.
+    pub who: Option<String>,
+}
+
+/// How far something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildState {
+    /// Asked for, not begun.
+    Waiting,
+    /// Under way.
+    Building,
+    /// New servers got it.
+    Done,
+    /// There was nothing to change.
+    Unchanged,
+    /// It did not work; nobody was affected.
+    Failed,
+}
+
+/// One thing that was asked for, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of this record.
+    pub format: u32,
+    /// Its number, and that of the generation that it makes.
+    pub number: u32,
+    /// What, as it would be typed behind `hubctl env`.
+    pub what: String,
+    /// Who asked.
+    pub who: String,
+    /// When, RFC 3339, UTC.
+    pub when: String,
+    /// How far it is.
+    pub state: BuildState,
+    /// What is being done just now, for people.
+    pub phase: String,
+    /// What is asked for on top of what the hub needs.
+    pub asked: Vec<Requirement>,
+    /// The generation that new servers got before.
+    pub from: Option<u32>,
+    /// The generation that they get since.
+    pub to: Option<u32>,
+    /// What differs between the two.
+    pub changes: Vec<VersionChange>,
+    /// Generations that were deleted.
+    #[serde(default)]
+    pub deleted: Vec<u32>,
+    /// Why it did not work.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// How long it took.
+    pub seconds: Option<f64>,
+    /// Bytes in its files.
+    pub bytes: Option<u64>,
+    /// Bytes that it does not share with the generation before.
+    pub own_bytes: Option<u64>,
+    /// Everything that was said meanwhile.
+    pub log: PathBuf,
+}
+
+impl Record {
+    /// Whether nothing comes after this.
+    pub fn is_over(&self) -> bool {
+        !matches!(self.state, BuildState::Waiting | BuildState::Building)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(texts: &[&str]) -> Vec<Requirement> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_change_leaves_what_it_is_not_about() {
+        let before = list(&["pandas>=2", "cowsay"]);
+        for (change, after) in [
+            (Change::Install { packages: list(&["numpy", "Pandas==3"]) }, &["Pandas==3", "cowsay", "numpy"][..]),
+            (Change::Install { packages: list(&["a==1", "a==2"]) }, &["pandas>=2", "cowsay", "a==2"]),
+            (Change::Remove { packages: list(&["PANDAS", "missing"]) }, &["cowsay"]),
+            (Change::Upgrade { packages: list(&["pandas"]) }, &["pandas>=2", "cowsay"]),
+            (Change::Set { packages: list(&["x"]) }, &["x"]),
+            (Change::Configured, &["pandas>=2", "cowsay"]),
+        ] {
+            assert_eq!(change.apply(&before), list(after), "{change}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_packages_can_be_asked_for() {
+        let ask = |package: &str| {
+            let text = format!(r#"{{"ask":"build","change":{{"change":"install","packages":[{package:?}]}}}}"#);
+            serde_json::from_str::<EnvironmentRequest>(&text)
+        };
+        assert!(ask("pandas>=2").is_ok());
+        for evil in ["--index-url=https://evil.example", "/etc/shadow", "a\nb", "a @ file:///x"] {
+            assert!(ask(evil).is_err(), "{evil}");
+        }
+        let text = r#"{"ask":"build","change":{"change":"configured"},"path":"/tmp"}"#;
+        assert!(serde_json::from_str::<EnvironmentRequest>(text).is_err());
+    }
+}
