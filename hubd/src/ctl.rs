@@ -5,7 +5,11 @@ mod arguments;
 mod caller;
 mod config;
 mod connect;
+mod env;
 mod failure;
+mod https;
+mod interruption;
+mod limits;
 mod output;
 mod roster;
 mod server;
@@ -14,12 +18,13 @@ mod terminal;
 mod text;
 mod user;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use hub_core::paths::Paths;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -29,6 +34,7 @@ use arguments::{Arguments, Noun};
 use failure::{Cause, Exit, Failure, JsonError, exit_of, hint_of};
 
 pub use caller::Caller;
+pub use interruption::Interruptions;
 pub use output::Printer;
 pub use terminal::{ControllingTerminal, Terminal};
 
@@ -44,6 +50,10 @@ pub struct World<'a> {
     pub printer: Printer<'a>,
     /// The person to ask.
     pub terminal: &'a mut dyn Terminal,
+    /// The variables of the environment.
+    pub variables: BTreeMap<OsString, OsString>,
+    /// Ctrl-C and a lost terminal.
+    pub interruptions: Interruptions,
     /// The clock.
     pub now: Timestamp,
     /// Where the clock hangs.
@@ -62,6 +72,11 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What can be typed, for the documentation.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 fn run_here(input: &mut dyn Read, output: &mut io::Stdout, messages: &mut dyn Write) -> Result<u8> {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let color = output.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
@@ -73,6 +88,8 @@ fn run_here(input: &mut dyn Read, output: &mut io::Stdout, messages: &mut dyn Wr
         input,
         printer: Printer { output, messages, color, json: false, quiet: false },
         terminal: &mut terminal,
+        variables: std::env::vars_os().collect(),
+        interruptions: Interruptions::of_this_process(),
         now: Timestamp::now(),
         zone: TimeZone::system(),
     };
@@ -113,7 +130,10 @@ fn obey(noun: Noun, world: &mut World) -> Result<Exit> {
         Noun::Status => status::show(world),
         Noun::User { verb } => user::obey(verb, world),
         Noun::Server { verb } => server::obey(verb, world),
+        Noun::Env { verb } => env::obey(verb, world),
         Noun::Config { verb } => config::obey(verb, world),
+        Noun::Limits { verb } => limits::obey(verb, world),
+        Noun::Https { verb } => https::obey(verb, world),
     }
 }
 
@@ -123,6 +143,15 @@ fn nobody_reads(error: &anyhow::Error) -> bool {
 }
 
 impl World<'_> {
+    /// Asks a question whose usual answer is yes. No answer is none.
+    ///
+    /// # Errors
+    /// When there is nobody to give one.
+    fn agree(&mut self, question: &str) -> Result<bool> {
+        let answer = self.terminal.ask(&format!("{question} [Y/n] "))?;
+        Ok(matches!(answer.as_deref().map(str::trim), Some("" | "y" | "Y" | "yes" | "Yes")))
+    }
+
     /// Asks a question whose safe answer is no.
     ///
     /// # Errors

@@ -1,9 +1,13 @@
 //! The command line: what may be typed, and every word of `--help`.
 
+mod config;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use hub_core::accounts::Username;
+
+use super::env::EnvVerb;
 
 /// What hubctl was told.
 #[derive(Debug, Parser)]
@@ -29,8 +33,11 @@ const EXAMPLES: &str = "Examples:
   sudo hubctl user add ada bob              enrol two people and print their one-time links
   sudo hubctl user add --from class.csv     enrol a whole class
   sudo hubctl server list                   whose servers run, and how much memory they use
+  sudo hubctl config edit                   change limits, administrators, addresses
+  sudo hubctl env install pandas            a package for everybody
 
-Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 4 busy (try again), 7 refused.";
+Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 saved but not applied, 4 busy (try again), \
+5 unchanged, 6 rolled back, 7 refused.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Noun {
@@ -56,14 +63,84 @@ Ends with 1 when something is wrong, so it can be used in a health check.")]
         #[command(subcommand)]
         verb: ServerVerb,
     },
-    /// Show and check the configuration
-    #[command(after_help = "Examples:
-  sudo hubctl config show                   the file as it is
-  sudo hubctl config check                  is it valid?")]
+    /// Change the packages that everybody has, and go back
+    #[command(after_help = "Every change makes a new environment beside the present one. It is tried out before anybody gets \
+it; running servers keep theirs until they are started again.
+
+Examples:
+  hubctl env install pandas matplotlib      two packages for everybody
+  hubctl env status                         what is in force, who runs on what, what is being built
+  hubctl env rollback                       back to the one before")]
+    Env {
+        #[command(subcommand)]
+        verb: EnvVerb,
+    },
+    /// Edit, show and check the configuration, and go back to earlier ones
+    #[command(
+        after_help = "A change is checked before it is saved, put in force at once, and taken back if the hub is not well with it.
+
+Examples:
+  sudo hubctl config edit                   change the file in your editor
+  sudo hubctl config set limits.memory 2G   change one setting
+  sudo hubctl config history                who changed what, and when"
+    )]
     Config {
         #[command(subcommand)]
         verb: ConfigVerb,
     },
+    /// See what one person may use, and why
+    #[command(after_help = "Example:
+  sudo hubctl limits explain ada            each limit, and the line that says it")]
+    Limits {
+        #[command(subcommand)]
+        verb: LimitsVerb,
+    },
+    /// See which certificate browsers get, and why there may be none
+    #[command(after_help = "Examples:
+  sudo hubctl https status                  for which names, from whom, until when
+  sudo hubctl https check                   what stands in the way?")]
+    Https {
+        #[command(subcommand)]
+        verb: HttpsVerb,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LimitsVerb {
+    /// Show somebody's limits, and where each comes from: the person's own, a group's, everybody's, or the default
+    #[command(after_help = "A person's own limits go before those of the groups, and those before everybody's. Of several \
+groups the largest value counts.
+
+Examples:
+  sudo hubctl limits explain ada
+  sudo hubctl limits explain ada --json")]
+    Explain {
+        /// Whose limits
+        name: Username,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum HttpsVerb {
+    /// Show the certificate that browsers get, and what is wrong with it or with getting the next one
+    #[command(after_help = "Ends with 1 when something is wrong.
+
+Example:
+  sudo hubctl https status")]
+    Status,
+    /// Look for what stands in the way: names, ports, files, clock, authority
+    #[command(after_help = "Nothing is changed, and no authority is asked for anything but the time. Ends with 1 when \
+something is wrong.
+
+Example:
+  sudo hubctl https check")]
+    Check,
+    /// Ask for a certificate now if one is due, without waiting after failures
+    #[command(after_help = "Authorities count failures: five in an hour are too many, so look with `https check` first.
+
+Example:
+  sudo hubctl https renew")]
+    Renew,
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,6 +166,14 @@ Examples:
   sudo hubctl user list
   sudo hubctl user list --json")]
     List,
+    /// Show what somebody may do, and which line of the configuration says so
+    #[command(after_help = "Examples:
+  sudo hubctl user show ada
+  sudo hubctl user show ada --json")]
+    Show {
+        /// Who
+        name: Username,
+    },
     /// Take people off the list: their sessions end and their servers stop
     #[command(after_help = "Home directories stay, unless --delete-home is given. It asks first; the answer is no unless \
 you say yes.
@@ -186,28 +271,7 @@ Examples:
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum ConfigVerb {
-    /// Print the configuration
-    #[command(after_help = "Examples:
-  sudo hubctl config show
-  sudo hubctl config show --effective")]
-    Show {
-        /// Print every value in force, the defaults too, instead of the file as it is
-        #[arg(long)]
-        effective: bool,
-    },
-    /// Check the configuration, or another file that may become it
-    #[command(after_help = "Every problem is shown with its place. Ends with 1 when there is one. Nothing is changed.
-
-Examples:
-  sudo hubctl config check
-  hubctl config check new-config.toml")]
-    Check {
-        /// The file to check; `-` is standard input [default: the hub's configuration]
-        file: Option<PathBuf>,
-    },
-}
+pub(super) use config::{Careful, ConfigVerb};
 
 /// Whom a command is about.
 #[derive(Debug, Args)]

@@ -48,10 +48,30 @@ impl Caller {
     }
 
     fn open(self, path: &Path) -> Result<File> {
+        self.with_rights(|| File::open(path).with_context(|| format!("opening `{}`", path.display())))?
+    }
+
+    /// Whoever sits behind this program: the one who called sudo, or else the program's own account.
+    pub(super) fn person(self) -> Uid {
+        self.behind_sudo.map_or_else(Uid::effective, Uid::from_raw)
+    }
+
+    /// The account of [`Caller::person`].
+    pub(super) fn account(self) -> Result<User> {
+        let uid = self.person();
+        let user = User::from_uid(uid).with_context(|| format!("looking up account {uid}"))?;
+        user.with_context(|| format!("account {uid} does not exist on this machine"))
+    }
+
+    /// Touches files with the rights of the one who called sudo.
+    ///
+    /// # Errors
+    /// When those rights can't be taken, or given back.
+    pub(super) fn with_rights<T>(self, touch: impl FnOnce() -> T) -> Result<T> {
         let borrowed = self.behind_sudo.map(Borrowed::take).transpose()?;
-        let file = File::open(path).with_context(|| format!("opening `{}`", path.display()));
+        let touched = touch();
         borrowed.map_or(Ok(()), Borrowed::give_back)?;
-        file
+        Ok(touched)
     }
 }
 

@@ -1,97 +1,79 @@
-//! `hubctl config`: show and check the configuration. Reads the file itself, so it works when the hub does not.
+//! `hubctl config`: the configuration as a file that is never half-written and never invalid. Reads the file itself, so it
+//! works when the hub does not.
+
+mod change;
+mod check;
+pub(in crate::ctl) mod commit;
+mod decode;
+mod draft;
+mod edit;
+mod editor;
+mod guard;
+mod key;
+mod live;
+mod lock;
+mod recover;
+mod review;
+mod save;
+mod show;
+#[cfg(test)]
+mod tests;
+mod versions;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use hub_core::config::{self, Config, Diagnostic, Problems};
-use serde::Serialize;
+use anyhow::Result;
+use hub_core::config::Problems;
 
 use super::World;
-use super::arguments::ConfigVerb;
-use super::connect::only_on_the_host;
-use super::failure::{Exit, Failure};
-use super::text::{counted, printable};
+use super::arguments::{Careful, ConfigVerb};
+use super::failure::{Cause, Exit, Failure};
+use super::text::counted;
+use change::Change;
+use review::Consent;
 
-/// No configuration is larger.
-const LARGEST_FILE: u64 = 1024 * 1024;
-
-/// What `hubctl config show --json` prints.
-#[derive(Debug, Serialize)]
-struct Shown {
-    /// The file.
-    path: String,
-    /// Every value in force, written as in the file.
-    config: toml::Value,
-}
-
-/// What `hubctl config check --json` prints.
-#[derive(Debug, Serialize)]
-struct Checked {
-    path: String,
-    valid: bool,
-    problems: Vec<Diagnostic>,
-}
+pub(in crate::ctl) use edit::kept;
 
 pub(super) fn obey(verb: ConfigVerb, world: &mut World) -> Result<Exit> {
     match verb {
-        ConfigVerb::Show { effective } => show(world, effective),
-        ConfigVerb::Check { file } => check(world, file.as_deref()),
-    }
-}
-
-fn show(world: &mut World, effective: bool) -> Result<Exit> {
-    only_on_the_host(world, "the configuration", "config show")?;
-    let path = world.paths.config_file();
-    let source = own_file(&path)?;
-    if !effective && !world.printer.json {
-        world.printer.output.write_all(source.as_bytes())?;
-        return Ok(Exit::Done);
-    }
-    let config = config::parse(&source, &path.display().to_string()).map_err(|problems| invalid(&problems))?;
-    if world.printer.json {
-        world.printer.json(&Shown { path: path.display().to_string(), config: values(&config)? })?;
-    } else {
-        world.printer.output.write_all(config.to_toml().as_bytes())?;
-    }
-    Ok(Exit::Done)
-}
-
-fn values(config: &Config) -> Result<toml::Value> {
-    toml::from_str(&config.to_toml()).context("writing the configuration out")
-}
-
-fn check(world: &mut World, file: Option<&Path>) -> Result<Exit> {
-    let (path, source) = match file {
-        Some(path) => {
-            let content = world.caller.read(path, LARGEST_FILE, world.input)?;
-            let text = String::from_utf8(content).with_context(|| format!("reading `{}` as UTF-8", path.display()))?;
-            (path.to_owned(), text)
+        ConfigVerb::Edit { yes, allow_lockout } => edit::edit(world, Consent { yes, allow_lockout }),
+        ConfigVerb::Show { effective } => show::show(world, effective),
+        ConfigVerb::Get { key } => show::get(world, &key),
+        ConfigVerb::Set { key, values, careful } => careful_change(world, Change::Set(key, values), careful),
+        ConfigVerb::Unset { key, careful } => careful_change(world, Change::Unset(key), careful),
+        ConfigVerb::Add { key, values, careful } => careful_change(world, Change::Add(key, values), careful),
+        ConfigVerb::Remove { key, values, careful } => careful_change(world, Change::Remove(key, values), careful),
+        ConfigVerb::Check { file } => check::check(world, file.as_deref()),
+        ConfigVerb::Diff { what } => versions::diff(world, what.as_deref()),
+        ConfigVerb::Recover => recover::recover(world),
+        ConfigVerb::History => versions::history(world),
+        ConfigVerb::Rollback { number, yes, careful } => {
+            versions::rollback(world, number, consent(yes, careful), careful.dry_run)
         }
-        None => {
-            only_on_the_host(world, "the hub's configuration", "config check")?;
-            let path = world.paths.config_file();
-            let source = own_file(&path)?;
-            (path, source)
+        ConfigVerb::Apply { file, yes, careful } => {
+            versions::apply(world, file.as_deref(), consent(yes, careful), careful.dry_run)
         }
-    };
-    let path = path.display().to_string();
-    let problems = match config::parse(&source, &path) {
-        Ok(_) => Vec::new(),
-        Err(problems) if world.printer.json => problems.diagnostics,
-        Err(problems) => return Err(invalid(&problems).into()),
-    };
-    let exit = if problems.is_empty() { Exit::Done } else { Exit::Failed };
-    if world.printer.json {
-        world.printer.json(&Checked { path, valid: problems.is_empty(), problems })?;
-    } else {
-        world.printer.say(&format!("{} is valid.", printable(&path)))?;
     }
-    Ok(exit)
 }
 
-/// The hub's own file is read with the rights the program has, not as whoever is behind sudo.
-fn own_file(path: &Path) -> Result<String> {
-    fs_err::read_to_string(path).context("reading the configuration")
+fn careful_change(world: &mut World, what: Change, careful: Careful) -> Result<Exit> {
+    change::change(world, &what, consent(true, careful), careful.dry_run)
+}
+
+fn consent(yes: bool, careful: Careful) -> Consent {
+    Consent { yes, allow_lockout: careful.allow_lockout }
+}
+
+/// A file named as an argument, read as the one who called sudo.
+fn read_argument(world: &mut World, path: &Path) -> Result<String> {
+    let content = world.caller.read(path, decode::LARGEST_FILE, world.input)?;
+    let decoded = decode::decode(&content).map_err(|(problem, hint)| {
+        Failure::new(Cause::Failed, format!("`{}` can't be read: {problem}", path.display()), hint.map(str::to_owned))
+    })?;
+    for notice in &decoded.notices {
+        world.printer.say(&format!("note: {notice}"))?;
+    }
+    Ok(decoded.text)
 }
 
 fn invalid(problems: &Problems) -> Failure {

@@ -92,11 +92,14 @@ fn kind_of(reply: &Reply) -> &'static str {
     match reply {
         Reply::Done => "done",
         Reply::Status(_) => "status",
+        Reply::Reloaded(_) => "reloaded",
         Reply::Added { .. } => "added",
         Reply::Users { .. } => "users",
         Reply::Link { .. } => "link",
         Reply::Servers { .. } => "servers",
         Reply::Logs { .. } => "logs",
+        Reply::Https(_) => "https",
+        Reply::Environment { .. } => "environment",
         Reply::Refused { .. } => "refused",
     }
 }

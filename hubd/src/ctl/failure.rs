@@ -24,6 +24,8 @@ pub(super) enum Cause {
     Unreachable,
     /// The caller may not do this here, or said no when asked.
     Refused,
+    /// Somebody else is at it.
+    Busy,
     /// What was given is wrong, or it was tried and did not work.
     Failed,
 }
@@ -46,7 +48,7 @@ impl Failure {
     pub(super) fn exit(&self) -> Exit {
         match self.cause {
             Cause::Hub(RefusalKind::NotAllowed) | Cause::Refused => Exit::Refused,
-            Cause::Hub(RefusalKind::Busy) => Exit::Busy,
+            Cause::Hub(RefusalKind::Busy) | Cause::Busy => Exit::Busy,
             Cause::Hub(RefusalKind::NotEnrolled | RefusalKind::Invalid | RefusalKind::Failed)
             | Cause::Unreachable
             | Cause::Failed => Exit::Failed,
@@ -61,8 +63,14 @@ pub(super) enum Exit {
     Done = 0,
     /// It did not work.
     Failed = 1,
-    /// The hub has too much to do; again later.
+    /// The configuration is saved, and not in force.
+    NotApplied = 3,
+    /// The hub has too much to do, or somebody else is at it; again later.
     Busy = 4,
+    /// The editor left everything as it was.
+    Unchanged = 5,
+    /// The configuration before is in force again.
+    RolledBack = 6,
     /// The caller may not, or said no.
     Refused = 7,
 }

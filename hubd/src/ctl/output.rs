@@ -83,7 +83,8 @@ impl Table {
         self.rows.is_empty()
     }
 
-    fn lines(&self, color: bool) -> Vec<String> {
+    /// The lines, with colours or without.
+    pub(super) fn lines(&self, color: bool) -> Vec<String> {
         let all = || Some(&self.heading).filter(|heading| !heading.is_empty()).into_iter().chain(&self.rows);
         let columns = all().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
@@ -128,6 +129,11 @@ impl Printer<'_> {
         if self.quiet { Ok(()) } else { writeln!(self.messages, "{text}") }
     }
 
+    /// Says something that has to be heard.
+    pub(super) fn warn(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.messages, "{}", lines_printable(text))
+    }
+
     /// Says what went wrong, and what to do about it.
     pub(super) fn error(&mut self, message: &str, hint: Option<&str>) -> io::Result<()> {
         writeln!(self.messages, "error: {}", lines_printable(message))?;
@@ -139,7 +145,8 @@ fn lines_printable(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
-fn paint(text: &str, tone: Tone, color: bool) -> String {
+/// `text` in its colour, where there are colours.
+pub(super) fn paint(text: &str, tone: Tone, color: bool) -> String {
     if color && tone != Tone::Plain && !text.is_empty() {
         format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code())
     } else {

@@ -31,7 +31,7 @@ pub(super) fn parse(
     path: &str,
     judge: impl Fn(&Username, &str) -> Result<(), String>,
 ) -> Result<Roster, Problems> {
-    let problems = |diagnostics| Problems { path: path.to_owned(), diagnostics };
+    let problems = |diagnostics| Problems { path: path.to_owned(), diagnostics, left_out: 0 };
     let source = decode(content).map_err(|diagnostic| problems(vec![diagnostic]))?;
     let lines = content_lines(&source);
     let first = lines.first().map(|line| line.number);

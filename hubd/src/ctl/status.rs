@@ -3,6 +3,7 @@
 mod units;
 
 use anyhow::Result;
+use hub_core::config::history::{History, State};
 use hub_core::control::{HubStatus, Reply, Request, ServerInfo, ServerPhase};
 use serde::Serialize;
 
@@ -64,7 +65,16 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     if let Some(used) = status.memory {
         table.row([label("memory"), format!("{} in use by servers", memory(Some(used.used_bytes), used.allowed_bytes)).into()]);
     }
+    if let Some(problem) = &status.https_problem {
+        table.row([label("https"), Cell::new(problem, Tone::Bad)]);
+    }
+    if let Some(cell) = configuration(world)? {
+        table.row([label("configuration"), cell]);
+    }
     world.printer.table(&table)?;
+    if status.https_problem.is_some() {
+        world.printer.say("hint: hubctl https status")?;
+    }
     for server in status.servers.iter().filter(|server| server.phase == ServerPhase::Failed) {
         let problem = server.problem.as_deref().unwrap_or("it ended by itself");
         world.printer.line("")?;
@@ -79,6 +89,30 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
         world.printer.say("\nhint: without the launcher no server can start or stop: systemctl status hubd-launcher.service")?;
     }
     Ok(exit)
+}
+
+/// Which version is in force, where the last one that was saved is not. Inside the hub nobody can tell.
+fn configuration(world: &World) -> Result<Option<Cell>> {
+    if !matches!(Place::find(world)?, Place::Host(_)) {
+        return Ok(None);
+    }
+    let history = History::open(&world.paths);
+    let last = match history.entries() {
+        Ok(mut entries) => entries.pop(),
+        // How the hub is can be told all the same.
+        Err(error) => return Ok(Some(Cell::new(format!("its history can't be read: {error:#}"), Tone::Bad))),
+    };
+    let Some(last) = last else { return Ok(None) };
+    let reason = last.reason.unwrap_or_default();
+    Ok(match last.state {
+        State::Healthy => None,
+        State::RolledBack => {
+            let healthy =
+                history.last_healthy()?.map_or_else(|| "an earlier one".to_owned(), |entry| format!("version {}", entry.number));
+            Some(Cell::new(format!("{healthy}; version {} was taken back: {reason}", last.number), Tone::Warning))
+        }
+        State::Pending => Some(Cell::new(format!("version {} is not confirmed: {reason}", last.number), Tone::Warning)),
+    })
 }
 
 fn launcher(status: &HubStatus) -> Cell {

@@ -26,6 +26,13 @@ pub trait Terminal {
     /// # Errors
     /// When the terminal can't be used.
     fn ask_secret(&mut self, prompt: &str) -> Result<Option<String>>;
+    /// The device, for a program that works at it; `None`: what this process reads and writes.
+    ///
+    /// # Errors
+    /// When the terminal can't be used.
+    fn device(&self) -> Result<Option<File>> {
+        Ok(None)
+    }
 }
 
 /// The terminal that this process belongs to, whatever its standard input is.
@@ -49,6 +56,10 @@ impl ControllingTerminal {
 impl Terminal for ControllingTerminal {
     fn present(&self) -> bool {
         self.open().is_ok()
+    }
+
+    fn device(&self) -> Result<Option<File>> {
+        self.open().map(Some)
     }
 
     fn ask(&mut self, prompt: &str) -> Result<Option<String>> {

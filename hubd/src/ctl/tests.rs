@@ -1,6 +1,8 @@
 //! hubctl as it is called, against a hub that is only a socket and a list of answers.
 
 mod help;
+mod https;
+mod limits;
 mod people;
 mod place;
 mod servers;
@@ -16,27 +18,38 @@ use hub_core::wire;
 use super::*;
 
 /// What a run left behind.
-struct Ran {
-    code: u8,
-    output: String,
-    messages: String,
+pub(super) struct Ran {
+    pub(super) code: u8,
+    pub(super) output: String,
+    pub(super) messages: String,
 }
 
 /// A machine of its own for one test: a root directory, a person at the terminal, standard input.
-struct Machine {
-    root: tempfile::TempDir,
+pub(super) struct Machine {
+    pub(super) root: tempfile::TempDir,
     uid: u32,
+    pub(super) behind_sudo: Option<u32>,
     answers: VecDeque<Option<String>>,
     terminal: bool,
     input: Vec<u8>,
     color: bool,
+    pub(super) variables: BTreeMap<OsString, OsString>,
 }
 
 impl Machine {
     /// The host, as root.
-    fn host() -> Self {
+    pub(super) fn host() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let machine = Self { root, uid: 0, answers: VecDeque::new(), terminal: false, input: Vec::new(), color: false };
+        let machine = Self {
+            root,
+            uid: 0,
+            behind_sudo: None,
+            answers: VecDeque::new(),
+            terminal: false,
+            input: Vec::new(),
+            color: false,
+            variables: BTreeMap::new(),
+        };
         std::fs::create_dir_all(machine.paths().control_socket().parent().unwrap()).unwrap();
         machine
     }
@@ -44,27 +57,36 @@ impl Machine {
     /// An administrator's server.
     fn inside() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let machine = Self { root, uid: 2000, answers: VecDeque::new(), terminal: false, input: Vec::new(), color: false };
+        let machine = Self {
+            root,
+            uid: 2000,
+            behind_sudo: None,
+            answers: VecDeque::new(),
+            terminal: false,
+            input: Vec::new(),
+            color: false,
+            variables: BTreeMap::new(),
+        };
         std::fs::create_dir_all(machine.paths().admin_directory()).unwrap();
         machine
     }
 
-    fn answering(mut self, answers: &[Option<&str>]) -> Self {
+    pub(super) fn answering(mut self, answers: &[Option<&str>]) -> Self {
         self.terminal = true;
         self.answers = answers.iter().map(|answer| answer.map(str::to_owned)).collect();
         self
     }
 
-    fn typing(mut self, input: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn typing(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = input.into();
         self
     }
 
-    fn paths(&self) -> Paths {
+    pub(super) fn paths(&self) -> Paths {
         Paths::under(self.root.path())
     }
 
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.root.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
@@ -72,24 +94,31 @@ impl Machine {
     }
 
     /// Runs a command line without a hub.
-    fn run(&self, line: &str) -> Ran {
+    pub(super) fn run(&self, line: &str) -> Ran {
         self.run_arguments(line.split(' '))
     }
 
-    fn run_arguments<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Ran {
+    pub(super) fn run_arguments<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Ran {
+        self.run_by(|world| run(["hubctl"].into_iter().chain(arguments).map(OsString::from), world).unwrap())
+    }
+
+    /// Lets `act` do something here; it returns the exit code.
+    pub(super) fn run_by(&self, act: impl FnOnce(&mut World) -> u8) -> Ran {
         let (mut output, mut messages) = (Vec::new(), Vec::new());
         let mut terminal = Script { present: self.terminal, answers: self.answers.clone(), asked: String::new() };
         let mut input = self.input.as_slice();
         let mut world = World {
             paths: self.paths(),
-            caller: Caller { uid: self.uid, behind_sudo: None },
+            caller: Caller { uid: self.uid, behind_sudo: self.behind_sudo },
             input: &mut input,
             printer: Printer { output: &mut output, messages: &mut messages, color: self.color, json: false, quiet: false },
             terminal: &mut terminal,
+            variables: self.variables.clone(),
+            interruptions: Interruptions::none(),
             now: "2026-09-07T10:00:00Z".parse().unwrap(),
             zone: TimeZone::UTC,
         };
-        let code = run(["hubctl"].into_iter().chain(arguments).map(OsString::from), &mut world).unwrap();
+        let code = act(&mut world);
         let mut messages = String::from_utf8(messages).unwrap();
         messages.push_str(&terminal.asked);
         Ran { code, output: String::from_utf8(output).unwrap(), messages }

@@ -3,6 +3,7 @@
 mod add;
 mod password;
 mod remove;
+mod show;
 
 use anyhow::Result;
 use hub_core::accounts::Username;
@@ -54,6 +55,7 @@ pub(super) fn obey(verb: UserVerb, world: &mut World) -> Result<Exit> {
     match verb {
         UserVerb::Add { who, password } => add::add(world, &who, &password),
         UserVerb::List => list(world),
+        UserVerb::Show { name } => show::show(world, &name),
         UserVerb::Remove { who, delete_home, yes } => remove::remove(world, &who, delete_home, yes),
         UserVerb::Password { name, password } => password::set(world, name, &password),
         UserVerb::Link { who } => link(world, &who),

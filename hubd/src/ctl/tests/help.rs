@@ -29,6 +29,7 @@ fn the_verbs_are_the_ones_in_the_manual() {
             "status",
             "user add",
             "user list",
+            "user show",
             "user remove",
             "user password",
             "user link",
@@ -38,8 +39,36 @@ fn the_verbs_are_the_ones_in_the_manual() {
             "server start",
             "server stop",
             "server logs",
+            "env status",
+            "env list",
+            "env show",
+            "env install",
+            "env remove",
+            "env upgrade",
+            "env apply",
+            "env export",
+            "env diff",
+            "env history",
+            "env rollback",
+            "env gc",
+            "env check",
+            "config edit",
             "config show",
+            "config get",
+            "config set",
+            "config unset",
+            "config add",
+            "config remove",
             "config check",
+            "config diff",
+            "config history",
+            "config recover",
+            "config rollback",
+            "config apply",
+            "limits explain",
+            "https status",
+            "https check",
+            "https renew",
         ]
     );
 }
@@ -73,7 +102,7 @@ fn every_example_can_be_typed() {
         let help = Machine::host().run_arguments(words).output;
         for line in help.lines().filter(|line| line.starts_with("  ") && line.contains("hubctl ")) {
             let (_, command) = line.rsplit_once("hubctl ").unwrap();
-            let command = command.split("  ").next().unwrap().split(" <").next().unwrap();
+            let command = command.split("  ").next().unwrap().split(['<', '>']).next().unwrap();
             let words = ["hubctl"].into_iter().chain(command.split_whitespace());
             assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
             tried += 1;

@@ -3,6 +3,7 @@
 use hub_core::control::{AddedUser, NewUser, RefusalKind, UserInfo};
 
 use super::*;
+use crate::launcher::protocol;
 
 fn added(name: &str, link: Option<&str>) -> AddedUser {
     AddedUser {
@@ -196,22 +197,44 @@ fn one_who_is_not_there_does_not_stop_the_others() {
     assert_eq!(ran.messages, "error: bbo: bbo is not enrolled\nhint: hubctl user list\n");
 }
 
-#[test]
-fn a_home_is_deleted_by_the_launcher_even_when_the_name_is_off_the_list() {
-    use crate::launcher::protocol;
-    let machine = Machine::host();
+/// A launcher that gives one answer, and the question it was asked.
+fn launcher(machine: &Machine, answer: protocol::Reply) -> std::thread::JoinHandle<protocol::Request> {
     let socket = machine.paths().launcher_socket();
     std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
     let listener = UnixListener::bind(socket).unwrap();
-    let launcher = std::thread::spawn(move || {
+    std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let request: protocol::Request = wire::receive(&mut stream).unwrap();
-        wire::send(&mut stream, &protocol::Reply::Done).unwrap();
+        wire::send(&mut stream, &answer).unwrap();
         request
-    });
+    })
+}
+
+#[test]
+fn a_home_is_deleted_by_the_launcher_even_when_the_name_is_off_the_list() {
+    let machine = Machine::host();
+    let launcher = launcher(&machine, protocol::Reply::Done);
     let (ran, _) = machine.run_with("user remove ada --delete-home --yes", vec![not_enrolled("ada")]);
     assert_eq!((ran.code, ran.messages.as_str()), (0, "ada was not enrolled; account and home are deleted\n"));
     assert_eq!(launcher.join().unwrap(), protocol::Request::Remove { name: "ada".parse().unwrap(), home: true });
+}
+
+#[test]
+fn somebody_who_never_had_a_server_has_no_home_to_delete() {
+    let nothing = || {
+        let message = "`ada` has no unix account".to_owned();
+        protocol::Reply::Refused(protocol::Refusal { kind: protocol::RefusalKind::NoAccount, message })
+    };
+    for (hub, code, message) in [
+        (Reply::Done, 0, "ada is off the list; there was no account, and so no home\n"),
+        (not_enrolled("ada"), 1, "error: ada: ada is not enrolled\nhint: hubctl user list\n"),
+    ] {
+        let machine = Machine::host();
+        let launcher = launcher(&machine, nothing());
+        let (ran, _) = machine.run_with("user remove ada --delete-home --yes", vec![hub]);
+        assert_eq!((ran.code, ran.messages.as_str()), (code, message));
+        launcher.join().unwrap();
+    }
 }
 
 #[test]
@@ -256,4 +279,48 @@ fn blocking_says_what_it_did() {
     let (ran, asked) = Machine::host().run_with("user unblock bob --quiet", vec![Reply::Done]);
     assert_eq!(asked, [Request::UserBlock { name: "bob".parse().unwrap(), blocked: false }]);
     assert_eq!((ran.code, ran.messages.as_str(), ran.output.as_str()), (0, "", ""));
+}
+
+const POLICY: &str = r#"[roles]
+admins = ["zoe"]
+teachers = ["ada"]
+blocked = [
+  "bob",
+]
+[groups.lab]
+members = ["ada"]
+[groups.lab.limits]
+memory = "4G"
+"#;
+
+#[test]
+fn what_somebody_may_do_names_the_lines_that_say_so() {
+    let machine = Machine::host();
+    machine.write("etc/hubd/config.toml", POLICY);
+    let listed = |name: &str| UserInfo {
+        name: name.parse().unwrap(),
+        admin: false,
+        blocked: name == "bob",
+        has_password: true,
+        last_active: None,
+    };
+    let show = |name: &str| {
+        let reply = Reply::Users { users: vec![listed("ada"), listed("bob")] };
+        std::fs::remove_file(machine.paths().control_socket()).ok();
+        machine.run_with(&format!("user show {name}"), vec![reply]).0
+    };
+    let ada = show("ada");
+    assert_eq!(ada.code, 0, "{}", ada.messages);
+    for line in [
+        "role         teacher (line 3): what helpers may, enrols and blocks people, writes to the class folder",
+        "group        lab (line 8)",
+        "memory       4G: group lab (line 10)",
+        "tasks        512: the default",
+    ] {
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(ada.output.lines().any(|found| squeezed(found) == squeezed(line)), "{line} is not in\n{}", ada.output);
+    }
+    assert!(show("bob").output.contains("blocked (line 5)"), "{}", show("bob").output);
+    let eve = show("eve");
+    assert!(eve.messages.contains("eve is not enrolled") && eve.output.contains("student"), "{}", eve.output);
 }

@@ -16,6 +16,7 @@ fn status() -> HubStatus {
         sessions: 17,
         memory: Some(Memory { used_bytes: 5 << 30, allowed_bytes: Some(12 << 30) }),
         servers: vec![server("ada", ServerPhase::Running), server("bob", ServerPhase::Running)],
+        https_problem: None,
     }
 }
 
@@ -171,4 +172,26 @@ fn the_check_finds_problems_and_fails() {
         (missing.code, missing.messages.as_str()),
         (1, "error: opening `/nonexistent.toml`: No such file or directory (os error 2)\n")
     );
+}
+
+#[test]
+fn less_memory_than_is_in_use_is_said_beforehand() {
+    for (line, warning) in [
+        (
+            "config set limits.memory 128M --dry-run",
+            "warning: 2 servers use more memory than is then allowed, so programs in there will be ended: ada (200 MB), bob (200 MB)\n",
+        ),
+        (
+            "config set users.bob.limits.memory 128M --dry-run",
+            "warning: 1 server uses more memory than is then allowed, so programs in there will be ended: bob (200 MB)\n",
+        ),
+        ("config set limits.memory 512M --dry-run", ""),
+    ] {
+        let machine = Machine::host();
+        machine.write("etc/hubd/config.toml", "");
+        let (ran, _) = machine.run_with(line, vec![Reply::Status(status())]);
+        assert_eq!(ran.code, 0, "{}", ran.messages);
+        assert!(ran.messages.contains(warning), "{line}: {}", ran.messages);
+        assert_eq!(ran.messages.contains("warning"), !warning.is_empty(), "{line}: {}", ran.messages);
+    }
 }

@@ -11,6 +11,8 @@ use super::super::connect::{Problem, ask, for_each, only_on_the_host, unexpected
 use super::super::failure::{Cause, Exit, Failure};
 use super::super::text::counted;
 use super::{enumerate, names};
+use crate::launcher::client::{Client, ClientError};
+use crate::launcher::protocol;
 
 /// What `hubctl user remove --json` prints.
 #[derive(Debug, Serialize)]
@@ -38,24 +40,26 @@ pub(super) fn remove(world: &mut World, who: &Who, delete_home: bool, yes: bool)
         world.confirm(question)?;
     }
     let outcomes = for_each(world, &names, |world, name| {
-        let removed = match ask(world, &Request::UserRemove { name: name.clone() }) {
-            Ok(Reply::Done) => true,
+        let (removed, refused) = match ask(world, &Request::UserRemove { name: name.clone() }) {
+            Ok(Reply::Done) => (true, None),
             Ok(other) => return Err(unexpected(&other).into()),
-            Err(failure) if delete_home && failure.cause == Cause::Hub(RefusalKind::NotEnrolled) => false,
+            Err(failure) if delete_home && failure.cause == Cause::Hub(RefusalKind::NotEnrolled) => (false, Some(failure)),
             Err(failure) => return Err(failure.into()),
         };
-        if delete_home {
-            delete_account(world, name)?;
+        let home_deleted = delete_home && delete_account(world, name)?;
+        if let Some(failure) = refused.filter(|_| !home_deleted) {
+            return Err(failure.into());
         }
         if !world.printer.json {
-            let what = match (removed, delete_home) {
+            let what = match (removed, home_deleted) {
+                (true, false) if delete_home => "is off the list; there was no account, and so no home",
                 (true, false) => "is off the list; the home is still there",
                 (true, true) => "is off the list; account and home are deleted",
                 (false, _) => "was not enrolled; account and home are deleted",
             };
             world.printer.say(&format!("{name} {what}"))?;
         }
-        Ok(RemovedUser { name: name.clone(), removed, home_deleted: delete_home })
+        Ok(RemovedUser { name: name.clone(), removed, home_deleted })
     })?;
     if world.printer.json {
         world.printer.json(&Removed { users: outcomes.done, problems: outcomes.problems })?;
@@ -76,14 +80,18 @@ fn announce(world: &mut World, names: &[Username], delete_home: bool) -> Result<
     Ok(())
 }
 
-/// Asks the launcher directly: the hub itself has no right to delete anything.
-fn delete_account(world: &World, name: &Username) -> Result<()> {
+/// Asks the launcher directly: the hub itself has no right to delete anything. `false`: there was nothing to delete, as
+/// with somebody who never had a server.
+fn delete_account(world: &World, name: &Username) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("preparing to ask the launcher")?;
-    let launcher = crate::launcher::client::Client::new(world.paths.launcher_socket());
-    runtime.block_on(launcher.remove(name, true)).map_err(|error| {
-        let (message, hint) = error.explain();
-        let again = format!("the name is off the list; to try the rest again: sudo hubctl user remove {name} --delete-home");
-        let hint = hint.map_or_else(|| again.clone(), |hint| format!("{hint}\n      {again}"));
-        Failure::new(Cause::Failed, format!("deleting account and home: {message}"), hint).into()
-    })
+    let launcher = Client::new(world.paths.launcher_socket());
+    let error = match runtime.block_on(launcher.remove(name, true)) {
+        Ok(()) => return Ok(true),
+        Err(ClientError::Refused(refusal)) if refusal.kind == protocol::RefusalKind::NoAccount => return Ok(false),
+        Err(error) => error,
+    };
+    let (message, hint) = error.explain();
+    let again = format!("the name is off the list; to try the rest again: sudo hubctl user remove {name} --delete-home");
+    let hint = hint.map_or_else(|| again.clone(), |hint| format!("{hint}\n      {again}"));
+    Err(Failure::new(Cause::Failed, format!("deleting account and home: {message}"), hint).into())
 }

@@ -1,0 +1,187 @@
+//! From a text that is to be the configuration to a hub that runs with it, or with the one before: saved with a record,
+//! put in force, asked from outside, and taken back when the hub is not well.
+
+mod apply;
+mod health;
+mod listener;
+mod operators;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::io::ErrorKind;
+
+use anyhow::{Context, Result};
+use hub_core::accounts::lookup;
+use hub_core::config::history::{History, How, State};
+use hub_core::config::{self, Config};
+use hub_core::sys::atomic::{self, Access};
+use nix::unistd::{Uid, User};
+use serde::Serialize;
+
+use apply::Way;
+
+use super::super::World;
+use super::super::failure::Exit;
+
+/// Whose group may read the configuration beside root.
+const HUB_GROUP: &str = "hubd";
+const CONFIG_MODE: u32 = 0o640;
+
+/// What came of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub(in crate::ctl) enum Outcome {
+    /// It is in force, and the hub is well.
+    Applied(Report),
+    /// It is saved and will be in force one day; why not now.
+    SavedNotApplied {
+        /// Which version it is.
+        number: u32,
+        /// Why.
+        reason: String,
+    },
+    /// The configuration before it is in force again; why.
+    RolledBack {
+        /// Which version was taken back.
+        number: u32,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// How the program ends.
+    pub(in crate::ctl) fn exit(&self) -> Exit {
+        match self {
+            Self::Applied(_) => Exit::Done,
+            Self::SavedNotApplied { .. } => Exit::NotApplied,
+            Self::RolledBack { .. } => Exit::RolledBack,
+        }
+    }
+}
+
+/// What was done to put a configuration in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(in crate::ctl) struct Report {
+    /// Which version it is.
+    pub(in crate::ctl) number: u32,
+    /// What happened, one sentence each.
+    pub(in crate::ctl) done: Vec<String>,
+    /// What whoever did it should know, one sentence each.
+    pub(in crate::ctl) warnings: Vec<String>,
+}
+
+/// Makes `text` the configuration. The caller holds the configuration's lock.
+///
+/// # Errors
+/// When `text` is no valid configuration or could not be saved: nothing has changed then. Or when the configuration
+/// before it could not be put back either.
+pub(in crate::ctl) fn commit(world: &mut World, text: &str, how: How) -> Result<Outcome> {
+    let path = world.paths.config_file();
+    let new = config::parse(text, &path.display().to_string()).map_err(|problems| super::invalid(&problems))?;
+    let history = History::open(&world.paths);
+    let before = Before::find(world, &history, text)?;
+    if let Some(stale) = history.pending()? {
+        history.leave_open(stale.number, "the program that saved it was ended before the hub had been asked")?;
+    }
+    before.remember(world, &history)?;
+    let number = history.begin(text, &who(world)?, how, world.now)?.number;
+    if let Err(error) = save(world, text) {
+        history.settle(number, State::RolledBack, Some(&format!("{error:#}")))?;
+        return Err(error);
+    }
+    let reason = match apply::apply(world, before.config(), &new, Way::Forth) {
+        Ok(apply::Applied { is_running: false, .. }) => {
+            let reason = "the hub is not running; it starts with this configuration".to_owned();
+            history.leave_open(number, &reason)?;
+            return Ok(Outcome::SavedNotApplied { number, reason });
+        }
+        Ok(applied) => match health::wait(world, &new, health::HEALTH_DEADLINE) {
+            Ok(()) => {
+                history.settle(number, State::Healthy, None)?;
+                return Ok(Outcome::Applied(Report { number, done: applied.done, warnings: applied.warnings }));
+            }
+            Err(error) => format!("{error:#}"),
+        },
+        Err(error) => format!("{error:#}"),
+    };
+    let Before::Valid { text: old_text, config: old, problem: None } = before else {
+        // What was there before was no better, so there is nothing to go back to.
+        history.leave_open(number, &reason)?;
+        return Ok(Outcome::SavedNotApplied { number, reason });
+    };
+    tracing::warn!(number, reason, "taking a configuration back");
+    save(world, &old_text)?;
+    let restored =
+        apply::apply(world, Some(&new), &old, Way::Back).and_then(|_| health::wait(world, &old, health::HEALTH_DEADLINE));
+    history.settle(number, State::RolledBack, Some(&reason))?;
+    restored.with_context(|| {
+        format!("version {number} of the configuration was taken back ({reason}), but the hub is not well with the one before")
+    })?;
+    Ok(Outcome::RolledBack { number, reason })
+}
+
+/// What was in force until now, and what can be gone back to.
+enum Before {
+    Valid { text: String, config: Box<Config>, problem: Option<String> },
+    Nothing,
+}
+
+impl Before {
+    /// The live file, or, when that is `new` already or no configuration, the last healthy version; and whether the hub is
+    /// well with it.
+    fn find(world: &World, history: &History, new: &str) -> Result<Self> {
+        let path = world.paths.config_file();
+        let live = match fs_err::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => None,
+            Err(error) => return Err(error).context("reading the configuration in force"),
+        };
+        let healthy = history.last_healthy()?.map(|entry| history.text(entry.number)).transpose()?;
+        for text in live.into_iter().chain(healthy).filter(|text| text != new) {
+            // One that this version can't read any more can't be gone back to either.
+            let Ok(config) = config::parse(&text, &path.display().to_string()) else { continue };
+            let problem = health::wait(world, &config, health::REST_DEADLINE).err().map(|error| format!("{error:#}"));
+            return Ok(Self::Valid { text, config: Box::new(config), problem });
+        }
+        Ok(Self::Nothing)
+    }
+
+    /// A healthy one that came to be by other means is a version like any other, so that a power cut can go back to it.
+    fn remember(&self, world: &World, history: &History) -> Result<()> {
+        let Self::Valid { text, problem: None, .. } = self else { return Ok(()) };
+        history.remember_healthy(text, "unknown", How::Apply, world.now)
+    }
+
+    fn config(&self) -> Option<&Config> {
+        match self {
+            Self::Valid { config, .. } => Some(config),
+            Self::Nothing => None,
+        }
+    }
+}
+
+/// The account of the machine that changes the configuration: the one behind sudo, where there is one.
+fn who(world: &World) -> Result<String> {
+    let uid = world.caller.behind_sudo.unwrap_or(world.caller.uid);
+    let user = User::from_uid(Uid::from_raw(uid)).with_context(|| format!("looking up account {uid}"))?;
+    Ok(user.map_or_else(|| format!("uid {uid}"), |user| user.name))
+}
+
+/// Writes the live file and what is made of it for others, and starts nothing. `true`: systemd has to read its units again.
+pub(super) fn write_files(world: &World, text: &str, config: &Config) -> Result<bool> {
+    save(world, text)?;
+    operators::apply(world, None, config, &mut apply::Applied::default())?;
+    listener::write(world, config)
+}
+
+/// Replaces the live file.
+fn save(world: &World, text: &str) -> Result<()> {
+    let mut access = Access::mode(CONFIG_MODE);
+    match lookup::group_by_name(HUB_GROUP)? {
+        Some(gid) => access = access.owned_by(0, gid),
+        None => tracing::debug!("there is no group `{HUB_GROUP}`, so the configuration stays its writer's"),
+    }
+    atomic::replace(&world.paths.config_file(), text.as_bytes(), access).context("saving the configuration")
+}

@@ -1,0 +1,106 @@
+//! Putting a saved configuration in force, step by step, from the host. What the launcher's and the hub's sandboxes forbid
+//! is done here, where somebody is root anyway: sudo rules, login sessions, the listening socket.
+
+use anyhow::{Context, Result, bail};
+use hub_core::config::Config;
+use hub_core::control::{Reloaded, Reply, Request};
+use hub_core::systemctl::Systemctl;
+use hub_core::wire;
+
+use super::super::super::World;
+use super::super::super::text::counted;
+use super::{listener, operators};
+use crate::launcher::protocol::{self, Applied as Followed};
+use std::time::Duration;
+
+pub(super) const SERVE: &str = "hubd.service";
+/// The hub has to read a file and to end sessions.
+const RELOAD_DEADLINE: Duration = Duration::from_secs(30);
+/// Every running server may have to be limited anew, or ended.
+const FOLLOW_DEADLINE: Duration = Duration::from_secs(120);
+
+/// Which way it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To a new configuration.
+    Forth,
+    /// Back to one with which the hub was running: it runs again afterwards, whatever state it was left in.
+    Back,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// Whether there is a hub that could follow.
+    pub(super) is_running: bool,
+    /// What happened, one sentence each.
+    pub(super) done: Vec<String>,
+    /// What whoever did it should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Makes the machine follow from `old`, where that is known, to `new`, which is saved already. Every step may be done
+/// again, and most find nothing to do.
+pub(super) fn apply(world: &World, old: Option<&Config>, new: &Config, way: Way) -> Result<Applied> {
+    let systemctl = Systemctl::new(&world.paths);
+    let mut applied = Applied::default();
+    // Rights first: they end even if the hub itself can't follow.
+    operators::apply(world, old, new, &mut applied)?;
+    let moved = listener::write(world, new)?;
+    let state = systemctl.status(SERVE)?.active;
+    if state == "inactive" && way == Way::Forth {
+        if moved {
+            systemctl.reload()?;
+        }
+        return Ok(applied);
+    }
+    applied.is_running = true;
+    // One that is not up has nobody to take anything away from, and reads the file when it starts.
+    let mut restart = state != "active";
+    if state == "active" {
+        let reloaded = reload(world).context("telling the hub")?;
+        restart |= reloaded.restart_needed;
+        tell(&mut applied, &reloaded);
+    }
+    let followed = follow(world).context("telling the launcher")?;
+    if moved || way == Way::Back && restart {
+        listener::restart(&systemctl)?;
+        applied.done.push(format!("The hub listens at {} now.", listener::addresses(new)));
+    } else if restart {
+        systemctl
+            .job(["restart", SERVE])
+            .with_context(|| format!("restarting {SERVE}; it said last:\n{}", systemctl.last_words(SERVE).trim_end()))?;
+        applied.done.push("The hub was restarted; running servers were not touched.".to_owned());
+    }
+    if !followed.limited.is_empty() {
+        let servers = counted(followed.limited.len(), "running server", "running servers");
+        applied.done.push(format!("The limits of {servers} were changed, and read back from the kernel."));
+    }
+    applied.warnings.extend(followed.problems);
+    Ok(applied)
+}
+
+fn tell(applied: &mut Applied, reloaded: &Reloaded) {
+    for name in &reloaded.demoted {
+        applied.done.push(format!("{name} is no administrator any more: sessions ended, server stopped."));
+    }
+    for name in reloaded.blocked.iter().filter(|name| reloaded.stopping.contains(name)) {
+        applied.done.push(format!("{name} is kept out: sessions ended, server stopped."));
+    }
+}
+
+fn reload(world: &World) -> Result<Reloaded> {
+    match wire::ask(&world.paths.control_socket(), &Request::Reload, RELOAD_DEADLINE)? {
+        Reply::Reloaded(reloaded) => Ok(reloaded),
+        Reply::Refused { message, .. } => bail!("{message}"),
+        other => bail!("it gave an answer to something else: {other:?}"),
+    }
+}
+
+fn follow(world: &World) -> Result<Followed> {
+    match wire::ask(&world.paths.launcher_socket(), &protocol::Request::Apply, FOLLOW_DEADLINE)? {
+        protocol::Reply::Applied(followed) => Ok(followed),
+        protocol::Reply::Refused(refusal) => bail!("{refusal}"),
+        other => bail!("it gave an answer to something else: {other:?}"),
+    }
+}

@@ -1,0 +1,129 @@
+//! Changes after which somebody may stand before a closed door, and could not open it again in the same way. Pure, but for
+//! the question whether an address is this machine's.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use hub_core::config::Config;
+
+/// What would shut somebody out, one sentence each. `account` is who makes the change; `is_here` tells whether an address
+/// belongs to this machine.
+pub(super) fn lockouts(old: Option<&Config>, new: &Config, account: &str, is_here: impl Fn(IpAddr) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    let admins = &new.roles.admins;
+    // The schema keeps administrators from being blocked, and passwords can't be switched off, so this is the one way.
+    if admins.is_empty() && old.is_none_or(|old| !old.roles.admins.is_empty()) {
+        found.push("Nobody is an administrator of the hub any more.".to_owned());
+    }
+    if let Some(old) = old {
+        let operated = |config: &Config| config.roles.host_operators.iter().any(|operator| operator == account);
+        if operated(old) && !operated(new) {
+            found.push(format!("Your own account, `{account}`, may not run hubctl with sudo any more."));
+        }
+        let own = old.roles.admins.iter().filter(|name| is_same(old, name.as_str(), account));
+        for name in own.filter(|name| !admins.contains(name)) {
+            found.push(format!("You yourself, `{name}`, are no administrator of the hub any more."));
+        }
+        if let Some(url) = old.hub.url.as_ref().filter(|url| new.hub.url.as_ref() != Some(url)) {
+            let to = new.hub.url.as_ref().map_or_else(|| "is not set any more".to_owned(), |to| format!("becomes {to}"));
+            found.push(format!("The hub's address {to}; links to {url} that people have may stop working."));
+        }
+    }
+    let before: Vec<SocketAddr> = old.map(addresses).unwrap_or_default();
+    for address in addresses(new) {
+        if !before.contains(&address) && !is_here(address.ip()) {
+            found.push(format!("{address} is no address of this machine, so the hub can't listen there."));
+        }
+    }
+    found
+}
+
+/// Whether this machine has `address`.
+pub(super) fn is_here(address: IpAddr) -> bool {
+    address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// Whether the person `name` and the account are the same: accounts of people are called so with a prefix.
+fn is_same(config: &Config, name: &str, account: &str) -> bool {
+    account == name || account.strip_prefix(config.accounts.prefix.as_str()) == Some(name)
+}
+
+fn addresses(config: &Config) -> Vec<SocketAddr> {
+    config.http.listen.iter().chain(config.https.iter().flat_map(|https| &https.listen)).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_core::config::parse;
+
+    use super::*;
+
+    const OLD: &str = "[hub]\nurl = \"https://hub.example.org\"\n[http]\nlisten = [\"127.0.0.1:80\"]\n[roles]\nadmins = [\"ada\", \"grace\"]\nhost_operators = [\"debian\", \"ada\"]\n";
+
+    fn found(new: &str, account: &str) -> Vec<String> {
+        let old = parse(OLD, "old").unwrap();
+        lockouts(Some(&old), &parse(new, "new").unwrap(), account, |address| address.is_loopback())
+    }
+
+    #[test]
+    fn each_way_to_shut_people_out_is_found() {
+        for (from, to, account, sentence) in [
+            ("", "", "debian", None),
+            ("[\"ada\", \"grace\"]", "[]", "debian", Some("Nobody is an administrator of the hub any more.")),
+            ("[\"ada\", \"grace\"]", "[\"eve\"]", "debian", None),
+            ("\"debian\", ", "", "debian", Some("Your own account, `debian`, may not run hubctl with sudo any more.")),
+            ("\"debian\", ", "", "root", None),
+            (
+                "[\"ada\", \"grace\"]",
+                "[\"grace\"]",
+                "ada",
+                Some("You yourself, `ada`, are no administrator of the hub any more."),
+            ),
+            (
+                "[\"ada\", \"grace\"]",
+                "[\"grace\"]",
+                "jupyter-ada",
+                Some("You yourself, `ada`, are no administrator of the hub any more."),
+            ),
+            (
+                "127.0.0.1:80",
+                "192.0.2.7:80",
+                "debian",
+                Some("192.0.2.7:80 is no address of this machine, so the hub can't listen there."),
+            ),
+            ("127.0.0.1:80", "127.0.0.1:8000", "debian", None),
+            (
+                "hub.example.org",
+                "lab.example.org",
+                "debian",
+                Some(
+                    "The hub's address becomes https://lab.example.org; links to https://hub.example.org that people have may stop working.",
+                ),
+            ),
+            (
+                "url = \"https://hub.example.org\"\n",
+                "",
+                "debian",
+                Some(
+                    "The hub's address is not set any more; links to https://hub.example.org that people have may stop working.",
+                ),
+            ),
+        ] {
+            let new = OLD.replace(from, to);
+            assert_eq!(found(&new, account), sentence.into_iter().collect::<Vec<_>>(), "{from:?} -> {to:?} by {account}");
+        }
+    }
+
+    #[test]
+    fn what_was_so_before_is_no_reason_to_ask() {
+        let bare = parse("[http]\nlisten = [\"192.0.2.7:80\"]\n", "bare").unwrap();
+        let named = parse("[http]\nlisten = [\"192.0.2.7:80\"]\n[hub]\nname = \"X\"\nurl = \"http://x\"\n", "named").unwrap();
+        assert_eq!(lockouts(Some(&bare), &named, "debian", |_| false), Vec::<String>::new());
+    }
+
+    #[test]
+    fn addresses_are_looked_for_on_the_machine() {
+        assert!(is_here("127.0.0.1".parse().unwrap()) && is_here("::".parse().unwrap()));
+        // From the block that is set aside for documentation.
+        assert!(!is_here("192.0.2.7".parse().unwrap()));
+    }
+}

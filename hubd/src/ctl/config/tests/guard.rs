@@ -1,0 +1,91 @@
+//! The lock-out guard, in every verb: its question is its own, and no is the answer of silence.
+
+use super::*;
+
+const OUT: &str = "sed -i 's/\\[\"ada\"\\]/[]/' \"$1\"";
+const SENTENCE: &str = "warning: Nobody is an administrator of the hub any more.\n";
+const QUESTION: &str = "Do it all the same? [y/N] ";
+
+#[test]
+fn an_edit_that_locks_out_asks_once_more() {
+    for (line, answers, code) in [
+        ("config edit", &[Some(""), Some("q")][..], 5),
+        ("config edit", &[Some("n"), Some("q")], 5),
+        ("config edit", &[None, None], 5),
+        ("config edit", &[Some("y")], 3),
+        // Consent to everything else is none to this.
+        ("config edit --yes", &[Some(""), Some("q")], 5),
+        ("config edit --yes", &[Some("y")], 3),
+        ("config edit --yes --allow-lockout", &[], 3),
+        ("config edit --allow-lockout", &[Some("y")], 3),
+    ] {
+        let machine = machine(&[OUT]).answering(answers);
+        let ran = machine.run(line);
+        let expected = if code == 3 { VALID.replace("[\"ada\"]", "[]") } else { VALID.to_owned() };
+        assert_eq!((ran.code, live(&machine)), (code, expected), "{line} {answers:?}: {}", ran.messages);
+        assert!(ran.messages.contains(SENTENCE), "{}", ran.messages);
+        assert_eq!(ran.messages.contains(QUESTION), !line.contains("--allow-lockout"), "{}", ran.messages);
+    }
+}
+
+#[test]
+fn the_other_verbs_ask_too_and_refuse_without_a_terminal() {
+    for line in [
+        "config remove roles.admins ada",
+        "config unset roles.admins",
+        "config set roles.admins eve --allow-lockout",
+        "config apply - --yes",
+    ] {
+        let input = VALID.replace("[\"ada\"]", "[]");
+        let asked = machine(&[]).typing(input.clone()).answering(&[Some("")]);
+        let alone = machine(&[]).typing(input);
+        if line.contains("eve") {
+            assert_eq!(alone.run(line).code, 3);
+            continue;
+        }
+        let ran = asked.run(line);
+        assert_eq!((ran.code, live(&asked).as_str()), (7, VALID), "{line}: {}", ran.messages);
+        assert!(ran.messages.ends_with(QUESTION), "{}", ran.messages);
+        let ran = alone.run(line);
+        assert_eq!((ran.code, live(&alone).as_str()), (7, VALID), "{line}: {}", ran.messages);
+        assert!(
+            ran.messages.ends_with(
+                "error: this could lock people out, so nothing was changed\nhint: if that is what you want, add --allow-lockout\n"
+            ),
+            "{}",
+            ran.messages
+        );
+        assert_eq!(alone.run(&format!("{line} --allow-lockout")).code, 3, "{line}");
+    }
+}
+
+#[test]
+fn an_address_that_is_elsewhere_and_a_moved_hub_are_asked_about() {
+    let before = format!("{VALID}[hub]\nurl = \"https://hub.example.org\"\n");
+    for (line, sentence) in [
+        ("config set http.listen 192.0.2.7:80", "warning: 192.0.2.7:80 is no address of this machine"),
+        ("config set hub.url https://lab.example.org", "warning: The hub's address becomes https://lab.example.org;"),
+    ] {
+        let machine = machine(&[]);
+        std::fs::write(live_path(&machine), &before).unwrap();
+        let ran = machine.run(line);
+        assert_eq!((ran.code, live(&machine)), (7, before.clone()));
+        assert!(ran.messages.contains(sentence), "{}", ran.messages);
+    }
+}
+
+#[test]
+fn the_callers_own_way_in_is_asked_about() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let account = "nobody";
+    let before = format!("[roles]\nadmins = [\"ada\"]\nhost_operators = [\"{account}\", \"debian\"]\n");
+    let mut machine = machine(&[]);
+    machine.behind_sudo = Some(65534);
+    std::fs::write(live_path(&machine), &before).unwrap();
+    assert_eq!(machine.run("config remove roles.host_operators debian --dry-run").code, 0);
+    let ran = machine.run(&format!("config remove roles.host_operators {account}"));
+    assert_eq!(ran.code, 7);
+    assert!(ran.messages.contains(&format!("Your own account, `{account}`, may not run hubctl")), "{}", ran.messages);
+}

@@ -1,0 +1,79 @@
+//! `hubctl env`: the packages that everybody has. On the host it acts by itself, as root and without the hub; inside the
+//! hub it asks.
+
+mod arguments;
+mod ask;
+mod file;
+mod follow;
+mod show;
+mod wheel;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use hub_core::control::environment::{Change, EnvironmentReply, EnvironmentRequest};
+use hub_core::pyenv::Requirement;
+
+pub(super) use arguments::EnvVerb;
+
+use super::World;
+use super::failure::{Exit, Failure};
+use crate::environment::desk::only_names;
+
+/// No list of packages is longer.
+const LARGEST_FILE: u64 = 1024 * 1024;
+
+pub(super) fn obey(verb: EnvVerb, world: &mut World) -> Result<Exit> {
+    let change = match verb {
+        EnvVerb::Status => return show::answer(world, &EnvironmentRequest::Status),
+        EnvVerb::List => return show::answer(world, &EnvironmentRequest::List),
+        EnvVerb::Show { number } => return show::answer(world, &EnvironmentRequest::Show { number }),
+        EnvVerb::Export { number } => return show::answer(world, &EnvironmentRequest::Export { number }),
+        EnvVerb::Diff { from, to } => return show::answer(world, &EnvironmentRequest::Diff { from, to }),
+        EnvVerb::History => return show::answer(world, &EnvironmentRequest::History),
+        EnvVerb::Check => return show::answer(world, &EnvironmentRequest::Check),
+        EnvVerb::Rollback { number } => return act(world, &EnvironmentRequest::Rollback { to: number }),
+        EnvVerb::Gc => return act(world, &EnvironmentRequest::Collect),
+        EnvVerb::Install { packages } => Change::Install { packages: wanted(world, &packages)? },
+        EnvVerb::Remove { packages } => Change::Remove { packages: names(packages)? },
+        EnvVerb::Upgrade { packages } => Change::Upgrade { packages: names(packages)? },
+        EnvVerb::Apply { file: Some(file) } => Change::Set { packages: listed(world, &file)? },
+        EnvVerb::Apply { file: None } => Change::Configured,
+    };
+    act(world, &EnvironmentRequest::Build { change })
+}
+
+/// Has something done and follows it to its end.
+fn act(world: &mut World, request: &EnvironmentRequest) -> Result<Exit> {
+    match ask::ask(world, request)? {
+        EnvironmentReply::Started { number } => follow::follow(world, number),
+        other => Err(ask::unexpected(&other).into()),
+    }
+}
+
+/// Packages by name; on the host also wheels in files.
+fn wanted(world: &mut World, packages: &[String]) -> Result<Vec<Requirement>> {
+    let mut wanted = Vec::new();
+    for package in packages {
+        if package.ends_with(".whl") && !package.contains("://") {
+            wanted.push(wheel::take(world, Path::new(package))?);
+        } else {
+            wanted.push(package.parse().map_err(|error| Failure::plain(format!("{error}")))?);
+        }
+    }
+    Ok(wanted)
+}
+
+fn names(packages: Vec<Requirement>) -> Result<Vec<Requirement>> {
+    if only_names(&packages) {
+        return Ok(packages);
+    }
+    let hint = "versions are asked for with hubctl env install, as in 'pandas<3'".to_owned();
+    Err(Failure { hint: Some(hint), ..Failure::plain("only names count here; expected packages without versions") }.into())
+}
+
+fn listed(world: &mut World, path: &Path) -> Result<Vec<Requirement>> {
+    let content = world.caller.read(path, LARGEST_FILE, world.input)?;
+    let text = String::from_utf8(content).with_context(|| format!("reading `{}` as UTF-8", path.display()))?;
+    file::parse(path, &text)
+}

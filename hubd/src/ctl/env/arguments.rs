@@ -1,0 +1,124 @@
+//! What may be typed behind `hubctl env`, and every word of its `--help`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use hub_core::pyenv::Requirement;
+
+#[derive(Debug, Subcommand)]
+pub(in crate::ctl) enum EnvVerb {
+    /// Show which environment is in force, who runs on which, and what is being built
+    #[command(after_help = "Examples:
+  hubctl env status
+  hubctl env status --json")]
+    Status,
+    /// List the environments that are kept
+    #[command(after_help = "Example:
+  hubctl env list")]
+    List,
+    /// Show the packages of an environment
+    #[command(after_help = "Examples:
+  hubctl env show                           of the one that new servers get
+  hubctl env show 2")]
+    Show {
+        /// Which environment [default: the one that new servers get]
+        number: Option<u32>,
+    },
+    /// Install packages for everybody
+    #[command(
+        after_help = "A package is written as in a requirements file: a name, with versions and extras as wanted. What is \
+installed already stays at its version where it can. The new environment is tried out before anybody gets it: when it \
+does not work, nobody is affected. It goes on when this terminal goes away. Running servers keep what they have; people \
+get the new packages with the next start of their server.
+
+On the host a PACKAGE may also be a wheel: ./course-1.0-py3-none-any.whl
+
+Examples:
+  hubctl env install pandas matplotlib
+  hubctl env install 'pandas>=2,<3' 'dask[array]'"
+    )]
+    Install {
+        /// Packages
+        #[arg(required = true, value_name = "PACKAGE")]
+        packages: Vec<String>,
+    },
+    /// Remove packages that were asked for
+    #[command(after_help = "What only they needed goes, too. What the hub or another package needs stays.
+
+Example:
+  hubctl env remove pandas")]
+    Remove {
+        /// Packages
+        #[arg(required = true, value_name = "PACKAGE")]
+        packages: Vec<Requirement>,
+    },
+    /// Bring packages to newer versions, all of them or some
+    #[command(after_help = "Examples:
+  hubctl env upgrade                        everything, JupyterLab too
+  hubctl env upgrade pandas")]
+    Upgrade {
+        /// Packages [default: all]
+        #[arg(value_name = "PACKAGE")]
+        packages: Vec<Requirement>,
+    },
+    /// Ask for exactly what a file lists, or build what the configuration says
+    #[command(
+        after_help = "FILE is a requirements.txt, or a pyproject.toml whose dependencies count. It is opened with your own \
+rights. Options in it (--index-url, -r, -e) are refused: mirrors are set in the configuration of the machine. Without a FILE \
+it builds what `packages` under [environment] in the configuration says, for when that was edited by hand.
+
+Examples:
+  hubctl env apply requirements.txt
+  sudo hubctl env apply                     what the configuration says"
+    )]
+    Apply {
+        /// The file; `-` is standard input
+        file: Option<PathBuf>,
+    },
+    /// Print the lock of an environment: every package with its version and hashes
+    #[command(after_help = "Example:
+  hubctl env export > lock.txt")]
+    Export {
+        /// Which environment [default: the one that new servers get]
+        number: Option<u32>,
+    },
+    /// Show what differs between two environments
+    #[command(after_help = "Examples:
+  hubctl env diff                           the last change
+  hubctl env diff 2 5")]
+    Diff {
+        /// The one before [default: the one kept before the other]
+        from: Option<u32>,
+        /// The one after [default: the one that new servers get]
+        to: Option<u32>,
+    },
+    /// Show everything that was asked for, by whom, and what came of it
+    #[command(after_help = "Example:
+  hubctl env history")]
+    History,
+    /// Give new servers an earlier environment; takes a moment
+    #[command(
+        after_help = "The configuration asks for what that environment was asked to hold, too. Works on the host also when \
+the hub is down.
+
+Examples:
+  hubctl env rollback                       to the one before
+  hubctl env rollback 2"
+    )]
+    Rollback {
+        /// Which environment [default: the one kept before the present one]
+        number: Option<u32>,
+    },
+    /// Delete environments that are neither among the newest nor in use
+    #[command(after_help = "Every successful change does this by itself. How many are kept: `keep` under [environment].
+
+Example:
+  hubctl env gc")]
+    Gc,
+    /// Check that the environment is whole, as asked for, and fits the machine's Python
+    #[command(after_help = "Ends with 1 when something is wrong.
+
+Example:
+  hubctl env check")]
+    Check,
+}

@@ -1,0 +1,57 @@
+//! Who answers questions about the environment: on the host this process, with root's rights and without the hub; inside
+//! the hub the launcher, through the hub.
+
+use anyhow::{Context, Result};
+use hub_core::control::environment::{Asker, EnvironmentReply, EnvironmentRequest};
+use hub_core::control::{RefusalKind, Reply, Request};
+use nix::unistd::{Uid, User};
+
+use crate::ctl::World;
+use crate::ctl::connect::{self, Place};
+use crate::ctl::failure::{Cause, Failure};
+use crate::environment::desk::Desk;
+use crate::environment::work;
+
+/// Asks. A refusal is an error.
+pub(super) fn ask(world: &World, request: &EnvironmentRequest) -> Result<EnvironmentReply> {
+    let answer = match Place::find(world)? {
+        Place::Host(_) => here(world, request)?,
+        Place::Inside(_) => match connect::ask(world, &Request::Environment { ask: request.clone() })? {
+            Reply::Environment { answer } => answer,
+            other => return Err(connect::unexpected(&other).into()),
+        },
+    };
+    match answer {
+        EnvironmentReply::Refused { kind, message, hint } => Err(Failure::new(Cause::Hub(kind), message, hint).into()),
+        answer => Ok(answer),
+    }
+}
+
+fn here(world: &World, request: &EnvironmentRequest) -> Result<EnvironmentReply> {
+    let account = match world.caller.behind_sudo {
+        Some(uid) => {
+            User::from_uid(Uid::from_raw(uid)).with_context(|| format!("looking up account {uid}"))?.map(|user| user.name)
+        }
+        None => None,
+    };
+    let (asker, desk) = (Asker::Host { account }, Desk::new(world.paths.clone()));
+    Ok(match request {
+        EnvironmentRequest::Rollback { .. } | EnvironmentRequest::Collect => desk.act_here(&asker, request),
+        EnvironmentRequest::Status => {
+            let servers = work::in_use(&world.paths).map_err(|error| tracing::debug!("asking who runs on what: {error:#}"));
+            desk.answer(&asker, request, servers.ok())
+        }
+        _ => desk.answer(&asker, request, None),
+    })
+}
+
+/// An answer that does not belong to the question.
+pub(super) fn unexpected(reply: &EnvironmentReply) -> Failure {
+    let text = format!("{reply:?}");
+    let name = text.split([' ', '(', '{']).next().unwrap_or_default();
+    Failure::new(
+        Cause::Hub(RefusalKind::Failed),
+        format!("the hub gave an answer to something else ({name})"),
+        "hubctl and the running hub seem to be of different versions: systemctl restart hubd".to_owned(),
+    )
+}

@@ -1,0 +1,273 @@
+//! Looks for what stands in the way of https before an authority is asked, and says it in plain words.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use hub_core::config::{self, Config, Https, HttpsMethod, ReadError};
+use hub_core::control::HttpsStatus;
+use hub_core::sys::ports;
+use jiff::Timestamp;
+use nix::unistd::{User, getgrouplist};
+use reqwest::blocking::Client;
+use serde::Serialize;
+
+use super::super::World;
+use super::super::connect::only_on_the_host;
+use super::super::failure::{Exit, Failure};
+use super::super::output::{Cell, Table, Tone};
+use super::ask_hub;
+use super::judge::{self, Answer, Finding, Name, Weight};
+use crate::listen::Tls;
+use crate::web::CHECK_TOKEN;
+
+/// For a name to be resolved, and for a host to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The account that reads own certificate files.
+const READER: &str = "hubd";
+
+/// What `hubctl https check --json` prints.
+#[derive(Debug, Serialize)]
+struct Checked {
+    method: &'static str,
+    ok: bool,
+    findings: Vec<Finding>,
+}
+
+pub(super) fn run(world: &mut World) -> Result<Exit> {
+    only_on_the_host(world, "looking at the network", "https check")?;
+    let path = world.paths.config_file();
+    let config = match config::read(&path) {
+        Ok(loaded) => loaded.config,
+        Err(ReadError::Invalid(_)) => {
+            let hint = "sudo hubctl config check".to_owned();
+            return Err(Failure::new(super::super::failure::Cause::Failed, "the configuration has problems", hint).into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Some(https) = &config.https else {
+        let hint = "sudo /opt/hubd/bin/hub-installer install --https acme --domain hub.example.org --email you@example.org";
+        let message = "https is off: the configuration has no [https]";
+        return Err(Failure::new(super::super::failure::Cause::Failed, message, hint.to_owned()).into());
+    };
+    let mut findings = Vec::new();
+    let hub = match ask_hub(world) {
+        Ok(status) => Some(status),
+        Err(error) => {
+            findings.push(Finding::bad(format!("{error:#}"), "sudo hubctl status"));
+            None
+        }
+    };
+    let wanted: Vec<SocketAddr> = config.http.listen.iter().chain(&https.listen).copied().collect();
+    findings.extend(judge::ports(&wanted, &listeners(&wanted)?));
+    let method = match &https.method {
+        HttpsMethod::Files { certificate, key } => {
+            findings.extend(files(&config, certificate, key, world.now));
+            "files"
+        }
+        HttpsMethod::Acme { domains, directory, directory_ca, .. } => {
+            findings.extend(names(domains, hub.as_ref())?);
+            let directory = directory.as_deref().unwrap_or(crate::certificates::USUAL_DIRECTORY);
+            findings.extend(authority(directory, directory_ca.as_deref()));
+            "acme"
+        }
+        HttpsMethod::Lan { .. } => "lan",
+    };
+    if let Some(status) = hub.as_ref().filter(|_| !matches!(https.method, HttpsMethod::Files { .. })) {
+        findings.extend(present(status));
+    }
+    report(world, method, findings, https)
+}
+
+fn report(world: &mut World, method: &'static str, findings: Vec<Finding>, https: &Https) -> Result<Exit> {
+    let ok = findings.iter().all(|finding| finding.weight < Weight::Bad);
+    if world.printer.json {
+        world.printer.json(&Checked { method, ok, findings })?;
+    } else {
+        for finding in &findings {
+            let (word, tone) = match finding.weight {
+                Weight::Good => ("good", Tone::Good),
+                Weight::Doubtful => ("perhaps", Tone::Warning),
+                Weight::Bad => ("wrong", Tone::Bad),
+            };
+            let mut table = Table::default();
+            table.row([Cell::new(format!("{word:<7}"), tone), finding.what.as_str().into()]);
+            if let Some(remedy) = &finding.remedy {
+                table.row(["".into(), Cell::new(format!("-> {remedy}"), Tone::Faint)]);
+            }
+            world.printer.table(&table)?;
+        }
+        if ok && matches!(https.method, HttpsMethod::Acme { .. }) {
+            world.printer.say("\nNothing stands in the way. To try at once: sudo hubctl https renew")?;
+        }
+    }
+    Ok(if ok { Exit::Done } else { Exit::Failed })
+}
+
+/// Who listens; a socket at one of `wanted` that the hub or systemd holds is the hub's own.
+fn listeners(wanted: &[SocketAddr]) -> Result<Vec<ports::Listener>> {
+    // A bare port is one socket for IPv6 and IPv4.
+    let all = wanted.iter().filter(|address| address.ip().is_unspecified());
+    let own: Vec<SocketAddr> = wanted.iter().copied().chain(all.map(|address| ([0_u16; 8], address.port()).into())).collect();
+    ports::probe(&own)
+}
+
+/// What the hub itself says about what it has.
+fn present(status: &HttpsStatus) -> Vec<Finding> {
+    match (&status.certificate, &status.problem) {
+        (Some(certificate), None) => {
+            vec![Finding::good(format!(
+                "the certificate is from {} and good until {}",
+                certificate.issuer, certificate.not_after
+            ))]
+        }
+        (_, Some(problem)) => vec![Finding::doubtful(problem.clone(), "when the rest is right: sudo hubctl https renew")],
+        (None, None) => Vec::new(),
+    }
+}
+
+fn files(config: &Config, certificate: &Path, key: &Path, now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for path in [certificate, key] {
+        if let Err(reason) = is_readable(path) {
+            let remedy = format!("the hub runs as account `{READER}`: put a copy where it may read it, as in root:{READER} 0640");
+            findings.push(Finding::bad(format!("the hub can't read `{}`: {reason}", path.display()), remedy));
+        }
+    }
+    match Tls::load(certificate, key).map(|tls| tls.status().certificate) {
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            findings.push(Finding::bad(
+                format!("{error:#}"),
+                "give a certificate with its chain, and the key it was made for, as PEM",
+            ));
+        }
+        Ok(None) => {}
+        Ok(Some(description)) => findings.extend(judge::certificate(&description, host(config), now)),
+    }
+    findings
+}
+
+/// What people type, without port.
+fn host(config: &Config) -> Option<&str> {
+    let host = config.hub.url.as_deref()?.split_once("://")?.1;
+    // An address of IPv6 stands in brackets and has colons of its own.
+    match host.strip_prefix('[') {
+        Some(address) => address.split_once(']').map(|(address, _)| address),
+        None => Some(host.split_once(':').map_or(host, |(host, _)| host)),
+    }
+}
+
+/// Whether the hub's account may read `path`, by owner, group and mode of it and of every directory above it.
+fn is_readable(path: &Path) -> Result<(), String> {
+    let real = path.canonicalize().map_err(|error| error.to_string())?;
+    let user = User::from_name(READER).map_err(|error| error.to_string())?;
+    let Some(user) = user else { return Err(format!("there is no account `{READER}`")) };
+    let groups = std::ffi::CString::new(READER).ok().and_then(|name| getgrouplist(&name, user.gid).ok()).unwrap_or_default();
+    let parents = real.ancestors().skip(1).map(|directory| (directory, 0o1));
+    for (place, wanted) in parents.chain([(real.as_path(), 0o4)]) {
+        let found = std::fs::metadata(place).map_err(|error| error.to_string())?;
+        let shift = match () {
+            () if found.uid() == user.uid.as_raw() => 6,
+            () if groups.iter().any(|group| group.as_raw() == found.gid()) => 3,
+            () => 0,
+        };
+        if found.mode() >> shift & wanted == 0 {
+            return Err(format!("`{}` is closed to it", place.display()));
+        }
+    }
+    Ok(())
+}
+
+fn names(domains: &[String], hub: Option<&HttpsStatus>) -> Result<Vec<Finding>> {
+    let own = crate::certificates::own_addresses()?;
+    let mut findings = Vec::new();
+    for name in domains {
+        let leads_to = resolve(name).map(|addresses| {
+            let check = hub.map(|hub| hub.check.as_str());
+            addresses.into_iter().map(|address| (address, knock(name, address, check))).collect()
+        });
+        findings.extend(judge::name(&Name { name: name.clone(), leads_to }, &own));
+    }
+    Ok(findings)
+}
+
+/// Where `name` leads. The system's own resolver has no deadline, so it is left behind when it takes too long.
+fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
+    let (sender, receiver) = mpsc::channel();
+    let target = (name.to_owned(), 80);
+    std::thread::spawn(move || sender.send(target.to_socket_addrs().map(Iterator::collect::<Vec<_>>)));
+    match receiver.recv_timeout(PATIENCE) {
+        Ok(Ok(found)) => {
+            let mut addresses: Vec<IpAddr> = found.into_iter().map(|address| address.ip()).collect();
+            addresses.sort();
+            addresses.dedup();
+            Ok(addresses)
+        }
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("waited {} s for the name server", PATIENCE.as_secs())),
+    }
+}
+
+/// Asks at `address`, port 80, for what only this hub can answer.
+fn knock(name: &str, address: IpAddr, check: Option<&str>) -> Answer {
+    let silent = |error: reqwest::Error| {
+        let error = anyhow::Error::new(error.without_url());
+        match error.chain().any(|cause| {
+            cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+        }) {
+            true => Answer::Refused,
+            false => Answer::Silent(error.root_cause().to_string()),
+        }
+    };
+    let client = Client::builder()
+        .no_proxy()
+        .timeout(PATIENCE)
+        .redirect(reqwest::redirect::Policy::none())
+        .resolve(name, SocketAddr::new(address, 80))
+        .build();
+    let asked = client.and_then(|client| client.get(format!("http://{name}/.well-known/acme-challenge/{CHECK_TOKEN}")).send());
+    match asked {
+        Err(error) => silent(error),
+        Ok(answer) => {
+            let server = answer.headers().get("server").and_then(|value| value.to_str().ok()).map(str::to_owned);
+            match answer.text() {
+                Ok(text) if check == Some(text.as_str()) => Answer::Us,
+                Ok(_) => Answer::Other(server),
+                Err(error) => silent(error),
+            }
+        }
+    }
+}
+
+/// Whether the authority can be reached, and what time it is there.
+fn authority(directory: &str, root: Option<&Path>) -> Vec<Finding> {
+    match ask_authority(directory, root) {
+        Err(error) => {
+            let remedy = "can this machine reach the internet, and is its clock right? timedatectl; curl -I gives details";
+            vec![Finding::bad(format!("the authority `{directory}` can't be asked: {error:#}"), remedy)]
+        }
+        Ok(time) => {
+            let reached = Finding::good(format!("the authority `{directory}` answers"));
+            let clock = time.map(|time| judge::clock(Timestamp::now(), time));
+            [Some(reached), clock].into_iter().flatten().collect()
+        }
+    }
+}
+
+fn ask_authority(directory: &str, root: Option<&Path>) -> Result<Option<Timestamp>> {
+    let mut builder = Client::builder().timeout(PATIENCE).https_only(true);
+    if let Some(path) = root {
+        let reading = || format!("reading certificates `{}` (https.directory_ca)", path.display());
+        let bundle = std::fs::read(path).with_context(reading)?;
+        builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&bundle).with_context(reading)?);
+    }
+    let client = builder.build().context("preparing a question")?;
+    let answer =
+        client.get(directory).send().and_then(|answer| answer.error_for_status()).map_err(reqwest::Error::without_url)?;
+    let date = answer.headers().get("date").and_then(|value| value.to_str().ok());
+    Ok(date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp()))
+}

@@ -1,0 +1,143 @@
+//! `hubctl user show`: what somebody may do, and which line of the configuration says so. Who is enrolled is the hub's to
+//! know, what the enrolled may do is the file's.
+
+use anyhow::{Context, Result};
+use hub_core::accounts::Username;
+use hub_core::config::{self, Config, ExplainedLimit, Origin, Role};
+use hub_core::control::{Reply, Request, UserInfo};
+use serde::Serialize;
+
+use super::super::World;
+use super::super::connect::{ask, only_on_the_host, unexpected};
+use super::super::failure::{Exit, Failure};
+use super::super::output::{Cell, Table, Tone};
+use super::super::text::ago;
+
+/// What `hubctl user show --json` prints.
+#[derive(Debug, Serialize)]
+struct Shown {
+    name: Username,
+    /// Whether this person is on the list; `null`: the hub does not answer.
+    enrolled: Option<bool>,
+    has_password: Option<bool>,
+    last_active: Option<String>,
+    /// Whether this person is kept out, by the hub's list or by the file.
+    blocked: bool,
+    /// The line of the file that keeps this person out.
+    blocked_line: Option<usize>,
+    role: Role,
+    /// The line of the file that gives the role.
+    role_line: Option<usize>,
+    groups: Vec<Membership>,
+    limits: Vec<ExplainedLimit>,
+}
+
+/// A group somebody is in.
+#[derive(Debug, Serialize)]
+struct Membership {
+    name: String,
+    line: Option<usize>,
+}
+
+pub(super) fn show(world: &mut World, name: &Username) -> Result<Exit> {
+    only_on_the_host(world, "what the configuration says", &format!("user show {name}"))?;
+    let path = world.paths.config_file();
+    let source = fs_err::read_to_string(&path).context("reading the configuration")?;
+    let config = config::parse(&source, &path.display().to_string()).map_err(|problems| Failure::plain(problems.to_string()))?;
+    let (user, silence) = match ask(world, &Request::UserList) {
+        Ok(Reply::Users { users }) => (users.into_iter().find(|user| user.name == *name), None),
+        Ok(other) => return Err(unexpected(&other).into()),
+        Err(failure) if failure.stops_everything() => (None, Some(failure)),
+        Err(failure) => return Err(failure.into()),
+    };
+    let shown = describe(name, &config, user.as_ref(), silence.is_none());
+    if world.printer.json {
+        world.printer.json(&shown)?;
+    } else {
+        world.printer.table(&table(&shown, world))?;
+    }
+    if let Some(failure) = silence {
+        world.printer.say(&format!("\nWhether {name} is enrolled is not known: {failure}"))?;
+    } else if user.is_none() {
+        world.printer.say(&format!("\n{name} is not enrolled, so nobody can log in as {name}: hubctl user add {name}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn describe(name: &Username, config: &Config, user: Option<&UserInfo>, is_known: bool) -> Shown {
+    let line = |what: String| config.places.line(&what);
+    let role = config.role_of(name);
+    let list = match role {
+        Role::Admin => Some("admins"),
+        Role::Teacher => Some("teachers"),
+        Role::Helper => Some("helpers"),
+        Role::Student => None,
+    };
+    let groups = config.groups.iter().filter(|(_, group)| group.members.contains(name));
+    Shown {
+        name: name.clone(),
+        enrolled: is_known.then_some(user.is_some()),
+        has_password: user.map(|user| user.has_password),
+        last_active: user.and_then(|user| user.last_active.clone()),
+        blocked: config.is_blocked(name) || user.is_some_and(|user| user.blocked),
+        blocked_line: line(format!("roles.blocked[{name}]")),
+        role,
+        role_line: list.and_then(|list| line(format!("roles.{list}[{name}]"))),
+        groups: groups
+            .map(|(group, _)| Membership { name: group.to_string(), line: line(format!("groups.{group}.members[{name}]")) })
+            .collect(),
+        limits: config.explain_limits(name),
+    }
+}
+
+fn table(shown: &Shown, world: &World) -> Table {
+    let mut table = Table::default();
+    let mut row = |label: &str, cell: Cell| table.row([Cell::new(label, Tone::Faint), cell]);
+    row("name", shown.name.as_str().into());
+    row(
+        "enrolled",
+        match shown.enrolled {
+            Some(true) => "yes".into(),
+            Some(false) => Cell::new("no", Tone::Warning),
+            None => Cell::new("not known", Tone::Warning),
+        },
+    );
+    let login = match (shown.blocked, shown.blocked_line, shown.has_password) {
+        (true, Some(line), _) => Cell::new(format!("blocked{}", at(Some(line))), Tone::Bad),
+        (true, None, _) => Cell::new("blocked (hubctl user unblock lets in again)", Tone::Bad),
+        (false, _, Some(false)) => Cell::new("no password yet", Tone::Warning),
+        (false, _, Some(true)) => "ready".into(),
+        (false, _, None) => "".into(),
+    };
+    row("login", login);
+    if let Some(last) = &shown.last_active {
+        row("last active", ago(last, world.now).into());
+    }
+    row("role", format!("{}{}: {}", shown.role, at(shown.role_line), may(shown.role)).into());
+    for group in &shown.groups {
+        row("group", format!("{}{}", group.name, at(group.line)).into());
+    }
+    for limit in &shown.limits {
+        let origin = match &limit.origin {
+            Origin::Default => "the default".to_owned(),
+            Origin::Everybody => "for everybody".to_owned(),
+            Origin::Group(group) => format!("group {group}"),
+            Origin::User => "for this person".to_owned(),
+        };
+        row(limit.key, format!("{}: {origin}{}", limit.value, at(limit.line)).into());
+    }
+    table
+}
+
+fn at(line: Option<usize>) -> String {
+    line.map(|line| format!(" (line {line})")).unwrap_or_default()
+}
+
+fn may(role: Role) -> &'static str {
+    match role {
+        Role::Student => "uses a server",
+        Role::Helper => "sees who runs, starts and stops servers, reads their logs",
+        Role::Teacher => "what helpers may, enrols and blocks people, writes to the class folder",
+        Role::Admin => "everything that can be done from inside the hub",
+    }
+}
