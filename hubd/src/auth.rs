@@ -18,7 +18,7 @@ use rusqlite::TransactionBehavior;
 pub use clock::Clock;
 pub use login::{LoginError, NewSession};
 pub use password::PasswordProblem;
-pub use sessions::{Session, Sessions};
+pub use sessions::{Policy, Session, Sessions};
 pub use token::Token;
 
 use crate::store::{Store, StoreError, people, seconds, time};
@@ -99,27 +99,32 @@ pub enum PeopleError {
 }
 
 impl People {
-    /// Opens the database at `database` and takes over the sessions in it. `lifetime`: a session ends when it was not
-    /// used for so long.
+    /// Opens the database at `database` and takes over the sessions in it, as far as `policy` lets them live.
     ///
     /// # Errors
     /// When the database can't be used; the message says what to do.
-    pub async fn open(database: &Path, lifetime: Duration) -> Result<Self, StoreError> {
-        Self::open_with(database, lifetime, Clock::system(), Cost::STANDARD).await
+    pub async fn open(database: &Path, policy: Policy) -> Result<Self, StoreError> {
+        Self::open_with(database, policy, Clock::system(), Cost::STANDARD).await
     }
 
-    pub(crate) async fn open_with(database: &Path, lifetime: Duration, clock: Clock, cost: Cost) -> Result<Self, StoreError> {
+    pub(crate) async fn open_with(database: &Path, policy: Policy, clock: Clock, cost: Cost) -> Result<Self, StoreError> {
         let store = Store::open(database).await?;
         let rows = store.run(|connection| crate::store::sessions::list(connection)).await?;
-        let sessions = Sessions::new(lifetime, clock.clone());
+        let sessions = Sessions::new(policy.clone(), clock.clone());
         let throttle = Throttle::default();
         for (user, source) in sessions.load(rows) {
             throttle.succeeded(source, user.as_str(), clock.elapsed());
         }
+        sessions.set_policy(policy);
         let parallel = std::thread::available_parallelism().map_or(1, usize::from);
         let people = Self { inner: Arc::new(Inner { store, hasher: Hasher::new(parallel, cost), sessions, throttle, clock }) };
         people.save().await?;
         Ok(people)
+    }
+
+    /// Puts another policy in force: people whom it keeps out are out when this returns, with all they have open.
+    pub fn set_policy(&self, policy: Policy) {
+        self.inner.sessions.set_policy(policy);
     }
 
     /// The live sessions.
@@ -243,6 +248,15 @@ impl People {
         Ok(Link { path: format!("/hub/link/{}", token.as_str()), expires })
     }
 
+    /// Ends all sessions of `name`, who may log in again.
+    ///
+    /// # Errors
+    /// What the database said; the sessions have ended all the same.
+    pub async fn log_out_everywhere(&self, name: &Username) -> Result<(), StoreError> {
+        self.inner.sessions.end_all(name);
+        self.save().await
+    }
+
     /// Keeps `name` out (their sessions end at once), or lets them in again.
     ///
     /// # Errors
@@ -275,7 +289,7 @@ impl People {
     pub async fn look_at_link(&self, token: &Token) -> Result<Username, PeopleError> {
         let (hash, now) = (token.hash(), self.now());
         let found = self.inner.store.run(move |connection| people::find_link(connection, &hash.0, now)).await?;
-        found.map(|row| row.name).ok_or(PeopleError::LinkOver)
+        found.map(|row| row.name).filter(|name| !self.inner.sessions.is_blocked(name)).ok_or(PeopleError::LinkOver)
     }
 
     async fn row(&self, name: &Username) -> Result<Option<people::PersonRow>, StoreError> {
@@ -286,7 +300,12 @@ impl People {
     fn person(&self, row: people::PersonRow) -> Person {
         let stored = row.last_active.map(time);
         let live = self.inner.sessions.idle(&row.name).map(|idle| self.inner.clock.now() - idle);
-        Person { has_password: row.password.is_some(), last_active: stored.max(live), blocked: row.blocked, name: row.name }
+        Person {
+            has_password: row.password.is_some(),
+            last_active: stored.max(live),
+            blocked: row.blocked || self.inner.sessions.is_blocked(&row.name),
+            name: row.name,
+        }
     }
 
     fn now(&self) -> i64 {

@@ -3,8 +3,11 @@
 
 mod access;
 mod audit;
+mod environment;
+mod https;
 mod memory;
 mod people;
+mod reload;
 mod servers;
 #[cfg(test)]
 mod tests;
@@ -24,9 +27,12 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 pub use access::Access;
+use access::Actor;
 
 use crate::auth::People;
 use crate::launcher::client::{Client, ClientError};
+use crate::listen::Tls;
+use crate::live::Live;
 use crate::servers::Servers;
 
 /// Conversations at the same time on one socket; who comes later waits in the socket's backlog.
@@ -40,7 +46,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub struct ControlContext {
     /// Policy: who is an administrator, where the hub is.
-    pub config: Arc<Config>,
+    pub config: Live<Config>,
+    /// What this process began with.
+    pub initial: Arc<Config>,
+    /// Held while the configuration is read again: one after the other.
+    pub reloading: Arc<tokio::sync::Mutex<()>>,
     /// Where things are on the machine.
     pub paths: Paths,
     /// Who is enrolled.
@@ -51,6 +61,10 @@ pub struct ControlContext {
     pub launcher: Client,
     /// When this process started.
     pub started: Instant,
+    /// What encrypts; `None` without https.
+    pub tls: Option<Tls>,
+    /// What the hub answers to whoever wants to know whether it is this one.
+    pub check: String,
 }
 
 /// Answers on `listener` until the task is dropped; each request in a task of its own.
@@ -106,17 +120,18 @@ async fn attend(stream: &mut UnixStream, access: Access, uid: u32, context: &Con
         }
         Err(error) => return Err(error),
     };
-    let result = match access::allow(&actor, &request) {
-        Ok(()) => execute(&request, context).await,
+    let result = match access::allow(&actor, &request, &context.config.get()) {
+        Ok(()) => execute(&actor, &request, context).await,
         Err(refusal) => Err(refusal),
     };
     audit::record(&actor, uid, &request, result.as_ref().err());
     Ok(result.unwrap_or_else(Reply::from))
 }
 
-async fn execute(request: &Request, context: &ControlContext) -> Result<Reply, Refusal> {
+async fn execute(actor: &Actor, request: &Request, context: &ControlContext) -> Result<Reply, Refusal> {
     match request {
         Request::Status => status(context).await,
+        Request::Reload => reload::reload(context).await,
         Request::UserAdd { users } => people::add(context, users).await,
         Request::UserList => people::list(context).await,
         Request::UserRemove { name } => people::remove(context, name).await,
@@ -127,6 +142,8 @@ async fn execute(request: &Request, context: &ControlContext) -> Result<Reply, R
         Request::ServerStart { name } => servers::start(context, name).await,
         Request::ServerStop { name } => servers::stop(context, name).await,
         Request::ServerLogs { name, lines } => servers::logs(context, name, *lines).await,
+        Request::Https => Ok(Reply::Https(https::status(context))),
+        Request::Environment { ask } => environment::ask(context, actor, ask).await,
     }
 }
 
@@ -138,7 +155,7 @@ async fn status(context: &ControlContext) -> Result<Reply, Refusal> {
     };
     Ok(Reply::Status(HubStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        url: context.config.hub.url.clone(),
+        url: context.config.get().hub.url.clone(),
         uptime_seconds: context.started.elapsed().as_secs(),
         launcher_version,
         launcher_problem,
@@ -147,6 +164,7 @@ async fn status(context: &ControlContext) -> Result<Reply, Refusal> {
         sessions: context.people.session_count(),
         memory: memory::of_all_servers(&context.paths.users_cgroup()),
         servers: servers::all(context),
+        https_problem: context.tls.as_ref().and_then(|_| https::status(context).problem),
     }))
 }
 

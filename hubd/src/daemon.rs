@@ -1,4 +1,4 @@
-//! The two roles of `hubd`: reads the environment and the command line once, sets up logging and the runtime, and waits a
+//! The roles of `hubd`: reads the environment and the command line once, sets up logging and the runtime, and waits a
 //! little before it gives up, so that a mistake in the configuration does not fill the journal.
 
 pub(crate) mod health;
@@ -6,7 +6,7 @@ mod journal;
 mod serve;
 mod sockets;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,8 +17,16 @@ use hub_core::paths::Paths;
 use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::certificates;
+
 /// How long a hub that can't start says why before it ends and systemd starts it again.
 const PAUSE_BEFORE_NEXT_TRY: Duration = Duration::from_secs(5);
+
+/// Where systemd puts what `LoadCredential=` names.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+
+/// The configuration among them.
+const CONFIG_CREDENTIAL: &str = "config.toml";
 
 /// Programs that the launcher waits for at the same time (`useradd`, `journalctl`).
 const BLOCKING_THREADS: usize = 8;
@@ -44,6 +52,15 @@ enum Role {
     /// Make accounts, start and stop servers when `hubd serve` asks for it (hubd-launcher.service, as root, without
     /// network).
     Launcher,
+    /// Get and renew the certificate for https if it is time to, and end (hubd-certificates.service, with network and
+    /// without anything else).
+    Certificates {
+        /// Die like in a power cut when so far; for tests.
+        #[arg(long, hide = true)]
+        die_at: Option<certificates::Moment>,
+    },
+    /// Do what was asked for about the Python environment, and end (hubd-environment.service, as root, without network).
+    Environment,
 }
 
 /// Runs the role that the command line names, until systemd ends it.
@@ -62,6 +79,15 @@ pub fn main() -> ExitCode {
         Role::Launcher => {
             journal::set_up(&wishes, "hubd-launcher");
             ("hubd launcher", launcher(paths))
+        }
+        Role::Certificates { die_at } => {
+            journal::set_up(&wishes, "hubd-certificates");
+            let credentials = variable(CREDENTIALS_VARIABLE).map(PathBuf::from);
+            ("hubd certificates", get_certificates(&paths, credentials.as_deref(), die_at))
+        }
+        Role::Environment => {
+            journal::set_up(&wishes, "hubd-environment");
+            ("hubd environment", crate::environment::work::run(&paths))
         }
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
@@ -86,10 +112,31 @@ fn launcher(paths: Paths) -> Result<()> {
     runtime.context("starting the threads")?.block_on(crate::launcher::service::run(paths))
 }
 
+/// One thread, and never for longer than the unit allows. The configuration comes as a credential: the account may not
+/// read the file itself.
+fn get_certificates(paths: &Paths, credentials: Option<&Path>, die_at: Option<certificates::Moment>) -> Result<()> {
+    let config = match credentials {
+        Some(directory) => read_config_from(&directory.join(CONFIG_CREDENTIAL))?,
+        None => read_config(paths)?,
+    };
+    let at = |moment| {
+        if die_at == Some(moment) {
+            let own = nix::unistd::Pid::this();
+            if let Err(error) = nix::sys::signal::kill(own, nix::sys::signal::Signal::SIGKILL) {
+                tracing::error!(%error, "could not die");
+            }
+        }
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().context("starting the threads")?;
+    runtime.block_on(certificates::run(paths, &config, &at))
+}
+
 fn read_config(paths: &Paths) -> Result<Config> {
-    let path = paths.config_file();
-    let source = fs_err::read_to_string(&path).context("reading the configuration")?;
-    Ok(config::parse(&source, &path.display().to_string())?)
+    read_config_from(&paths.config_file())
+}
+
+fn read_config_from(path: &Path) -> Result<Config> {
+    Ok(config::read(path)?.config)
 }
 
 /// Few threads: the work is waiting. Each costs memory for good, and all of them together stay below the unit's

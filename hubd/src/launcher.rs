@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod cgroup;
 pub mod client;
 mod everybody;
 mod journal;
@@ -13,3 +14,5 @@ mod settings;
 mod spec;
 mod state;
 mod verbs;
+
+pub(crate) use state::generation_of;

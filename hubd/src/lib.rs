@@ -2,12 +2,15 @@
 //! `hubctl` speaks to both.
 
 pub mod auth;
+pub mod certificates;
 pub mod control;
 pub mod ctl;
 pub mod daemon;
+mod environment;
 pub mod front;
 pub mod launcher;
 pub mod listen;
+pub mod live;
 pub mod proxy;
 pub mod servers;
 pub mod store;

@@ -21,6 +21,10 @@ use crate::launcher::protocol::Endpoint;
 pub trait Servers: Send + Sync {
     /// Starts `name`'s server unless it is running or on its way, and shows how it goes.
     fn ensure(&self, name: &Username) -> watch::Receiver<View>;
+    /// As [`Servers::ensure`]; one that starts does so without what `name` installed and set for herself.
+    fn ensure_plain(&self, name: &Username) -> watch::Receiver<View> {
+        self.ensure(name)
+    }
     /// Stops `name`'s server unless it is stopped or on its way, and shows how it goes.
     fn stop(&self, name: &Username) -> watch::Receiver<View>;
     /// Shows how `name`'s server is, now and later.

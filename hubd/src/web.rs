@@ -12,6 +12,7 @@ mod layers;
 mod link;
 mod login;
 mod next;
+mod open;
 mod outside;
 mod password;
 mod progress;
@@ -26,15 +27,17 @@ use hub_core::config::Config;
 
 pub use error::Problem;
 pub use next::{login_location, progress_location, spawn_location};
+pub use open::{CHECK_TOKEN, Open, open_router};
 pub use router::router;
 
 use crate::auth::People;
+use crate::live::Live;
 use crate::servers::Servers;
 
 /// What the pages know and can do.
 pub struct Hub {
     /// The administrator's decisions.
-    pub config: Arc<Config>,
+    pub config: Live<Config>,
     /// Who is enrolled, and who is logged in.
     pub people: People,
     /// Everybody's servers.

@@ -165,7 +165,7 @@ impl People {
         match row {
             Some(people::PersonRow { name, password: Some(hash), blocked, .. }) if right => {
                 self.inner.throttle.succeeded(source, name.as_str(), now);
-                if blocked {
+                if blocked || self.inner.sessions.is_blocked(&name) {
                     tracing::info!(user = %name, %source, "kept out: blocked");
                     return Err(LoginError::Blocked);
                 }

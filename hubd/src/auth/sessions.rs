@@ -3,7 +3,7 @@
 
 mod cookie;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use hub_core::accounts::Username;
+use hub_core::config::Config;
 use tokio::sync::watch;
 
 pub use cookie::{SECURE_COOKIE, SESSION_COOKIE, candidates, cookie_value};
@@ -33,7 +34,7 @@ struct Inner {
     live: RwLock<HashMap<TokenHash, Arc<Entry>>>,
     /// Ended ones that the database does not know of yet.
     ended: Mutex<Vec<TokenHash>>,
-    lifetime: Duration,
+    policy: RwLock<Policy>,
     clock: Clock,
 }
 
@@ -44,6 +45,21 @@ struct Entry {
     last_seen: AtomicI64,
     saved: AtomicI64,
     ended: watch::Sender<bool>,
+}
+
+/// What the administrator decided about logins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// A session ends when it was not used for so long.
+    pub lifetime: Duration,
+    /// Who is kept out, whatever the database says.
+    pub blocked: HashSet<Username>,
+}
+
+impl From<&Config> for Policy {
+    fn from(config: &Config) -> Self {
+        Self { lifetime: config.sessions.lifetime, blocked: config.roles.blocked.iter().cloned().collect() }
+    }
 }
 
 /// Somebody who is logged in.
@@ -74,8 +90,8 @@ impl Session {
 }
 
 impl Sessions {
-    pub(super) fn new(lifetime: Duration, clock: Clock) -> Self {
-        let inner = Inner { live: RwLock::default(), ended: Mutex::default(), lifetime, clock };
+    pub(super) fn new(policy: Policy, clock: Clock) -> Self {
+        let inner = Inner { live: RwLock::default(), ended: Mutex::default(), policy: RwLock::new(policy), clock };
         Self { inner: Arc::new(inner) }
     }
 
@@ -116,7 +132,7 @@ impl Sessions {
     /// How many people have a live session.
     pub fn people(&self) -> u64 {
         let live = self.inner.read();
-        live.values().map(|entry| &entry.user).collect::<std::collections::HashSet<_>>().len() as u64
+        live.values().map(|entry| &entry.user).collect::<HashSet<_>>().len() as u64
     }
 
     /// How long ago `name` was last seen in a live session.
@@ -132,7 +148,25 @@ impl Sessions {
         let id = token.hash();
         let now = self.now();
         let entry = self.put(id, user.clone(), source, now);
+        // The policy may have changed since the password was checked: it is either seen here, or sees this session.
+        if self.is_blocked(&user) {
+            self.end(id);
+        }
         Session { user, ended: entry.ended.subscribe(), id }
+    }
+
+    /// Puts another policy in force: sessions of people whom it keeps out end now.
+    pub(super) fn set_policy(&self, policy: Policy) {
+        let blocked: Vec<_> = policy.blocked.iter().cloned().collect();
+        *self.inner.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        for name in blocked {
+            self.end_all(&name);
+        }
+    }
+
+    /// Whether the policy keeps `name` out.
+    pub(super) fn is_blocked(&self, name: &Username) -> bool {
+        self.inner.policy().blocked.contains(name)
     }
 
     /// Ends one session now. The database learns of it with the next [`Sessions::save`].
@@ -198,7 +232,7 @@ impl Sessions {
 
     fn is_over(&self, entry: &Entry, now: i64) -> bool {
         let idle = now.saturating_sub(entry.last_seen.load(Ordering::Relaxed));
-        idle >= i64::try_from(self.inner.lifetime.as_secs()).unwrap_or(i64::MAX)
+        idle >= i64::try_from(self.inner.policy().lifetime.as_secs()).unwrap_or(i64::MAX)
     }
 
     fn put(&self, id: TokenHash, user: Username, source: IpAddr, last_seen: i64) -> Arc<Entry> {
@@ -229,6 +263,10 @@ impl Inner {
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<TokenHash, Arc<Entry>>> {
         self.live.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn policy(&self) -> std::sync::RwLockReadGuard<'_, Policy> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ended(&self) -> std::sync::MutexGuard<'_, Vec<TokenHash>> {

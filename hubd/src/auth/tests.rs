@@ -16,6 +16,11 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 const PASSWORD: &str = "correct horse";
 const LIFETIME: Duration = Duration::from_secs(14 * 86_400);
+
+fn policy() -> Policy {
+    Policy { lifetime: LIFETIME, blocked: std::collections::HashSet::new() }
+}
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A hub's people with ada among them; opened anew by [`Class::reopen`].
@@ -29,7 +34,7 @@ impl Class {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual();
-        let people = People::open_with(&directory.path().join("hubd.db"), LIFETIME, clock.clone(), Cost::CHEAP).await.unwrap();
+        let people = People::open_with(&directory.path().join("hubd.db"), policy(), clock.clone(), Cost::CHEAP).await.unwrap();
         people.add(&ada(), Some(PASSWORD)).await.unwrap();
         Self { directory, clock, people }
     }
@@ -42,7 +47,7 @@ impl Class {
     async fn reopen(&mut self) {
         let clock = Clock::manual();
         clock.set_calendar(self.clock.now());
-        self.people = People::open_with(&self.database(), LIFETIME, clock.clone(), Cost::CHEAP).await.unwrap();
+        self.people = People::open_with(&self.database(), policy(), clock.clone(), Cost::CHEAP).await.unwrap();
         self.clock = clock;
     }
 

@@ -1,8 +1,10 @@
-//! Who may ask what. The host's root may ask everything; in the hub, administrators may, but not shut themselves out.
+//! Who may ask what. The host's root may ask everything; in the hub it is the role that decides, and nobody does anything
+//! to somebody with a higher one.
 
 use std::fmt;
 
 use hub_core::accounts::Username;
+use hub_core::config::{Config, Role};
 use hub_core::control::{RefusalKind, Request};
 
 use super::{ControlContext, Refusal};
@@ -12,7 +14,7 @@ use super::{ControlContext, Refusal};
 pub enum Access {
     /// The control socket: root of this machine, and nobody else.
     Host,
-    /// The admin socket: people whom the configuration names as administrators.
+    /// The admin socket: people to whom the configuration gives a role.
     Admin,
 }
 
@@ -20,14 +22,15 @@ pub enum Access {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Actor {
     Root,
-    Admin(Username),
+    /// A person of the hub, and the role at this moment.
+    Person(Username, Role),
 }
 
 impl fmt::Display for Actor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => formatter.write_str("root on the host"),
-            Self::Admin(name) => formatter.write_str(name.as_str()),
+            Self::Person(name, _) => formatter.write_str(name.as_str()),
         }
     }
 }
@@ -43,18 +46,79 @@ pub(super) async fn admit(access: Access, uid: u32, context: &ControlContext) ->
                 return Err(no(format!("account {uid} belongs to nobody of the hub")).hint("on the host run hubctl with sudo"));
             };
             // The account may outlive the person, and the role may have been taken away since the server started.
+            let config = context.config.get();
+            let role = config.role_of(&name);
             match context.people.find(&name).await? {
-                Some(person) if !person.blocked && context.config.is_admin(&name) => Ok(Actor::Admin(name)),
-                _ => Err(no(format!("{name} is not an administrator of this hub"))
-                    .hint("administrators are named in the configuration, under [roles]")),
+                Some(person) if !person.blocked && !config.is_blocked(&name) && role > Role::Student => {
+                    Ok(Actor::Person(name, role))
+                }
+                _ => Err(no(format!("{name} has no role in this hub"))
+                    .hint("administrators, teachers and helpers are named in the configuration, under [roles]")),
             }
         }
     }
 }
 
 /// Whether `actor` may ask for this.
-pub(super) fn allow(actor: &Actor, request: &Request) -> Result<(), Refusal> {
-    let Actor::Admin(own) = actor else { return Ok(()) };
+pub(super) fn allow(actor: &Actor, request: &Request, config: &Config) -> Result<(), Refusal> {
+    let Actor::Person(own, role) = actor else { return Ok(()) };
+    if matches!(request, Request::Reload) {
+        return Err(no("the configuration is root's").hint("on the host: sudo hubctl config apply"));
+    }
+    let Rule { least, about, takes_over, what } = rule(request);
+    if *role < least {
+        return Err(no(format!("a {role} can't {what}")).hint(format!("{} can", and_above(least))));
+    }
+    for name in about {
+        let theirs = config.role_of(name);
+        // Whoever makes a link for somebody can be that person; so it is for those below only. Administrators are all
+        // that can be from inside the hub, and may help each other.
+        let allowed = *role == Role::Admin || theirs < *role || (theirs == *role && !takes_over) || (name == own && !takes_over);
+        if !allowed {
+            return Err(
+                no(format!("a {role} can't {what} for {name}, who is {}", with_article(theirs))).hint("administrators can")
+            );
+        }
+    }
+    shuts_out_itself(own, request)
+}
+
+/// Who may ask for something, and about whom it is.
+struct Rule<'request> {
+    /// The lowest role that may.
+    least: Role,
+    about: Vec<&'request Username>,
+    /// Whether it lets somebody act as that person, or keeps that person from acting.
+    takes_over: bool,
+    /// For messages.
+    what: &'static str,
+}
+
+/// Listed one by one: a new request is nobody's before somebody decided so.
+fn rule(request: &Request) -> Rule<'_> {
+    let rule = |least, about, takes_over, what| Rule { least, about, takes_over, what };
+    match request {
+        Request::Status => rule(Role::Helper, vec![], false, "see how the hub is"),
+        Request::ServerList => rule(Role::Helper, vec![], false, "see whose servers run"),
+        Request::ServerStart { name } => rule(Role::Helper, vec![name], false, "start a server"),
+        Request::ServerStop { name } => rule(Role::Helper, vec![name], false, "stop a server"),
+        Request::ServerLogs { name, .. } => rule(Role::Helper, vec![name], false, "read a log"),
+        Request::Environment { .. } => rule(Role::Admin, vec![], true, "look after the environment"),
+        Request::Https => rule(Role::Admin, vec![], false, "see how https is doing"),
+        Request::UserList => rule(Role::Teacher, vec![], false, "see who is enrolled"),
+        // Whoever is enrolled already stays as she is; but somebody may have a role before being enrolled.
+        Request::UserAdd { users } => rule(Role::Teacher, users.iter().map(|user| &user.name).collect(), true, "enrol somebody"),
+        Request::UserLink { name } => rule(Role::Teacher, vec![name], true, "make a link"),
+        Request::UserBlock { name, blocked: true } => rule(Role::Teacher, vec![name], true, "block somebody"),
+        Request::UserBlock { name, blocked: false } => rule(Role::Teacher, vec![name], true, "unblock somebody"),
+        Request::UserPassword { name, .. } => rule(Role::Admin, vec![name], true, "set a password"),
+        Request::UserRemove { name } => rule(Role::Admin, vec![name], true, "take people off the list"),
+        // Nobody's from inside the hub: that was said before.
+        Request::Reload => rule(Role::Admin, vec![], true, "put a configuration in force"),
+    }
+}
+
+fn shuts_out_itself(own: &Username, request: &Request) -> Result<(), Refusal> {
     let (name, what, command) = match request {
         Request::UserRemove { name } => (name, "take yourself off the list", "remove"),
         Request::UserBlock { name, blocked: true } => (name, "block yourself", "block"),
@@ -65,6 +129,19 @@ pub(super) fn allow(actor: &Actor, request: &Request) -> Result<(), Refusal> {
         return Err(no(format!("you can't {what}")).hint(hint));
     }
     Ok(())
+}
+
+fn and_above(least: Role) -> &'static str {
+    match least {
+        Role::Student | Role::Helper => "helpers, teachers and administrators",
+        Role::Teacher => "teachers and administrators",
+        Role::Admin => "administrators",
+    }
+}
+
+fn with_article(role: Role) -> String {
+    let article = if role == Role::Admin { "an" } else { "a" };
+    format!("{article} {role}")
 }
 
 fn no(message: impl Into<String>) -> Refusal {

@@ -26,8 +26,11 @@ pub(super) fn record(actor: &Actor, uid: u32, request: &Request, refusal: Option
 fn describe(request: &Request) -> (&'static str, Option<String>) {
     let (verb, name) = match request {
         Request::Status => return ("status", None),
+        Request::Reload => return ("config reload", Some("the hub".to_owned())),
+        Request::Environment { ask } => return ("env", ask.act()),
         Request::UserList => return ("user list", None),
         Request::ServerList => return ("server list", None),
+        Request::Https => return ("https status", None),
         Request::UserAdd { users } => {
             let mut names: Vec<&str> = users.iter().take(MOST_NAMES).map(|user| user.name.as_str()).collect();
             let more = format!("{} more", users.len() - names.len());

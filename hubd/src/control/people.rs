@@ -37,9 +37,9 @@ pub(super) async fn add(context: &ControlContext, users: &[NewUser]) -> Result<R
 }
 
 pub(super) async fn list(context: &ControlContext) -> Result<Reply, Refusal> {
-    let people = context.people.list().await?.into_iter();
+    let (people, config) = (context.people.list().await?.into_iter(), context.config.get());
     let users = people.map(|person| UserInfo {
-        admin: context.config.is_admin(&person.name),
+        admin: config.is_admin(&person.name),
         blocked: person.blocked,
         has_password: person.has_password,
         last_active: person.last_active.map(moment),
@@ -70,6 +70,10 @@ pub(super) async fn new_link(context: &ControlContext, name: &Username) -> Resul
 
 pub(super) async fn set_blocked(context: &ControlContext, name: &Username, blocked: bool) -> Result<Reply, Refusal> {
     context.people.set_blocked(name, blocked).await?;
+    if !blocked && context.config.get().is_blocked(name) {
+        return Err(Refusal::new(RefusalKind::Invalid, format!("the configuration blocks {name}"))
+            .hint("take the name off `blocked` under [roles]: on the host, sudo hubctl config edit"));
+    }
     if blocked {
         servers::stop_and_wait(context, name).await.map_err(|refusal| Refusal {
             message: format!("{name} can't log in any more, but the server still runs: {}", refusal.message),
@@ -86,7 +90,8 @@ pub(super) fn not_enrolled(name: &Username) -> Refusal {
 
 /// The address to hand out, where the hub knows its own; and until when it works.
 fn whole_link(context: &ControlContext, link: &Link) -> (String, String) {
-    let address = context.config.hub.url.as_deref().unwrap_or_default();
+    let config = context.config.get();
+    let address = config.hub.url.as_deref().unwrap_or_default();
     (format!("{address}{}", link.path), moment(link.expires))
 }
 

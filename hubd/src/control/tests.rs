@@ -1,6 +1,7 @@
 //! The hub's end with real people in a database, a launcher that is a socket, and servers that are watch channels.
 
 mod matrix;
+mod reload;
 mod verbs;
 
 use std::collections::BTreeMap;
@@ -12,14 +13,26 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::launcher::protocol;
+use crate::live::Live;
 use crate::servers::{Failure, View};
 
-/// ada and cyd are administrators, cyd is blocked, dora is one who is not enrolled; bob is a student; eve is nobody.
-const CONFIG: &str = "[hub]\nurl = \"https://hub.example.org\"\n[roles]\nadmins = [\"ada\", \"cyd\", \"dora\"]\n";
+/// ada and cyd are administrators, cyd is blocked, dora is one who is not enrolled; tess is a teacher, hugo a helper, and so
+/// is olga, whom the configuration blocks; bob is a student; eve is nobody.
+const CONFIG: &str = r#"[hub]
+url = "https://hub.example.org"
+[roles]
+admins = ["ada", "cyd", "dora"]
+teachers = ["tess", "theo"]
+helpers = ["hugo", "olga"]
+blocked = ["olga"]
+"#;
 const ADA: u32 = 2001;
 const BOB: u32 = 2002;
 const CYD: u32 = 2003;
 const DORA: u32 = 2004;
+const TESS: u32 = 2005;
+const HUGO: u32 = 2006;
+const OLGA: u32 = 2007;
 const EVE: u32 = 1000;
 
 struct Hub {
@@ -38,7 +51,8 @@ impl Hub {
         let paths = Paths::under(root.path());
         std::fs::create_dir_all(paths.state()).unwrap();
         std::fs::create_dir_all(paths.launcher_socket().parent().unwrap()).unwrap();
-        let people = People::open(&paths.database(), Duration::from_secs(3600)).await.unwrap();
+        let config = Live::new(hub_core::config::parse(config, "config.toml").unwrap());
+        let people = People::open(&paths.database(), (&*config.get()).into()).await.unwrap();
         for known in ["ada", "bob", "cyd"] {
             people.add(&name(known), None).await.unwrap();
         }
@@ -46,14 +60,27 @@ impl Hub {
         launcher(&paths);
         let servers = Arc::new(FakeServers::default());
         let context = ControlContext {
-            config: Arc::new(hub_core::config::parse(config, "config.toml").unwrap()),
+            initial: config.get(),
+            config,
+            reloading: Arc::default(),
             people,
             servers: Arc::<FakeServers>::clone(&servers),
             launcher: Client::new(paths.launcher_socket()),
             paths,
             started: Instant::now(),
+            tls: None,
+            check: "a word".to_owned(),
         };
         Self { context, servers, _root: root }
+    }
+
+    /// With the teacher and the helpers.
+    async fn staffed() -> Self {
+        let hub = Self::new().await;
+        for one in ["tess", "hugo", "olga"] {
+            hub.context.people.add(&name(one), None).await.unwrap();
+        }
+        hub
     }
 
     /// What the peer that is `uid` gets for `request`.
@@ -79,7 +106,7 @@ fn refusal(reply: Reply) -> (RefusalKind, String) {
     }
 }
 
-/// Answers like a launcher that knows four accounts.
+/// Answers like a launcher that knows some accounts.
 fn launcher(paths: &Paths) {
     let listener = UnixListener::bind(paths.launcher_socket()).unwrap();
     tokio::spawn(async move {
@@ -87,7 +114,15 @@ fn launcher(paths: &Paths) {
             let reply = match wire::receive_async::<protocol::Request>(&mut stream).await.unwrap().unwrap() {
                 protocol::Request::Ping => protocol::Reply::Pong { version: "9.9.9".to_owned(), environment: Some(4) },
                 protocol::Request::WhoIs { uid } => {
-                    let known = [(ADA, "ada"), (BOB, "bob"), (CYD, "cyd"), (DORA, "dora")];
+                    let known = [
+                        (ADA, "ada"),
+                        (BOB, "bob"),
+                        (CYD, "cyd"),
+                        (DORA, "dora"),
+                        (TESS, "tess"),
+                        (HUGO, "hugo"),
+                        (OLGA, "olga"),
+                    ];
                     let found = known.into_iter().find(|(known, _)| *known == uid);
                     protocol::Reply::Name { name: found.map(|(_, text)| name(text)) }
                 }

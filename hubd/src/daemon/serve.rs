@@ -3,12 +3,13 @@
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hub_core::accounts::Username;
-use hub_core::config::Config;
+use hub_core::config::{Config, Https, HttpsMethod};
 use hub_core::control::ServerPhase;
 use hub_core::paths::Paths;
 use nix::sys::resource::{Resource, getrlimit};
@@ -19,15 +20,16 @@ use tokio::time::timeout;
 
 use super::health::{keep_alive, tell};
 use super::sockets::Sockets;
-use crate::auth::People;
+use crate::auth::{People, Policy, Token};
 use crate::control::{self, Access, ControlContext};
 use crate::front::{Front, HubPages};
 use crate::launcher::client::Client;
-use crate::listen::{self, Service, Socket, Tls};
+use crate::listen::{self, Service, Socket, Source, Tls};
+use crate::live::Live;
 use crate::proxy::{Deadlines, Proxy};
 use crate::servers::Servers;
 use crate::servers::registry::{Registry, Settings};
-use crate::web::{self, Hub};
+use crate::web::{self, Hub, Open};
 
 /// How long a start waits for the launcher's list of running servers. Without it the hub opens all the same.
 const LIST_PATIENCE: Duration = Duration::from_secs(5);
@@ -40,31 +42,41 @@ const FAREWELL: Duration = Duration::from_secs(8);
 /// When something that the hub can't do without is missing, or a socket fails for good.
 pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Result<()> {
     let started = Instant::now();
-    let config = Arc::new(config);
+    let config = Live::new(config);
     tell(&[NotifyState::Status("Opening the database")]);
-    let people = People::open(&paths.database(), config.sessions.lifetime).await.context("opening the database of people")?;
-    let browsers = browser_sockets(sockets.http, sockets.https, &config)?;
+    let people = People::open(&paths.database(), Policy::from(&*config.get())).await.context("opening the database of people")?;
+    let tls = config.get().https.as_ref().map(|https| Tls::open(encryption(https, paths)));
+    let browsers = browser_sockets(sockets.http, sockets.https, tls.as_ref())?;
 
     tell(&[NotifyState::Status("Asking which servers run")]);
     let launcher = Client::new(paths.launcher_socket());
-    let (registry, departed) = Registry::new(launcher.clone(), Settings::new(&config, paths));
+    let (registry, departed) = Registry::new(launcher.clone(), Settings::new(&config.get(), paths));
     match registry.rebuild(LIST_PATIENCE).await {
         Ok(running) => tracing::info!(running, "{running} servers are running"),
         Err(error) => tracing::error!("opening without knowing which servers run: {error:#}"),
     }
     let servers: Arc<dyn Servers> = Arc::new(registry.clone());
+    follow(&config, &people, &registry, tls.as_ref(), paths);
     let users = Arc::clone(&servers);
     let proxy = Proxy::new(Deadlines::default(), move |name| users.touch(name));
     tokio::spawn(see_off(departed, proxy.clone()));
     tokio::spawn(people.clone().upkeep());
+    if let Some(tls) = tls.clone() {
+        tokio::spawn(tls.watch());
+    }
 
+    let check = Token::random().context("making up a word")?.as_str().to_owned();
     let context = ControlContext {
-        config: Arc::clone(&config),
+        initial: config.get(),
+        config: config.clone(),
+        reloading: Arc::default(),
         paths: paths.clone(),
         people: people.clone(),
         servers: Arc::clone(&servers),
         launcher: launcher.clone(),
         started,
+        tls,
+        check: check.clone(),
     };
     for (listener, access) in [(sockets.control, Access::Host), (sockets.admin, Access::Admin)] {
         match listener {
@@ -73,13 +85,14 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
         }
     }
 
-    let hub = Hub { config: Arc::clone(&config), people: people.clone(), servers: Arc::clone(&servers), started };
+    let open = Open { config: config.clone(), paths: paths.clone(), check };
+    let hub = Hub { config: config.clone(), people: people.clone(), servers: Arc::clone(&servers), started };
     let front = Front::new(
         Arc::new(people.clone()),
-        Arc::new(HubPages { name: config.hub.name.clone() }),
+        Arc::new(HubPages { config: config.clone() }),
         Arc::clone(&servers),
         proxy,
-        web::router(Arc::new(hub)),
+        web::router(Arc::new(hub)).merge(web::open_router(open)),
     );
 
     let (stop, stopping) = watch::channel(false);
@@ -114,24 +127,46 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
     Ok(())
 }
 
-/// What to serve at which socket. With a certificate, the sockets of `[http]` send everybody to the encrypted one.
-fn browser_sockets(http: Vec<TcpListener>, https: Vec<TcpListener>, config: &Config) -> Result<Vec<Socket>> {
-    let tls = match &config.https {
-        Some(files) => Some(Tls::load(&files.certificate, &files.key).context("reading the certificate for https")?),
-        None => None,
-    };
-    let encrypted_port = https.first().map(TcpListener::local_addr).transpose().context("asking a socket for its port")?;
-    let plain = encrypted_port.map_or(Service::Plain, |address| Service::Redirect { port: address.port() });
-    let mut sockets: Vec<Socket> = http.into_iter().map(|listener| Socket { listener, service: plain.clone() }).collect();
-    if let Some(tls) = tls {
-        if https.is_empty() {
-            bail!(
-                "the configuration has a certificate, but systemd passed no socket for https\nhint: give hubd.socket a \
-                 `ListenStream=` for each address of [https], then restart hubd.socket and hubd.service"
-            );
+/// Lets the parts that keep something made of the configuration follow its changes. The rest looks at it each time.
+fn follow(config: &Live<Config>, people: &People, registry: &Registry, tls: Option<&Tls>, paths: &Paths) {
+    let (people, registry, tls, paths) = (people.clone(), registry.clone(), tls.cloned(), paths.clone());
+    config.follow(move |config| {
+        people.set_policy(config.into());
+        registry.set_settings(Settings::new(config, &paths));
+        if let (Some(https), Some(tls)) = (&config.https, &tls) {
+            tls.point_at(encryption(https, &paths));
         }
-        sockets.extend(https.into_iter().map(|listener| Socket { listener, service: Service::Tls(tls.clone()) }));
+    });
+}
+
+/// What encrypts, wherever the certificate comes from.
+fn encryption(https: &Https, paths: &Paths) -> Source {
+    let one_file = |path: PathBuf, answers| Source { key: path.clone(), certificate: path, answers, hsts: https.hsts };
+    match &https.method {
+        HttpsMethod::Files { certificate, key } => {
+            Source { certificate: certificate.clone(), key: key.clone(), answers: None, hsts: https.hsts }
+        }
+        HttpsMethod::Acme { .. } => one_file(paths.acme_certificate(), Some(paths.tls_answers())),
+        HttpsMethod::Lan { .. } => one_file(paths.lan_certificate(), None),
     }
+}
+
+/// What to serve at which socket. With https, the sockets of `[http]` send everybody to the encrypted one, if only that has
+/// a certificate: what comes in clear while it has none is told so.
+fn browser_sockets(http: Vec<TcpListener>, https: Vec<TcpListener>, tls: Option<&Tls>) -> Result<Vec<Socket>> {
+    let Some(tls) = tls else {
+        return Ok(http.into_iter().map(|listener| Socket { listener, service: Service::Plain }).collect());
+    };
+    let Some(encrypted) = https.first() else {
+        bail!(
+            "the configuration has https, but systemd passed no socket for it\nhint: give hubd.socket a `ListenStream=` for \
+             each address of [https], then restart hubd.socket and hubd.service"
+        );
+    };
+    let port = encrypted.local_addr().context("asking a socket for its port")?.port();
+    let plain = Service::Redirect { port, tls: tls.clone() };
+    let mut sockets: Vec<Socket> = http.into_iter().map(|listener| Socket { listener, service: plain.clone() }).collect();
+    sockets.extend(https.into_iter().map(|listener| Socket { listener, service: Service::Tls(tls.clone()) }));
     Ok(sockets)
 }
 

@@ -2,10 +2,12 @@
 
 use axum::body::Body;
 use http::{HeaderMap, Response};
+use hub_core::config::Config;
 
 use super::{Gate, Pages, Problem, Visitor};
 use crate::auth::People;
 use crate::listen::Client;
+use crate::live::Live;
 use crate::web;
 
 /// When it makes sense to try again where too much is open.
@@ -20,8 +22,8 @@ impl Gate for People {
 
 /// Problems in the hub's own design and words.
 pub struct HubPages {
-    /// The hub's name, shown on every page.
-    pub name: String,
+    /// Has the hub's name and announcement, which are shown on every page.
+    pub config: Live<Config>,
 }
 
 impl Pages for HubPages {
@@ -35,11 +37,42 @@ impl Pages for HubPages {
             Problem::NotFound => web::Problem::not_found(),
             Problem::NotYours => web::Problem::not_yours(),
             Problem::NotRunning { next, .. } => web::Problem::not_running(next),
-            Problem::NoAnswer { .. } | Problem::Impostor { .. } => web::Problem::unreachable(),
+            Problem::NoAnswer { .. } => web::Problem::unreachable(),
+            Problem::Impostor { .. } => web::Problem::impostor(),
             Problem::TooMany { .. } => web::Problem::too_many(RETRY_SECONDS),
             Problem::BrokenAnswer { .. } => web::Problem::bad_gateway(),
             Problem::TooSlow { .. } => web::Problem::gateway_timeout(),
         };
-        page.answer(&self.name, wants_page)
+        page.answer(&self.config.get().hub, wants_page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_have_the_status_of_their_problem() {
+        let user = &"ada".parse().unwrap();
+        let pages = HubPages { config: Live::new(hub_core::config::parse("", "test").unwrap()) };
+        for problem in [
+            Problem::BadRequest("it has no host"),
+            Problem::BadMethod,
+            Problem::NoSession,
+            Problem::ForeignSite,
+            Problem::TooLarge,
+            Problem::NotFound,
+            Problem::NotYours,
+            Problem::NotRunning { user, next: "/user/ada/lab" },
+            Problem::NoAnswer { user },
+            Problem::TooMany { user },
+            Problem::Impostor { user },
+            Problem::BrokenAnswer { user },
+            Problem::TooSlow { user },
+        ] {
+            for wants_page in [true, false] {
+                assert_eq!(pages.answer(&problem, wants_page).status(), problem.status(), "{problem:?}");
+            }
+        }
     }
 }

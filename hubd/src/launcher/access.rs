@@ -1,5 +1,7 @@
 //! Who may ask what: decided by the peer's uid, which the kernel vouches for. Pure.
 
+use hub_core::control::environment::Asker;
+
 use super::protocol::Request;
 
 /// Who is at the other end of a connection.
@@ -28,12 +30,15 @@ impl Peer {
                 Request::Ping
                 | Request::Ensure { .. }
                 | Request::Start { .. }
+                | Request::StartPlain { .. }
                 | Request::Stop { .. }
                 | Request::State { .. }
                 | Request::List
                 | Request::Logs { .. }
                 | Request::WhoIs { .. } => true,
-                Request::Remove { .. } => false,
+                // The configuration is asked whether that is one; see `Launcher::environment`.
+                Request::Environment { asker, .. } => matches!(asker, Asker::Admin { .. }),
+                Request::Apply | Request::Remove { .. } => false,
             },
             Self::Other => false,
         }
@@ -42,6 +47,8 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
+    use hub_core::control::environment::EnvironmentRequest;
+
     use super::*;
 
     fn every_request() -> Vec<Request> {
@@ -50,11 +57,15 @@ mod tests {
             Request::Ping,
             Request::Ensure { name: name() },
             Request::Start { name: name() },
+            Request::StartPlain { name: name() },
             Request::Stop { name: name() },
             Request::State { name: name() },
             Request::List,
             Request::Logs { name: name(), lines: 5 },
             Request::WhoIs { uid: 20_000 },
+            Request::Environment { asker: Asker::Admin { name: name() }, ask: EnvironmentRequest::Status },
+            Request::Environment { asker: Asker::Host { account: None }, ask: EnvironmentRequest::Status },
+            Request::Apply,
             Request::Remove { name: name(), home: true },
         ]
     }
@@ -71,8 +82,9 @@ mod tests {
     }
 
     #[test]
-    fn the_hub_may_do_everything_but_delete() {
+    fn the_hub_may_do_everything_but_delete_decide_and_speak_for_the_host() {
         let refused: Vec<Request> = every_request().into_iter().filter(|request| !Peer::Hub.may(request)).collect();
-        assert_eq!(refused, [Request::Remove { name: "ada".parse().unwrap(), home: true }]);
+        let as_the_host = Request::Environment { asker: Asker::Host { account: None }, ask: EnvironmentRequest::Status };
+        assert_eq!(refused, [as_the_host, Request::Apply, Request::Remove { name: "ada".parse().unwrap(), home: true }]);
     }
 }

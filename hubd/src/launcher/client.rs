@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hub_core::accounts::Username;
+use hub_core::control::environment::{Asker, EnvironmentReply, EnvironmentRequest};
 use hub_core::wire;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::protocol::{Refusal, Reply, Request, UnitState};
+use super::protocol::{Applied, Refusal, Reply, Request, UnitState};
 
 /// What only looks something up.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
@@ -135,6 +136,17 @@ impl Client {
         }
     }
 
+    /// As [`Client::start`], without what `name` installed and set for herself.
+    ///
+    /// # Errors
+    /// As [`Client::start`].
+    pub async fn start_plain(&self, name: &Username) -> Result<UnitState, ClientError> {
+        match self.ask(&Request::StartPlain { name: name.clone() }).await? {
+            Reply::State(state) => Ok(state),
+            other => Err(unexpected("start_plain", &other)),
+        }
+    }
+
     /// Stops `name`'s server; returns when nothing of it runs any more.
     ///
     /// # Errors
@@ -179,6 +191,18 @@ impl Client {
         }
     }
 
+    /// Lets everything that runs follow the configuration. Root alone may.
+    ///
+    /// # Errors
+    /// When the configuration is not valid, or systemd or the launcher can't be asked. What went wrong with one server is
+    /// among the [problems](Applied::problems).
+    pub async fn apply(&self) -> Result<Applied, ClientError> {
+        match self.ask(&Request::Apply).await? {
+            Reply::Applied(applied) => Ok(applied),
+            other => Err(unexpected("apply", &other)),
+        }
+    }
+
     /// Whose unix account `uid` is; `None`: nobody's.
     ///
     /// # Errors
@@ -198,6 +222,17 @@ impl Client {
         match self.ask(&Request::Remove { name: name.clone(), home }).await? {
             Reply::Done => Ok(()),
             other => Err(unexpected("remove", &other)),
+        }
+    }
+
+    /// What the desk says about the shared environment, a refusal too.
+    ///
+    /// # Errors
+    /// When the launcher finds that `asker` may not ask, or can't be asked.
+    pub async fn environment(&self, asker: Asker, ask: EnvironmentRequest) -> Result<EnvironmentReply, ClientError> {
+        match self.ask(&Request::Environment { asker, ask }).await? {
+            Reply::Environment { answer } => Ok(*answer),
+            other => Err(unexpected("environment", &other)),
         }
     }
 
@@ -229,8 +264,8 @@ impl Client {
 fn verb_and_deadline(request: &Request) -> (&'static str, Duration) {
     let deadline = match request {
         Request::Ping | Request::State { .. } | Request::List | Request::Logs { .. } | Request::WhoIs { .. } => LOOKUP_DEADLINE,
-        Request::Ensure { .. } => ACCOUNT_DEADLINE,
-        Request::Start { .. } | Request::Stop { .. } => JOB_DEADLINE,
+        Request::Ensure { .. } | Request::Environment { .. } => ACCOUNT_DEADLINE,
+        Request::Start { .. } | Request::StartPlain { .. } | Request::Stop { .. } | Request::Apply => JOB_DEADLINE,
         Request::Remove { .. } => REMOVE_DEADLINE,
     };
     (request.verb(), deadline)

@@ -19,7 +19,7 @@ pub(super) async fn apply(manager: &Manager, config: &Config, paths: &Paths) -> 
     let Some(total) = memory_total(&figures) else { bail!("`{}` has no line `MemTotal: ... kB`", path.display()) };
     let memory = config.users_memory(total);
     // Each student's own limit says how much; without swap for anybody, full memory ends servers and not the machine.
-    let swap = if config.limits.swap == 0 { 0 } else { NO_LIMIT };
+    let swap = if config.has_swap() { NO_LIMIT } else { 0 };
     let limits = [Property::new("MemoryMax", memory), Property::new("MemorySwapMax", swap)];
     manager.set_properties(&UnitName::everybody(), &limits).await?;
     tracing::info!(total_bytes = total, users_bytes = memory, "set the memory that all students may use together");

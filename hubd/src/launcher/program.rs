@@ -8,8 +8,8 @@ use hub_core::pyenv::{ServerRequest, server_command};
 
 use super::spec::Program;
 
-/// `name`'s server.
-pub(super) fn server(paths: &Paths, name: &Username, account: &Account, config: &Config) -> Program {
+/// `name`'s server; a plain one is without what she installed and set for herself.
+pub(super) fn server(paths: &Paths, name: &Username, account: &Account, config: &Config, is_plain: bool) -> Program {
     let command = server_command(
         paths,
         &ServerRequest {
@@ -18,7 +18,8 @@ pub(super) fn server(paths: &Paths, name: &Username, account: &Account, config: 
             home: &account.home,
             socket: &paths.server_socket(name),
             default_url: config.servers.default_app.path(),
-            memory_limit: config.limits.memory,
+            memory_limit: config.limits_of(name).memory,
+            is_plain,
         },
     );
     Program { argv: command.arguments, environment: command.environment }

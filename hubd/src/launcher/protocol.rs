@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hub_core::accounts::Username;
+use hub_core::control::environment::{Asker, EnvironmentReply, EnvironmentRequest};
 use serde::{Deserialize, Serialize};
 
 /// What may be asked. Everything else (paths, accounts, limits, commands) the launcher derives from root's own files.
@@ -18,6 +19,11 @@ pub enum Request {
     },
     /// Start the person's server; the reply comes when systemd has started the process (it may not answer yet).
     Start {
+        /// Whose.
+        name: Username,
+    },
+    /// As `start`, without what the person installed and set for herself.
+    StartPlain {
         /// Whose.
         name: Username,
     },
@@ -45,12 +51,21 @@ pub enum Request {
         /// The account's number.
         uid: u32,
     },
+    /// Let everything that runs follow the configuration: limits, and rights that were taken away. For root only.
+    Apply,
     /// Delete the person's account; with `home`, the home too. For root only.
     Remove {
         /// Whose.
         name: Username,
         /// Whether the home goes as well.
         home: bool,
+    },
+    /// About the shared environment. The hub may only ask for an administrator.
+    Environment {
+        /// Who asks.
+        asker: Asker,
+        /// What.
+        ask: EnvironmentRequest,
     },
 }
 
@@ -61,18 +76,21 @@ impl Request {
             Self::Ping => "ping",
             Self::Ensure { .. } => "ensure",
             Self::Start { .. } => "start",
+            Self::StartPlain { .. } => "start_plain",
             Self::Stop { .. } => "stop",
             Self::State { .. } => "state",
             Self::List => "list",
             Self::Logs { .. } => "logs",
             Self::WhoIs { .. } => "who_is",
+            Self::Apply => "apply",
             Self::Remove { .. } => "remove",
+            Self::Environment { .. } => "environment",
         }
     }
 }
 
 /// What the launcher answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
     /// Answers [`Request::Ping`].
@@ -98,10 +116,17 @@ pub enum Reply {
         /// By name.
         states: Vec<UnitState>,
     },
+    /// Answers [`Request::Apply`].
+    Applied(Applied),
     /// Answers [`Request::Logs`], oldest first.
     Logs {
         /// Message texts without terminal escapes.
         lines: Vec<String>,
+    },
+    /// Answers [`Request::Environment`].
+    Environment {
+        /// What the desk says, a refusal too.
+        answer: Box<EnvironmentReply>,
     },
     /// Answers [`Request::WhoIs`].
     Name {
@@ -110,6 +135,17 @@ pub enum Reply {
     },
     /// It could not be done.
     Refused(Refusal),
+}
+
+/// What a changed configuration did to what runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Whose limits were changed, and read back from the kernel.
+    pub limited: Vec<Username>,
+    /// Whose server was ended, because it had rights that its owner has no more.
+    pub stopped: Vec<Username>,
+    /// What did not work, one sentence each.
+    pub problems: Vec<String>,
 }
 
 /// Why something could not be done.

@@ -102,7 +102,7 @@ async fn accept<M: Machine + 'static>(
 }
 
 /// One request, one reply. What goes wrong with the peer itself is its own problem.
-async fn converse<M: Machine + 'static>(mut stream: UnixStream, launcher: &Launcher<M>, hub_uid: u32) {
+async fn converse<M: Machine + 'static>(mut stream: UnixStream, launcher: &Arc<Launcher<M>>, hub_uid: u32) {
     let uid = match stream.peer_cred() {
         Ok(peer) => peer.uid(),
         Err(error) => {
@@ -130,16 +130,23 @@ async fn converse<M: Machine + 'static>(mut stream: UnixStream, launcher: &Launc
     }
 }
 
-async fn answer<M: Machine + 'static>(request: Request, peer: Peer, uid: u32, launcher: &Launcher<M>) -> Reply {
+async fn answer<M: Machine + 'static>(request: Request, peer: Peer, uid: u32, launcher: &Arc<Launcher<M>>) -> Reply {
     let verb = request.verb();
     if !peer.may(&request) {
         tracing::warn!(peer_uid = uid, verb, "refused a request that this peer may not make");
         return not_allowed(&format!("only root may ask the launcher to {verb}"));
     }
+    if let Request::Environment { asker, ask } = &request
+        && let Some(act) = ask.act()
+    {
+        tracing::info!(%asker, peer_uid = uid, "environment: {asker} asks for {act}");
+    }
     let acted = match &request {
-        Request::Ensure { name } | Request::Start { name } | Request::Stop { name } | Request::Remove { name, .. } => {
-            Some(name.clone())
-        }
+        Request::Ensure { name }
+        | Request::Start { name }
+        | Request::StartPlain { name }
+        | Request::Stop { name }
+        | Request::Remove { name, .. } => Some(name.clone()),
         _ => None,
     };
     let begun = Instant::now();

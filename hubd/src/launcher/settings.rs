@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, anyhow};
-use hub_core::config::{self, Config};
+use anyhow::{Result, anyhow};
+use hub_core::config::{self, Config, Loaded};
 
 /// The configuration file and what was last read from it.
 pub(super) struct Settings {
@@ -55,18 +55,24 @@ impl Settings {
         seen.config.clone().ok_or_else(|| anyhow!("{}", seen.problem))
     }
 
+    /// The configuration as the file has it now.
+    ///
+    /// # Errors
+    /// When it is not valid now, whatever is in force.
+    pub(super) fn reread(&self) -> Result<Arc<Config>> {
+        self.current()?;
+        config::read(&self.path)?;
+        self.current()
+    }
+
     fn read(&self, seen: &mut Seen) {
-        let read = || -> Result<Config> {
-            let source = fs_err::read_to_string(&self.path).context("reading the configuration")?;
-            Ok(config::parse(&source, &self.path.display().to_string())?)
-        };
-        match read() {
-            Ok(config) => {
+        match config::read(&self.path) {
+            Ok(Loaded { config, .. }) => {
                 tracing::info!(path = %self.path.display(), "read the configuration");
                 seen.config = Some(Arc::new(config));
             }
             Err(error) => {
-                let problem = format!("{error:#}");
+                let problem = format!("{:#}", anyhow!(error));
                 // Once for each problem: a missing file is looked for at every request.
                 if seen.problem != problem {
                     let consequence =
@@ -125,8 +131,8 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_not_a_default() {
-        let (_directory, _, settings) = settings(None);
+        let (_directory, path, settings) = settings(None);
         let error = settings.current().unwrap_err().to_string();
-        assert!(error.starts_with("reading the configuration: "), "{error}");
+        assert!(error.starts_with(&format!("reading the configuration `{}`: ", path.display())), "{error}");
     }
 }

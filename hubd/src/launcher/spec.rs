@@ -6,17 +6,16 @@
 //! into a file.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hub_core::accounts::Username;
 use hub_core::accounts::lookup::Account;
-use hub_core::config::Limits;
+use hub_core::config::{Limits, Role};
 use hub_core::paths::Paths;
 use hub_core::systemd::{Bind, Property, TransientUnit, UnitName, Value};
 
 /// How long systemd may take until the program runs (not until it answers).
 const START_SECONDS: u64 = 60;
-/// How long a server may take to end before it is killed; kernels with unsaved state get this long.
-const STOP_SECONDS: u64 = 10;
 /// Size of the directory that holds the socket: a file system of its own, or one student could fill `/run` for all.
 const SERVER_DIRECTORY_OPTIONS: &str = "size=16m,nr_inodes=4k,nosuid,nodev,noexec";
 /// When the whole machine runs out of memory, servers go before the hub and sshd.
@@ -28,16 +27,20 @@ const EPERM: i32 = 1;
 /// `MS_PRIVATE`: what is mounted on the machine later does not appear inside.
 const PRIVATE: u64 = 1 << 18;
 const MICROSECONDS: u64 = 1_000_000;
+/// systemd's "no limit".
+const NO_LIMIT: u64 = u64::MAX;
 
 /// Whose server, and what it runs.
 #[derive(Debug, Clone)]
 pub(super) struct Order<'a> {
     pub(super) name: &'a Username,
     pub(super) account: &'a Account,
-    pub(super) is_admin: bool,
+    pub(super) role: Role,
     /// Number of the group `hubd`, which connects to the socket.
     pub(super) hub_gid: u32,
     pub(super) limits: &'a Limits,
+    /// How long it may take to end before it is killed; kernels with unsaved state get this long.
+    pub(super) stop_timeout: Duration,
     /// The directory of all homes.
     pub(super) homes: &'a Path,
     /// Generation of the environment.
@@ -84,6 +87,8 @@ pub(super) fn unit(order: &Order<'_>) -> Result<TransientUnit, SpecError> {
     let mut properties = life(order, &directory)?;
     properties.extend(limits(order.limits));
     properties.push(Property::new("OOMScoreAdjust", OOM_SCORE));
+    // Its socket is a file, so it answers the hub all the same.
+    properties.push(Property::new("PrivateNetwork", !order.limits.network));
     properties.extend(view(order, &directory)?);
     properties.extend(sandbox());
     Ok(TransientUnit {
@@ -100,7 +105,7 @@ pub(super) fn unit(order: &Order<'_>) -> Result<TransientUnit, SpecError> {
 fn life(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> {
     let home = plain(&order.account.home)?;
     // systemd itself adds the groups that the account has.
-    let groups = if order.is_admin { vec![ADMINS_GROUP.to_owned()] } else { Vec::new() };
+    let groups = if keeps_class_folder(order.role) { vec![ADMINS_GROUP.to_owned()] } else { Vec::new() };
     Ok(vec![
         Property::new("Description", format!("Jupyter server of {}", order.name)),
         Property::new("Slice", UnitName::slice(order.name).as_str()),
@@ -115,21 +120,30 @@ fn life(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
         Property::new("Group", order.account.gid.to_string()),
         Property::new("SupplementaryGroups", groups),
         Property::new("WorkingDirectory", home),
-        // What administrators put into the class folder is for everybody to read and for each of them to change; their
-        // homes are closed all the same.
-        Property::new("UMask", Value::Mode(if order.is_admin { 0o002 } else { 0o077 })),
+        // What they put into the class folder is for everybody to read and for each of them to change; their homes are
+        // closed all the same.
+        Property::new("UMask", Value::Mode(if keeps_class_folder(order.role) { 0o002 } else { 0o077 })),
         Property::new("StandardInput", "null"),
         Property::new("StandardOutput", "journal"),
         Property::new("StandardError", "inherit"),
         Property::new("SyslogIdentifier", format!("hubd-user-{}", order.name)),
         Property::new("TimeoutStartUSec", START_SECONDS * MICROSECONDS),
-        Property::new("TimeoutStopUSec", STOP_SECONDS * MICROSECONDS),
+        Property::new("TimeoutStopUSec", microseconds(order.stop_timeout)),
         Property::new("KillMode", "control-group"),
         Property::new("SendSIGKILL", true),
         // A kernel that runs out of memory is killed; the server lives and says so.
         Property::new("OOMPolicy", "continue"),
         Property::new("LimitCORE", 0_u64),
     ])
+}
+
+/// Whether somebody writes to the class folder. A helper looks after servers and does not teach.
+pub(super) fn keeps_class_folder(role: Role) -> bool {
+    role >= Role::Teacher
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(MICROSECONDS)
 }
 
 /// The server's own variables, and the limit on its processors, which it can't read anywhere else.
@@ -151,6 +165,22 @@ fn limits(limits: &Limits) -> Vec<Property> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and far below 2^53")]
         properties.push(Property::new("CPUQuotaPerSecUSec", (cores * MICROSECONDS as f64).round() as u64));
     }
+    properties
+}
+
+/// The limits of a running server. A quota that was taken away has to be said.
+pub(super) fn server_limits(limits: &Limits) -> Vec<Property> {
+    let mut properties = self::limits(limits);
+    if limits.cpu_quota.is_none() {
+        properties.push(Property::new("CPUQuotaPerSecUSec", NO_LIMIT));
+    }
+    properties
+}
+
+/// The limits of a running student's slice.
+pub(super) fn slice_limits(limits: &Limits) -> Vec<Property> {
+    let mut properties = server_limits(limits);
+    properties.push(Property::new("CPUWeight", limits.cpu_weight));
     properties
 }
 
@@ -207,8 +237,11 @@ fn view(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
     ];
     read_only.sort_by(|one, other| one.target.cmp(&other.target));
     let mut also_writable = Vec::new();
-    if order.is_admin {
+    if order.role > Role::Student {
+        // At its other end the hub looks up who asks and what that person may do, at each request.
         writable.push(same(&plain(&paths.admin_directory())?, true));
+    }
+    if keeps_class_folder(order.role) {
         also_writable.push(format!("-{}", plain(&paths.class_folder())?));
     }
     let invisible =

@@ -21,7 +21,7 @@ pub(super) fn state(name: &Username, status: Option<&UnitStatus>, uid: Option<u3
         memory_bytes: status.and_then(|status| status.memory_current),
         memory_limit_bytes: status.and_then(|status| status.memory_max),
         started: status.and_then(|status| status.started),
-        environment: status.and_then(|status| environment(status, paths)),
+        environment: status.and_then(|status| generation_of(status, paths)),
         endpoint: uid.filter(|_| is_up).map(|uid| Endpoint { socket: paths.server_socket(name), uid }),
     }
 }
@@ -38,7 +38,7 @@ fn active(state: &str) -> Active {
 
 /// The generation is what is bound to the environment's place, so a running server tells which it has, also after the
 /// launcher was restarted.
-fn environment(status: &UnitStatus, paths: &Paths) -> Option<u32> {
+pub(crate) fn generation_of(status: &UnitStatus, paths: &Paths) -> Option<u32> {
     let mount = paths.environment_mount();
     let (source, _) = status.read_only_binds.iter().find(|(_, target)| mount.to_str() == Some(target))?;
     let number = std::path::Path::new(source).file_name()?.to_str()?.parse().ok()?;
@@ -107,7 +107,7 @@ mod tests {
         for source in ["/opt/hubd/envs/current", "/opt/hubd/envs/../envs/3", "/tmp/3", "/opt/hubd/envs/03"] {
             let binds = vec![(source.to_owned(), "/opt/hubd/env".to_owned())];
             let status = UnitStatus { read_only_binds: binds, ..status("active") };
-            assert_eq!(environment(&status, &Paths::default()), None, "{source}");
+            assert_eq!(generation_of(&status, &Paths::default()), None, "{source}");
         }
     }
 }

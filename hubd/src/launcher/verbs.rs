@@ -1,5 +1,7 @@
 //! What the launcher does when it is asked: one method per request. Everything but the name comes from root's own files.
 
+mod apply;
+
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,6 +10,7 @@ use anyhow::Result;
 use hub_core::accounts::Username;
 use hub_core::accounts::lookup::{self, Account};
 use hub_core::config::Config;
+use hub_core::control::environment::{Asker, EnvironmentRequest};
 use hub_core::paths::Paths;
 use hub_core::pyenv::{self, Generation};
 use hub_core::systemd::{Manager, TransientUnit, UnitError, UnitName, UnitStatus};
@@ -16,9 +19,11 @@ use super::accounts::{Accounts, Machine};
 use super::names::Names;
 use super::protocol::{Refusal, RefusalKind, Reply, Request, UnitState};
 use super::settings::Settings;
-use super::spec::{self, Order};
+use super::spec::{self, Order, Program};
 use super::state::state;
 use super::{everybody, journal, program};
+use crate::environment::desk::Desk;
+use crate::environment::work;
 
 /// How often, and after which pause, a start is tried again while systemd still remembers the failure that it was just
 /// told to forget.
@@ -55,17 +60,20 @@ impl<M: Machine + 'static> Launcher<M> {
     }
 
     /// Does what `request` says. Whether the peer may ask was decided before.
-    pub(super) async fn answer(&self, request: Request) -> Reply {
+    pub(super) async fn answer(self: &Arc<Self>, request: Request) -> Reply {
         let answer = match request {
             Request::Ping => self.ping(),
             Request::Ensure { name } => self.ensure(&name).await,
-            Request::Start { name } => self.start(&name).await,
+            Request::Start { name } => self.start(&name, false).await,
+            Request::StartPlain { name } => self.start(&name, true).await,
             Request::Stop { name } => self.stop(&name).await,
             Request::State { name } => self.state(&name).await,
             Request::List => self.list().await,
             Request::Logs { name, lines } => self.logs(&name, lines).await,
             Request::WhoIs { uid } => self.who_is(uid).await,
+            Request::Apply => self.apply().await,
             Request::Remove { name, home } => self.remove(&name, home).await,
+            Request::Environment { asker, ask } => self.about_environment(asker, ask).await,
         };
         answer.unwrap_or_else(Reply::Refused)
     }
@@ -82,9 +90,13 @@ impl<M: Machine + 'static> Launcher<M> {
         Ok(Reply::Account { uid: account.uid, account: account.name })
     }
 
-    async fn start(&self, name: &Username) -> Answer {
+    async fn start(&self, name: &Username, is_plain: bool) -> Answer {
         let _turn = self.names.lock(name).await;
         let config = self.config().await?;
+        if config.is_blocked(name) {
+            let message = format!("{name} is kept out: the configuration names {name} under `blocked` in [roles]");
+            return Err(refusal(RefusalKind::NotAllowed, message));
+        }
         let environment = self.environment()?;
         let account = self.account(name, &config).await?;
         if let Some(status) = self.manager.server(name).await.map_err(unit_problem)? {
@@ -98,10 +110,27 @@ impl<M: Machine + 'static> Launcher<M> {
             self.manager.forget_failure(&UnitName::server(name)).await.map_err(unit_problem)?;
         }
         self.clear(name).await?;
-        let unit = self.unit(name, &account, &config, environment)?;
+        let program = program::server(&self.paths, name, &account, &config, is_plain);
+        let unit = self.unit(name, &account, &config, environment, program)?;
         self.start_unit(name, &unit).await?;
         let status = self.status(name).await?;
         Ok(Reply::State(state(name, status.as_ref(), Some(account.uid), &self.paths)))
+    }
+
+    /// Whoever asks as an administrator must be one by root's own configuration, whatever the hub says.
+    async fn about_environment(&self, asker: Asker, ask: EnvironmentRequest) -> Answer {
+        if let Asker::Admin { name } = &asker
+            && !self.config().await?.is_admin(name)
+        {
+            return Err(refusal(RefusalKind::NotAllowed, format!("{name} is not an administrator of this hub")));
+        }
+        let servers = match ask {
+            EnvironmentRequest::Status => Some(work::servers(&self.manager, &self.paths).await.map_err(internal)?),
+            _ => None,
+        };
+        let desk = Desk::new(self.paths.clone());
+        let answer = blocking(move || Ok(desk.answer(&asker, &ask, servers))).await?;
+        Ok(Reply::Environment { answer: Box::new(answer) })
     }
 
     /// The generation that new servers get.
@@ -112,6 +141,14 @@ impl<M: Machine + 'static> Launcher<M> {
         match pyenv::current(&self.paths).map_err(internal)? {
             None => Err(missing("there is no Python environment yet".to_owned())),
             Some(number) => match Generation::open(&self.paths, number) {
+                Ok(Some(generation)) if !generation.manifest().python.interpreter.exists() => Err(refusal(
+                    RefusalKind::NoEnvironment,
+                    format!(
+                        "{} is gone from this machine, and the environment is being built anew for the one that is there\n\
+                         hint: try again in a minute; hubctl env status shows how it goes",
+                        generation.manifest().python
+                    ),
+                )),
                 Ok(Some(_)) => Ok(number),
                 Ok(None) => Err(missing(format!("Python environment `{}` is missing", self.paths.environment(number).display()))),
                 Err(error) => Err(missing(format!("{error:#}"))),
@@ -119,19 +156,26 @@ impl<M: Machine + 'static> Launcher<M> {
         }
     }
 
-    fn unit(&self, name: &Username, account: &Account, config: &Config, environment: u32) -> Result<TransientUnit, Refusal> {
+    fn unit(
+        &self,
+        name: &Username,
+        account: &Account,
+        config: &Config,
+        environment: u32,
+        program: Program,
+    ) -> Result<TransientUnit, Refusal> {
         let groups = lookup::groups_of(account);
         if let Some(group) = groups.iter().find(|group| **group != account.name && !group.starts_with("hubd-")) {
             // The machine's administrator decides that; some groups (docker, disk, ...) amount to root.
             tracing::warn!(user = %name, account = account.name, group, "this account is also in a group that the hub did not put it in");
         }
-        let program = program::server(&self.paths, name, account, config);
         spec::unit(&Order {
             name,
             account,
-            is_admin: config.is_admin(name),
+            role: config.role_of(name),
             hub_gid: self.hub_gid,
-            limits: &config.limits,
+            limits: &config.limits_of(name),
+            stop_timeout: config.servers.stop_timeout,
             homes: &config.accounts.homes,
             environment,
             program,
@@ -251,9 +295,25 @@ impl<M: Machine + 'static> Launcher<M> {
     }
 
     /// Puts the limits for everybody together in force, if there is a configuration.
-    pub(super) async fn prepare(&self) {
+    ///
+    /// The configuration may have changed while nobody was here to follow, so everything that runs follows it now.
+    pub(super) async fn prepare(self: &Arc<Self>) {
         if let Err(refusal) = self.config().await {
             tracing::error!("the limit for all students together is not set: {refusal}");
+            return;
+        }
+        match self.apply().await {
+            Ok(Reply::Applied(applied)) => {
+                for problem in applied.problems {
+                    tracing::warn!("what runs does not follow the configuration: {problem}");
+                }
+            }
+            Ok(_) => {}
+            Err(refusal) => tracing::error!("what runs does not follow the configuration: {refusal}"),
+        }
+        let desk = Desk::new(self.paths.clone());
+        if let Err(refusal) = blocking(move || desk.wake()).await {
+            tracing::error!("what was left of a build is not tidied up: {refusal}");
         }
     }
 

@@ -9,7 +9,7 @@ mod tasks;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use hub_core::accounts::Username;
@@ -100,7 +100,7 @@ pub struct Registry(Arc<Shared>);
 
 struct Shared {
     client: Client,
-    settings: Settings,
+    settings: RwLock<Arc<Settings>>,
     runtime: Handle,
     departures: mpsc::UnboundedSender<Username>,
     /// Somebody has begun to wait.
@@ -135,6 +135,8 @@ struct Server {
     unanswered: u32,
     /// Somebody is finding out what became of it.
     inquiring: bool,
+    /// Whether its next start leaves out what its owner installed and set.
+    is_plain: bool,
     view: watch::Sender<View>,
 }
 
@@ -155,7 +157,7 @@ impl Registry {
         };
         let shared = Arc::new(Shared {
             client,
-            settings,
+            settings: RwLock::new(Arc::new(settings)),
             runtime: Handle::current(),
             departures,
             queue_stirred: Notify::new(),
@@ -174,6 +176,15 @@ impl Registry {
         rounds::rebuild(&self.0, patience).await
     }
 
+    /// Puts other settings in force, for what is under way too.
+    pub fn set_settings(&self, settings: Settings) {
+        let slots = Slots::new(settings.concurrent_starts, settings.cores);
+        *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.0.lock().slots = slots;
+        // Somebody who waits may have a place now.
+        self.0.queue_stirred.notify_one();
+    }
+
     /// Lets go everybody who watches a server: the hub is on its way down. The servers themselves are not touched.
     pub fn close(&self) {
         self.0.lock().servers.clear();
@@ -182,10 +193,11 @@ impl Registry {
 
 impl Servers for Registry {
     fn ensure(&self, name: &Username) -> watch::Receiver<View> {
-        self.0.turn(name, |shared, state| {
-            state.server(name).touched = Instant::now();
-            shared.advance(state, name, Event::Ensure);
-        })
+        self.0.ensure(name, false)
+    }
+
+    fn ensure_plain(&self, name: &Username) -> watch::Receiver<View> {
+        self.0.ensure(name, true)
     }
 
     fn stop(&self, name: &Username) -> watch::Receiver<View> {
@@ -227,6 +239,23 @@ impl Servers for Registry {
 }
 
 impl Shared {
+    /// Whoever asks for a start says how; to ask about one that is under way changes nothing.
+    fn ensure(self: &Arc<Self>, name: &Username, is_plain: bool) -> watch::Receiver<View> {
+        self.turn(name, |shared, state| {
+            let server = state.server(name);
+            server.touched = Instant::now();
+            if is_plain || matches!(server.life, Life::Stopped | Life::Failed(_)) {
+                server.is_plain = is_plain;
+            }
+            shared.advance(state, name, Event::Ensure);
+        })
+    }
+
+    /// How servers start and stop, at this moment.
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while the lock was held is a bug that was reported; the state is still the best there is.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -323,7 +352,7 @@ impl Shared {
         if state.known {
             state.sample = state.meter.sample(now);
             let starting = state.queue.starting();
-            let room = queue::memory_room(&state.sample, self.settings.reserve, starting);
+            let room = queue::memory_room(&state.sample, self.settings().reserve, starting);
             let slots = state.slots.count(&state.sample).min(starting.saturating_add(room));
             for name in state.queue.admit(slots) {
                 self.advance(state, &name, Event::Admitted);
@@ -364,6 +393,7 @@ impl State {
             touched: Instant::now(),
             unanswered: 0,
             inquiring: false,
+            is_plain: false,
             view: watch::Sender::new(render(name, &Life::Stopped, Surroundings::default())),
         })
     }

@@ -18,7 +18,7 @@ const MOST_COOKIES: usize = 200;
 pub(super) async fn page(State(hub): State<Arc<Hub>>) -> Result<Response, Problem> {
     let confirm = Confirm {
         look: Look::Narrow,
-        frame: Frame::without_visitor(&hub.config.hub.name),
+        frame: Frame::without_visitor(&hub.config.get().hub),
         title: "Remove this site's cookies?",
         message: "It helps when you can't log in, or your browser sends too many of them. You have to log in again afterwards; your \
                   files are not touched.",

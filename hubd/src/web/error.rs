@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use hub_core::config;
 
 use super::frame::{Frame, Look};
 use super::layers::harden;
@@ -75,7 +76,18 @@ impl Problem {
         .with_action("/hub/home", "Go to my server's page")
     }
 
-    /// 503: the server's socket is there and nobody (or somebody else) is behind it.
+    /// 502: somebody else's program listens where the visitor's server should be.
+    pub fn impostor() -> Self {
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            "Something else is in your server's place",
+            "The hub is fine, but what listens where your server should be does not belong to you, so nothing was sent to it. \
+             Stop your server and start it anew; if this comes back, tell whoever runs the hub.",
+        )
+        .with_action("/hub/home", "Go to my server's page")
+    }
+
+    /// 503: the server's socket is there and nobody is behind it.
     pub fn unreachable() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -227,8 +239,8 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not just now", message).with_retry_after(5)
     }
 
-    /// The whole answer: a page that says so with the hub's name on it, or JSON. See [`wants_html`].
-    pub fn answer(&self, hub: &str, wants_html: bool) -> Response {
+    /// The whole answer: a page that says so with the hub's name and announcement on it, or JSON. See [`wants_html`].
+    pub fn answer(&self, hub: &config::Hub, wants_html: bool) -> Response {
         let mut response = if wants_html { self.page(hub) } else { self.json() };
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -242,7 +254,7 @@ impl Problem {
         response
     }
 
-    fn page(&self, hub: &str) -> Response {
+    fn page(&self, hub: &config::Hub) -> Response {
         let frame = Frame::without_visitor(hub);
         match (Page { look: Look::Narrow, frame: &frame, problem: self }).render() {
             Ok(page) => with_type(page, "text/html; charset=utf-8"),

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use hub_core::config;
 
 use super::assets;
 use super::error::Problem;
@@ -32,6 +33,8 @@ impl Look {
 pub(super) struct Frame {
     /// The hub's name.
     pub(super) hub: String,
+    /// What the administrator has to say to everybody.
+    pub(super) announcement: Option<String>,
     /// Who is looking.
     pub(super) visitor: Option<Visitor>,
 }
@@ -47,14 +50,14 @@ pub(super) struct Visitor {
 
 impl Frame {
     /// The frame for nobody in particular.
-    pub(super) fn without_visitor(hub: &str) -> Self {
-        Self { hub: hub.to_owned(), visitor: None }
+    pub(super) fn without_visitor(hub: &config::Hub) -> Self {
+        Self { hub: hub.name.clone(), announcement: hub.announcement.clone(), visitor: None }
     }
 
     /// The frame for somebody who is logged in.
-    pub(super) fn for_session(hub: &str, session: &Session) -> Self {
+    pub(super) fn for_session(hub: &config::Hub, session: &Session) -> Self {
         let visitor = Visitor { name: session.user.to_string(), token: session.form_token() };
-        Self { hub: hub.to_owned(), visitor: Some(visitor) }
+        Self { visitor: Some(visitor), ..Self::without_visitor(hub) }
     }
 
     /// Where the style sheet and the script are.

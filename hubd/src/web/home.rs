@@ -45,18 +45,18 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
     let user = &visitor.session.user;
     let page = Page {
         look: Look::Wide,
-        frame: Frame::for_session(&hub.config.hub.name, &visitor.session),
+        frame: Frame::for_session(&hub.config.get().hub, &visitor.session),
         token: &visitor.session.form_token(),
         name: user.as_str(),
         state: state::State::of(&hub.servers.watch(user).borrow()),
         notice: if query.text("after") == "password" { "Your password is changed." } else { "" },
         open: &target(&hub, user, None),
-        app: match hub.config.servers.default_app {
+        app: match hub.config.get().servers.default_app {
             DefaultApp::Lab => "JupyterLab",
             DefaultApp::Notebook => "Jupyter Notebook",
         },
-        idle: hub.config.servers.idle_timeout.map(state::in_words).unwrap_or_default(),
-        is_admin: hub.config.is_admin(user),
+        idle: hub.config.get().servers.idle_timeout.map(state::in_words).unwrap_or_default(),
+        is_admin: hub.config.get().is_admin(user),
     };
     render(StatusCode::OK, &page)
 }

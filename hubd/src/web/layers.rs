@@ -56,7 +56,7 @@ fn judge(hub: &Hub, request: &Request) -> Result<(), Problem> {
         Method::GET | Method::HEAD => is_navigation(headers),
         _ => {
             let client = request.extensions().get::<Client>();
-            client.is_some_and(|client| is_own_form(headers, *client, hub.config.hub.url.as_deref()))
+            client.is_some_and(|client| is_own_form(headers, *client, hub.config.get().hub.url.as_deref()))
         }
     };
     if allowed { Ok(()) } else { Err(Problem::foreign_request()) }
@@ -64,14 +64,14 @@ fn judge(hub: &Hub, request: &Request) -> Result<(), Problem> {
 
 fn finish(hub: &Hub, mut response: Response, html: bool) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let mut answer = problem.answer(&hub.config.hub.name, html);
+        let mut answer = problem.answer(&hub.config.get().hub, html);
         for (name, value) in response.headers() {
             answer.headers_mut().append(name, value.clone());
         }
         return answer;
     }
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        let mut answer = Problem::method_not_allowed().answer(&hub.config.hub.name, html);
+        let mut answer = Problem::method_not_allowed().answer(&hub.config.get().hub, html);
         if let Some(allow) = response.headers().get(http::header::ALLOW) {
             answer.headers_mut().insert(http::header::ALLOW, allow.clone());
         }

@@ -80,7 +80,7 @@ async fn answer(
     let (outside, cookie) = Outside::ensure(headers, client.https)?;
     let page = Page {
         look: Look::Narrow,
-        frame: Frame::without_visitor(&hub.config.hub.name),
+        frame: Frame::without_visitor(&hub.config.get().hub),
         token: &outside.form_token(),
         name: name.as_str(),
         problem,

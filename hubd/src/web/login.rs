@@ -118,7 +118,7 @@ pub(super) async fn logout_page(
     }
     let confirm = Confirm {
         look: Look::Narrow,
-        frame: Frame::for_session(&hub.config.hub.name, &visitor.session),
+        frame: Frame::for_session(&hub.config.get().hub, &visitor.session),
         title: "Log out?",
         message: "Your server keeps running for a while, and nothing you saved is lost.",
         action: "/hub/logout",
@@ -193,7 +193,7 @@ fn answer(hub: &Hub, headers: &HeaderMap, client: Client, shown: Shown<'_>) -> R
     let next = Next::parse(shown.next);
     let page = Page {
         look: Look::Narrow,
-        frame: Frame::without_visitor(&hub.config.hub.name),
+        frame: Frame::without_visitor(&hub.config.get().hub),
         token: &outside.form_token(),
         next: next.as_ref().map_or("", Next::as_str),
         name: shown.name,

@@ -71,7 +71,7 @@ pub(super) fn sentence(problem: PasswordProblem) -> String {
 fn answer(hub: &Hub, visitor: &Visitor, parts: &Parts, status: StatusCode, problem: &str) -> Result<Response, Problem> {
     let page = Page {
         look: Look::Narrow,
-        frame: Frame::for_session(&hub.config.hub.name, &visitor.session),
+        frame: Frame::for_session(&hub.config.get().hub, &visitor.session),
         name: visitor.session.user.as_str(),
         token: &visitor.session.form_token(),
         problem,

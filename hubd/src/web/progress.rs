@@ -36,7 +36,7 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
     }
     let page = Page {
         look: Look::Narrow,
-        frame: Frame::for_session(&hub.config.hub.name, &visitor.session),
+        frame: Frame::for_session(&hub.config.get().hub, &visitor.session),
         token: &visitor.session.form_token(),
         state,
         next: &next,

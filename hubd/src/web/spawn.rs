@@ -29,7 +29,7 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
     }
     let confirm = Confirm {
         look: Look::Narrow,
-        frame: Frame::for_session(&hub.config.hub.name, &visitor.session),
+        frame: Frame::for_session(&hub.config.get().hub, &visitor.session),
         title: "Your server is not running",
         message: "Starting it takes a few seconds. You then get to where you were going.",
         action: "/hub/spawn",
@@ -43,6 +43,10 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
 pub(super) async fn submit(State(hub): State<Arc<Hub>>, visitor: Visitor, form: Form) -> Result<Response, Problem> {
     visitor.check(&form)?;
     let target = target(&hub, &visitor.session.user, Next::parse(form.text("next")).as_ref());
+    if !form.text("plain").is_empty() {
+        tracing::info!(user = %visitor.session.user, "starts the own server without own packages and settings");
+        hub.servers.ensure_plain(&visitor.session.user);
+    }
     Ok(start(&hub, &visitor.session.user, &target))
 }
 
@@ -88,7 +92,7 @@ pub(super) fn go(hub: &Hub, session: &Session, next: Option<&Next>, may_start: b
 
 /// Where `next` leads for this person: without one to their own server.
 pub(super) fn target(hub: &Hub, user: &Username, next: Option<&Next>) -> String {
-    let home = format!("/user/{user}{}", hub.config.servers.default_app.path());
+    let home = format!("/user/{user}{}", hub.config.get().servers.default_app.path());
     let Some(next) = next else { return home };
     if let Some(rest) = next.after(USER_REDIRECT) {
         return format!("/user/{user}/{rest}");

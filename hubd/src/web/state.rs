@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) hint: String,
     /// The last log lines, oldest first.
     pub(super) log: String,
+    /// Why it may help to start without one's own packages and settings.
+    pub(super) plain: &'static str,
 }
 
 impl State {
@@ -75,6 +77,12 @@ impl State {
             summary: failure.map(|failure| failure.summary.clone()).unwrap_or_default(),
             hint: failure.and_then(|failure| failure.hint.clone()).unwrap_or_default(),
             log: failure.map(|failure| failure.log.join("\n")).unwrap_or_default(),
+            plain: if failure.is_some_and(|failure| failure.log.iter().any(|line| names_own_things(line))) {
+                "It looks as if something that you installed or set yourself got in the way. Nothing of it is lost when you \
+                 start without it once."
+            } else {
+                ""
+            },
         }
     }
 
@@ -87,6 +95,11 @@ impl State {
     pub(super) fn hidden_unless(&self, phases: &str) -> &'static str {
         if phases.split(' ').any(|phase| phase == self.phase) { "" } else { "hidden" }
     }
+}
+
+/// Whether a line of a log is about what a student installed or set herself.
+fn names_own_things(line: &str) -> bool {
+    ["/.local/share/hubd/", "/.local/lib/python", "/.jupyter/", "/.ipython/"].iter().any(|place| line.contains(place))
 }
 
 /// A span of time the way people say it.
@@ -114,6 +127,18 @@ pub(super) fn seconds_in_words(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_log_about_own_things_offers_to_leave_them_out() {
+        for (line, expected) in [
+            ("File \"/home/jupyter-ada/.local/share/hubd/python3.11/lib/python3.11/site-packages/traitlets.py\", line 1", true),
+            ("File \"/home/jupyter-ada/.jupyter/jupyter_server_config.py\", line 3", true),
+            ("File \"/opt/hubd/env/lib/python3.11/site-packages/tornado/web.py\", line 7", false),
+            ("MemoryError", false),
+        ] {
+            assert_eq!(names_own_things(line), expected, "{line}");
+        }
+    }
 
     #[test]
     fn says_times_like_people() {

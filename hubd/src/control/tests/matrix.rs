@@ -10,6 +10,7 @@ fn every_verb(about: &str) -> Vec<Request> {
         Request::Status,
         Request::UserList,
         Request::ServerList,
+        Request::Https,
         Request::UserAdd { users: vec![NewUser { name: name(), password: None }] },
         Request::UserLink { name: name() },
         Request::UserPassword { name: name(), password: "correct horse battery".to_owned() },
@@ -38,9 +39,10 @@ async fn only_root_at_the_host_socket_and_only_administrators_at_theirs() {
         (Access::Admin, BOB, false),
         (Access::Admin, CYD, false),
         (Access::Admin, DORA, false),
+        (Access::Admin, OLGA, false),
         (Access::Admin, EVE, false),
     ] {
-        let hub = Hub::new().await;
+        let hub = Hub::staffed().await;
         for request in every_verb("bob") {
             let reply = hub.ask(access, uid, &request).await;
             if may {
@@ -52,6 +54,69 @@ async fn only_root_at_the_host_socket_and_only_administrators_at_theirs() {
         let still_enrolled = hub.context.people.find(&name("bob")).await.unwrap().is_some();
         assert_eq!(still_enrolled, !may, "{uid} at {access:?}: removing bob");
     }
+}
+
+/// What `uid` may ask about `about`, by the name of the verb.
+async fn allowed(uid: u32, about: &str) -> Vec<String> {
+    let hub = Hub::staffed().await;
+    let mut allowed = Vec::new();
+    for request in every_verb(about) {
+        if !is_not_allowed(&hub.ask(Access::Admin, uid, &request).await) {
+            let verb = serde_json::to_value(&request).unwrap()["request"].as_str().unwrap().to_owned();
+            allowed.push(if request == (Request::UserBlock { name: name(about), blocked: false }) {
+                "unblock".to_owned()
+            } else {
+                verb
+            });
+        }
+    }
+    allowed
+}
+
+#[tokio::test]
+async fn a_role_may_what_the_table_says_and_nothing_to_somebody_above() {
+    let look = ["status", "server_list"];
+    let servers = ["status", "server_list", "server_start", "server_logs", "server_stop"];
+    let teach = ["status", "user_list", "server_list"];
+    let teach_servers = ["status", "user_list", "server_list", "server_start", "server_logs", "server_stop"];
+    let teach_all = [
+        "status",
+        "user_list",
+        "server_list",
+        "user_add",
+        "user_link",
+        "server_start",
+        "server_logs",
+        "server_stop",
+        "user_block",
+        "unblock",
+    ];
+    for (uid, about, expected) in [
+        (HUGO, "bob", &servers[..]),
+        (HUGO, "hugo", &servers),
+        (HUGO, "olga", &servers),
+        (HUGO, "tess", &look),
+        (HUGO, "ada", &look),
+        (TESS, "bob", &teach_all),
+        (TESS, "hugo", &teach_all),
+        (TESS, "tess", &teach_servers),
+        // Not enrolled, but a teacher or an administrator as soon as somebody holds the first link.
+        (TESS, "theo", &teach_servers),
+        (TESS, "dora", &teach),
+        (TESS, "ada", &teach),
+    ] {
+        assert_eq!(allowed(uid, about).await, expected, "{uid} about {about}");
+    }
+}
+
+#[tokio::test]
+async fn one_name_above_spoils_a_whole_list() {
+    let hub = Hub::staffed().await;
+    let users = ["new", "dora"].map(|text| NewUser { name: name(text), password: None }).into();
+    let (kind, message) = refusal(hub.ask(Access::Admin, TESS, &Request::UserAdd { users }).await);
+    assert_eq!(kind, RefusalKind::NotAllowed);
+    assert_eq!(message, "a teacher can't enrol somebody for dora, who is an administrator");
+    assert!(hub.context.people.find(&name("new")).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use super::*;
 /// A uid that is neither root's nor ours.
 const SOMEBODY: u32 = 4_000_000_000;
 
-fn launcher() -> Launcher<FakeMachine> {
-    Launcher::new(Paths::under("/nonexistent"), Fake::default().manager(), FakeMachine::default(), 990)
+fn launcher() -> Arc<Launcher<FakeMachine>> {
+    Arc::new(Launcher::new(Paths::under("/nonexistent"), Fake::default().manager(), FakeMachine::default(), 990))
 }
 
 /// Our end of a conversation with a launcher that takes `hub_uid` for the hub's.

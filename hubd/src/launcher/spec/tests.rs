@@ -9,7 +9,7 @@ fn account(home: &str) -> Account {
 }
 
 fn limits() -> Limits {
-    Limits { memory: 1 << 30, swap: 0, cpu_quota: Some(1.5), cpu_weight: 100, tasks: 512 }
+    Limits { memory: 1 << 30, swap: 0, cpu_quota: Some(1.5), cpu_weight: 100, tasks: 512, network: true }
 }
 
 fn program() -> Program {
@@ -24,7 +24,7 @@ struct Case {
     account: Account,
     limits: Limits,
     homes: PathBuf,
-    is_admin: bool,
+    role: Role,
     paths: Paths,
     program: Program,
 }
@@ -36,7 +36,7 @@ impl Default for Case {
             account: account("/home/jupyter-ada"),
             limits: limits(),
             homes: PathBuf::from("/home"),
-            is_admin: false,
+            role: Role::Student,
             paths: Paths::default(),
             program: program(),
         }
@@ -48,9 +48,10 @@ impl Case {
         unit(&Order {
             name: &self.name,
             account: &self.account,
-            is_admin: self.is_admin,
+            role: self.role,
             hub_gid: 990,
             limits: &self.limits,
+            stop_timeout: Duration::from_secs(10),
             homes: &self.homes,
             environment: 3,
             program: self.program.clone(),
@@ -87,7 +88,7 @@ fn the_unit_of_a_student_is_exactly_this() {
 
 #[test]
 fn no_property_is_there_twice() {
-    let unit = Case { is_admin: true, ..Case::default() }.unit().unwrap();
+    let unit = Case { role: Role::Admin, ..Case::default() }.unit().unwrap();
     for properties in [&unit.properties, &unit.auxiliary[0].1, &unit.auxiliary[1].1] {
         let mut seen = BTreeMap::new();
         for property in properties {
@@ -98,7 +99,7 @@ fn no_property_is_there_twice() {
 
 #[test]
 fn an_administrator_gets_the_class_folder_and_the_admin_socket_and_nothing_else() {
-    let (student, admin) = (Case::default().unit().unwrap(), Case { is_admin: true, ..Case::default() }.unit().unwrap());
+    let (student, admin) = (Case::default().unit().unwrap(), Case { role: Role::Admin, ..Case::default() }.unit().unwrap());
     let (student, admin) = (written(&student.properties), written(&admin.properties));
     let more: Vec<&String> = admin.iter().filter(|line| !student.contains(line)).collect();
     assert_eq!(more.len(), 4, "{more:#?}");
@@ -106,6 +107,23 @@ fn an_administrator_gets_the_class_folder_and_the_admin_socket_and_nothing_else(
     assert!(more.iter().any(|line| line.starts_with("SupplementaryGroups") && line.contains("[\"hubd-admins\"]")));
     assert!(more.iter().any(|line| line.starts_with("ReadWritePaths") && line.contains("[\"-/srv/class\"]")));
     assert!(more.iter().any(|line| line.starts_with("BindPaths") && line.contains("/run/hubd-admin")));
+}
+
+#[test]
+fn a_teacher_gets_the_same_and_a_helper_the_socket_alone() {
+    let lines = |role| written(&Case { role, ..Case::default() }.unit().unwrap().properties);
+    let (student, helper) = (lines(Role::Student), lines(Role::Helper));
+    assert_eq!(lines(Role::Teacher), lines(Role::Admin));
+    let more: Vec<&String> = helper.iter().filter(|line| !student.contains(line)).collect();
+    assert_eq!(more.len(), 1, "{more:#?}");
+    assert!(more[0].starts_with("BindPaths") && more[0].contains("/run/hubd-admin"), "{more:#?}");
+}
+
+#[test]
+fn without_network_there_is_nothing_but_loopback() {
+    assert_eq!(Case::default().property("PrivateNetwork"), Value::Bool(false));
+    let case = Case { limits: Limits { network: false, ..limits() }, ..Case::default() };
+    assert_eq!(case.property("PrivateNetwork"), Value::Bool(true));
 }
 
 #[test]
@@ -179,7 +197,7 @@ fn without_a_quota_a_student_may_use_every_free_processor() {
 
 #[test]
 fn every_property_passes_the_check_that_the_manager_makes() {
-    let unit = Case { is_admin: true, ..Case::default() }.unit().unwrap();
+    let unit = Case { role: Role::Admin, ..Case::default() }.unit().unwrap();
     for property in unit.properties.iter().chain(unit.auxiliary.iter().flat_map(|(_, properties)| properties)) {
         assert_eq!(property.check(), Ok(()));
     }

@@ -3,7 +3,7 @@
 use hub_core::systemd::fake::Fake;
 
 use super::super::accounts::fake::FakeMachine;
-use super::super::protocol::Active;
+use super::super::protocol::{Active, Applied};
 use super::*;
 
 struct World {
@@ -166,6 +166,38 @@ async fn the_role_is_what_the_configuration_says_at_this_start() {
 }
 
 #[tokio::test]
+async fn limits_are_those_of_the_person() {
+    let world = World::new();
+    world.configure(
+        "[groups.exam]\nmembers = [\"ada\"]\nlimits = { network = false, memory = \"512M\", swap = \"1G\" }\n\
+         [users.ada.limits]\nmemory = \"256M\"\n[servers]\nstop_timeout = \"3s\"\n",
+    );
+    world.start("ada").await;
+    for unit in ["hubd-user-ada.service", "hubd-users-ada.slice"] {
+        assert_eq!(world.systemd.property(unit, "MemoryMax").unwrap(), format!("uint64 {}", 256_u64 << 20), "{unit}");
+    }
+    assert_eq!(world.property("PrivateNetwork"), "true");
+    assert_eq!(world.property("TimeoutStopUSec"), "uint64 3000000");
+    assert!(world.property("Environment").contains(&format!("MEM_LIMIT={}", 256 << 20)), "{}", world.property("Environment"));
+    // Nobody could have swap if everybody together had none.
+    assert_eq!(world.systemd.property("hubd-users.slice", "MemorySwapMax").unwrap(), format!("uint64 {}", u64::MAX));
+    world.start("bob").await;
+    assert_eq!(world.systemd.property("hubd-user-bob.service", "PrivateNetwork").unwrap(), "false");
+}
+
+#[tokio::test]
+async fn who_is_blocked_gets_no_server_and_no_account() {
+    let world = World::new();
+    world.configure("[roles]\nblocked = [\"ada\"]\n");
+    let refusal = refusal_of(world.start("ada").await);
+    assert_eq!(refusal.kind, RefusalKind::NotAllowed);
+    assert_eq!(refusal.message, "ada is kept out: the configuration names ada under `blocked` in [roles]");
+    assert_eq!(world.machine.account_names(), Vec::<String>::new());
+    world.configure("");
+    assert_eq!(state_of(world.start("ada").await).active, Active::Active);
+}
+
+#[tokio::test]
 async fn a_server_keeps_its_environment_when_the_current_one_changes() {
     let world = World::new();
     world.start("ada").await;
@@ -234,7 +266,7 @@ async fn after_a_restart_of_the_launcher_systemd_still_knows_every_server() {
     for name in ["ada", "b-c"] {
         world.start(name).await;
     }
-    let other = Launcher::new(world.paths.clone(), world.systemd.manager(), world.machine.clone(), 990);
+    let other = Arc::new(Launcher::new(world.paths.clone(), world.systemd.manager(), world.machine.clone(), 990));
     let Reply::States { states } = other.answer(Request::List).await else { panic!("no list") };
     let found: Vec<_> =
         states.iter().map(|state| (state.name.as_str(), state.endpoint.as_ref().unwrap().uid, state.environment)).collect();
@@ -272,4 +304,99 @@ async fn an_invalid_configuration_is_told_with_its_place() {
     let refusal = refusal_of(world.start("ada").await);
     assert_eq!(refusal.kind, RefusalKind::Internal);
     assert!(refusal.message.contains("config.toml:2:10: \"banana\" is not an amount of memory"), "{refusal}");
+}
+
+fn applied_of(reply: Reply) -> Applied {
+    match reply {
+        Reply::Applied(applied) => applied,
+        other => panic!("{other:?}"),
+    }
+}
+
+impl World {
+    /// Lets the kernel show `limits` for the server of `name`, as systemd would see to.
+    fn kernel_has(&self, name: &str, memory: u64) {
+        let slice = format!("hubd.slice/hubd-users.slice/hubd-users-{name}.slice");
+        for group in [slice.clone(), format!("{slice}/hubd-user-{name}.service")] {
+            let directory = self.paths.cgroups().join(group);
+            std::fs::create_dir_all(&directory).unwrap();
+            for (file, value) in
+                [("memory.max", memory.to_string()), ("pids.max", "512".to_owned()), ("cpu.max", "max 100000".to_owned())]
+            {
+                std::fs::write(directory.join(file), value).unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn apply_changes_limits_where_they_are_others_and_only_there() {
+    let world = World::new();
+    for name in ["ada", "bob"] {
+        state_of(world.start(name).await);
+        world.kernel_has(name, 1 << 30);
+    }
+    assert_eq!(applied_of(world.ask(Request::Apply).await), Applied::default());
+    world.configure("[users.bob.limits]\nmemory = \"2G\"\n");
+    let before = world.systemd.calls().len();
+    let waiting = tokio::spawn({
+        let launcher = Arc::clone(&world.launcher);
+        async move { launcher.answer(Request::Apply).await }
+    });
+    while !world.systemd.calls().contains(&"SetUnitProperties hubd-user-bob.service".to_owned()) {
+        tokio::task::yield_now().await;
+    }
+    world.kernel_has("bob", 2 << 30);
+    let applied = applied_of(waiting.await.unwrap());
+    assert_eq!(applied, Applied { limited: vec!["bob".parse().unwrap()], ..Applied::default() });
+    let calls = world.systemd.calls().split_off(before);
+    assert!(!calls.iter().any(|call| call.contains("ada")), "{calls:?}");
+    let memory = |unit: &str| world.systemd.property(unit, "MemoryMax").unwrap();
+    assert_eq!(
+        (memory("hubd-users-bob.slice"), memory("hubd-user-bob.service")),
+        ("uint64 2147483648".to_owned(), "uint64 2147483648".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn apply_says_when_the_kernel_does_not_have_a_limit() {
+    let world = World::new();
+    state_of(world.start("ada").await);
+    world.kernel_has("ada", 1 << 30);
+    world.configure("[limits]\nmemory = \"2G\"\n");
+    let applied = applied_of(world.ask(Request::Apply).await);
+    assert_eq!(applied.limited, []);
+    let expected =
+        "the kernel does not show them after 5 s: memory of the server is 1073741824; memory of the slice is 1073741824";
+    assert!(applied.problems[0].starts_with("ada: ") && applied.problems[0].ends_with(expected), "{applied:?}");
+}
+
+#[tokio::test]
+async fn apply_kills_what_has_rights_that_its_owner_lost() {
+    let world = World::new();
+    for name in ["ada", "bob", "zoe"] {
+        state_of(world.start(name).await);
+        world.kernel_has(name, 1 << 30);
+    }
+    world.configure("[roles]\nadmins = [\"ada\"]\nblocked = [\"bob\"]\n");
+    let applied = applied_of(world.ask(Request::Apply).await);
+    assert_eq!(applied.stopped, ["bob".parse().unwrap(), "zoe".parse().unwrap()]);
+    let calls = world.systemd.calls();
+    for name in ["bob", "zoe"] {
+        assert!(calls.contains(&format!("KillUnit hubd-user-{name}.service 9")), "{calls:?}");
+        assert!(!world.systemd.units().contains(&format!("hubd-user-{name}.service")));
+    }
+    assert!(world.systemd.units().contains(&"hubd-user-ada.service".to_owned()));
+    assert_eq!(refusal_of(world.start("bob").await).kind, RefusalKind::NotAllowed);
+    state_of(world.start("zoe").await);
+    assert_eq!(world.systemd.property("hubd-user-zoe.service", "SupplementaryGroups").unwrap(), "@as []");
+}
+
+#[tokio::test]
+async fn apply_refuses_an_invalid_file_and_changes_nothing() {
+    let world = World::new();
+    state_of(world.start("zoe").await);
+    world.configure("[roles]\nadmins = 5\n");
+    assert_eq!(refusal_of(world.ask(Request::Apply).await).kind, RefusalKind::Internal);
+    assert!(world.systemd.units().contains(&"hubd-user-zoe.service".to_owned()));
 }

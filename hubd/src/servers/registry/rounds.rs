@@ -25,9 +25,7 @@ pub(super) fn spawn(shared: &Arc<Shared>) {
     let runtime = &shared.runtime;
     runtime.spawn(list_rounds(Arc::clone(shared)));
     runtime.spawn(queue_rounds(Arc::clone(shared)));
-    if let Some(idle) = shared.settings.idle_timeout {
-        runtime.spawn(cull_rounds(Arc::clone(shared), idle));
-    }
+    runtime.spawn(cull_rounds(Arc::clone(shared)));
 }
 
 /// Waits for the first list, and for the servers found half started to answer.
@@ -63,13 +61,13 @@ async fn list_rounds(shared: Arc<Shared>) {
                     tracing::info!("the launcher answers again");
                 }
                 compare(&shared, units, sequence);
-                shared.settings.pace.list.max(began.elapsed() * LIST_SHARE)
+                shared.settings().pace.list.max(began.elapsed() * LIST_SHARE)
             }
             Err(error) => {
                 if !std::mem::replace(&mut away, true) {
                     tracing::error!("the launcher can't be asked which servers run; trying again: {}", problem(&error));
                 }
-                shared.settings.pace.retry
+                shared.settings().pace.retry
             }
         };
         sleep(pause).await;
@@ -89,7 +87,7 @@ fn compare(shared: &Arc<Shared>, units: Vec<UnitState>, sequence: u64) {
             continue;
         }
         let unit = units.remove(&name);
-        let settled = unit.as_ref().is_some_and(|unit| is_settled(unit, shared.settings.start_timeout));
+        let settled = unit.as_ref().is_some_and(|unit| is_settled(unit, shared.settings().start_timeout));
         if unit.is_some() || state.servers.contains_key(&name) {
             shared.advance(&mut state, &name, Event::Seen { unit, settled });
             state.publish(&name);
@@ -108,7 +106,7 @@ async fn queue_rounds(shared: Arc<Shared>) {
     loop {
         shared.queue_stirred.notified().await;
         loop {
-            sleep(shared.settings.pace.queue).await;
+            sleep(shared.settings().pace.queue).await;
             let mut state = shared.lock();
             if state.queue.is_quiet() {
                 break;
@@ -130,9 +128,12 @@ impl Shared {
     }
 }
 
-async fn cull_rounds(shared: Arc<Shared>, idle: Duration) {
+async fn cull_rounds(shared: Arc<Shared>) {
     loop {
-        sleep(shared.settings.pace.cull.min(idle)).await;
+        let settings = shared.settings();
+        sleep(settings.idle_timeout.map_or(settings.pace.cull, |idle| settings.pace.cull.min(idle))).await;
+        // Looked at anew: the administrator may have changed it meanwhile.
+        let Some(idle) = shared.settings().idle_timeout else { continue };
         let candidates: Vec<(Username, Endpoint)> = {
             let state = shared.lock();
             let untouched = state.servers.iter().filter(|(_, server)| server.touched.elapsed() >= idle);

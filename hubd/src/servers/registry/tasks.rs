@@ -21,7 +21,12 @@ const LOG_LINES: u32 = 20;
 
 /// Asks the launcher to start `name`'s server.
 pub(super) async fn launch(shared: Arc<Shared>, name: Username, attempt: u64) {
-    let result = with_patience(&shared, &name, || shared.client.start(&name)).await;
+    let is_plain = shared.lock().server(&name).is_plain;
+    let result = if is_plain {
+        with_patience(&shared, &name, || shared.client.start_plain(&name)).await
+    } else {
+        with_patience(&shared, &name, || shared.client.start(&name)).await
+    };
     let event = match result {
         Ok(unit) if unit.endpoint.is_some() => Event::Launched(unit),
         Ok(unit) if is_gone(&unit) => Event::NotLaunched(failure::ended_early(&unit, last_lines(&shared, &name).await)),
@@ -71,7 +76,7 @@ pub(super) async fn wait_for_answer(shared: Arc<Shared>, name: Username, attempt
             Err(AskError::Impostor { expected, found }) => break Event::GaveUp(failure::impostor(expected, found)),
             Err(error) => error.to_string(),
         };
-        if last_state.elapsed() >= shared.settings.pace.state {
+        if last_state.elapsed() >= shared.settings().pace.state {
             last_state = Instant::now();
             match shared.client.state(&name).await {
                 Ok(unit) if is_gone(&unit) => {
@@ -84,7 +89,7 @@ pub(super) async fn wait_for_answer(shared: Arc<Shared>, name: Username, attempt
         sleep(pause_after(began.elapsed())).await;
         used += counted(last_step.elapsed(), shared.is_strained());
         last_step = Instant::now();
-        if used > shared.settings.start_timeout {
+        if used > shared.settings().start_timeout {
             break Event::GaveUp(failure::no_answer(began.elapsed(), &last, last_lines(&shared, &name).await));
         }
     };
@@ -134,7 +139,7 @@ where
                 shared.turn(name, |_, state| {
                     state.server(name).note = Some("The hub's launcher does not answer; asking again.".to_owned());
                 });
-                sleep(shared.settings.pace.retry).await;
+                sleep(shared.settings().pace.retry).await;
             }
             result => return result,
         }

@@ -72,6 +72,22 @@ async fn many_who_want_one_server_start_it_once() {
 }
 
 #[tokio::test]
+async fn a_plain_start_is_one_start_and_the_next_is_as_usual() {
+    let fake = Fake::new();
+    let registry = registry(&fake, settings());
+    let mut view = registry.ensure_plain(&name("ada"));
+    // The page that shows how it goes asks, too.
+    registry.ensure(&name("ada"));
+    until(&mut view, Running).await;
+    assert_eq!((fake.asked("start_plain"), fake.asked("start")), (1, 0));
+    registry.stop(&name("ada"));
+    until(&mut view, Stopped).await;
+    registry.ensure(&name("ada"));
+    until(&mut view, Running).await;
+    assert_eq!((fake.asked("start_plain"), fake.asked("start")), (1, 1));
+}
+
+#[tokio::test]
 async fn fifty_at_once_all_get_in_two_at_a_time() {
     let fake = Fake::new();
     let registry = registry(&fake, settings());

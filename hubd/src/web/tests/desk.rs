@@ -21,6 +21,7 @@ use super::markup;
 use crate::auth::password::Cost;
 use crate::auth::{Clock, People};
 use crate::listen::Client;
+use crate::live::Live;
 use crate::servers::{Servers, View};
 use crate::web::{Hub, router};
 
@@ -108,10 +109,10 @@ impl Desk {
 
     pub(super) async fn with_config(text: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = Arc::new(config::parse(text, "test").unwrap());
+        let config = Live::new(config::parse(text, "test").unwrap());
         let clock = Clock::manual();
         let database = directory.path().join("hubd.db");
-        let people = People::open_with(&database, config.sessions.lifetime, clock.clone(), Cost::CHEAP).await.unwrap();
+        let people = People::open_with(&database, (&*config.get()).into(), clock.clone(), Cost::CHEAP).await.unwrap();
         for name in ["ada", "bob"] {
             people.add(&name.parse().unwrap(), Some(PASSWORD)).await.unwrap();
         }

@@ -102,10 +102,29 @@ async fn keeps_the_hubs_name_as_text() {
 }
 
 #[tokio::test]
+async fn keeps_the_announcement_as_text_on_every_page() {
+    for text in HOSTILE {
+        let config = format!("[hub]\nannouncement = {}\n", toml::Value::String((*text).to_owned()));
+        let (desk, harmless) = (Desk::with_config(&config).await, Desk::with_config("[hub]\nannouncement = \"x\"\n").await);
+        for path in ["/hub/login", "/hub/clear", "/hub/no-such-page"] {
+            let (answer, plain) = (desk.browser().get(path).await, harmless.browser().get(path).await);
+            assert_eq!(shape(&answer.body), shape(&plain.body), "{text} at {path}");
+            assert!(answer.text().contains(&text.split_whitespace().collect::<Vec<_>>().join(" ")), "{text} at {path}");
+            let elements = markup::elements(&answer.body);
+            let shown = elements.iter().find(|element| element.attribute("class") == Some("announcement")).unwrap();
+            assert_eq!(shown.attribute("role"), Some("status"));
+        }
+    }
+    let silent = Desk::new().await;
+    assert!(!silent.browser().get("/hub/login").await.body.contains("announcement"));
+}
+
+#[tokio::test]
 async fn keeps_problems_as_text() {
     for text in HOSTILE {
         let path = format!("/user/ada/{text}");
-        let answer = Problem::not_running(&path).answer(text, true);
+        let around = hub_core::config::Hub { name: text.to_owned(), url: None, announcement: Some(text.to_owned()) };
+        let answer = Problem::not_running(&path).answer(&around, true);
         assert_eq!(answer.status(), StatusCode::FAILED_DEPENDENCY);
         let body = String::from_utf8(axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap();
         let elements = markup::elements(&body);

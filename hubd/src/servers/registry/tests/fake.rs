@@ -171,7 +171,7 @@ impl Inner {
     fn reply(self: &Arc<Self>, request: Request) -> Reply {
         let mut state = self.lock();
         match request {
-            Request::Start { name } => self.start(&mut state, &name),
+            Request::Start { name } | Request::StartPlain { name } => self.start(&mut state, &name),
             Request::Stop { name } => {
                 if state.fates.get(&name) == Some(&Fate::NeverStops) {
                     return refused(RefusalKind::Unit, "the job timed out");
