@@ -6,6 +6,7 @@
 mod account;
 mod environment;
 mod file;
+mod fresh;
 mod leftovers;
 mod network;
 mod packages;

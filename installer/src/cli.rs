@@ -6,7 +6,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use hub_core::paths::Paths;
 use serde::Serialize;
 
@@ -39,6 +39,11 @@ pub fn main() -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
+}
+
+/// What can be typed, for the documentation.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 fn complain(error: &str) {
@@ -101,6 +106,7 @@ fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: imp
         admin_password: std::env::var("HUBD_ADMIN_PASSWORD").ok().filter(|password| !password.is_empty()),
         listen: install.listen,
         url: install.url.clone(),
+        https: install.https.wish()?,
         programs: install.programs()?,
     };
     let network = Network::recall(paths, std::env::vars())?;

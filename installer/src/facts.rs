@@ -2,27 +2,27 @@
 
 mod accounts;
 mod index;
-mod ports;
 mod system;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use hub_core::config::{self, Config};
+use hub_core::config::{self, Config, ReadError};
 use hub_core::paths::Paths;
 use hub_core::pyenv;
 
 pub use accounts::{OWN_GROUPS, OWN_USERS, OwnAccount};
+pub use hub_core::sys::ports::Listener;
 pub use index::Index;
-pub use ports::Listener;
 pub use system::System;
-pub(crate) use system::missing_packages;
+pub(crate) use system::{PIP_WHEELS, missing_packages};
 
 use crate::leftovers::{self, Leftovers};
 use crate::network::Network;
 use crate::options::Options;
 use crate::receipt::{self, Receipt};
+use crate::systemctl;
 
 /// What is known about the machine.
 #[derive(Debug, Clone)]
@@ -89,12 +89,12 @@ pub fn probe(paths: &Paths, options: &Options, network: &Network, operator: Opti
     let system = system::probe(paths)?;
     Ok(Facts {
         root,
-        listeners: ports::probe(paths)?,
+        listeners: hub_core::sys::ports::probe(&systemctl::listening_addresses(paths))?,
         accounts: accounts::probe()?,
         config: if root { read_config(paths) } else { ConfigFact::Absent },
         leftovers: if root { leftovers::load(paths).map_err(|error| format!("{error:#}")) } else { Ok(None) },
         // Where an environment is there already, a machine that is offline by now is no less a hub.
-        index: (environment.is_none() && system.can_check_certificates()).then(|| index::probe(network)),
+        index: if environment.is_none() && system.can_check_certificates() { index::probe(network) } else { None },
         operator,
         address: system::address(),
         missing_programs: PROGRAMS.iter().map(|name| options.programs.join(name)).filter(|path| !path.is_file()).collect(),
@@ -106,13 +106,10 @@ pub fn probe(paths: &Paths, options: &Options, network: &Network, operator: Opti
 
 /// Reads and judges the configuration.
 pub fn read_config(paths: &Paths) -> ConfigFact {
-    let path = paths.config_file();
-    match std::fs::read_to_string(&path) {
-        Ok(source) => match config::parse(&source, &path.display().to_string()) {
-            Ok(config) => ConfigFact::Valid(source, Box::new(config)),
-            Err(problems) => ConfigFact::Broken(problems.to_string()),
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => ConfigFact::Absent,
-        Err(error) => ConfigFact::Broken(format!("reading `{}`: {error}", path.display())),
+    match config::read(&paths.config_file()) {
+        Ok(loaded) => ConfigFact::Valid(loaded.text, Box::new(loaded.config)),
+        Err(error) if error.is_missing() => ConfigFact::Absent,
+        Err(ReadError::Invalid(problems)) => ConfigFact::Broken(problems.to_string()),
+        Err(error) => ConfigFact::Broken(format!("{:#}", anyhow::Error::from(error))),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use hub_core::config::history::{History, How};
 use hub_core::paths::Paths;
 
 use crate::action::{Ahead, Check, Ground, Invitation, World, invite_the_rest};
@@ -103,6 +104,7 @@ impl Task<'_> {
         if proof.is_ok() {
             receipt.complete = true;
             store.save(&receipt)?;
+            self.remember()?;
         }
         self.talk.pause();
         Ok(Ending::Installed(InstallReport {
@@ -115,6 +117,13 @@ impl Task<'_> {
             seconds: seconds(started),
             ..self.outcome(&facts)
         }))
+    }
+
+    /// The hub was seen to be well with this configuration: what a change that fails goes back to.
+    fn remember(&self) -> Result<()> {
+        let text = fs_err::read_to_string(self.paths.config_file())?;
+        let who = self.operator.as_deref().unwrap_or("root");
+        History::open(self.paths).remember_healthy(&text, who, How::Installer, jiff::Timestamp::now())
     }
 
     fn look(&self) -> Result<(Facts, Judgement)> {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use hub_core::accounts::Username;
+use hub_core::config::HttpsMethod;
 
 /// The account in which a verification starts its server; nobody may be called so.
 pub const VERIFY_NAME: &str = "hubd-verify";
@@ -21,8 +22,19 @@ pub struct Options {
     pub listen: Option<SocketAddr>,
     /// The hub's address as people type it; `None`: as configured, else guessed.
     pub url: Option<String>,
+    /// How the hub gets its certificate; `None`: as configured, else not at all.
+    pub https: Option<HttpsWish>,
     /// The directory with the programs to install.
     pub programs: PathBuf,
+}
+
+/// How the hub is to get its certificate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpsWish {
+    /// Where it listens encrypted; `None`: as configured, else every address, port 443.
+    pub listen: Option<SocketAddr>,
+    /// Where the certificate comes from.
+    pub method: HttpsMethod,
 }
 
 impl std::fmt::Debug for Options {
@@ -33,6 +45,7 @@ impl std::fmt::Debug for Options {
             .field("admin_password", &self.admin_password.as_ref().map(|_| "(hidden)"))
             .field("listen", &self.listen)
             .field("url", &self.url)
+            .field("https", &self.https)
             .field("programs", &self.programs)
             .finish()
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use hub_core::config::{self, Config};
 use hub_core::paths::Paths;
-use hub_core::sudoers;
+use hub_core::{listener, sudoers};
 
 use crate::action::{Action, Contents, FileKind, Leaving, Ownership};
 use crate::facts::{Facts, OWN_GROUPS, OWN_USERS, PROGRAMS};
@@ -46,7 +46,7 @@ pub fn build(paths: &Paths, facts: &Facts, options: &Options, network: &Network)
     }
     plan.directories(paths);
     plan.programs(paths, options);
-    plan.settings(paths, &config, text, network);
+    plan.settings(paths, &config, text, network)?;
     plan.units(paths, &config);
     plan.add("uv", "uv, which builds Python environments", Action::Uv);
     plan.add("environment", "shared Python environment with JupyterLab", Action::Environment);
@@ -128,7 +128,10 @@ impl Plan {
         }
         self.directory(paths.environment_mount(), root, Leaving::RemoveEmpty);
         self.directory(paths.state(), Ownership { user: "hubd", group: "hubd", mode: 0o700 }, Leaving::Keep);
+        let certificates = Ownership { user: "hubd-certificates", group: "hubd-certificates", mode: 0o750 };
+        self.directory(paths.certificates(), certificates, Leaving::RemoveTree);
         self.directory(paths.launcher_state(), Ownership::root(0o700), Leaving::RemoveTree);
+        self.directory(paths.environment_state(), Ownership::root(0o700), Leaving::RemoveTree);
         let class = Ownership { user: "root", group: "hubd-admins", mode: 0o2775 };
         self.directory(paths.class_folder(), class, Leaving::Keep);
     }
@@ -157,15 +160,13 @@ impl Plan {
         }
     }
 
-    fn settings(&mut self, paths: &Paths, config: &Config, text: String, network: &Network) {
+    fn settings(&mut self, paths: &Paths, config: &Config, text: String, network: &Network) -> Result<()> {
         let owner = Ownership { user: "root", group: "hubd", mode: 0o640 };
         self.file(paths.config_file(), "configuration", Contents::Text(text), owner, FileKind::Settings, &[LAUNCHER, SERVE]);
         self.add("network", "what builds and servers are told of the network", Action::Network { text: network.text() });
-        // A name that could mean more than an account has been refused when the configuration was read.
-        if let Ok(rules) = sudoers::render(&config.roles.host_operators) {
-            let contents = Contents::Text(rules);
-            self.file(paths.sudoers(), "sudo rules", contents, Ownership::root(0o440), FileKind::SudoRules, &[]);
-        }
+        let contents = Contents::Text(sudoers::render(&config.roles.host_operators)?);
+        self.file(paths.sudoers(), "sudo rules", contents, Ownership::root(0o440), FileKind::SudoRules, &[]);
+        Ok(())
     }
 
     fn units(&mut self, paths: &Paths, config: &Config) {
@@ -173,9 +174,7 @@ impl Plan {
             let contents = Contents::Text(text.to_owned());
             self.file(paths.units().join(name), "unit", contents, Ownership::root(0o644), FileKind::Unit, &[name]);
         }
-        let encrypted = config.https.as_ref().map_or(&[][..], |https| &https.listen);
-        let listen = assets::listen_drop_in(&config.http.listen, encrypted);
-        self.drop_in(paths, "hubd.socket", "listen.conf", listen);
+        self.drop_in(paths, "hubd.socket", "listen.conf", listener::drop_in(config));
         let homes = &config.accounts.homes;
         if !homes.starts_with(paths.usual_homes()) {
             // Others may have homes there, too.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use hub_core::config::{Config, format_bytes};
 
 use crate::facts::{ConfigFact, Facts, PROGRAMS};
-use crate::options::{Options, SHORTEST_PASSWORD};
+use crate::options::{HttpsWish, Options, SHORTEST_PASSWORD};
 
 /// Systems the hub is proven on; all have systemd 249 or later and Python 3.11 or later.
 pub const SUPPORTED: [(&str, &str, &str); 3] =
@@ -176,11 +176,22 @@ pub fn listen(config: Option<&Config>, options: &Options) -> Vec<SocketAddr> {
     }
 }
 
+/// Where the hub will listen encrypted.
+pub fn https_listen(config: Option<&Config>, options: &Options) -> Vec<SocketAddr> {
+    let configured = config.and_then(|config| config.https.as_ref()).map(|https| https.listen.clone());
+    match (&options.https, configured) {
+        (Some(HttpsWish { listen: Some(address), .. }), _) => vec![*address],
+        (_, Some(configured)) => configured,
+        (Some(_), None) => vec![SocketAddr::from(([0_u16; 8], 443))],
+        (None, None) => Vec::new(),
+    }
+}
+
 fn check_ports(facts: &Facts, options: &Options, judgement: &mut Judgement) {
     let config = facts.config.config();
-    let encrypted = config.and_then(|config| config.https.as_ref()).map_or(&[][..], |https| &https.listen);
+    let encrypted = https_listen(config, options);
     let mut told = Vec::new();
-    for wanted in listen(config, options).iter().chain(encrypted) {
+    for wanted in listen(config, options).iter().chain(&encrypted) {
         for listener in facts.listeners.iter().filter(|listener| listener.blocks(*wanted)) {
             let what = format!("port {} is taken by {}", wanted.port(), listener.who());
             if !told.contains(&what) {

@@ -1,14 +1,15 @@
 //! The configuration as an install leaves it: a commented file for a new hub, small edits in one that is there. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use anyhow::{Context, Result};
-use hub_core::config::{self, Config, format_bytes};
+use hub_core::config::{self, Config, HttpsMethod, format_bytes};
 use toml_edit::{Array, DocumentMut, Item, Value};
 
 use crate::assets;
 use crate::facts::{ConfigFact, Facts};
-use crate::options::Options;
+use crate::options::{HttpsWish, Options};
 use crate::preflight;
 
 const MEGABYTE: u64 = 1 << 20;
@@ -24,7 +25,17 @@ const LEAST_MEMORY: u64 = 384 * MEGABYTE;
 pub fn config(facts: &Facts, options: &Options) -> Result<String> {
     let text = match &facts.config {
         ConfigFact::Valid(source, config) => edited(source, config, facts.address, options)?,
-        ConfigFact::Absent | ConfigFact::Broken(_) => fresh(facts, options),
+        ConfigFact::Absent | ConfigFact::Broken(_) => {
+            let text = fresh(facts, options);
+            let mut document: DocumentMut = text.parse().context("preparing the configuration")?;
+            match &options.https {
+                Some(wish) => {
+                    encrypt(&mut document, wish);
+                    document.to_string()
+                }
+                None => text,
+            }
+        }
     };
     if let Err(problems) = config::parse(&text, "config.toml") {
         return Err(problems).context("preparing the configuration");
@@ -34,7 +45,7 @@ pub fn config(facts: &Facts, options: &Options) -> Result<String> {
 
 fn fresh(facts: &Facts, options: &Options) -> String {
     let listen = preflight::listen(None, options);
-    let url = options.url.clone().or_else(|| guess_url(&listen, facts.address));
+    let url = options.url.clone().or_else(|| guess_encrypted_url(None, options)).or_else(|| guess_url(&listen, facts.address));
     let total = facts.system.memory_bytes;
     let defaults = config::parse("", "defaults").map(|config| config.users_memory(total)).unwrap_or(total / 2);
     let operators: Vec<&str> = facts.operator.as_deref().into_iter().filter(|name| *name != "root").collect();
@@ -77,6 +88,55 @@ pub fn guess_url(listen: &[SocketAddr], address: Option<IpAddr>) -> Option<Strin
     })
 }
 
+/// The hub's address where a certificate is wished for: browsers accept it for the names in it.
+fn guess_encrypted_url(config: Option<&Config>, options: &Options) -> Option<String> {
+    let wish = options.https.as_ref()?;
+    let (HttpsMethod::Acme { domains, .. } | HttpsMethod::Lan { domains }) = &wish.method else { return None };
+    let name = domains.first()?;
+    let name = if name.contains(':') { format!("[{name}]") } else { name.clone() };
+    match preflight::https_listen(config, options).first()?.port() {
+        443 => Some(format!("https://{name}")),
+        port => Some(format!("https://{name}:{port}")),
+    }
+}
+
+/// Writes down where the certificate comes from, and nothing of where one came from before.
+fn encrypt(document: &mut DocumentMut, wish: &HttpsWish) {
+    let texts = |values: &[String]| Value::Array(values.iter().map(String::as_str).collect::<Array>());
+    let path = |path: &Path| Some(Value::from(path.display().to_string()));
+    let mut keys: Vec<(&str, Option<Value>)> = Vec::new();
+    let own: &[&str] = match &wish.method {
+        HttpsMethod::Files { certificate, key } => {
+            keys.extend([("certificate", path(certificate)), ("key", path(key))]);
+            &["certificate", "key"]
+        }
+        HttpsMethod::Acme { email, domains, directory, directory_ca } => {
+            keys.extend([("method", Some(Value::from("acme"))), ("email", Some(Value::from(email.as_str())))]);
+            keys.extend([("domains", Some(texts(domains))), ("directory", directory.as_deref().map(Value::from))]);
+            keys.push(("directory_ca", directory_ca.as_deref().and_then(path)));
+            &["method", "email", "domains", "directory", "directory_ca"]
+        }
+        HttpsMethod::Lan { domains } => {
+            keys.push(("method", Some(Value::from("lan"))));
+            keys.push(("domains", Some(texts(domains)).filter(|_| !domains.is_empty())));
+            &["method", "domains"]
+        }
+    };
+    if let Some(table) = document.get_mut("https").and_then(Item::as_table_like_mut) {
+        for key in ["method", "certificate", "key", "email", "domains", "directory", "directory_ca"] {
+            if !own.contains(&key) || keys.iter().any(|(name, value)| *name == key && value.is_none()) {
+                table.remove(key);
+            }
+        }
+    }
+    keys.insert(0, ("listen", wish.listen.map(|address| texts(&[address.to_string()]))));
+    for (key, value) in keys {
+        if let Some(value) = value {
+            set(document, "https", key, value);
+        }
+    }
+}
+
 /// The address people type, as configured or guessed.
 pub fn url(config: &Config, address: Option<IpAddr>) -> Option<String> {
     config.hub.url.clone().or_else(|| match &config.https {
@@ -96,9 +156,17 @@ fn edited(source: &str, config: &Config, address: Option<IpAddr>, options: &Opti
     if let Some(address) = options.listen.filter(|address| config.http.listen != [*address]) {
         set(&mut document, "http", "listen", Value::Array([address.to_string()].into_iter().collect::<Array>()));
     }
+    let has = config.https.as_ref();
+    if let Some(wish) = options.https.as_ref().filter(|wish| {
+        !has.is_some_and(|https| https.method == wish.method && wish.listen.is_none_or(|address| https.listen == [address]))
+    }) {
+        encrypt(&mut document, wish);
+    }
     // An address that was guessed from where the hub listened is guessed again.
     let guessed = config.hub.url.is_some() && config.hub.url == guess_url(&config.http.listen, address);
-    let guess = || options.listen.filter(|_| guessed).and_then(|listen| guess_url(&[listen], address));
+    let plain = || options.listen.filter(|_| guessed).and_then(|listen| guess_url(&[listen], address));
+    let was_plain = config.hub.url.as_ref().is_none_or(|url| url.starts_with("http://"));
+    let guess = || guess_encrypted_url(Some(config), options).filter(|_| was_plain).or_else(plain);
     if let Some(url) = options.url.clone().or_else(guess).filter(|url| config.hub.url.as_ref() != Some(url)) {
         set(&mut document, "hub", "url", Value::from(url));
     }
@@ -140,19 +208,6 @@ mod tests {
             "",
         );
         assert_eq!(config, expected.unwrap(), "everything else is the default");
-    }
-
-    #[test]
-    fn what_the_comments_show_as_defaults_are_the_defaults() {
-        let text = config(&machine(), &options()).unwrap();
-        let shown: String = text
-            .lines()
-            .map(|line| line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase())).unwrap_or(line))
-            .filter(|line| !line.starts_with("cpu_quota") && !line.starts_with("reserve") && !line.starts_with("listen"))
-            .filter(|line| !line.starts_with("certificate") && !line.starts_with("key"))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        assert_eq!(config::parse(&shown, "shown").unwrap(), parsed(&machine(), &options()));
     }
 
     #[test]
@@ -203,6 +258,37 @@ mod tests {
             let own = own.map(|text| text.parse().unwrap());
             assert_eq!(guess_url(&[address(listen)], own).as_deref(), Some(url), "{listen}");
         }
+    }
+
+    fn acme(listen: Option<&str>) -> Option<HttpsWish> {
+        let (email, domains) = ("x@example.org".to_owned(), vec!["hub.example.org".to_owned()]);
+        let method = HttpsMethod::Acme { email, domains, directory: None, directory_ca: None };
+        Some(HttpsWish { listen: listen.map(|address| address.parse().unwrap()), method })
+    }
+
+    #[test]
+    fn a_wish_for_https_is_written_down() {
+        let new = parsed(&machine(), &Options { https: acme(None), ..options() });
+        assert_eq!(new.https.unwrap().method, acme(None).unwrap().method);
+        assert_eq!(new.hub.url.as_deref(), Some("https://hub.example.org"));
+        let elsewhere = parsed(&machine(), &Options { https: acme(Some("[::]:8443")), ..options() });
+        assert_eq!(elsewhere.https.unwrap().listen, ["[::]:8443".parse().unwrap()]);
+        assert_eq!(elsewhere.hub.url.as_deref(), Some("https://hub.example.org:8443"));
+    }
+
+    #[test]
+    fn another_way_to_a_certificate_leaves_nothing_of_the_first() {
+        let source = "[hub]\nurl = \"http://10.0.0.5\"\n[roles]\nadmins = [\"ada\"]\n[https]\ncertificate = \"/c\" # mine\n\
+                      key = \"/k\"\nlisten = [\"[::]:8443\"]\n";
+        let facts = Facts { config: configured(source), ..machine() };
+        let text = config(&facts, &Options { https: acme(None), ..Options::default() }).unwrap();
+        assert!(!text.contains("certificate") && !text.contains("key ="), "{text}");
+        let config = config::parse(&text, "").unwrap();
+        assert_eq!(config.hub.url.as_deref(), Some("https://hub.example.org:8443"));
+        assert_eq!(config.https.unwrap().method, acme(None).unwrap().method);
+        // Asked for what is so already: nothing changes.
+        let facts = Facts { config: configured(&text), ..machine() };
+        assert_eq!(super::config(&facts, &Options { https: acme(None), ..Options::default() }).unwrap(), text);
     }
 
     #[test]

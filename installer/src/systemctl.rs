@@ -1,55 +1,43 @@
 //! What the installer asks of systemd, through its own program.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hub_core::paths::Paths;
-use hub_core::sys::command::{Command, Output};
+use hub_core::sys::command::Output;
+use hub_core::systemctl::Systemctl;
+
+pub use hub_core::systemctl::UnitStatus;
 
 /// systemd's own tool.
 pub const SYSTEMCTL: &str = "/usr/bin/systemctl";
-/// Questions, and reading the unit files again.
-const ASK_DEADLINE: Duration = Duration::from_secs(30);
-/// Starting and stopping: every unit has a shorter deadline of its own.
-const JOB_DEADLINE: Duration = Duration::from_secs(180);
 
-/// How one unit is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitStatus {
-    /// `ActiveState=`, as in `active`.
-    pub active: String,
-    /// `UnitFileState=`, as in `enabled`.
-    pub enabled: String,
+fn here() -> Systemctl {
+    Systemctl::new(&Paths::default())
 }
 
-/// Runs systemctl with a deadline for jobs.
+/// As [`Systemctl::job`] of this machine.
 ///
 /// # Errors
 /// When it says no, with what it said.
 pub fn job<T: Into<String>>(arguments: impl IntoIterator<Item = T>) -> Result<()> {
-    Command::new(SYSTEMCTL, JOB_DEADLINE).arg("--no-ask-password").args(arguments).run().map(drop)
+    here().job(arguments)
 }
 
-/// Asks systemctl something, whatever it answers.
+/// As [`Systemctl::ask`] of this machine.
 ///
 /// # Errors
 /// When it can't be run or gives no answer in time.
 pub fn ask<T: Into<String>>(arguments: impl IntoIterator<Item = T>) -> Result<Output> {
-    Command::new(SYSTEMCTL, ASK_DEADLINE).env("LC_ALL", "C").arg("--no-pager").args(arguments).output()
+    here().ask(arguments)
 }
 
-/// How `unit` is; a unit that does not exist is `inactive` and has no file state.
+/// As [`Systemctl::status`] of this machine.
 ///
 /// # Errors
 /// When systemd does not answer.
 pub fn status(unit: &str) -> Result<UnitStatus> {
-    let output = ask(["show", "--property=ActiveState", "--property=UnitFileState", unit])?;
-    let value = |name: &str| {
-        let found = output.stdout.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        found.unwrap_or_default().to_owned()
-    };
-    Ok(UnitStatus { active: value("ActiveState"), enabled: value("UnitFileState") })
+    here().status(unit)
 }
 
 /// The names of loaded units that match a pattern.
@@ -63,11 +51,7 @@ pub fn list(pattern: &str) -> Result<Vec<String>> {
 
 /// What the unit said last, for an error message.
 pub fn last_words(unit: &str) -> String {
-    const JOURNALCTL: &str = "/usr/bin/journalctl";
-    let lines = Command::new(JOURNALCTL, ASK_DEADLINE)
-        .args(["--no-pager", "--quiet", "--output=cat", "--lines=10", "--unit", unit])
-        .run();
-    lines.unwrap_or_else(|error| format!("(its log can't be read: {error:#})"))
+    here().last_words(unit)
 }
 
 /// Where the hub's own socket listens now.
@@ -94,7 +78,7 @@ fn parse_listen(text: &str) -> Vec<SocketAddr> {
 /// # Errors
 /// When it can't.
 pub fn reload() -> Result<()> {
-    job(["daemon-reload"]).context("making systemd read the units again")
+    here().reload()
 }
 
 #[cfg(test)]

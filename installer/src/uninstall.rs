@@ -177,6 +177,7 @@ fn sweep(paths: &Paths, report: &mut UninstallReport) -> Result<()> {
         report.notes.push(format!("copies of files that were replaced or changed by hand are in `{}`", backups.display()));
         delete(&paths.receipt())?;
         delete(&paths.installer_state().join("lock"))?;
+        delete(&paths.config_history())?;
     } else {
         delete(&paths.installer_state())?;
     }

@@ -24,7 +24,16 @@ pub(super) fn check(paths: &Paths) -> Result<Check> {
 pub(super) fn build(world: &mut World<'_>) -> Result<()> {
     let network: NetworkSettings = world.network.variables().collect();
     let uv = world.paths.uv();
-    let request = BuildRequest { generation: FIRST, uv: &uv, python: Path::new(PYTHON), lock: pyenv::LOCK, network: &network };
+    let request = BuildRequest {
+        generation: FIRST,
+        uv: &uv,
+        python: Path::new(PYTHON),
+        lock: pyenv::LOCK,
+        network: &network,
+        asked: &[],
+        previous: None,
+        wheels: None,
+    };
     let generation = Builder::new(world.paths.clone()).build(&request, &mut *world.progress)?;
     pyenv::switch(world.paths, &generation)
 }

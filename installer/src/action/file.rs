@@ -95,7 +95,7 @@ fn undo_replaced(paths: &Paths, place: &Place<'_>, digest: String, former: Optio
     }
 }
 
-/// A path as the name of one file: `etc-sudoers.d-hubd-admins`.
+/// A path as the name of one file: `etc-sudoers.d-00-hubd-admins`.
 fn flat_name(path: &Path) -> String {
     path.display().to_string().trim_start_matches('/').replace('/', "-")
 }

@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use hub_core::config::HttpsMethod;
 use hub_core::control::{self, Reply, Request};
 use hub_core::paths::Paths;
 
 use super::{Check, World};
 use crate::assets::SERVICES;
+use crate::facts::{self, ConfigFact};
 use crate::receipt::Receipt;
 use crate::systemctl;
 use crate::undo::Undo;
@@ -16,6 +18,13 @@ use crate::undo::Undo;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
+/// An authority looks at every name before it signs.
+const CERTIFICATE_DEADLINE: Duration = Duration::from_secs(150);
+const CERTIFICATE_POLL: Duration = Duration::from_millis(500);
+
+const CERTIFICATES: &str = "hubd-certificates.service";
+/// What starts it, later.
+const CERTIFICATE_TRIGGERS: [&str; 2] = ["hubd-certificates.path", "hubd-certificates.timer"];
 const SERVE: &str = "hubd.service";
 const LAUNCHER: &str = "hubd-launcher.service";
 
@@ -59,7 +68,33 @@ pub(super) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()>
         start(unit, if out_of_date(unit) { "restart" } else { "start" })?;
     }
     (world.progress)("waiting for the hub to answer");
-    wait_until_it_answers(world.paths)
+    wait_until_it_answers(world.paths)?;
+    for unit in CERTIFICATE_TRIGGERS {
+        start(unit, if out_of_date(unit) { "restart" } else { "start" })?;
+    }
+    get_certificate(world)
+}
+
+/// Has the certificate looked after now, where that is the hub's business, and waits for it. One that does not come is
+/// no obstacle here: whether people can log in is proved at the end.
+fn get_certificate(world: &mut World<'_>) -> Result<()> {
+    let ConfigFact::Valid(_, config) = facts::read_config(world.paths) else { return Ok(()) };
+    let method = config.https.map(|https| https.method);
+    if !matches!(method, Some(HttpsMethod::Acme { .. } | HttpsMethod::Lan { .. })) {
+        return Ok(());
+    }
+    (world.progress)("waiting for the certificate");
+    systemctl::job(["start", "--no-block", CERTIFICATES]).context("starting what gets certificates")?;
+    let deadline = Instant::now() + CERTIFICATE_DEADLINE;
+    while Instant::now() < deadline {
+        match control::call(&world.paths.control_socket(), &Request::Https) {
+            Ok(Reply::Https(status)) if status.certificate.is_some() || status.failures > 0 => return Ok(()),
+            other => tracing::debug!(?other, "no certificate yet"),
+        }
+        std::thread::sleep(CERTIFICATE_POLL);
+    }
+    tracing::warn!("waited {} s for a certificate", CERTIFICATE_DEADLINE.as_secs());
+    Ok(())
 }
 
 /// Units that systemd has loaded; it complains about others.

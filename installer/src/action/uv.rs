@@ -1,21 +1,26 @@
-//! The pinned uv: its wheel comes from the package index the admin has set, and is what it must be to the last bit.
+//! The pinned uv: the distribution's own pip fetches its wheel, from the index that the admin or pip's configuration
+//! names, and takes nothing but the content that is pinned.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use hub_core::paths::Paths;
-use hub_core::pyenv::{NetworkSettings, index, uv};
+use hub_core::pyenv::{NetworkSettings, uv};
 use hub_core::sys::command::Command;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
 use super::{Check, World};
-use crate::fetch::{self, Expected};
+use crate::facts::PIP_WHEELS;
 use crate::undo::Undo;
 
-const PROJECT: &str = "uv";
-/// The wheel has some twenty megabytes.
-const LARGEST_WHEEL: u64 = 100 << 20;
+/// For some twenty megabytes over a slow line.
+const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(600);
+/// Runs pip out of its wheel: the wheel, then pip's arguments.
+const RUN_PIP: &str = "\
+import runpy, sys
+sys.path.insert(0, sys.argv.pop(1))
+runpy.run_module('pip', run_name='__main__', alter_sys=True)
+";
 const VERSION_DEADLINE: Duration = Duration::from_secs(15);
 const PYTHON: &str = "/usr/bin/python3";
 
@@ -40,24 +45,44 @@ fn version(program: &Path) -> Option<String> {
 
 pub(super) fn fetch(world: &mut World<'_>) -> Result<()> {
     let settings: NetworkSettings = world.network.variables().collect();
-    let wheel = uv::wheel(std::env::consts::ARCH).with_context(|| format!("there is no uv for {}", std::env::consts::ARCH))?;
-    let page = index::project_page(settings.index(), PROJECT)?;
+    let pip = pip()?;
     (world.progress)(&format!("downloading uv {}", uv::VERSION));
-    let (address, content_type, body) = {
-        let client = fetch::client(world.network, fetch::ASK_DEADLINE)?;
-        let asking = || format!("asking `{}`", index::without_secret(page.as_str()));
-        let response = client.get(page.clone()).header(ACCEPT, index::ACCEPT).send();
-        let response = response.and_then(|answer| answer.error_for_status()).map_err(reqwest::Error::without_url);
-        let response = response.with_context(asking)?;
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        (response.url().clone(), content_type.to_owned(), response.text().with_context(asking)?)
-    };
-    let place = index::find_file(&address, &content_type, &body, wheel.filename)?;
-    let client = fetch::client(world.network, fetch::DOWNLOAD_DEADLINE)?;
-    let expected = Expected { sha256: wheel.sha256, largest: LARGEST_WHEEL };
-    let content = fetch::download(&client, place.as_str(), expected)?;
     let scratch = tempfile::tempdir().context("making a temporary directory")?;
-    let file = scratch.path().join(wheel.filename);
-    fs_err::write(&file, content)?;
-    uv::unpack(Path::new(PYTHON), &file, &world.paths.uv())
+    let (requirements, target) = (scratch.path().join("requirements.txt"), scratch.path().join("wheels"));
+    fs_err::write(&requirements, uv::requirement())?;
+    let command = Command::new(PYTHON, DOWNLOAD_DEADLINE).args(["-I", "-c", RUN_PIP]).arg(pip.to_string_lossy());
+    let command = command.args(["download", "--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check"]);
+    let command = command.args(["--no-deps", "--only-binary=:all:", "--require-hashes", "--dest"]).arg(target.to_string_lossy());
+    let command = command.arg("--requirement").arg(requirements.to_string_lossy());
+    settings.for_pip().iter().fold(command, |command, (name, value)| command.env(name, value)).run().with_context(|| {
+        format!(
+            "downloading uv {} with pip\nhint: a proxy, a mirror or a private certificate is given with HTTPS_PROXY, \
+             PIP_INDEX_URL or SSL_CERT_FILE (sudo drops them: put them behind `sudo env`)",
+            uv::VERSION
+        )
+    })?;
+    let wheel = only_file(&target)?;
+    uv::unpack(Path::new(PYTHON), &wheel, &world.paths.uv())
+}
+
+/// The distribution's pip, which it keeps as a wheel to put into new environments.
+fn pip() -> Result<PathBuf> {
+    let found = entries(Path::new(PIP_WHEELS))?.into_iter().find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("pip-") && name.ends_with(".whl")
+    });
+    found.with_context(|| format!("no pip in `{PIP_WHEELS}`\nhint: apt-get install --reinstall python3-pip-whl"))
+}
+
+fn only_file(directory: &Path) -> Result<PathBuf> {
+    let mut found = entries(directory)?;
+    match (found.pop(), found.is_empty()) {
+        (Some(file), true) => Ok(file),
+        _ => bail!("pip left something else than one file in `{}`", directory.display()),
+    }
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs_err::read_dir(directory)?;
+    Ok(entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<_>>()?)
 }

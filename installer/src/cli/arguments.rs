@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand};
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use hub_core::accounts::Username;
+use hub_core::config::HttpsMethod;
 
-use crate::options;
+use crate::options::{self, HttpsWish};
 use crate::progress::Loudness;
 use crate::receipt::State;
 use crate::trial;
@@ -89,6 +90,8 @@ pub(super) struct InstallArguments {
     /// The hub's address as people type it, as in https://hub.example.org [default: guessed]
     #[arg(long)]
     pub(super) url: Option<String>,
+    #[command(flatten)]
+    pub(super) https: HttpsArguments,
     /// Ask no question
     #[arg(long)]
     pub(super) yes: bool,
@@ -103,6 +106,70 @@ pub(super) struct InstallArguments {
 impl InstallArguments {
     pub(super) fn programs(&self) -> Result<PathBuf> {
         programs(self.programs.as_ref())
+    }
+}
+
+/// Where the certificate for https comes from.
+#[derive(Debug, Args)]
+pub(super) struct HttpsArguments {
+    /// Encrypt, with a certificate from an authority on the internet (acme: needs --domain and --email), from an
+    /// authority of the hub's own (lan: for rooms without a domain), or from files (files: needs --certificate and
+    /// --key) [default: as configured, else not at all]
+    #[arg(long = "https", value_name = "HOW")]
+    method: Option<HttpsWay>,
+    /// A name that leads to this machine, as in hub.example.org; may be given several times
+    #[arg(long = "domain", value_name = "NAME", requires = "method")]
+    domains: Vec<String>,
+    /// Where the authority may write to when something is wrong with the certificate
+    #[arg(long, value_name = "ADDRESS", requires = "method")]
+    email: Option<String>,
+    /// The certificate with its chain, PEM
+    #[arg(long, value_name = "FILE", requires = "method")]
+    certificate: Option<PathBuf>,
+    /// Its key, PEM; the account `hubd` must be able to read it
+    #[arg(long, value_name = "FILE", requires = "method")]
+    key: Option<PathBuf>,
+    /// Where the hub listens encrypted [default: every address, port 443]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = options::parse_listen, requires = "method")]
+    https_listen: Option<SocketAddr>,
+    /// The directory of another authority than Let's Encrypt
+    #[arg(long, value_name = "URL", requires = "method")]
+    acme_directory: Option<String>,
+    /// The certificate that vouches for that authority's directory, PEM
+    #[arg(long, value_name = "FILE", requires = "acme_directory")]
+    acme_directory_ca: Option<PathBuf>,
+}
+
+/// As it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum HttpsWay {
+    Acme,
+    Lan,
+    Files,
+}
+
+impl HttpsArguments {
+    /// What is wished for, as far as it goes together; whether it is valid is judged with the configuration.
+    pub(super) fn wish(&self) -> Result<Option<HttpsWish>> {
+        let Some(way) = self.method else { return Ok(None) };
+        let domains = self.domains.clone();
+        let method = match way {
+            HttpsWay::Acme => {
+                let (Some(email), false) = (self.email.clone(), domains.is_empty()) else {
+                    bail!("--https acme needs a name and an address\nhint: --domain hub.example.org --email you@example.org");
+                };
+                let (directory, directory_ca) = (self.acme_directory.clone(), self.acme_directory_ca.clone());
+                HttpsMethod::Acme { email, domains, directory, directory_ca }
+            }
+            HttpsWay::Lan => HttpsMethod::Lan { domains },
+            HttpsWay::Files => {
+                let (Some(certificate), Some(key)) = (self.certificate.clone(), self.key.clone()) else {
+                    bail!("--https files needs both files\nhint: --certificate /etc/ssl/hub.pem --key /etc/ssl/hub.key");
+                };
+                HttpsMethod::Files { certificate, key }
+            }
+        };
+        Ok(Some(HttpsWish { listen: self.https_listen, method }))
     }
 }
 
@@ -168,6 +235,27 @@ mod tests {
         let Command::Install(install) = arguments.command else { panic!() };
         assert_eq!(install.admins.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["ada", "bob"]);
         assert_eq!(install.listen, Some("[::]:8000".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_a_certificate_needs_is_asked_for() {
+        let wish = |line: &str| {
+            let words = ["hub-installer", "install"].into_iter().chain(line.split_whitespace());
+            let Command::Install(install) = Arguments::try_parse_from(words)?.command else { panic!() };
+            anyhow::Ok(install.https.wish())
+        };
+        assert_eq!(wish("").unwrap().unwrap(), None);
+        let lan = wish("--https lan --https-listen 8443").unwrap().unwrap().unwrap();
+        assert_eq!((lan.listen, lan.method), (Some("[::]:8443".parse().unwrap()), HttpsMethod::Lan { domains: Vec::new() }));
+        let acme = wish("--https acme --domain a.example.org --domain b.example.org --email x@example.org").unwrap().unwrap();
+        let HttpsMethod::Acme { domains, email, directory: None, directory_ca: None } = acme.unwrap().method else { panic!() };
+        assert_eq!((domains, email.as_str()), (vec!["a.example.org".to_owned(), "b.example.org".to_owned()], "x@example.org"));
+        for line in ["--https acme --domain a.example.org", "--https acme --email x@example.org", "--https files --key /k"] {
+            assert!(wish(line).unwrap().is_err(), "{line}");
+        }
+        for line in ["--domain a.example.org", "--https nonsense"] {
+            assert!(wish(line).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -4,9 +4,10 @@ use anyhow::{Context, Result};
 use nix::unistd::User;
 
 /// Unix accounts of the hub itself, with what each is for.
-pub const OWN_USERS: [(&str, &str); 2] = [("hubd", "hub web front"), ("hubd-build", "hub environment builds")];
+pub const OWN_USERS: [(&str, &str); 3] =
+    [("hubd", "hub web front"), ("hubd-build", "hub environment builds"), ("hubd-certificates", "hub certificates")];
 /// Unix groups of the hub.
-pub const OWN_GROUPS: [&str; 4] = ["hubd", "hubd-build", "hubd-users", "hubd-admins"];
+pub const OWN_GROUPS: [&str; 5] = ["hubd", "hubd-build", "hubd-certificates", "hubd-users", "hubd-admins"];
 
 /// An account with a name of ours, whoever made it.
 #[derive(Debug, Clone, PartialEq, Eq)]

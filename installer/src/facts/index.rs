@@ -1,4 +1,4 @@
-//! Whether the package index answers, and what time it thinks it is.
+//! Whether the package index that the admin named answers, and what time it thinks it is.
 
 use hub_core::pyenv::NetworkSettings;
 
@@ -14,9 +14,10 @@ pub struct Index {
     pub answer: Result<Option<i64>, String>,
 }
 
-pub(super) fn probe(network: &Network) -> Index {
+/// `None` when no index is named: then pip and uv go to their usual one.
+pub(super) fn probe(network: &Network) -> Option<Index> {
     let settings: NetworkSettings = network.variables().collect();
-    probe_at(network, settings.index())
+    settings.index().map(|address| probe_at(network, address))
 }
 
 fn probe_at(network: &Network, address: &str) -> Index {
@@ -25,7 +26,7 @@ fn probe_at(network: &Network, address: &str) -> Index {
 }
 
 fn ask(network: &Network, address: &str) -> anyhow::Result<Option<i64>> {
-    let client = fetch::client(network, fetch::ASK_DEADLINE)?;
+    let client = fetch::client(network)?;
     // The answer counts, whatever it is: some mirrors refuse HEAD, or this very page.
     let response = client.head(address).send().map_err(reqwest::Error::without_url)?;
     let date = response.headers().get(reqwest::header::DATE).and_then(|value| value.to_str().ok());

@@ -12,6 +12,8 @@ use nix::sys::statvfs::statvfs;
 const ASK_DEADLINE: Duration = Duration::from_secs(15);
 const PYTHON: &str = "/usr/bin/python3";
 const APT_GET: &str = "/usr/bin/apt-get";
+/// Where the distribution keeps pip in the form of a wheel; with it uv is fetched.
+pub(crate) const PIP_WHEELS: &str = "/usr/share/python-wheels";
 
 /// The machine itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +54,9 @@ impl System {
 const CERTIFICATES: &str = "ca-certificates";
 
 /// What the hub needs of the distribution: a file, and the package that brings it.
-const NEEDED: [(&str, &str); 6] = [
+const NEEDED: [(&str, &str); 7] = [
     (PYTHON, "python3"),
+    (PIP_WHEELS, "python3-pip-whl"),
     ("/etc/ssl/certs/ca-certificates.crt", CERTIFICATES),
     ("/usr/bin/dbus-daemon", "dbus"),
     ("/usr/bin/passwd", "passwd"),

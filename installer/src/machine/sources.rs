@@ -15,13 +15,12 @@ const APT_CONFIG: &str = "/usr/bin/apt-config";
 const OS_RELEASE: &str = "/etc/os-release";
 const QUERY_DEADLINE: Duration = Duration::from_secs(30);
 const UPDATE_DEADLINE: Duration = Duration::from_secs(5 * 60);
-/// For a host that is not Debian or does not name its archive.
-const PUBLIC_ARCHIVE: &str = "http://deb.debian.org";
 /// The settings of apt that decide how the archive is reached.
 const CARRIED_SETTINGS: [&str; 4] =
     ["Acquire::http::Proxy ", "Acquire::https::Proxy ", "Acquire::https::CaInfo ", "Acquire::Retries "];
 
-/// One line for `sources.list` per suite of `release`, from the same mirror as the host's.
+/// One line for `sources.list` per suite of `release`, from the same mirror as the host's; none on a host that is not
+/// Debian or names no archive: mmdebstrap then takes the public one.
 pub(super) fn lines(release: Release) -> Result<Vec<String>> {
     let codename = host_codename(&fs::read_to_string(OS_RELEASE)?);
     let mut targets = Vec::new();
@@ -32,9 +31,6 @@ pub(super) fn lines(release: Release) -> Result<Vec<String>> {
             Command::new(APT_GET, UPDATE_DEADLINE).args(["update", "--quiet"]).run().context("updating the package lists")?;
             targets = debian_targets(&index_targets()?, codename);
         }
-    }
-    if targets.is_empty() {
-        targets = public_targets();
     }
     let keyring = Path::new(DEBIAN_KEYRING).exists().then_some(DEBIAN_KEYRING);
     Ok(targets.iter().map(|target| target.line(release, keyring)).collect())
@@ -106,16 +102,6 @@ fn debian_targets(index_targets: &str, codename: &str) -> Vec<Target> {
         found.push(Target { uri: uri.trim_end_matches('/').to_owned(), suffix, signed_by });
     }
     if found.iter().any(|target| target.suffix.is_empty()) { found } else { Vec::new() }
-}
-
-fn public_targets() -> Vec<Target> {
-    SUFFIXES
-        .into_iter()
-        .map(|suffix| {
-            let archive = if suffix == "-security" { "debian-security" } else { "debian" };
-            Target { uri: format!("{PUBLIC_ARCHIVE}/{archive}"), suffix, signed_by: None }
-        })
-        .collect()
 }
 
 /// The code name of a Debian host; `None` for any other system.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use hub_core::control::{self, Reply, Request};
 use hub_core::paths::Paths;
 
 use super::http;
@@ -17,7 +18,27 @@ const WELL: std::ops::Range<u16> = 200..400;
 pub(super) fn check(paths: &Paths) -> Result<()> {
     let ConfigFact::Valid(_, config) = facts::read_config(paths) else { return Ok(()) };
     let Some(address) = config.http.listen.first().copied().map(reachable) else { return Ok(()) };
-    ask(address).with_context(|| format!("asking the hub for its login page at http://{address}/hub/login"))
+    let asked = ask(address).with_context(|| format!("asking the hub for its login page at http://{address}/hub/login"));
+    match (asked, &config.https) {
+        (Err(error), Some(_)) => Err(match https_problem(paths) {
+            Some(problem) => anyhow::anyhow!(
+                "nobody can log in, because there is no certificate for https: {problem}\nhint: sudo hubctl https check"
+            ),
+            None => error,
+        }),
+        (asked, _) => asked,
+    }
+}
+
+/// What the hub says is wrong with its certificate.
+fn https_problem(paths: &Paths) -> Option<String> {
+    match control::call(&paths.control_socket(), &Request::Https) {
+        Ok(Reply::Https(status)) => status.problem,
+        other => {
+            tracing::debug!(?other, "asking the hub about its certificate");
+            None
+        }
+    }
 }
 
 fn ask(address: SocketAddr) -> Result<()> {

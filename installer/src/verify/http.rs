@@ -17,7 +17,9 @@ pub(super) struct Answer {
 /// `headers` are whole lines.
 pub(super) fn get(mut stream: impl Read + Write, host: &str, path: &str, headers: &str) -> Result<Answer> {
     // The older version of the protocol ends the connection behind the answer, and cuts it into no chunks.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n").context("sending a request")?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n");
+    // In one piece: a server may answer, and go, as soon as the first comes.
+    stream.write_all(request.as_bytes()).context("sending a request")?;
     let mut answer = Vec::new();
     stream.take(LARGEST_ANSWER).read_to_end(&mut answer).context("waiting for the answer")?;
     parse(&String::from_utf8_lossy(&answer))
