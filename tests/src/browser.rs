@@ -7,6 +7,7 @@ mod driver;
 
 use std::cell::Cell;
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ use fantoccini::error::CmdError;
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use fs_err as fs;
+use hub_core::sys::command::Command;
 use hyper_util::client::legacy::connect::HttpConnector;
+use installer::machine::ensure_packages;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -28,6 +31,7 @@ use driver::Driver;
 const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+const CERTUTIL: &str = "/usr/bin/certutil";
 const WINDOW: (u32, u32) = (1280, 900);
 
 /// One browser with a profile of its own.
@@ -44,14 +48,27 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser with an empty profile, whose files among the `artefacts` start with `label`.
+    /// Starts a browser with an empty profile, whose files among the `artefacts` start with `label`. It takes every
+    /// certificate.
     pub fn open(artefacts: &Path, label: &str) -> Result<Self> {
+        Self::start(artefacts, label, None)
+    }
+
+    /// The same, but it takes certificates of one authority only, and finds one name at one address.
+    pub fn open_trusting(artefacts: &Path, label: &str, trust: &Trust<'_>) -> Result<Self> {
+        Self::start(artefacts, label, Some(trust))
+    }
+
+    fn start(artefacts: &Path, label: &str, trust: Option<&Trust<'_>>) -> Result<Self> {
         let profile = TempDir::with_prefix("hubd-browser-")?;
         fs::create_dir(profile.path().join("downloads"))?;
+        if let Some(trust) = trust {
+            trust.import(profile.path())?;
+        }
         let driver = Driver::start(profile.path(), &artefacts.join(format!("{label}.chromedriver.txt")))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities(profile.path())?);
+        builder.capabilities(capabilities(profile.path(), trust)?);
         let address = driver.address();
         let client = runtime
             .block_on(async { timeout(COMMAND_DEADLINE, builder.connect(&address)).await })
@@ -290,10 +307,40 @@ impl Drop for Browser {
     }
 }
 
-fn capabilities(profile: &Path) -> Result<serde_json::Map<String, Value>> {
-    let capabilities = json!({
+/// Whom a browser believes.
+#[derive(Debug, Clone, Copy)]
+pub struct Trust<'a> {
+    /// The authority's certificate, a PEM file.
+    pub authority: &'a Path,
+    /// A host name.
+    pub name: &'a str,
+    /// Where it leads.
+    pub address: IpAddr,
+}
+
+impl Trust<'_> {
+    /// Puts the authority where Chromium looks for those that a person has added.
+    fn import(&self, home: &Path) -> Result<()> {
+        ensure_packages(&[(CERTUTIL, "libnss3-tools")], &mut |text| eprintln!("{text}"))?;
+        let directory = home.join(".pki/nssdb");
+        fs::create_dir_all(&directory)?;
+        let database = format!("sql:{}", directory.display());
+        let authority = self.authority.display().to_string();
+        for arguments in [
+            &["-d", &database, "-N", "--empty-password"][..],
+            &["-d", &database, "-A", "-t", "C,,", "-n", "test", "-i", &authority],
+        ] {
+            Command::new(CERTUTIL, COMMAND_DEADLINE).args(arguments.iter().copied()).run().context("trusting an authority")?;
+        }
+        Ok(())
+    }
+}
+
+fn capabilities(profile: &Path, trust: Option<&Trust<'_>>) -> Result<serde_json::Map<String, Value>> {
+    let rules = trust.map(|trust| format!("--host-resolver-rules=MAP {} {}", trust.name, trust.address));
+    let mut capabilities = json!({
         "browserName": "chrome",
-        "acceptInsecureCerts": true,
+        "acceptInsecureCerts": trust.is_none(),
         "goog:loggingPrefs": { "browser": "ALL" },
         "goog:chromeOptions": {
             "binary": driver::CHROMIUM,
@@ -317,6 +364,9 @@ fn capabilities(profile: &Path) -> Result<serde_json::Map<String, Value>> {
             },
         },
     });
+    if let (Some(rules), Some(arguments)) = (rules, capabilities["goog:chromeOptions"]["args"].as_array_mut()) {
+        arguments.push(rules.into());
+    }
     match capabilities {
         Value::Object(map) => Ok(map),
         other => bail!("capabilities `{other}` are no object"),

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use installer::machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
 
-use crate::browser::Browser;
+use crate::browser::{Browser, Trust};
 use crate::guest::Guest;
 use crate::vm::{self, Vm, VmOptions};
 
@@ -119,6 +119,19 @@ impl Context {
         let browser = Browser::open(&self.artefacts, label)?;
         self.step(&format!("opened browser `{label}`"))?;
         Ok(browser)
+    }
+
+    /// The same, but it takes certificates of one authority only.
+    pub fn browser_trusting(&self, label: &str, trust: &Trust<'_>) -> Result<Browser> {
+        let browser = Browser::open_trusting(&self.artefacts, label, trust)?;
+        self.step(&format!("opened browser `{label}`, which trusts one authority"))?;
+        Ok(browser)
+    }
+
+    /// An address of the loopback device that no other machine uses, so that usual ports are free there.
+    pub fn own_address(&self) -> Ipv4Addr {
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        Ipv4Addr::new(127, 77, high, low.max(2))
     }
 
     /// A TCP port of the loopback device that was free a moment ago. Machines share it with the host.

@@ -66,11 +66,20 @@ impl Hub {
     /// # Errors
     /// As [`Hub::install`].
     pub fn install_in(context: &Context, machine: TestMachine) -> Result<Self> {
-        let release = ReleaseServer::start(context)?;
         let port = context.free_port()?;
-        let report = install(&machine, &release, &format!("--admin {ADMIN} --listen 127.0.0.1:{port}"))?;
+        let arguments = format!("--admin {ADMIN} --listen 127.0.0.1:{port}");
+        Self::install_as(context, machine, &arguments, format!("http://127.0.0.1:{port}"))
+    }
+
+    /// The same with all of the installer's arguments, which make the hub answer at `url`.
+    ///
+    /// # Errors
+    /// As [`Hub::install`].
+    pub fn install_as(context: &Context, machine: TestMachine, arguments: &str, url: String) -> Result<Self> {
+        let release = ReleaseServer::start(context)?;
+        let report = install(&machine, &release, arguments)?;
         context.step(&format!("installed in {} s", report["seconds"]))?;
-        Ok(Self { machine, url: format!("http://127.0.0.1:{port}"), report })
+        Ok(Self { machine, url, report })
     }
 
     /// The hub's address, without a slash at the end.
@@ -155,11 +164,20 @@ impl Hub {
 /// When it exits with anything but 0.
 pub fn install(machine: &TestMachine, release: &ReleaseServer, arguments: &str) -> Result<Value> {
     let base = release.url();
-    machine.sh(&format!(
-        "useradd --create-home --shell /bin/bash {OPERATOR}
-         umask 227; echo '{OPERATOR} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{OPERATOR}"
-    ))?;
+    add_operator(machine)?;
     let line = format!("curl -fsSL {base}/bootstrap.sh | sudo env HUBD_RELEASE_URL={base} bash -s -- {arguments} --yes --json");
     let output = machine.command(["/bin/sh", "-c", &line]).user(OPERATOR).timeout(INSTALL_DEADLINE).output()?.checked()?;
     serde_json::from_str(&output.text()).with_context(|| format!("reading the installer's report: {}", output.text()))
+}
+
+/// Makes the account that rented servers come with: it may do everything with sudo, without a password.
+///
+/// # Errors
+/// When the machine does not run, or has that account already.
+pub fn add_operator(machine: &TestMachine) -> Result<()> {
+    let script = format!(
+        "useradd --create-home --shell /bin/bash {OPERATOR}
+         umask 227; echo '{OPERATOR} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{OPERATOR}"
+    );
+    machine.sh(&script).map(drop)
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use installer::machine::Output;
 use serde::Deserialize;
 
+use crate::guest::Guest;
 use crate::hub::Hub;
 
 const CLIENT: &str = include_str!("kernel/client.py");
-const CLIENT_PATH: &str = "/root/kernel-client.py";
 const CELL_DEADLINE: Duration = Duration::from_secs(180);
 /// Starting the kernel and ending it come on top.
 const GRACE: Duration = Duration::from_secs(60);
@@ -36,13 +37,17 @@ impl Ran {
 /// # Errors
 /// When the server refuses or the code does not end in time.
 pub fn run(hub: &Hub, name: &str, code: &str) -> Result<Ran> {
-    hub.write(CLIENT_PATH, CLIENT, 0o600)?;
+    run_in(&***hub, name, code)
+}
+
+/// As [`run`], in any guest with a hub.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in(guest: &dyn Guest, name: &str, code: &str) -> Result<Ran> {
     let seconds = CELL_DEADLINE.as_secs().to_string();
-    let output = hub
-        .command(["/usr/bin/python3", CLIENT_PATH, name, &seconds])
-        .input(code)
-        .timeout(CELL_DEADLINE + GRACE)
-        .run()
-        .with_context(|| format!("running code in a kernel of `{name}`"))?;
+    let command = ["/usr/bin/python3", "-c", CLIENT, name, &seconds];
+    let output = guest.output(&command, code.as_bytes(), CELL_DEADLINE + GRACE);
+    let output = output.and_then(Output::checked).with_context(|| format!("running code in a kernel of `{name}`"))?;
     serde_json::from_str(&output.text()).with_context(|| output.text())
 }

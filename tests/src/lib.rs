@@ -1,5 +1,6 @@
 //! Boots machines, installs the hub in them and looks at it from outside.
 
+pub mod book;
 pub mod browser;
 pub mod cli;
 pub mod context;
@@ -8,6 +9,8 @@ pub mod hub;
 pub mod kernel;
 pub mod lab;
 pub mod machine_command;
+#[cfg(test)]
+mod reference;
 pub mod release;
 pub mod run;
 pub mod scenario;

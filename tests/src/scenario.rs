@@ -2,9 +2,14 @@
 //!
 //! To add one: a file here with a `SCENARIO`, and a line in [`ALL`].
 
+mod apply;
 mod browser_driver;
 mod class;
+mod config_edit;
+mod docs;
+mod environment;
 mod hardening;
+mod https;
 mod install;
 mod isolation;
 mod limits;
@@ -12,10 +17,12 @@ mod machine_limits;
 mod machine_on_v2;
 mod packages;
 mod resume;
+mod revoke;
 mod storm;
 mod survive;
 mod trial;
 mod uninstall;
+mod vm_hub;
 mod vm_limits;
 
 use anyhow::Result;
@@ -53,16 +60,25 @@ pub const ALL: &[Scenario] = &[
     machine_on_v2::SCENARIO,
     vm_limits::SCENARIO,
     vm_limits::TRIXIE,
+    vm_hub::SCENARIO,
     browser_driver::SCENARIO,
     trial::SCENARIO,
     install::SCENARIO,
     class::SCENARIO,
+    config_edit::SCENARIO,
+    docs::SCENARIO,
     survive::SCENARIO,
     storm::SCENARIO,
     packages::SCENARIO,
+    packages::TRIXIE,
+    environment::SCENARIO,
     resume::SCENARIO,
+    apply::SCENARIO,
+    revoke::SCENARIO,
     uninstall::SCENARIO,
+    uninstall::TRIXIE,
     isolation::SCENARIO,
     limits::SCENARIO,
     hardening::SCENARIO,
+    https::SCENARIO,
 ];

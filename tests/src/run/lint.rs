@@ -1,4 +1,5 @@
-//! What can be judged without running the hub: formatting, clippy, shell scripts, and the rules of the source tree.
+//! What can be judged without running the hub: formatting, clippy, shell scripts, the links in
+//! docs/, and the rules of the source tree.
 
 mod rules;
 
@@ -11,6 +12,7 @@ use hub_core::sys::command::Command;
 use installer::machine::ensure_packages;
 
 use super::part::{cargo, logged};
+use crate::book;
 use crate::context::repository;
 
 const GIT: &str = "/usr/bin/git";
@@ -21,6 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(super) fn run(directory: &Path) -> Result<()> {
     let checks = [
         rules_hold(),
+        links_lead_somewhere(),
         shell_scripts(directory),
         cargo(directory, "fmt", &["--all", "--check"]),
         cargo(directory, "clippy", &["--workspace", "--all-targets", "--quiet", "--", "--deny=warnings"]),
@@ -48,6 +51,13 @@ fn rules_hold() -> Result<()> {
             broken.extend(rules::check(&name, &fs::read_to_string(&file)?));
         }
     }
+    if broken.is_empty() { Ok(()) } else { bail!("{}", broken.join("\n")) }
+}
+
+fn links_lead_somewhere() -> Result<()> {
+    let directory = book::directory();
+    let below = files()?.into_iter().filter_map(|file| Some(file.strip_prefix(&directory).ok()?.display().to_string()));
+    let broken = book::broken_links(&book::pages()?, &below.collect::<Vec<_>>());
     if broken.is_empty() { Ok(()) } else { bail!("{}", broken.join("\n")) }
 }
 

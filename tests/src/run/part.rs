@@ -29,17 +29,19 @@ pub(super) enum Work {
     Lint,
     Unit,
     Build,
+    Book,
     Scenario(&'static Scenario),
 }
 
 /// Every part in the order they run.
 pub(super) fn all() -> Vec<Part> {
     let fixed = [
-        ("lint", "formatting, clippy, shellcheck and the rules of the source tree", Work::Lint),
-        ("unit", "cargo test of every package", Work::Unit),
-        ("build", "the programs of the hub, as released", Work::Build),
+        ("lint", "formatting, clippy, shellcheck, links in docs/ and the rules of the source tree", Group::Default, Work::Lint),
+        ("unit", "cargo test of every package", Group::Default, Work::Unit),
+        ("build", "the programs of the hub, as released", Group::Default, Work::Build),
+        ("book", "docs/ as a book, without a warning (the first time mdBook itself is built)", Group::Nightly, Work::Book),
     ];
-    let fixed = fixed.into_iter().map(|(name, about, work)| Part { name, about, group: Group::Default, work });
+    let fixed = fixed.into_iter().map(|(name, about, group, work)| Part { name, about, group, work });
     let scenarios = scenario::ALL.iter().map(|scenario| Part {
         name: scenario.name,
         about: scenario.about,
@@ -74,13 +76,17 @@ pub(super) fn select<'a>(parts: &'a [Part], names: &[String]) -> Result<Vec<&'a 
 
 /// Runs cargo at the root of the repository; what it says is kept in `log.txt` and its end stands in the error.
 pub(super) fn cargo(directory: &Path, verb: &str, arguments: &[&str]) -> Result<()> {
-    // Set by `cargo run`, which is how this program is started.
-    let cargo = std::env::var("CARGO").context("reading the variable `CARGO`\nhint: use tests/run")?;
-    let command = Command::new(cargo, CARGO_DEADLINE)
+    let command = Command::new(cargo_itself()?, CARGO_DEADLINE)
         .arg(verb)
         .arg(format!("--manifest-path={}", repository().join("Cargo.toml").display()))
         .args(arguments.iter().copied());
     logged(directory, verb, &command)
+}
+
+/// The program cargo.
+pub(super) fn cargo_itself() -> Result<String> {
+    // Set by `cargo run`, which is how this program is started.
+    std::env::var("CARGO").context("reading the variable `CARGO`\nhint: use tests/run")
 }
 
 /// Runs a program; all it says is kept in `<name>.txt` and the end of it stands in the error.

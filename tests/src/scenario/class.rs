@@ -50,7 +50,7 @@ fn run(context: &Context) -> Result<()> {
 }
 
 /// The admin follows the installer's link, sets a password and lands in JupyterLab. A second use of the link does nothing.
-fn claim(context: &Context, hub: &Hub, admin: &Browser) -> Result<()> {
+pub(super) fn claim(context: &Context, hub: &Hub, admin: &Browser) -> Result<()> {
     let link = hub.invitation()?;
     admin.goto(&link)?;
     admin.screenshot("claim")?;

@@ -36,6 +36,9 @@ fn run(context: &Context) -> Result<()> {
     let rules = hub.sh(&format!("sudo -l -U {OPERATOR} | grep '(root).*hubctl' | xargs"))?;
     ensure!(rules == "(root) /opt/hubd/bin/hubctl, /usr/local/bin/hubctl", "sudo rules of {OPERATOR}: {rules}");
 
+    let status = hub.command(["/usr/bin/sudo", "--non-interactive", "hubctl", "status"]).user(OPERATOR).output()?;
+    ensure!(status.success(), "an account that gives sudo no password is asked for one: {}", status.complaint());
+
     again(context, &hub)?;
     by_hand(context, &hub)?;
     upgrade(context, &hub)

@@ -2,6 +2,7 @@
 //! reaches the shared environment or keeps her server from starting.
 
 use anyhow::{Result, ensure};
+use installer::machine::{BaseSpec, Release};
 
 use super::class::wait_for_line;
 use super::{Group, Scenario};
@@ -15,7 +16,15 @@ pub(super) const SCENARIO: Scenario = Scenario {
     about: "pip in a notebook and in a terminal: own packages at once, shared ones untouched, no server broken, no node started",
     group: Group::Default,
     needs_programs: true,
-    run,
+    run: |context| run(context, Release::Bookworm),
+};
+
+pub(super) const TRIXIE: Scenario = Scenario {
+    name: "packages-trixie",
+    about: "the same on Debian 13: the whole hub with another systemd and another Python",
+    group: Group::Nightly,
+    needs_programs: true,
+    run: |context| run(context, Release::Trixie),
 };
 
 const STUDENT: &str = "bob";
@@ -23,8 +32,8 @@ const HOME: &str = "/home/jupyter-bob";
 /// Below the home, for any Python.
 const LAYER: &str = ".local/share/hubd/python3";
 
-fn run(context: &Context) -> Result<()> {
-    let hub = Hub::install(context)?;
+fn run(context: &Context, release: Release) -> Result<()> {
+    let hub = Hub::install_on(context, &BaseSpec::new(release))?;
     hub.add_students(&[STUDENT.to_owned()])?;
     // Programs that a server must not start, and a package of the distribution that a notebook must not see.
     hub.sh(
@@ -81,7 +90,8 @@ fn in_a_terminal(hub: &Hub, bob: &Browser) -> Result<()> {
 fn survives(hub: &Hub, bob: &Browser) -> Result<()> {
     hub.sh(&format!(
         "for name in json tornado jupyterlab; do
-            for directory in {HOME} {HOME}/.local/lib/python3.11/site-packages {HOME}/{LAYER}*/lib/python3*/site-packages; do
+            layer=$(echo {HOME}/{LAYER}*/lib/python3*/site-packages)
+            for directory in {HOME} {HOME}/.local/lib/$(basename $(dirname $layer))/site-packages $layer; do
                 mkdir -p $directory; echo 'raise SystemExit(9)' > $directory/$name.py
             done
         done

@@ -16,15 +16,23 @@ pub(super) const SCENARIO: Scenario = Scenario {
     about: "uninstalled under running servers: no trace but closed homes; installed again: homes and logins are back; purged",
     group: Group::Default,
     needs_programs: true,
-    run,
+    run: |context| run(context, Release::Bookworm),
+};
+
+pub(super) const TRIXIE: Scenario = Scenario {
+    name: "uninstall-trixie",
+    about: "the same on Debian 13",
+    group: Group::Nightly,
+    needs_programs: true,
+    run: |context| run(context, Release::Trixie),
 };
 
 const DEADLINE: Duration = Duration::from_secs(600);
 /// A copy that the uninstall does not take away.
 const PROGRAM: &str = "/root/keep/hub-installer";
 
-fn run(context: &Context) -> Result<()> {
-    let machine = context.machine(Release::Bookworm)?;
+fn run(context: &Context, release: Release) -> Result<()> {
+    let machine = context.machine(release)?;
     let before = Snapshot::take(&machine)?;
     let hub = Hub::install_in(context, machine)?;
     hub.sh("cp -r /opt/hubd/bin /root/keep")?;

@@ -1,0 +1,138 @@
+//! What goes wrong with environments: nothing that fits together, a package that breaks JupyterLab, kills at any moment, a
+//! disk that is full. Each time the current generation stays what it is.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::{ENVIRONMENTS, build, current, latest};
+use crate::context::Context;
+use crate::hub::Hub;
+
+/// A wheel that overwrites a part of JupyterLab, as careless packages do.
+const BREAKS_LAB: &str = r#"
+import zipfile
+with zipfile.ZipFile("/root/breakslab-1.0-py3-none-any.whl", "w") as wheel:
+    files = {
+        "breakslab.py": "",
+        "jupyterlab/labapp.py": "raise ImportError('labapp is not what it was')\n",
+        "breakslab-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: breakslab\nVersion: 1.0\n",
+        "breakslab-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files["breakslab-1.0.dist-info/RECORD"] = "".join(f"{name},,\n" for name in [*files, "breakslab-1.0.dist-info/RECORD"])
+    for name, text in files.items():
+        wheel.writestr(name, text)
+"#;
+/// Moments of a build, by what it says of itself.
+const MOMENTS: [&str; 4] = ["finding", "downloading", "sealing", "trying"];
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// What can't work is refused, by the resolver or by the trial, with the reason.
+pub(super) fn refused(context: &Context, hub: &Hub) -> Result<()> {
+    let before = current(hub)?;
+    for (package, reason, hint) in [
+        ("jupyter-server<2", "jupyter-server<2", "ask for other versions"),
+        ("no-such-package-of-anybody", "no-such-package-of-anybody", "spelled"),
+    ] {
+        let record = build(hub, &["env", "install", package])?;
+        let told = |key: &str, text: &str| record[key].as_str().is_some_and(|told| told.contains(text));
+        ensure!(record["state"] == "failed" && told("reason", reason) && told("hint", hint), "{package}: {record}");
+        context.step(&format!("{package} was refused: {} hint: {}", record["reason"], record["hint"]))?;
+    }
+    hub.write("/root/breakslab.py", BREAKS_LAB, 0o600)?;
+    hub.sh("python3 /root/breakslab.py")?;
+    let record = build(hub, &["env", "install", "/root/breakslab-1.0-py3-none-any.whl"])?;
+    let reason = record["reason"].as_str().unwrap_or_default();
+    ensure!(record["state"] == "failed" && reason.contains("labapp is not what it was"), "a wheel that breaks Lab: {record}");
+    context.step(&format!("a package that breaks JupyterLab was refused after {} s: {reason}", record["seconds"]))?;
+    let output = hub.hubctl_output(&["env", "install", "--index-url=https://evil.example"])?;
+    ensure!(output.code == 2, "an option: {output:?}");
+    untouched(hub, &before)
+}
+
+/// The builder is killed at several moments, and the launcher beside it.
+pub(super) fn cut_short(context: &Context, hub: &Hub) -> Result<()> {
+    let before = current(hub)?;
+    for moment in MOMENTS {
+        begin(hub, "pyfiglet")?;
+        wait_for_phase(hub, moment)?;
+        let second = hub.hubctl_output(&["env", "gc"])?;
+        ensure!(second.code == 4 && second.complaint().contains("install pyfiglet"), "a second one: {second:?}");
+        hub.sh("systemctl kill --signal=KILL hubd-environment.service; systemctl kill --signal=KILL hubd-launcher.service")?;
+        settle(hub)?;
+        let record = latest(hub)?;
+        ensure!(
+            record["state"] == "failed" && record["reason"].to_string().contains("cut short"),
+            "killed while {moment}: {record}"
+        );
+        untouched(hub, &before)?;
+        context.step(&format!("killed while {moment}: swept"))?;
+    }
+    // The build's own processes.
+    begin(hub, "pyfiglet")?;
+    wait_for_phase(hub, "downloading")?;
+    hub.sh(
+        "for i in $(seq 100); do systemctl kill --signal=KILL hubd-build.service 2>/dev/null && exit 0; sleep 0.02; done; exit 1",
+    )?;
+    settle(hub)?;
+    ensure!(latest(hub)?["state"] == "failed", "the build was killed: {}", latest(hub)?);
+    untouched(hub, &before)?;
+    // The terminal that asked is gone: it goes on.
+    hub.sh("timeout --signal=KILL 1 hubctl env install pyfiglet </dev/null >/dev/null 2>&1 || true")?;
+    settle(hub)?;
+    let record = latest(hub)?;
+    ensure!(record["state"] == "done", "without its terminal: {record}");
+    context.step("a build goes on when its terminal is gone")
+}
+
+/// A file system with room for little more than what is there.
+pub(super) fn full_disk(context: &Context, hub: &Hub) -> Result<()> {
+    let before = current(hub)?;
+    hub.sh(&format!(
+        "size=$(du -sm {ENVIRONMENTS} | cut -f1); mkdir -p /mnt/small
+         mount -t tmpfs -o mode=755,size=$((size + 150))m tmpfs /mnt/small
+         cp -a {ENVIRONMENTS}/. /mnt/small/; mount --bind /mnt/small {ENVIRONMENTS}"
+    ))?;
+    let record = build(hub, &["env", "install", "scipy"])?;
+    let told = record["hint"].as_str().unwrap_or_default();
+    ensure!(record["state"] == "failed" && told.contains("make room"), "on a full disk: {record}");
+    untouched(hub, &before)?;
+    context.step(&format!("on a full disk: {}", record["reason"]))?;
+    hub.sh(&format!("umount {ENVIRONMENTS} /mnt/small"))?;
+    untouched(hub, &before)
+}
+
+/// Begins a build in the background.
+fn begin(hub: &Hub, package: &str) -> Result<()> {
+    hub.sh(&format!("setsid hubctl env install {package} </dev/null >/root/begun.txt 2>&1 &"))?;
+    Ok(())
+}
+
+fn wait_for_phase(hub: &Hub, phase: &str) -> Result<()> {
+    let script = format!(
+        "for i in $(seq 2000); do hubctl --json env status | grep -q '\"phase\": \"{phase}' && exit 0; sleep 0.02; done
+         hubctl env history >&2; cat /root/begun.txt >&2; exit 1"
+    );
+    hub.command(["/bin/sh", "-euc", &script]).timeout(DEADLINE).run()?;
+    Ok(())
+}
+
+/// Waits until nothing is under way.
+fn settle(hub: &Hub) -> Result<()> {
+    let script = "for i in $(seq 2000); do
+            test -e /var/lib/hubd-environments/job.json || systemctl is-active --quiet hubd-environment.service || exit 0
+            sleep 0.1
+        done; hubctl env status >&2; exit 1";
+    hub.command(["/bin/sh", "-euc", script]).timeout(DEADLINE).run()?;
+    Ok(())
+}
+
+/// The generation is the same, nothing half-built is left, and a server starts with it.
+fn untouched(hub: &Hub, before: &str) -> Result<()> {
+    ensure!(current(hub)? == before, "environment {} is current, expected {before}", current(hub)?);
+    let left = hub.sh(&format!("ls {ENVIRONMENTS} | grep '\\.' || true"))?;
+    ensure!(left.is_empty(), "left behind: {left}");
+    hub.hubctl(&["server", "stop", "dan"])?;
+    hub.hubctl(&["server", "start", "dan"])?;
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! What is taken away ends, with all that is open: an administrator is demoted while her notebook, her kernel's WebSocket,
+//! her ssh session and a root shell begun from it are at work, and a student is blocked while hers are.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, ensure};
+use installer::machine::{BaseSpec, Release};
+
+use super::{Group, Scenario};
+use crate::browser::Browser;
+use crate::context::Context;
+use crate::hub::{ADMIN, Hub, OPERATOR, PASSWORD};
+use crate::lab;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "revoke",
+    about: "demoted admin has no root: notebook, WebSocket, ssh session and root shell end with one apply, and so does a blocked student",
+    group: Group::Default,
+    needs_programs: true,
+    run,
+};
+
+/// The account of the machine that belongs to the same person as the administrator.
+const SHELL_ACCOUNT: &str = "adalogin";
+const STUDENT: &str = "bob";
+const OTHER_ADMIN: &str = "eve";
+const CONFIG: &str = "/etc/hubd/config.toml";
+/// Generous: how long it takes is printed, and what decides is that it happens.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn run(context: &Context) -> Result<()> {
+    let hub = Hub::install_on(context, &BaseSpec::new(Release::Bookworm).with("openssh-server").with("openssh-client"))?;
+    hub.add_students(&[STUDENT.to_owned(), OTHER_ADMIN.to_owned()])?;
+    hub.sh(&format!("printf '%s' '{PASSWORD}' | hubctl user password {ADMIN} --password-stdin"))?;
+    roles(&hub, &[ADMIN, OTHER_ADMIN], &[OPERATOR, SHELL_ACCOUNT], &[])?;
+    hub.hubctl(&["config", "apply"])?;
+
+    let (admin, student) = (context.browser(ADMIN)?, context.browser(STUDENT)?);
+    for (browser, name) in [(&admin, ADMIN), (&student, STUDENT)] {
+        open_lab(&hub, browser, name)?;
+    }
+    let shell = RootShell::open(context, &hub)?;
+    may_ask(&hub, true)?;
+    context.step("two notebooks with WebSockets, an ssh session and a root shell from it are at work")?;
+
+    roles(&hub, &[OTHER_ADMIN], &[OPERATOR], &[STUDENT])?;
+    let (began, began_at) = (Instant::now(), now());
+    let told = hub.hubctl(&["config", "apply"])?;
+    let applied_at = now();
+    context.step(&format!("applied in {:.2} s: {told}", began.elapsed().as_secs_f64()))?;
+
+    for (browser, name) in [(&admin, ADMIN), (&student, STUDENT)] {
+        browser.wait_for_script("return window.closedAt !== undefined", DEADLINE)?;
+        let closed_at = browser.execute("return window.closedAt", Vec::new())?.as_f64().context("closedAt")? / 1000.0;
+        context.step(&format!(
+            "{name}'s WebSocket: closed {:.2} s after hubctl began, {:+.2} s after it ended",
+            closed_at - began_at,
+            closed_at - applied_at
+        ))?;
+        let status = browser.execute(
+            &format!("return fetch('/user/{name}/api/status', {{redirect: 'manual'}}).then(answer => answer.status)"),
+            Vec::new(),
+        )?;
+        ensure!(status != serde_json::json!(200), "{name}'s server still answers her page: {status}");
+        let state = hub.sh(&format!("systemctl show --property=ActiveState --value hubd-user-{name}.service"))?;
+        ensure!(state.trim() == "inactive", "{name}'s unit is {state}");
+    }
+    demoted_admin_has_no_root(context, &hub, &shell)?;
+    context.step(&format!("all of it was gone {:.2} s after hubctl had ended", now() - applied_at))?;
+
+    hub.log_in(&student, STUDENT)?;
+    student.wait_for_text("main", "Your access is switched off", DEADLINE)?;
+    student.screenshot("blocked")?;
+    // She may use the hub like anybody.
+    hub.log_in(&admin, ADMIN)?;
+    hub.wait_for_lab(&admin)?;
+    let groups = hub.sh(&format!("systemctl show --property=SupplementaryGroups --value hubd-user-{ADMIN}.service"))?;
+    ensure!(groups.trim().is_empty(), "the demoted administrator's new server is in {groups}");
+    context.step("the blocked student stays out; the former administrator works as a student")
+}
+
+/// Writes who may what; nothing of it is in force yet.
+fn roles(hub: &Hub, admins: &[&str], operators: &[&str], blocked: &[&str]) -> Result<()> {
+    hub.sh(&format!(
+        "sed -i -E -e '/^(admins|host_operators|blocked) = /d' -e '/^\\[roles\\]/a admins = {admins:?}\\nhost_operators = {operators:?}\\nblocked = {blocked:?}' {CONFIG}; hubctl config check"
+    ))?;
+    Ok(())
+}
+
+/// A notebook with a kernel, and one more WebSocket to that kernel that notes when it is closed.
+fn open_lab(hub: &Hub, browser: &Browser, name: &str) -> Result<()> {
+    hub.log_in(browser, name)?;
+    hub.wait_for_lab(browser)?;
+    lab::new_notebook(browser)?;
+    lab::run_cell(browser, "6*7", "42")?;
+    let script = format!(
+        "return fetch('/user/{name}/api/kernels').then(answer => answer.json()).then(kernels => new Promise((resolve, reject) => {{
+           window.probe = new WebSocket(`ws://${{location.host}}/user/{name}/api/kernels/${{kernels[0].id}}/channels`);
+           window.probe.onopen = () => resolve(true);
+           window.probe.onclose = () => {{ window.closedAt = Date.now(); reject('closed') }};
+         }}))"
+    );
+    ensure!(browser.execute(&script, Vec::new())? == serde_json::json!(true), "no WebSocket to {name}'s kernel");
+    ensure!(browser.execute("return window.closedAt === undefined", Vec::new())? == serde_json::json!(true), "closed at once");
+    Ok(())
+}
+
+/// Seconds since 1970, on the clock that browsers have too.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// A shell that root was given in an ssh session.
+struct RootShell {
+    pid: String,
+}
+
+impl RootShell {
+    /// Logs in by ssh as the account of the machine and becomes root there.
+    fn open(context: &Context, hub: &Hub) -> Result<Self> {
+        let port = context.free_port()?;
+        // The rule for a shell is the machine owner's, and gone before anybody is demoted.
+        hub.sh(&format!(
+            "useradd --create-home --shell /bin/bash {SHELL_ACCOUNT}
+             echo '{SHELL_ACCOUNT}:{PASSWORD}' | chpasswd
+             echo '{SHELL_ACCOUNT} ALL=(root) NOPASSWD: /bin/sh' >/etc/sudoers.d/for-a-moment
+             ssh-keygen -q -t ed25519 -N '' -f /root/key
+             install -d -m 700 -o {SHELL_ACCOUNT} -g {SHELL_ACCOUNT} /home/{SHELL_ACCOUNT}/.ssh
+             install -m 600 -o {SHELL_ACCOUNT} -g {SHELL_ACCOUNT} /root/key.pub /home/{SHELL_ACCOUNT}/.ssh/authorized_keys
+             mkdir -p /run/sshd
+             /usr/sbin/sshd -p {port} -o ListenAddress=127.0.0.1
+             setsid ssh -i /root/key -p {port} -o StrictHostKeyChecking=no {SHELL_ACCOUNT}@127.0.0.1 \"sudo -n /bin/sh -c 'echo \\$\\$ >/root/shell.pid; while :; do /bin/sleep 1; done'\" >/root/ssh.log 2>&1 </dev/null &
+             for i in $(seq 300); do [ -s /root/shell.pid ] && break; sleep 0.1; done
+             [ -s /root/shell.pid ] || {{ cat /root/ssh.log >&2; exit 1; }}
+             rm /etc/sudoers.d/for-a-moment"
+        ))?;
+        let pid = hub.sh("cat /root/shell.pid")?.trim().to_owned();
+        let owner =
+            hub.sh(&format!("stat -c %u /proc/{pid}; cat /proc/{pid}/cgroup | tail -1; loginctl list-sessions --no-legend"))?;
+        ensure!(owner.starts_with("0\n") && owner.contains(SHELL_ACCOUNT), "no root shell in a session: {owner}");
+        context.step(&format!("root shell {pid} in an ssh session: {}", owner.replace('\n', " | ")))?;
+        Ok(Self { pid })
+    }
+}
+
+/// Whether the account may run hubctl with sudo.
+fn may_ask(hub: &Hub, expected: bool) -> Result<()> {
+    let ask = format!("echo '{PASSWORD}' | sudo -S -k -p '' /usr/local/bin/hubctl status");
+    let output = hub.command(["/bin/sh", "-c", &ask]).user(SHELL_ACCOUNT).timeout(DEADLINE).output()?;
+    ensure!(output.success() == expected, "sudo hubctl as {SHELL_ACCOUNT}: {} {}", output.text(), output.complaint());
+    Ok(())
+}
+
+fn demoted_admin_has_no_root(context: &Context, hub: &Hub, shell: &RootShell) -> Result<()> {
+    let began = Instant::now();
+    hub.sh(&format!(
+        "for i in $(seq {}); do [ -e /proc/{} ] || pgrep -u {SHELL_ACCOUNT} >/dev/null || exit 0; sleep 0.1; done; loginctl list-sessions >&2; ps -ef >&2; exit 1",
+        DEADLINE.as_secs() * 10,
+        shell.pid
+    ))?;
+    context.step(&format!("the root shell was gone {:.2} s after it was looked for", began.elapsed().as_secs_f64()))?;
+    may_ask(hub, false)?;
+    let rules = hub.sh("cat /etc/sudoers.d/00-hubd-admins")?;
+    ensure!(rules.contains(&format!("\n{OPERATOR} ALL=")) && !rules.contains(SHELL_ACCOUNT), "sudo rules: {rules}");
+    context.step("no root shell, no session, no sudo")
+}

@@ -1,0 +1,102 @@
+//! The whole hub in a virtual machine, with a kernel of its own and cgroup v2: what a rented server is, slower.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use installer::machine::Release;
+use serde_json::Value;
+
+use super::{Group, Scenario};
+use crate::context::{Context, TestVm};
+use crate::guest::Guest;
+use crate::hub::{ADMIN, PASSWORD};
+use crate::kernel;
+use crate::lab;
+use crate::release::ReleaseServer;
+use crate::vm::VmOptions;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "vm-hub",
+    about: "the hub in a virtual machine: install by curl, limits in cgroup v2, a reboot, and a student works again",
+    group: Group::Nightly,
+    needs_programs: true,
+    run,
+};
+
+/// Everything is emulated.
+const INSTALL_DEADLINE: Duration = Duration::from_secs(40 * 60);
+const DEADLINE: Duration = Duration::from_secs(10 * 60);
+const HTTP: u16 = 80;
+/// Where a guest finds the loopback device of its host.
+const HOST: &str = "10.0.2.2";
+const MEMORY: u64 = 512 << 20;
+
+fn run(context: &Context) -> Result<()> {
+    let release = ReleaseServer::start(context)?;
+    let mut options = VmOptions::new(Release::Bookworm);
+    options.forwarded_ports.push(HTTP);
+    let mut vm = context.vm(options)?;
+    let base = release.url().replace("127.0.0.1", HOST);
+    let line = format!(
+        "command -v curl >/dev/null || apt-get install --quiet=2 --yes curl >&2
+         set -a; . /etc/environment; set +a
+         curl -fsSL {base}/bootstrap.sh | env HUBD_RELEASE_URL={base} bash -s -- --admin {ADMIN} --yes --json"
+    );
+    let report: Value = serde_json::from_str(&vm.script(&line, INSTALL_DEADLINE)?).context("reading the installer's report")?;
+    context.step(&format!("installed in {} s", report["seconds"]))?;
+    let settings = "sed -i '/^memory = /d; s/^\\[limits\\]/[limits]\\nmemory = \"512M\"\\ncpu_quota = 0.5/' /etc/hubd/config.toml
+         sed -i 's/^#start_timeout = .*/start_timeout = \"10m\"/' /etc/hubd/config.toml
+         hubctl config check; systemctl restart hubd.service";
+    vm.script(settings, DEADLINE)?;
+    vm.script(&format!("printf %s '{PASSWORD}' | hubctl user add bob --password-stdin"), DEADLINE)?;
+    vm.script("hubctl server start bob", DEADLINE)?;
+    memory(context, &vm)?;
+    processor(context, &vm)?;
+
+    vm.reboot()?;
+    context.step("rebooted")?;
+    let failed = vm.script("systemctl list-units --failed --plain --no-legend", DEADLINE)?;
+    ensure!(failed.is_empty(), "failed units after a reboot: {failed}");
+    let browser = context.browser("bob")?;
+    browser.goto(&format!("http://127.0.0.1:{}/hub/login", vm.port(HTTP)?))?;
+    browser.fill("#username", "bob")?;
+    browser.fill("#password", PASSWORD)?;
+    browser.click_text("Log in")?;
+    browser.wait_for("#jp-MainMenu .lm-MenuBar-item", DEADLINE)?;
+    lab::new_notebook(&browser)?;
+    lab::run_cell(&browser, "6*7", "42")?;
+    browser.screenshot("after-reboot")?;
+    context.step("bob works again")
+}
+
+/// The kernel that takes too much dies; the server does not, and systemd counts it as what it is.
+fn memory(context: &Context, vm: &TestVm) -> Result<()> {
+    let ran = kernel::run_in(&**vm, "bob", &format!("block = bytearray(b'x') * {}", MEMORY + MEMORY / 2))?;
+    ensure!(ran.died(), "one and a half times his memory: {ran:?}");
+    let unit = "/sys/fs/cgroup/$(systemctl show --property=ControlGroup --value hubd-user-bob.service)";
+    let kills = vm.script(&format!("awk '/^oom_kill / {{print $2}}' {unit}/memory.events"), DEADLINE)?;
+    ensure!(kills.parse::<u64>()? > 0, "the unit's memory.events count {kills} kills");
+    let ran = kernel::run_in(&**vm, "bob", "print(1 + 1)")?;
+    ensure!(ran.printed == "2\n", "a new kernel: {ran:?}");
+    context.step("a kernel above the memory limit is killed, and the server lives")
+}
+
+/// Somebody who spins is held back, and the kernel says how often.
+fn processor(context: &Context, vm: &TestVm) -> Result<()> {
+    let slice = "/sys/fs/cgroup/$(systemctl show --property=ControlGroup --value hubd-users-bob.slice)/cpu.stat";
+    let throttled =
+        || -> Result<u64> { Ok(vm.script(&format!("awk '/^nr_throttled / {{print $2}}' {slice}"), DEADLINE)?.parse()?) };
+    let before = throttled()?;
+    let ran = kernel::run_in(
+        &**vm,
+        "bob",
+        "import time
+end, before = time.monotonic() + 10, time.process_time()
+while time.monotonic() < end: pass
+print((time.process_time() - before) / 10)",
+    )?;
+    let cores: f64 = ran.printed.trim().parse().with_context(|| format!("{ran:?}"))?;
+    let times = throttled()? - before;
+    ensure!(times > 0 && cores < 0.6, "{cores} cores under a quota of 0.5, throttled {times} times");
+    context.step(&format!("processor: {cores:.2} cores of 0.5, throttled {times} times"))
+}
