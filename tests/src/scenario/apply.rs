@@ -127,9 +127,11 @@ fn taken_port(context: &Context, hub: &Hub) -> Result<()> {
 fn power_cut(context: &Context, hub: &mut Hub) -> Result<()> {
     let own = port_of(hub)?;
     let elsewhere = context.free_port()?;
-    // The hub is stopped in its tracks, so hubctl waits for its answer, with the new configuration in place.
+    // The hub takes for ever to start again, until the power cut: so hubctl waits for it, with the new listener in place.
     hub.sh(&format!(
-        "systemctl kill --signal=STOP hubd.service
+        "mkdir -p /run/systemd/system/hubd.service.d
+         printf '[Service]\\nExecStartPre=/bin/sleep infinity\\n' > /run/systemd/system/hubd.service.d/hold.conf
+         systemctl daemon-reload
          sed -i '/^listen/s/:{own}/:{elsewhere}/' {CONFIG}
          setsid hubctl config apply >/dev/null 2>&1 </dev/null &
          for i in $(seq 300); do [ -e /var/lib/hubd-installer/config-history/pending ] && grep -q :{elsewhere} /etc/systemd/system/hubd.socket.d/listen.conf && exit 0; sleep 0.1; done
