@@ -5,7 +5,7 @@ mod https;
 mod limits;
 mod people;
 mod place;
-mod servers;
+pub(super) mod servers;
 
 use std::collections::VecDeque;
 use std::os::unix::net::UnixListener;
@@ -125,7 +125,7 @@ impl Machine {
     }
 
     /// Runs a command line against a hub that gives `replies` in turn; also returns what it was asked.
-    fn run_with(&self, line: &str, replies: Vec<Reply>) -> (Ran, Vec<Request>) {
+    pub(super) fn run_with(&self, line: &str, replies: Vec<Reply>) -> (Ran, Vec<Request>) {
         let socket = if self.uid == 0 { self.paths().control_socket() } else { self.paths().admin_socket() };
         let hub = hub(&socket, replies);
         let ran = self.run(line);

@@ -1,18 +1,41 @@
 //! Changes after which somebody may stand before a closed door, and could not open it again in the same way. Pure, but for
-//! the question whether an address is this machine's.
+//! what is asked of the machine.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use hub_core::config::Config;
+use hub_core::control::UserInfo;
 
-/// What would shut somebody out, one sentence each. `account` is who makes the change; `is_here` tells whether an address
-/// belongs to this machine.
-pub(super) fn lockouts(old: Option<&Config>, new: &Config, account: &str, is_here: impl Fn(IpAddr) -> bool) -> Vec<String> {
+/// What has to be known of the machine.
+pub(super) struct Facts<'a> {
+    /// Whose unix account makes the change.
+    pub(super) account: &'a str,
+    /// Everybody who is enrolled; `None`: the hub does not say.
+    pub(super) people: Option<&'a [UserInfo]>,
+    /// Whether an address belongs to this machine.
+    pub(super) is_here: &'a dyn Fn(IpAddr) -> bool,
+    /// Why browsers would get no good certificate with a configuration; `None`: they would, or need none.
+    pub(super) uncertified: &'a dyn Fn(&Config) -> Option<String>,
+}
+
+/// What would shut somebody out, one sentence each.
+pub(super) fn lockouts(old: Option<&Config>, new: &Config, facts: &Facts<'_>) -> Vec<String> {
+    let Facts { account, people, is_here, uncertified } = *facts;
     let mut found = Vec::new();
     let admins = &new.roles.admins;
-    // The schema keeps administrators from being blocked, and passwords can't be switched off, so this is the one way.
     if admins.is_empty() && old.is_none_or(|old| !old.roles.admins.is_empty()) {
         found.push("Nobody is an administrator of the hub any more.".to_owned());
+    }
+    if let Some(people) = people {
+        let can_log_in =
+            |config: &Config| people.iter().any(|person| config.roles.admins.contains(&person.name) && !person.blocked);
+        if !admins.is_empty() && !can_log_in(new) && old.is_none_or(can_log_in) {
+            let names = admins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            found.push(format!("No administrator could log in: {names} is not enrolled, or blocked."));
+        }
+    }
+    if let Some(reason) = uncertified(new).filter(|_| old.is_none_or(|old| uncertified(old).is_none())) {
+        found.push(format!("Nobody could log in: {reason}."));
     }
     if let Some(old) = old {
         let operated = |config: &Config| config.roles.host_operators.iter().any(|operator| operator == account);
@@ -59,9 +82,15 @@ mod tests {
 
     const OLD: &str = "[hub]\nurl = \"https://hub.example.org\"\n[http]\nlisten = [\"127.0.0.1:80\"]\n[roles]\nadmins = [\"ada\", \"grace\"]\nhost_operators = [\"debian\", \"ada\"]\n";
 
+    /// A machine without a certificate.
+    fn facts<'a>(account: &'a str, people: Option<&'a [UserInfo]>) -> Facts<'a> {
+        let uncertified = &|config: &Config| config.https.as_ref().map(|_| "there is no certificate".to_owned());
+        Facts { account, people, is_here: &|address| address.is_loopback(), uncertified }
+    }
+
     fn found(new: &str, account: &str) -> Vec<String> {
         let old = parse(OLD, "old").unwrap();
-        lockouts(Some(&old), &parse(new, "new").unwrap(), account, |address| address.is_loopback())
+        lockouts(Some(&old), &parse(new, "new").unwrap(), &facts(account, None))
     }
 
     #[test]
@@ -117,7 +146,42 @@ mod tests {
     fn what_was_so_before_is_no_reason_to_ask() {
         let bare = parse("[http]\nlisten = [\"192.0.2.7:80\"]\n", "bare").unwrap();
         let named = parse("[http]\nlisten = [\"192.0.2.7:80\"]\n[hub]\nname = \"X\"\nurl = \"http://x\"\n", "named").unwrap();
-        assert_eq!(lockouts(Some(&bare), &named, "debian", |_| false), Vec::<String>::new());
+        assert_eq!(lockouts(Some(&bare), &named, &facts("debian", None)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_administrator_has_to_be_somebody_who_can_log_in() {
+        let person = |name: &str, blocked| UserInfo {
+            name: name.parse().unwrap(),
+            admin: false,
+            blocked,
+            has_password: true,
+            last_active: None,
+        };
+        let people = [person("ada", false), person("eve", true)];
+        let config = |admins: &str| parse(&format!("[roles]\nadmins = [{admins}]\n"), "test").unwrap();
+        for (old, new, names) in [
+            ("\"ada\"", "\"grace\"", Some("grace")),
+            ("\"ada\"", "\"grace\", \"eve\"", Some("grace, eve")),
+            ("\"ada\"", "\"grace\", \"ada\"", None),
+            ("\"grace\"", "\"eve\"", None),
+        ] {
+            let (old, new) = (config(old), config(new));
+            let expected = names.map(|names| format!("No administrator could log in: {names} is not enrolled, or blocked."));
+            let found = |people| lockouts(Some(&old), &new, &facts("debian", people));
+            assert_eq!(found(Some(&people)), Vec::from_iter(expected));
+            assert_eq!(found(None), Vec::<String>::new(), "a hub that is down says nothing of people");
+        }
+    }
+
+    #[test]
+    fn https_without_a_certificate_is_asked_about_once() {
+        let plain = parse("[hub]\nname = \"X\"\n", "plain").unwrap();
+        let https = parse("[https]\nmethod = \"lan\"\n", "https").unwrap();
+        let found = |old, new| lockouts(Some(old), new, &facts("debian", None));
+        assert_eq!(found(&plain, &https)[0], "Nobody could log in: there is no certificate.");
+        assert!(!found(&https, &https).iter().any(|sentence| sentence.contains("log in")));
+        assert_eq!(found(&https, &plain), Vec::<String>::new());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use hub_core::config::effects::{self, Change};
 use hub_core::config::{self, Config, format_bytes};
-use hub_core::control::{HubStatus, Reply, Request};
+use hub_core::control::{HubStatus, Reply, Request, UserInfo};
 use similar::{ChangeTag, TextDiff};
 
 use anyhow::Result;
@@ -48,9 +48,15 @@ impl Review {
         let old = config::parse(before, "the configuration before").ok();
         let status = status(world);
         let changes = old.as_ref().map(|old| effects::compare(old, new)).unwrap_or_default();
-        let account = world.caller.account()?.name;
+        let (account, people) = (world.caller.account()?.name, people(world));
+        let facts = guard::Facts {
+            account: &account,
+            people: people.as_deref(),
+            is_here: &guard::is_here,
+            uncertified: &|config| super::super::https::uncertified(config, &world.paths, world.now),
+        };
         Ok(Self {
-            lockouts: guard::lockouts(old.as_ref(), new, &account, guard::is_here),
+            lockouts: guard::lockouts(old.as_ref(), new, &facts),
             warnings: status.as_ref().map(|status| squeezed(status, new, &changes)).unwrap_or_default(),
             online: status.map(|status| status.sessions),
             changes,
@@ -186,14 +192,23 @@ fn squeezed(status: &HubStatus, new: &Config, changes: &[Change]) -> Vec<String>
     vec![format!("{count} more memory than is then allowed, so programs in there will be ended: {}", servers.join(", "))]
 }
 
-/// What the hub says of itself; a hub that is down is no reason not to change its configuration.
+/// What the hub says of itself.
 fn status(world: &World) -> Option<HubStatus> {
-    match ask(world, &Request::Status) {
-        Ok(Reply::Status(status)) => Some(status),
-        Ok(_) => None,
-        Err(failure) => {
-            tracing::debug!(%failure, "asking who is online");
-            None
-        }
+    match told_by_hub(world, &Request::Status)? {
+        Reply::Status(status) => Some(status),
+        _ => None,
     }
+}
+
+/// Everybody who is enrolled.
+fn people(world: &World) -> Option<Vec<UserInfo>> {
+    match told_by_hub(world, &Request::UserList)? {
+        Reply::Users { users } => Some(users),
+        _ => None,
+    }
+}
+
+/// A hub that is down is no reason not to change its configuration.
+fn told_by_hub(world: &World, request: &Request) -> Option<Reply> {
+    ask(world, request).inspect_err(|failure| tracing::debug!(%failure, ?request, "asking the hub")).ok()
 }

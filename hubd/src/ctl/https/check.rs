@@ -9,10 +9,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use hub_core::config::{self, Config, Https, HttpsMethod, ReadError};
 use hub_core::control::HttpsStatus;
+use hub_core::paths::Paths;
 use hub_core::sys::ports;
 use jiff::Timestamp;
 use nix::unistd::{User, getgrouplist};
 use reqwest::blocking::Client;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 
 use super::super::World;
@@ -21,6 +24,7 @@ use super::super::failure::{Exit, Failure};
 use super::super::output::{Cell, Table, Tone};
 use super::ask_hub;
 use super::judge::{self, Answer, Finding, Name, Weight};
+use crate::certificates::Description;
 use crate::listen::Tls;
 use crate::web::CHECK_TOKEN;
 
@@ -149,6 +153,25 @@ fn files(config: &Config, certificate: &Path, key: &Path, now: Timestamp) -> Vec
         Ok(Some(description)) => findings.extend(judge::certificate(&description, host(config), now)),
     }
     findings
+}
+
+/// Why browsers would get no good certificate with `config`, half a sentence; `None`: they would, or the hub would make one at
+/// once, or they need none.
+pub(in super::super) fn uncertified(config: &Config, paths: &Paths, now: Timestamp) -> Option<String> {
+    match &config.https.as_ref()?.method {
+        HttpsMethod::Lan { .. } => None,
+        HttpsMethod::Files { certificate, key } => {
+            let findings = files(config, certificate, key, now);
+            findings.into_iter().find(|finding| finding.weight == Weight::Bad).map(|finding| finding.what)
+        }
+        HttpsMethod::Acme { domains, .. } => {
+            let present =
+                CertificateDer::from_pem_file(paths.acme_certificate()).ok().and_then(|der| Description::read(&der).ok());
+            let is_good = |present: &Description| present.is_good_at(now) && domains.iter().all(|domain| present.covers(domain));
+            let missing = format!("there is no certificate for {} until the authority gives one", domains.join(", "));
+            (!present.as_ref().is_some_and(is_good)).then_some(missing)
+        }
+    }
 }
 
 /// What people type, without port.

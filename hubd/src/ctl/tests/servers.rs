@@ -4,7 +4,7 @@ use hub_core::control::{HubStatus, Memory, RefusalKind};
 
 use super::*;
 
-fn status() -> HubStatus {
+pub(in super::super) fn status() -> HubStatus {
     HubStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         url: Some("https://hub.example.org".to_owned()),

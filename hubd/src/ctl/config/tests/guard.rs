@@ -1,5 +1,8 @@
 //! The lock-out guard, in every verb: its question is its own, and no is the answer of silence.
 
+use hub_core::control::{Reply, UserInfo};
+
+use super::super::super::tests::servers::status;
 use super::*;
 
 const OUT: &str = "sed -i 's/\\[\"ada\"\\]/[]/' \"$1\"";
@@ -72,6 +75,39 @@ fn an_address_that_is_elsewhere_and_a_moved_hub_are_asked_about() {
         assert_eq!((ran.code, live(&machine)), (7, before.clone()));
         assert!(ran.messages.contains(sentence), "{}", ran.messages);
     }
+}
+
+#[test]
+fn https_that_nobody_could_log_in_over_is_asked_about() {
+    let own = "[https]\ncertificate = \"/nonexistent/a.pem\"\nkey = \"/nonexistent/a.key\"\n";
+    let acme = "[https]\nmethod = \"acme\"\nemail = \"ada@example.org\"\ndomains = [\"hub.example.org\"]\n";
+    for (https, reason) in [
+        (own, "the hub can't read `/nonexistent/a.pem`: "),
+        (acme, "there is no certificate for hub.example.org until the authority gives one."),
+    ] {
+        let after = format!("{VALID}\n{https}");
+        let machine = machine(&[]).typing(after.clone());
+        let ran = machine.run("config apply - --yes");
+        assert_eq!((ran.code, live(&machine).as_str()), (7, VALID), "{}", ran.messages);
+        assert!(ran.messages.contains(&format!("warning: Nobody could log in: {reason}")), "{}", ran.messages);
+        // As it is already, a change of something else is none of that.
+        std::fs::write(live_path(&machine), &after).unwrap();
+        assert_eq!(machine.run("config set limits.tasks 100").code, 3);
+    }
+}
+
+#[test]
+fn administrators_whom_the_hub_does_not_know_are_asked_about() {
+    let ada = UserInfo { name: "ada".parse().unwrap(), admin: true, blocked: false, has_password: true, last_active: None };
+    let replies = vec![Reply::Status(status()), Reply::Users { users: vec![ada] }];
+    let machine = machine(&[]);
+    let (ran, _) = machine.run_with("config set roles.admins adda", replies);
+    assert_eq!((ran.code, live(&machine).as_str()), (7, VALID), "{}", ran.messages);
+    assert!(
+        ran.messages.contains("warning: No administrator could log in: adda is not enrolled, or blocked.\n"),
+        "{}",
+        ran.messages
+    );
 }
 
 #[test]
