@@ -157,6 +157,11 @@ impl Hub {
     }
 }
 
+/// A script after which the hub, once stopped, takes for ever to start again, until the power is cut.
+pub const HOLD: &str = "mkdir -p /run/systemd/system/hubd.service.d
+     printf '[Service]\\nExecStartPre=/bin/sleep infinity\\n' >/run/systemd/system/hubd.service.d/hold.conf
+     systemctl daemon-reload";
+
 /// Runs the documented line in `machine`, as the account that rented servers come with, and returns what the installer
 /// prints with `--json`.
 ///

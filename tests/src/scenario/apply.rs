@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Group, Scenario};
 use crate::context::Context;
-use crate::hub::Hub;
+use crate::hub::{HOLD, Hub};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "apply",
@@ -127,11 +127,9 @@ fn taken_port(context: &Context, hub: &Hub) -> Result<()> {
 fn power_cut(context: &Context, hub: &mut Hub) -> Result<()> {
     let own = port_of(hub)?;
     let elsewhere = context.free_port()?;
-    // The hub takes for ever to start again, until the power cut: so hubctl waits for it, with the new listener in place.
+    // So hubctl waits for the hub, with the new listener in place.
     hub.sh(&format!(
-        "mkdir -p /run/systemd/system/hubd.service.d
-         printf '[Service]\\nExecStartPre=/bin/sleep infinity\\n' > /run/systemd/system/hubd.service.d/hold.conf
-         systemctl daemon-reload
+        "{HOLD}
          sed -i '/^listen/s/:{own}/:{elsewhere}/' {CONFIG}
          setsid hubctl config apply >/dev/null 2>&1 </dev/null &
          for i in $(seq 300); do [ -e /var/lib/hubd-installer/config-history/pending ] && grep -q :{elsewhere} /etc/systemd/system/hubd.socket.d/listen.conf && exit 0; sleep 0.1; done

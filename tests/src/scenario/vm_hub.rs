@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Group, Scenario};
 use crate::context::{Context, TestVm};
 use crate::guest::Guest;
-use crate::hub::{ADMIN, PASSWORD};
+use crate::hub::{ADMIN, HOLD, PASSWORD};
 use crate::kernel;
 use crate::lab;
 use crate::release::ReleaseServer;
@@ -17,7 +17,7 @@ use crate::vm::VmOptions;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "vm-hub",
-    about: "the hub in a virtual machine: install by curl, limits in cgroup v2, a reboot, and a student works again",
+    about: "the hub in a virtual machine: install by curl, limits in cgroup v2, a reboot, a power cut in mid-change, and a student works again",
     group: Group::Nightly,
     needs_programs: true,
     run,
@@ -55,8 +55,9 @@ fn run(context: &Context) -> Result<()> {
 
     vm.reboot()?;
     context.step("rebooted")?;
+    power_cut(context, &mut vm)?;
     let failed = vm.script("systemctl list-units --failed --plain --no-legend", DEADLINE)?;
-    ensure!(failed.is_empty(), "failed units after a reboot: {failed}");
+    ensure!(failed.is_empty(), "failed units after a reboot and a power cut: {failed}");
     let browser = context.browser("bob")?;
     browser.goto(&format!("http://127.0.0.1:{}/hub/login", vm.port(HTTP)?))?;
     browser.fill("#username", "bob")?;
@@ -99,4 +100,32 @@ print((time.process_time() - before) / 10)",
     let times = throttled()? - before;
     ensure!(times > 0 && cores < 0.6, "{cores} cores under a quota of 0.5, throttled {times} times");
     context.step(&format!("processor: {cores:.2} cores of 0.5, throttled {times} times"))
+}
+
+/// The power goes between saving and settling a change, and takes with it what is not on the disk.
+fn power_cut(context: &Context, vm: &mut TestVm) -> Result<()> {
+    let directory = "/var/lib/hubd-installer/config-history";
+    vm.script(
+        &format!(
+            "{HOLD}
+             sed -i '/^listen/s/:{HTTP}/:8080/' /etc/hubd/config.toml; grep -q '^listen.*:8080' /etc/hubd/config.toml
+             setsid hubctl config apply >/dev/null 2>&1 </dev/null &
+             for i in $(seq 600); do [ -e {directory}/pending ] && grep -q :8080 /etc/systemd/system/hubd.socket.d/listen.conf && exit 0; sleep 0.2; done
+             echo 'the change never began' >&2; exit 1"
+        ),
+        DEADLINE,
+    )?;
+    vm.power_cut();
+    vm.power_on()?;
+    context.step("cut the power in the middle of a change, and booted")?;
+    vm.script(
+        &format!(
+            "for i in $(seq 600); do curl -sf -o /dev/null http://127.0.0.1:{HTTP}/hub/login && break; sleep 1; done
+             grep '^listen.*:{HTTP}\"' /etc/hubd/config.toml
+             if curl -s -o /dev/null http://127.0.0.1:8080/hub/login; then echo 'it listens at 8080' >&2; exit 1; fi
+             journalctl --no-pager --output=cat -u hubd-config-guard.service -b | grep 'is in force again'"
+        ),
+        DEADLINE,
+    )?;
+    context.step("the last healthy configuration is in force again")
 }
