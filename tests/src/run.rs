@@ -1,6 +1,7 @@
 //! `tests/run`: every part with a name, one line each, and a count at the end.
 
 mod book;
+mod fuzz;
 mod lint;
 mod part;
 
@@ -86,6 +87,7 @@ fn run_part(part: &Part, options: &Options) -> Result<()> {
         Work::Unit => part::cargo(&directory, "test", &["--workspace", "--quiet"]),
         Work::Build => part::cargo(&directory, "build", &["--release", "--quiet", "--package", "hubd", "--package", "installer"]),
         Work::Book => book::run(&directory),
+        Work::Fuzz => fuzz::run(&directory),
         Work::Scenario(scenario) => {
             let context = Context::new(scenario.name, directory, programs()?, options.clone())?;
             // A thread of its own, so that a panic fails this part and the others still run.

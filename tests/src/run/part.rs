@@ -30,6 +30,7 @@ pub(super) enum Work {
     Unit,
     Build,
     Book,
+    Fuzz,
     Scenario(&'static Scenario),
 }
 
@@ -40,6 +41,7 @@ pub(super) fn all() -> Vec<Part> {
         ("unit", "cargo test of every package", Group::Default, Work::Unit),
         ("build", "the programs of the hub, as released", Group::Default, Work::Build),
         ("book", "docs/ as a book, without a warning (the first time mdBook itself is built)", Group::Nightly, Work::Book),
+        ("fuzz", "libFuzzer against the judging and the editing of a configuration, minutes each", Group::Nightly, Work::Fuzz),
     ];
     let fixed = fixed.into_iter().map(|(name, about, group, work)| Part { name, about, group, work });
     let scenarios = scenario::ALL.iter().map(|scenario| Part {
