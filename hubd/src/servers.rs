@@ -58,6 +58,10 @@ pub struct View {
     pub memory_limit_bytes: Option<u64>,
     /// How long it has been running.
     pub uptime: Option<Duration>,
+    /// The environment it runs with; only while running.
+    pub environment: Option<u32>,
+    /// The environment that a server gets which is started now; `None`: not known.
+    pub newest: Option<u32>,
 }
 
 /// Why a server is not running although somebody wanted it.

@@ -208,6 +208,11 @@ impl Browser {
         })
     }
 
+    /// Makes the window `width` by `height` pixels large.
+    pub fn resize(&self, width: u32, height: u32) -> Result<()> {
+        self.ask("resizing the window", |client| async move { client.set_window_size(width, height).await })
+    }
+
     /// The cookies the page can send, name and value.
     pub fn cookies(&self) -> Result<Vec<(String, String)>> {
         self.ask("reading the cookies", |client| async move {

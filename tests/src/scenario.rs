@@ -15,6 +15,7 @@ mod isolation;
 mod limits;
 mod machine_limits;
 mod machine_on_v2;
+mod own_packages;
 mod packages;
 mod resume;
 mod revoke;
@@ -72,6 +73,7 @@ pub const ALL: &[Scenario] = &[
     packages::SCENARIO,
     packages::TRIXIE,
     environment::SCENARIO,
+    own_packages::SCENARIO,
     resume::SCENARIO,
     apply::SCENARIO,
     revoke::SCENARIO,

@@ -57,6 +57,13 @@ pub enum Request {
         /// `true` keeps out.
         blocked: bool,
     },
+    /// Move the packages that somebody installed aside, inside the home; with `settings`, those of Jupyter and IPython too.
+    UserResetPackages {
+        /// Whose.
+        name: Username,
+        /// Whether settings go as well.
+        settings: bool,
+    },
     /// Every server that is not stopped.
     ServerList,
     /// Start a server and wait until it answers.
@@ -132,6 +139,13 @@ pub enum Reply {
         link: String,
         /// When it stops working, RFC 3339, UTC.
         expires: String,
+    },
+    /// Answers [`Request::UserResetPackages`].
+    PackagesReset {
+        /// Where they are now; nothing when there were none.
+        places: Vec<std::path::PathBuf>,
+        /// Whether that person's server runs, with what it has loaded.
+        is_running: bool,
     },
     /// Answers [`Request::ServerList`], [`Request::ServerStart`] and [`Request::ServerStop`].
     Servers {

@@ -112,6 +112,7 @@ fn rule(request: &Request) -> Rule<'_> {
         Request::UserBlock { name, blocked: true } => rule(Role::Teacher, vec![name], true, "block somebody"),
         Request::UserBlock { name, blocked: false } => rule(Role::Teacher, vec![name], true, "unblock somebody"),
         Request::UserPassword { name, .. } => rule(Role::Admin, vec![name], true, "set a password"),
+        Request::UserResetPackages { name, .. } => rule(Role::Admin, vec![name], true, "move somebody's packages aside"),
         Request::UserRemove { name } => rule(Role::Admin, vec![name], true, "take people off the list"),
         // Nobody's from inside the hub: that was said before.
         Request::Reload => rule(Role::Admin, vec![], true, "put a configuration in force"),

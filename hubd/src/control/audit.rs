@@ -44,6 +44,7 @@ fn describe(request: &Request) -> (&'static str, Option<String>) {
         Request::UserLink { name } => ("user link", name),
         Request::UserBlock { name, blocked: true } => ("user block", name),
         Request::UserBlock { name, blocked: false } => ("user unblock", name),
+        Request::UserResetPackages { name, .. } => ("user reset-packages", name),
         Request::ServerStart { name } => ("server start", name),
         Request::ServerStop { name } => ("server stop", name),
         // Reading somebody's log is looking into their affairs.

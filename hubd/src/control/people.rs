@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::SystemTime;
 
 use hub_core::accounts::Username;
-use hub_core::control::{AddedUser, NewUser, RefusalKind, Reply, UserInfo};
+use hub_core::control::{AddedUser, NewUser, RefusalKind, Reply, ServerPhase, UserInfo};
 use jiff::Timestamp;
 
 use super::{ControlContext, Refusal, servers};
@@ -55,6 +55,16 @@ pub(super) async fn remove(context: &ControlContext, name: &Username) -> Result<
         ..refusal
     })?;
     if removed { Ok(Reply::Done) } else { Err(not_enrolled(name)) }
+}
+
+/// The server is left alone: whoever asked decides when it is started again.
+pub(super) async fn reset_packages(context: &ControlContext, name: &Username, settings: bool) -> Result<Reply, Refusal> {
+    if context.people.find(name).await?.is_none() {
+        return Err(not_enrolled(name));
+    }
+    let places = context.launcher.move_aside(name, settings).await?;
+    let is_running = context.servers.watch(name).borrow().phase == ServerPhase::Running;
+    Ok(Reply::PackagesReset { places, is_running })
 }
 
 pub(super) async fn set_password(context: &ControlContext, name: &Username, password: &str) -> Result<Reply, Refusal> {

@@ -129,6 +129,9 @@ fn launcher(paths: &Paths) {
                 protocol::Request::Logs { lines, .. } => {
                     protocol::Reply::Logs { lines: (0..lines.min(3)).map(|number| format!("line {number}")).collect() }
                 }
+                protocol::Request::MoveAside { .. } => {
+                    protocol::Reply::Moved { places: vec!["/home/jupyter-bob/.local/share/hubd.aside-1".into()] }
+                }
                 other => panic!("the hub's control end does not ask the launcher for {other:?}"),
             };
             wire::send_async(&mut stream, &reply).await.unwrap();
@@ -160,6 +163,8 @@ impl FakeServers {
             memory_bytes: None,
             memory_limit_bytes: None,
             uptime: None,
+            environment: None,
+            newest: None,
         };
         let mut views = self.views.lock().unwrap();
         let sender = views.entry(name.clone()).or_insert_with(|| watch::channel(view.clone()).0);

@@ -215,6 +215,24 @@ Examples:
         #[command(flatten)]
         who: Who,
     },
+    /// Move somebody's own packages aside, so that they get in nobody's way; nothing is deleted
+    #[command(after_help = "What `pip install` brought in somebody's terminal or notebook lies in one directory of that \
+person's home. It gets another name there, which is printed. A running server keeps what it has loaded until it is started \
+again; it is offered.
+
+Examples:
+  sudo hubctl user reset-packages bob
+  sudo hubctl user reset-packages bob --settings --restart")]
+    ResetPackages {
+        /// Whose packages
+        name: Username,
+        /// Also what that person set for Jupyter and IPython (~/.jupyter, ~/.ipython)
+        #[arg(long)]
+        settings: bool,
+        /// Restart a running server without asking; what was not saved in a notebook is lost
+        #[arg(long)]
+        restart: bool,
+    },
     /// Keep people out at once: their sessions end, their servers stop
     #[command(after_help = "Nothing of theirs is deleted; `hubctl user unblock` lets them in again.
 

@@ -100,6 +100,7 @@ fn kind_of(reply: &Reply) -> &'static str {
         Reply::Logs { .. } => "logs",
         Reply::Https(_) => "https",
         Reply::Environment { .. } => "environment",
+        Reply::PackagesReset { .. } => "packages reset",
         Reply::Refused { .. } => "refused",
     }
 }

@@ -3,6 +3,7 @@
 mod add;
 mod password;
 mod remove;
+mod reset;
 mod show;
 
 use anyhow::Result;
@@ -58,6 +59,7 @@ pub(super) fn obey(verb: UserVerb, world: &mut World) -> Result<Exit> {
         UserVerb::Show { name } => show::show(world, &name),
         UserVerb::Remove { who, delete_home, yes } => remove::remove(world, &who, delete_home, yes),
         UserVerb::Password { name, password } => password::set(world, name, &password),
+        UserVerb::ResetPackages { name, settings, restart } => reset::reset(world, name, settings, restart),
         UserVerb::Link { who } => link(world, &who),
         UserVerb::Block { who } => block(world, &who, true),
         UserVerb::Unblock { who } => block(world, &who, false),

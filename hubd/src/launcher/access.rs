@@ -35,6 +35,7 @@ impl Peer {
                 | Request::State { .. }
                 | Request::List
                 | Request::Logs { .. }
+                | Request::MoveAside { .. }
                 | Request::WhoIs { .. } => true,
                 // The configuration is asked whether that is one; see `Launcher::environment`.
                 Request::Environment { asker, .. } => matches!(asker, Asker::Admin { .. }),
@@ -62,6 +63,7 @@ mod tests {
             Request::State { name: name() },
             Request::List,
             Request::Logs { name: name(), lines: 5 },
+            Request::MoveAside { name: name(), settings: true },
             Request::WhoIs { uid: 20_000 },
             Request::Environment { asker: Asker::Admin { name: name() }, ask: EnvironmentRequest::Status },
             Request::Environment { asker: Asker::Host { account: None }, ask: EnvironmentRequest::Status },

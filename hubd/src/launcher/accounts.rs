@@ -18,6 +18,10 @@ use nix::errno::Errno;
 const USERS_GROUP: &str = "hubd-users";
 /// The link in a new home that leads to the class folder.
 const CLASS_LINK: &str = "class";
+/// What people install for themselves, below their home; `hubd_layer.py` makes it.
+const OWN_PACKAGES: [&str; 1] = [".local/share/hubd"];
+/// What they set for themselves, below their home.
+const OWN_SETTINGS: [&str; 2] = [".jupyter", ".ipython"];
 const RM: &str = "/usr/bin/rm";
 const DELETE_HOME_DEADLINE: Duration = Duration::from_secs(800);
 
@@ -129,6 +133,21 @@ impl<M: Machine> Accounts<M> {
         guard.table.retire(name);
         guard.save()?;
         Ok(true)
+    }
+
+    /// Moves the packages that `name` installed aside, with `settings` those of Jupyter and IPython too; returns where they
+    /// are now. Whoever has no account has none of it.
+    pub(super) fn move_aside(&self, name: &Username, settings: bool) -> Result<Vec<PathBuf>> {
+        let table = self.table()?;
+        let Some(record) = table.find(name) else { return Ok(Vec::new()) };
+        let Some(account) = self.machine.account_by_name(&record.account)? else { return Ok(Vec::new()) };
+        let account = own(record, account)?;
+        let home = self.home(&account.home, account.uid, account.gid);
+        let mut places = Vec::new();
+        for what in OWN_PACKAGES.iter().chain(OWN_SETTINGS.iter().filter(|_| settings)) {
+            places.extend(home.move_aside(Path::new(what)).map_err(explain)?);
+        }
+        Ok(places)
     }
 
     /// A name and a number that nobody has or ever had here. An account, a group or a home that is there already is

@@ -203,6 +203,17 @@ impl Client {
         }
     }
 
+    /// Moves the packages that `name` installed aside, with `settings` those of Jupyter and IPython too; says where they are.
+    ///
+    /// # Errors
+    /// When something on the way is not `name`'s, or the launcher can't be asked.
+    pub async fn move_aside(&self, name: &Username, settings: bool) -> Result<Vec<PathBuf>, ClientError> {
+        match self.ask(&Request::MoveAside { name: name.clone(), settings }).await? {
+            Reply::Moved { places } => Ok(places),
+            other => Err(unexpected("move_aside", &other)),
+        }
+    }
+
     /// Whose unix account `uid` is; `None`: nobody's.
     ///
     /// # Errors
@@ -264,7 +275,7 @@ impl Client {
 fn verb_and_deadline(request: &Request) -> (&'static str, Duration) {
     let deadline = match request {
         Request::Ping | Request::State { .. } | Request::List | Request::Logs { .. } | Request::WhoIs { .. } => LOOKUP_DEADLINE,
-        Request::Ensure { .. } | Request::Environment { .. } => ACCOUNT_DEADLINE,
+        Request::Ensure { .. } | Request::MoveAside { .. } | Request::Environment { .. } => ACCOUNT_DEADLINE,
         Request::Start { .. } | Request::StartPlain { .. } | Request::Stop { .. } | Request::Apply => JOB_DEADLINE,
         Request::Remove { .. } => REMOVE_DEADLINE,
     };

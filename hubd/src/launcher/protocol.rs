@@ -46,6 +46,13 @@ pub enum Request {
         /// At most this many.
         lines: u32,
     },
+    /// Move the packages that the person installed aside, inside the home; with `settings`, those of Jupyter and IPython too.
+    MoveAside {
+        /// Whose.
+        name: Username,
+        /// Whether settings go as well.
+        settings: bool,
+    },
     /// Whose unix account this is.
     WhoIs {
         /// The account's number.
@@ -81,6 +88,7 @@ impl Request {
             Self::State { .. } => "state",
             Self::List => "list",
             Self::Logs { .. } => "logs",
+            Self::MoveAside { .. } => "move_aside",
             Self::WhoIs { .. } => "who_is",
             Self::Apply => "apply",
             Self::Remove { .. } => "remove",
@@ -127,6 +135,11 @@ pub enum Reply {
     Environment {
         /// What the desk says, a refusal too.
         answer: Box<EnvironmentReply>,
+    },
+    /// Answers [`Request::MoveAside`].
+    Moved {
+        /// Where it is now; nothing when there was nothing.
+        places: Vec<PathBuf>,
     },
     /// Answers [`Request::WhoIs`].
     Name {

@@ -146,6 +146,7 @@ async fn answer<M: Machine + 'static>(request: Request, peer: Peer, uid: u32, la
         | Request::Start { name }
         | Request::StartPlain { name }
         | Request::Stop { name }
+        | Request::MoveAside { name, .. }
         | Request::Remove { name, .. } => Some(name.clone()),
         _ => None,
     };

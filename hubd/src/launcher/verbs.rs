@@ -70,6 +70,7 @@ impl<M: Machine + 'static> Launcher<M> {
             Request::State { name } => self.state(&name).await,
             Request::List => self.list().await,
             Request::Logs { name, lines } => self.logs(&name, lines).await,
+            Request::MoveAside { name, settings } => self.move_aside(&name, settings).await,
             Request::WhoIs { uid } => self.who_is(uid).await,
             Request::Apply => self.apply().await,
             Request::Remove { name, home } => self.remove(&name, home).await,
@@ -266,6 +267,17 @@ impl<M: Machine + 'static> Launcher<M> {
 
     async fn who_is(&self, uid: u32) -> Answer {
         Ok(Reply::Name { name: self.table().await?.owner(uid).cloned() })
+    }
+
+    /// Also while the server runs: what it has loaded stays with it until it is started again.
+    async fn move_aside(&self, name: &Username, settings: bool) -> Answer {
+        let _turn = self.names.lock(name).await;
+        let (accounts, owner) = (Arc::clone(&self.accounts), name.clone());
+        let places = blocking(move || accounts.move_aside(&owner, settings)).await?;
+        if !places.is_empty() {
+            tracing::info!(user = %name, ?places, "moved {name}'s own packages aside");
+        }
+        Ok(Reply::Moved { places })
     }
 
     async fn remove(&self, name: &Username, home: bool) -> Answer {

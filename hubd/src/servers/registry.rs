@@ -44,6 +44,8 @@ pub struct Settings {
     pub cores: usize,
     /// Bytes of memory that students can never have.
     pub reserve: u64,
+    /// Where things are on the machine.
+    pub paths: Paths,
     /// Where the kernel tells about itself.
     pub proc: std::path::PathBuf,
     /// How often things are looked at.
@@ -88,6 +90,7 @@ impl Settings {
             concurrent_starts: config.servers.concurrent_starts,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             reserve: total.map_or(0, |total| total.saturating_sub(config.users_memory(total))),
+            paths: paths.clone(),
             proc,
             pace: Pace::default(),
         }
@@ -118,6 +121,8 @@ struct State {
     sequence: u64,
     /// The launcher's list has been seen once.
     known: bool,
+    /// The environment that new servers get.
+    newest: Option<u32>,
     /// Since when there is no memory for another server.
     memory_short_since: Option<Instant>,
 }
@@ -153,6 +158,7 @@ impl Registry {
             sample: Sample::default(),
             sequence: 0,
             known: false,
+            newest: None,
             memory_short_since: None,
         };
         let shared = Arc::new(Shared {
@@ -409,6 +415,7 @@ impl State {
             position: self.queue.position(name),
             held_up,
             note: server.and_then(|server| server.note.as_deref()),
+            newest: self.newest,
             now: Some(SystemTime::now()),
         };
         render(name, server.map_or(&Life::Stopped, |server| &server.life), around)

@@ -18,6 +18,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) held_up: Option<&'a str>,
     /// Something that happened to this server and is worth a sentence.
     pub(super) note: Option<&'a str>,
+    /// The environment that new servers get.
+    pub(super) newest: Option<u32>,
     /// The time.
     pub(super) now: Option<SystemTime>,
 }
@@ -45,6 +47,8 @@ pub(super) fn render(name: &Username, life: &Life, around: Surroundings<'_>) -> 
         unit: unit.map_or_else(|| unit_name(name), |unit| unit.unit.clone()),
         memory_bytes: unit.and_then(|unit| unit.memory_bytes),
         memory_limit_bytes: unit.and_then(|unit| unit.memory_limit_bytes),
+        environment: unit.filter(|_| phase == ServerPhase::Running).and_then(|unit| unit.environment),
+        newest: around.newest,
         uptime: unit.zip(around.now).and_then(|(unit, now)| uptime(unit, now)),
     }
 }

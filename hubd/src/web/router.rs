@@ -26,6 +26,7 @@ pub fn router(hub: Arc<Hub>) -> Router {
         .route("/hub/password", get(password::page).post(password::submit))
         .route("/hub/spawn", get(spawn::page).post(spawn::submit))
         .route("/hub/spawn/{name}", get(spawn::named))
+        .route("/hub/restart", post(spawn::restart))
         .route("/hub/stop", post(spawn::stop))
         .route("/hub/progress", get(progress::page))
         .route("/hub/events", get(events::stream))

@@ -68,6 +68,16 @@ pub(super) async fn stop(State(hub): State<Arc<Hub>>, visitor: Visitor, form: Fo
     Ok(Redirect::to("/hub/home").into_response())
 }
 
+/// `POST /hub/restart`: with the packages that are there now.
+pub(super) async fn restart(State(hub): State<Arc<Hub>>, visitor: Visitor, form: Form) -> Result<Response, Problem> {
+    visitor.check(&form)?;
+    let user = &visitor.session.user;
+    tracing::info!(%user, "restarts the own server");
+    hub.servers.stop(user);
+    hub.servers.ensure(user);
+    Ok(found(&progress_location(&target(&hub, user, None))))
+}
+
 /// `GET /hub/user-redirect/PATH?QUERY`: the same place on the visitor's own server, byte for byte.
 pub(super) async fn user_redirect(State(hub): State<Arc<Hub>>, visitor: Option<Visitor>, uri: Uri) -> Result<Response, Problem> {
     let wanted = uri.path_and_query().map_or(USER_REDIRECT, |path| path.as_str());

@@ -28,6 +28,10 @@ pub(super) struct State {
     pub(super) tight: &'static str,
     /// "12 minutes"
     pub(super) uptime: String,
+    /// "environment 3"
+    pub(super) packages: String,
+    /// What a restart would bring, when it would bring other packages.
+    pub(super) renew: &'static str,
     /// Why it failed.
     pub(super) summary: String,
     /// What to do about that.
@@ -74,6 +78,12 @@ impl State {
                 ""
             },
             uptime: view.uptime.map(in_words).unwrap_or_default(),
+            packages: view.environment.map(|number| format!("environment {number}")).unwrap_or_default(),
+            renew: match (view.environment, view.newest) {
+                (Some(own), Some(newest)) if own < newest => "New packages are there: restart your server to use them.",
+                (Some(own), Some(newest)) if own > newest => "The packages were changed back: restart your server to follow.",
+                _ => "",
+            },
             summary: failure.map(|failure| failure.summary.clone()).unwrap_or_default(),
             hint: failure.and_then(|failure| failure.hint.clone()).unwrap_or_default(),
             log: failure.map(|failure| failure.log.join("\n")).unwrap_or_default(),

@@ -127,6 +127,8 @@ impl People {
             memory_bytes: None,
             memory_limit_bytes: None,
             uptime: None,
+            environment: None,
+            newest: None,
         };
         self.servers.lock().unwrap().insert(name.parse().unwrap(), view);
     }

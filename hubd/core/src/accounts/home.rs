@@ -3,6 +3,8 @@
 //! Everything happens relative to the opened directory of homes, which belongs to root, so nothing that a person can
 //! swap is ever followed.
 
+mod aside;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

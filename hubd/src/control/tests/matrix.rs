@@ -19,6 +19,7 @@ fn every_verb(about: &str) -> Vec<Request> {
         Request::ServerStop { name: name() },
         Request::UserBlock { name: name(), blocked: true },
         Request::UserBlock { name: name(), blocked: false },
+        Request::UserResetPackages { name: name(), settings: false },
         Request::UserRemove { name: name() },
     ]
 }

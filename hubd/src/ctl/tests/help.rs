@@ -33,6 +33,7 @@ fn the_verbs_are_the_ones_in_the_manual() {
             "user remove",
             "user password",
             "user link",
+            "user reset-packages",
             "user block",
             "user unblock",
             "server list",

@@ -324,3 +324,22 @@ fn what_somebody_may_do_names_the_lines_that_say_so() {
     let eve = show("eve");
     assert!(eve.messages.contains("eve is not enrolled") && eve.output.contains("student"), "{}", eve.output);
 }
+
+#[test]
+fn packages_are_moved_aside_and_a_restart_is_offered() {
+    let moved =
+        |is_running| Reply::PackagesReset { places: vec!["/home/jupyter-bob/.local/share/hubd.aside-1".into()], is_running };
+    let asked_first = Request::UserResetPackages { name: "bob".parse().unwrap(), settings: false };
+    let (ran, asked) = Machine::host().run_with("user reset-packages bob", vec![moved(true)]);
+    assert_eq!(asked, std::slice::from_ref(&asked_first));
+    assert_eq!(ran.output, "moved aside, nothing is lost: /home/jupyter-bob/.local/share/hubd.aside-1\n");
+    assert!(ran.messages.contains("hubctl server stop bob"), "{}", ran.messages);
+    let done = Reply::Servers { servers: Vec::new() };
+    let (ran, asked) = Machine::host().run_with("user reset-packages bob --restart", vec![moved(true), done.clone(), done]);
+    let name = || "bob".parse().unwrap();
+    assert_eq!(asked, [asked_first, Request::ServerStop { name: name() }, Request::ServerStart { name: name() }]);
+    assert_eq!((ran.code, ran.messages.as_str()), (0, "bob's server was restarted.\n"));
+    let nothing = Reply::PackagesReset { places: Vec::new(), is_running: true };
+    let (ran, asked) = Machine::host().run_with("user reset-packages bob --settings --restart", vec![nothing]);
+    assert_eq!((asked.len(), ran.messages.as_str()), (1, "bob has no own packages or settings; there is nothing to move.\n"));
+}

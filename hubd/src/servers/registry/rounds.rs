@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::bail;
 use hub_core::accounts::Username;
+use hub_core::pyenv;
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
@@ -60,7 +61,9 @@ async fn list_rounds(shared: Arc<Shared>) {
                 if std::mem::take(&mut away) {
                     tracing::info!("the launcher answers again");
                 }
-                compare(&shared, units, sequence);
+                let newest = pyenv::current(&shared.settings().paths);
+                let newest = newest.map_err(|error| tracing::debug!("looking which environment is current: {error:#}"));
+                compare(&shared, units, sequence, newest.ok().flatten());
                 shared.settings().pace.list.max(began.elapsed() * LIST_SHARE)
             }
             Err(error) => {
@@ -75,10 +78,11 @@ async fn list_rounds(shared: Arc<Shared>) {
 }
 
 /// Takes in what systemd said; servers that changed after the question was asked (`sequence`) know better.
-fn compare(shared: &Arc<Shared>, units: Vec<UnitState>, sequence: u64) {
+fn compare(shared: &Arc<Shared>, units: Vec<UnitState>, sequence: u64, newest: Option<u32>) {
     let mut units: BTreeMap<Username, UnitState> = units.into_iter().map(|unit| (unit.name.clone(), unit)).collect();
     let mut state = shared.lock();
     state.known = true;
+    state.newest = newest;
     // Nobody looks at them and there is nothing to remember of them.
     state.servers.retain(|_, server| !matches!(server.life, Life::Stopped) || server.view.receiver_count() > 0);
     let names: Vec<Username> = state.servers.keys().chain(units.keys()).cloned().collect();

@@ -28,6 +28,7 @@ fn settings() -> Settings {
         concurrent_starts: Some(2),
         cores: 2,
         reserve: 0,
+        paths: hub_core::paths::Paths::under("/nonexistent"),
         proc: "/nonexistent".into(),
         pace: Pace { list: quick, state: quick, queue: quick, cull: quick, retry: quick },
     }

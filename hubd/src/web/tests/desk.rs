@@ -90,6 +90,8 @@ pub(super) fn view(phase: ServerPhase) -> View {
         memory_bytes: None,
         memory_limit_bytes: None,
         uptime: None,
+        environment: None,
+        newest: None,
     }
 }
 

@@ -130,6 +130,32 @@ async fn shows_what_runs_and_how_much_memory_it_has() {
 }
 
 #[tokio::test]
+async fn offers_a_restart_when_there_are_other_packages() {
+    let desk = Desk::new().await;
+    let mut browser = desk.browser();
+    browser.log_in("ada").await;
+    let with = |own, newest| View { environment: own, newest, ..view(ServerPhase::Running) };
+    for (own, newest, told) in [
+        (Some(1), Some(2), "New packages are there"),
+        (Some(2), Some(1), "The packages were changed back"),
+        (Some(2), Some(2), ""),
+        (Some(2), None, ""),
+        (None, Some(2), ""),
+    ] {
+        desk.servers.set("ada", with(own, newest));
+        let home = browser.get("/hub/home").await;
+        let offered = !home.body.contains("data-some=\"renew\" hidden");
+        assert_eq!(offered, !told.is_empty(), "{own:?} of {newest:?}");
+        assert!(home.text().contains(told), "{}", home.text());
+    }
+    desk.servers.set("ada", with(Some(1), Some(2)));
+    desk.servers.asked();
+    let answer = browser.fill("/hub/home", "/hub/restart", &[]).await;
+    assert_eq!(desk.servers.asked(), ["stop ada", "ensure ada"]);
+    assert_eq!(answer.location(), "/hub/progress?next=%2Fuser%2Fada%2Flab");
+}
+
+#[tokio::test]
 async fn shows_why_a_server_did_not_start() {
     let desk = Desk::new().await;
     let mut browser = desk.browser();

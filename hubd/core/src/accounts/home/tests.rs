@@ -145,3 +145,42 @@ fn putting_aside_what_is_not_there_is_done() {
     place.with("ada", |home| home.put_aside()).unwrap();
     assert!(!place.with("ada", |home| home.is_there()).unwrap());
 }
+
+#[test]
+fn what_is_moved_aside_stays_in_its_directory_and_nothing_is_followed() {
+    let place = Place::new();
+    place.ensure("ada").unwrap();
+    let home = place.homes.join("ada");
+    let (uid, gid) = owner();
+    let own = |path: &Path| std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
+    let moved = || place.with("ada", |home| home.move_aside(Path::new(".local/share/hubd")));
+    assert_eq!(moved().unwrap(), None);
+    for directory in [".local", ".local/share", ".local/share/hubd"] {
+        std::fs::create_dir(home.join(directory)).unwrap();
+        own(&home.join(directory));
+    }
+    assert_eq!(moved().unwrap(), Some(home.join(".local/share/hubd.aside-1")));
+    assert_eq!(moved().unwrap(), None);
+    symlink("/etc", home.join(".local/share/hubd")).unwrap();
+    assert_eq!(moved().unwrap(), Some(home.join(".local/share/hubd.aside-2")), "a link is moved, not what it leads to");
+    std::fs::rename(home.join(".local"), home.join("elsewhere")).unwrap();
+    std::fs::create_dir(home.join("elsewhere/share/hubd")).unwrap();
+    symlink("elsewhere", home.join(".local")).unwrap();
+    let error = format!("{:#}", moved().unwrap_err());
+    assert!(error.contains("it is no directory of the owner's") && home.join("elsewhere/share/hubd").exists(), "{error}");
+    for odd in ["../bob", "/etc/passwd", ".local/../x", ""] {
+        assert!(place.with("ada", |home| home.move_aside(Path::new(odd))).is_err(), "{odd}");
+    }
+}
+
+#[test]
+fn what_lies_in_somebody_elses_directory_is_not_moved() {
+    if !Uid::effective().is_root() {
+        return;
+    }
+    let place = Place::new();
+    place.ensure("ada").unwrap();
+    std::fs::create_dir_all(place.homes.join("ada/.local/share/hubd")).unwrap();
+    let error = place.with("ada", |home| home.move_aside(Path::new(".local/share/hubd"))).unwrap_err().to_string();
+    assert_eq!(error, "`.local` on the way to `.local/share/hubd` belongs to uid 0, expected 20001");
+}
