@@ -195,32 +195,36 @@ async fn complete(store: &Store, order: &mut Order, pending: &Pending, wish: &Wi
 
 /// Prepares the answers, and tells the authority to look.
 async fn answer(store: &Store, order: &mut Order, wish: &Wish<'_>) -> Result<()> {
-    // A question that is asked twice because it was out of date begins anew, and what is known already costs nothing.
-    let mut attempt = 1;
-    'again: loop {
+    learn(order).await?;
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        let mut authorization = authorization.map_err(in_words).context("asking what the authority wants to see")?;
+        if authorization.status != AuthorizationStatus::Pending {
+            continue;
+        }
+        let name = authorization.identifier().to_string();
+        let Some(mut challenge) = authorization.challenge(wish.kind.challenge()) else {
+            bail!("the authority does not offer to look at {name} over {}", wish.kind.words());
+        };
+        if challenge.status == ChallengeStatus::Pending {
+            answers::prepare(store, wish.kind, &name, &challenge)?;
+            patient("telling the authority to look", async || challenge.set_ready().await).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks about all names of the order before anything is done about one of them: a question that is out of date makes this
+/// begin anew, and an authority refuses to be told twice to look at the same name. What is known already costs nothing.
+async fn learn(order: &mut Order) -> Result<()> {
+    let all = async || {
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
-            let mut authorization = match authorization {
-                Err(error) if is_stale(&error) && attempt < STALE_ATTEMPTS => {
-                    attempt += 1;
-                    continue 'again;
-                }
-                other => other.map_err(in_words).context("asking what the authority wants to see")?,
-            };
-            if authorization.status != AuthorizationStatus::Pending {
-                continue;
-            }
-            let name = authorization.identifier().to_string();
-            let Some(mut challenge) = authorization.challenge(wish.kind.challenge()) else {
-                bail!("the authority does not offer to look at {name} over {}", wish.kind.words());
-            };
-            if challenge.status == ChallengeStatus::Pending {
-                answers::prepare(store, wish.kind, &name, &challenge)?;
-                patient("telling the authority to look", async || challenge.set_ready().await).await?;
-            }
+            authorization?;
         }
-        return Ok(());
-    }
+        Ok(())
+    };
+    patient("asking what the authority wants to see", all).await
 }
 
 /// The request to be signed.
@@ -367,3 +371,6 @@ async fn patient<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, Error>) 
 pub(super) fn client(directory_ca: Option<&Path>) -> Result<Client> {
     Client::new(directory_ca)
 }
+
+#[cfg(test)]
+mod tests;
