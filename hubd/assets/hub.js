@@ -2,6 +2,8 @@
 "use strict";
 
 const card = document.querySelector("[data-live]");
+// This script is /hub/static/VERSION/hub.js, wherever the hub is.
+const stream = new URL("../../events", document.currentScript.src);
 
 function show(state) {
   const changed = card.dataset.phase !== state.phase;
@@ -24,7 +26,7 @@ let events = null;
 
 function listen() {
   if (!card || document.hidden || events) return;
-  events = new EventSource("/hub/events");
+  events = new EventSource(stream);
   events.onmessage = (event) => show(JSON.parse(event.data));
   events.addEventListener("over", () => location.reload());
   // An answer that is no stream of events: the login is over, or the hub is being restarted.

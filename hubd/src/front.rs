@@ -1,6 +1,7 @@
 //! The first look at a request: whose it is and where it goes. `/user/<name>/...` passes the gate and goes to that
 //! person's server; everything else goes to the hub's own pages.
 
+mod base;
 mod body;
 mod browser;
 mod hub;
@@ -26,6 +27,7 @@ use crate::listen::{Answer, Client, Handler};
 use crate::proxy::{Forwarded, Proxy, ProxyError, Target};
 use crate::servers::Servers;
 use crate::web;
+use base::Entry;
 use target::Route;
 
 /// Largest head that goes to a user server, bytes: those refuse 64 KiB, and the proxy adds some of its own.
@@ -58,26 +60,43 @@ pub struct Front {
     servers: Arc<dyn Servers>,
     proxy: Proxy,
     router: Router,
+    base: String,
 }
 
 impl Front {
     /// Puts the parts together. `router` answers everything that is not below `/user/`; it finds the [`Client`] among
     /// a request's extensions.
     pub fn new(gate: Arc<dyn Gate>, pages: Arc<dyn Pages>, servers: Arc<dyn Servers>, proxy: Proxy, router: Router) -> Self {
-        Self { gate, pages, servers, proxy, router }
+        Self { gate, pages, servers, proxy, router, base: String::new() }
+    }
+
+    /// The same below a path of its host, as `/jupyter`; empty: at the top.
+    pub fn below(mut self, base: &str) -> Self {
+        base.clone_into(&mut self.base);
+        self
     }
 
     async fn answer(&self, mut request: Request<Incoming>, client: Client) -> Answer<Body> {
         let wants_page = browser::is_navigation(request.method(), request.headers());
-        match check(&mut request) {
+        if let Err(problem) = check(&mut request) {
+            return self.problem(&problem, wants_page);
+        }
+        let outer = request.uri().clone();
+        match base::enter(&self.base, &outer) {
+            Entry::Within(inner) => *request.uri_mut() = inner,
+            Entry::Door => return self.redirect(StatusCode::FOUND, "/"),
+            Entry::Outside => return self.problem(&Problem::NotFound, wants_page),
+        }
+        base::read_cookies(&self.base, request.headers_mut());
+        match target::route(request.uri().path()).map_err(Problem::BadRequest) {
             Ok(Route::Hub) => self.hub(request, client).await,
             Ok(Route::Nobody) => self.problem(&Problem::NotFound, wants_page),
-            Ok(Route::Logout) => redirect(StatusCode::FOUND, "/hub/logout"),
+            Ok(Route::Logout) => self.redirect(StatusCode::FOUND, "/hub/logout"),
             Ok(Route::Unslashed(user)) => {
                 let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
-                redirect(StatusCode::FOUND, &format!("/user/{user}/{query}"))
+                self.redirect(StatusCode::FOUND, &format!("/user/{user}/{query}"))
             }
-            Ok(Route::Server(user)) => self.server(user, request, client, wants_page).await,
+            Ok(Route::Server(user)) => self.server(user, request, outer, client, wants_page).await,
             Err(problem) => self.problem(&problem, wants_page),
         }
     }
@@ -85,18 +104,29 @@ impl Front {
     async fn hub(&self, mut request: Request<Incoming>, client: Client) -> Answer<Body> {
         request.extensions_mut().insert(client);
         match self.router.clone().oneshot(request.map(axum::body::Body::new)).await {
-            Ok(response) => Answer::new(response.map(Body::Page)),
+            Ok(mut response) => {
+                base::leave(&self.base, response.headers_mut());
+                Answer::new(response.map(Body::Page))
+            }
             Err(never) => match never {},
         }
     }
 
-    async fn server(&self, user: Username, request: Request<Incoming>, client: Client, wants_page: bool) -> Answer<Body> {
+    /// `outer` is the target as it came, which is what the server knows.
+    async fn server(
+        &self,
+        user: Username,
+        mut request: Request<Incoming>,
+        outer: Uri,
+        client: Client,
+        wants_page: bool,
+    ) -> Answer<Body> {
         if !fits(&request) {
             return self.problem(&Problem::TooLarge, wants_page);
         }
         let Some(visitor) = self.gate.session(request.headers(), client) else {
             return match wants_page {
-                true => redirect(StatusCode::FOUND, &web::login_location(whole_path(request.uri()))),
+                true => self.redirect(StatusCode::FOUND, &web::login_location(whole_path(request.uri()))),
                 false => self.problem(&Problem::NoSession, false),
             };
         };
@@ -111,7 +141,7 @@ impl Front {
         if browser::is_use(request.method(), request.uri(), request.headers()) {
             self.servers.touch(&user);
         }
-        let uri = request.uri().clone();
+        let uri = std::mem::replace(request.uri_mut(), outer);
         let target = Target { user, endpoint };
         match self.proxy.forward(&target, request, client, visitor.ended.clone()).await {
             Ok(Forwarded::Answer(response)) => Answer::new(response.map(Body::Server)),
@@ -128,7 +158,7 @@ impl Front {
         let phase = self.servers.watch(user).borrow().phase;
         match phase {
             ServerPhase::Queued | ServerPhase::Starting if wants_page => {
-                redirect(StatusCode::SEE_OTHER, &web::progress_location(next))
+                self.redirect(StatusCode::SEE_OTHER, &web::progress_location(next))
             }
             _ => self.problem(&Problem::NotRunning { user, next }, wants_page),
         }
@@ -164,6 +194,16 @@ impl Front {
         }
         Answer::new(response.map(Body::Page))
     }
+
+    fn redirect(&self, status: StatusCode, location: &str) -> Answer<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        let location = HeaderValue::from_str(location).unwrap_or(HeaderValue::from_static("/"));
+        response.headers_mut().insert(header::LOCATION, location);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        base::leave(&self.base, response.headers_mut());
+        Answer::new(response)
+    }
 }
 
 impl Handler for Front {
@@ -174,8 +214,8 @@ impl Handler for Front {
     }
 }
 
-/// Decides what HTTP leaves open, and where the request goes.
-fn check(request: &mut Request<Incoming>) -> Result<Route, Problem<'static>> {
+/// Decides what HTTP leaves open.
+fn check(request: &mut Request<Incoming>) -> Result<(), Problem<'static>> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Problem::BadMethod);
     }
@@ -195,14 +235,13 @@ fn check(request: &mut Request<Incoming>) -> Result<Route, Problem<'static>> {
     if expectations.any(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         return Err(Problem::BadRequest("it expects what the hub cannot do"));
     }
-    let route = target::route(request.uri().path()).map_err(Problem::BadRequest)?;
     let has_body = request.headers().contains_key(header::CONTENT_LENGTH)
         && request.headers().get(header::CONTENT_LENGTH) != Some(&HeaderValue::from_static("0"))
         || request.headers().contains_key(header::TRANSFER_ENCODING);
     if request.headers().contains_key(header::UPGRADE) && has_body {
         return Err(Problem::BadRequest("a request to change the protocol cannot have a body"));
     }
-    Ok(route)
+    Ok(())
 }
 
 /// Where somebody wanted to go, as it came.
@@ -219,17 +258,6 @@ fn has_ended(ended: &watch::Receiver<bool>) -> bool {
 fn fits(request: &Request<Incoming>) -> bool {
     let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     fields.sum::<usize>() + whole_path(request.uri()).len() <= MOST_HEADER_BYTES
-}
-
-fn redirect(status: StatusCode, location: &str) -> Answer<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    match HeaderValue::from_str(location) {
-        Ok(location) => response.headers_mut().insert(header::LOCATION, location),
-        Err(_) => response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/")),
-    };
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Answer::new(response)
 }
 
 fn describe(error: &dyn std::error::Error) -> String {

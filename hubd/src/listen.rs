@@ -2,9 +2,11 @@
 //! keep us waiting, and hands whole requests to a [`Handler`].
 
 mod admission;
+mod behind;
 mod connection;
 mod framing;
 mod guard;
+mod listener;
 mod pulse;
 mod redirect;
 mod stream;
@@ -12,7 +14,7 @@ mod strict;
 mod tls;
 
 use std::io;
-use std::net::{IpAddr, TcpListener};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,18 +22,19 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body as HttpBody, Incoming};
-use nix::sys::socket::{setsockopt, sockopt};
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use admission::Limits;
+pub use listener::Listener;
 pub use pulse::Deadlines;
 pub use stream::Stream;
 pub use tls::{Source, Tls, TlsError, TlsStatus};
 
 use admission::{Admission, Full, Permit};
+use behind::Behind;
 use connection::Bounds;
+use listener::{Accepting, Arrival};
 use redirect::Redirect;
 use strict::Strict;
 
@@ -40,9 +43,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
 /// A full house is logged at most this often.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
-
-/// A connection without traffic is asked for a sign of life after this, and given up after a few more.
-const KEEP_ALIVE_SECONDS: u32 = 60;
 
 /// Unusually large heads that may be read at a time: they are half a megabyte each at most.
 const LARGE_HEADS: usize = 64;
@@ -97,7 +97,7 @@ impl<B> Answer<B> {
 /// A listening socket and what it is for.
 pub struct Socket {
     /// The socket.
-    pub listener: TcpListener,
+    pub listener: Listener,
     /// What its clients get.
     pub service: Service,
 }
@@ -107,12 +107,16 @@ pub struct Socket {
 pub enum Service {
     /// The hub, in clear.
     Plain,
+    /// The hub, for a web server in front of it, which says who its clients are. Whoever can connect is believed.
+    Behind,
     /// The hub, encrypted.
     Tls(Tls),
     /// A redirect to the encrypted socket, and the few pages of the hub that are open to everybody.
     Redirect {
         /// Where the hub listens encrypted.
         port: u16,
+        /// The path below which the hub is; empty: none.
+        base: Arc<str>,
         /// While this has no good certificate nobody is sent there.
         tls: Tls,
     },
@@ -150,8 +154,7 @@ pub async fn serve<H: Handler>(
     let bounds = Bounds { deadlines: settings.deadlines, large_heads, stop };
     let mut loops = JoinSet::new();
     for Socket { listener, service } in sockets {
-        prepare(&listener)?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let listener = Accepting::new(listener)?;
         let port = Port { service, admission: Arc::clone(&admission), settings, bounds: bounds.clone() };
         loops.spawn(port.run(listener, Arc::clone(&handler)));
     }
@@ -170,21 +173,21 @@ struct Port {
 }
 
 impl Port {
-    async fn run<H: Handler>(self, listener: tokio::net::TcpListener, handler: Arc<H>) {
+    async fn run<H: Handler>(self, listener: Accepting, handler: Arc<H>) {
         let mut stopped = pin!(stopped(self.bounds.stop.clone()));
         let mut connections = JoinSet::new();
         let mut last_log = None::<Instant>;
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => match self.admission.admit(peer.ip()) {
+                    Ok(Arrival { stream, address }) => match self.admission.admit(address) {
                         Ok(permit) => {
-                            connections.spawn(self.connection(stream, peer.ip(), permit, Arc::clone(&handler)));
+                            connections.spawn(self.connection(stream, address, permit, Arc::clone(&handler)));
                         }
                         Err(full) => {
                             if last_log.is_none_or(|at| at.elapsed() > LOG_PAUSE) {
                                 last_log = Some(Instant::now());
-                                log_full(full, peer.ip(), self.settings.limits);
+                                log_full(full, address, self.settings.limits);
                             }
                             self.turn_away(&stream);
                         }
@@ -214,7 +217,7 @@ impl Port {
 
     fn connection<H: Handler>(
         &self,
-        stream: TcpStream,
+        stream: Stream,
         address: IpAddr,
         permit: Permit,
         handler: Arc<H>,
@@ -224,12 +227,14 @@ impl Port {
         async move {
             let _permit = permit;
             match service {
-                Service::Plain => connection::serve(Stream::Plain(stream), client, handler, bounds).await,
-                Service::Redirect { port, tls } => {
-                    let redirect = Arc::new(Redirect { port, tls, pages: handler });
-                    connection::serve(Stream::Plain(stream), client, redirect, bounds).await;
+                Service::Plain => connection::serve(stream, client, handler, bounds).await,
+                Service::Behind => connection::serve(stream, client, Arc::new(Behind { pages: handler }), bounds).await,
+                Service::Redirect { port, base, tls } => {
+                    let redirect = Arc::new(Redirect { port, base, tls, pages: handler });
+                    connection::serve(stream, client, redirect, bounds).await;
                 }
                 Service::Tls(tls) => {
+                    let Stream::Plain(stream) = stream else { return };
                     client.https = true;
                     match tokio::time::timeout(bounds.deadlines.handshake, tls.accept(stream)).await {
                         Ok(Ok(Some(stream))) => {
@@ -246,7 +251,7 @@ impl Port {
     }
 
     /// Says to a client in clear why it is not served; an encrypted one would need a handshake first.
-    fn turn_away(&self, stream: &TcpStream) {
+    fn turn_away(&self, stream: &Stream) {
         if !matches!(self.service, Service::Tls(_))
             && let Err(error) = stream.try_write(FULL)
         {
@@ -260,18 +265,6 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         tracing::debug!("whoever could stop the listeners is gone");
     }
-}
-
-/// What every accepted connection inherits: small writes go out at once, and a client that is gone without a word is
-/// noticed.
-fn prepare(listener: &TcpListener) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    setsockopt(listener, sockopt::TcpNoDelay, &true)?;
-    setsockopt(listener, sockopt::KeepAlive, &true)?;
-    setsockopt(listener, sockopt::TcpKeepIdle, &KEEP_ALIVE_SECONDS)?;
-    setsockopt(listener, sockopt::TcpKeepInterval, &15)?;
-    setsockopt(listener, sockopt::TcpKeepCount, &4)?;
-    Ok(())
 }
 
 fn log_full(full: Full, address: IpAddr, limits: Limits) {

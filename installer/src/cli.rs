@@ -105,6 +105,7 @@ fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: imp
         admins: install.admins.clone(),
         admin_password: std::env::var("HUBD_ADMIN_PASSWORD").ok().filter(|password| !password.is_empty()),
         listen: install.listen,
+        behind: install.behind,
         url: install.url.clone(),
         https: install.https.wish()?,
         programs: install.programs()?,
@@ -174,6 +175,7 @@ fn install(paths: &Paths, arguments: &InstallArguments, output: &Output, talk: &
             }
             let text =
                 if report.changed > 0 || report.verification.is_some() { report::installed(&report) } else { String::new() };
+            let text = text + &report.behind.as_ref().map(report::behind).unwrap_or_default();
             print(output, &report, &text)?;
             if let Some(problem) = &report.problem {
                 complain(problem);

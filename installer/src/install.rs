@@ -185,7 +185,8 @@ impl Task<'_> {
             machine_memory_bytes: facts.system.memory_bytes,
         };
         let url = settings::url(&config, facts.address);
-        InstallReport { url, limits: Some(limits), ..InstallReport::default() }
+        let behind = self.options.behind.zip(url.as_deref()).and_then(|(server, url)| server.snippet(url));
+        InstallReport { url, behind, limits: Some(limits), ..InstallReport::default() }
     }
 }
 

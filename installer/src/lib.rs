@@ -3,6 +3,7 @@
 pub mod action;
 pub mod apply;
 pub mod assets;
+pub mod behind;
 pub mod cli;
 pub mod facts;
 pub mod fetch;

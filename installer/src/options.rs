@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use hub_core::accounts::Username;
 use hub_core::config::HttpsMethod;
 
+use crate::behind::Behind;
+
 /// The account in which a verification starts its server; nobody may be called so.
 pub const VERIFY_NAME: &str = "hubd-verify";
 /// As the hub itself demands it.
@@ -20,6 +22,8 @@ pub struct Options {
     pub admin_password: Option<String>,
     /// Where the hub listens; `None`: as configured, else every address, port 80.
     pub listen: Option<SocketAddr>,
+    /// The web server in front of the hub; `None`: as configured, else none.
+    pub behind: Option<Behind>,
     /// The hub's address as people type it; `None`: as configured, else guessed.
     pub url: Option<String>,
     /// How the hub gets its certificate; `None`: as configured, else not at all.
@@ -44,6 +48,7 @@ impl std::fmt::Debug for Options {
             .field("admins", &self.admins)
             .field("admin_password", &self.admin_password.as_ref().map(|_| "(hidden)"))
             .field("listen", &self.listen)
+            .field("behind", &self.behind)
             .field("url", &self.url)
             .field("https", &self.https)
             .field("programs", &self.programs)

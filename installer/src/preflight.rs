@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use hub_core::config::{Config, format_bytes};
 
+use crate::behind::Behind;
 use crate::facts::{ConfigFact, Facts, PROGRAMS};
 use crate::options::{HttpsWish, Options, SHORTEST_PASSWORD};
 
@@ -58,6 +59,7 @@ pub fn check(facts: &Facts, options: &Options) -> Judgement {
     check_size(facts, &mut judgement);
     check_network(facts, &mut judgement);
     check_ports(facts, options, &mut judgement);
+    check_behind(facts, options, &mut judgement);
     check_names(facts, &mut judgement);
     check_earlier(facts, &mut judgement);
     check_admins(facts, options, &mut judgement);
@@ -171,6 +173,7 @@ fn clock_is_wrong(judgement: &mut Judgement, how: &str) {
 pub fn listen(config: Option<&Config>, options: &Options) -> Vec<SocketAddr> {
     match (options.listen, config) {
         (Some(address), _) => vec![address],
+        (None, _) if options.behind.is_some() => Vec::new(),
         (None, Some(config)) => config.http.listen.clone(),
         (None, None) => vec![SocketAddr::from(([0_u16; 8], 80))],
     }
@@ -195,13 +198,32 @@ fn check_ports(facts: &Facts, options: &Options, judgement: &mut Judgement) {
         for listener in facts.listeners.iter().filter(|listener| listener.blocks(*wanted)) {
             let what = format!("port {} is taken by {}", wanted.port(), listener.who());
             if !told.contains(&what) {
-                judgement.block(
-                    what.clone(),
-                    "stop that program for good, or let the hub listen elsewhere, as in --listen 0.0.0.0:8000",
-                );
+                let server = listener.process.as_ref().and_then(|(_, name)| Behind::of_process(name));
+                let behind = server.map_or(String::new(), |server| {
+                    format!("put the hub behind it: --behind {} --url https://hub.example.org; or ", server.name())
+                });
+                let elsewhere = "stop that program for good, or let the hub listen elsewhere, as in --listen 0.0.0.0:8000";
+                judgement.block(what.clone(), format!("{behind}{elsewhere}"));
                 told.push(what);
             }
         }
+    }
+}
+
+fn check_behind(facts: &Facts, options: &Options, judgement: &mut Judgement) {
+    let Some(server) = options.behind else { return };
+    if !facts.has_proxy_group {
+        judgement.block(
+            format!("there is no group `{}` on this machine, which {} runs with", server.group(), server.name()),
+            format!("install {} first", server.name()),
+        );
+    }
+    let has_url = options.url.is_some() || facts.config.config().is_some_and(|config| config.hub.url.is_some());
+    if !has_url {
+        judgement.block(
+            format!("behind {} the hub can't guess its own address", server.name()),
+            "say what people will type, as in --url https://hub.example.org",
+        );
     }
 }
 

@@ -8,6 +8,7 @@ use hub_core::paths::Paths;
 use serde::Serialize;
 
 use crate::action::Invitation;
+use crate::behind::Snippet;
 use crate::preflight::Finding;
 use crate::receipt::Outcome;
 use crate::verify::Verification;
@@ -47,6 +48,8 @@ pub struct InstallReport {
     pub notes: Vec<String>,
     /// The hub's address, as far as it can be told.
     pub url: Option<String>,
+    /// What the web server in front of the hub is to be told, where one was named.
+    pub behind: Option<Snippet>,
     /// What protects the machine and the students from each other.
     pub limits: Option<LimitsReport>,
     /// One-time links with which admins set their first password.
@@ -176,6 +179,12 @@ pub fn installed(report: &InstallReport) -> String {
     push(&mut text, "Next:  sudo hubctl user add NAME...     enrols students and prints their links");
     push(&mut text, "       sudo hubctl status               shows how the hub is");
     text
+}
+
+/// What is left to do where a web server stands in front of the hub.
+pub fn behind(snippet: &Snippet) -> String {
+    let Snippet { file, text, command } = snippet;
+    format!("\nTo be put into {file}, by hand:\n\n{text}\nThen:  sudo sh -c '{command}'\n")
 }
 
 /// The end of an uninstall, for people.

@@ -28,13 +28,11 @@ pub fn config(facts: &Facts, options: &Options) -> Result<String> {
         ConfigFact::Absent | ConfigFact::Broken(_) => {
             let text = fresh(facts, options);
             let mut document: DocumentMut = text.parse().context("preparing the configuration")?;
-            match &options.https {
-                Some(wish) => {
-                    encrypt(&mut document, wish);
-                    document.to_string()
-                }
-                None => text,
+            if let Some(wish) = &options.https {
+                encrypt(&mut document, wish);
             }
+            stand_behind(&mut document, None, options);
+            document.to_string()
         }
     };
     if let Err(problems) = config::parse(&text, "config.toml") {
@@ -137,6 +135,18 @@ fn encrypt(document: &mut DocumentMut, wish: &HttpsWish) {
     }
 }
 
+/// Opens the socket of the web server in front of the hub, and leaves the ports to it.
+fn stand_behind(document: &mut DocumentMut, config: Option<&Config>, options: &Options) {
+    let Some(server) = options.behind else { return };
+    let has = config.map(|config| &config.http);
+    if has.is_none_or(|http| http.proxy_group.as_deref() != Some(server.group())) {
+        set(document, "http", "proxy_group", Value::from(server.group()));
+    }
+    if options.listen.is_none() && has.is_some_and(|http| !http.listen.is_empty()) {
+        set(document, "http", "listen", Value::Array(Array::new()));
+    }
+}
+
 /// The address people type, as configured or guessed.
 pub fn url(config: &Config, address: Option<IpAddr>) -> Option<String> {
     config.hub.url.clone().or_else(|| match &config.https {
@@ -156,6 +166,7 @@ fn edited(source: &str, config: &Config, address: Option<IpAddr>, options: &Opti
     if let Some(address) = options.listen.filter(|address| config.http.listen != [*address]) {
         set(&mut document, "http", "listen", Value::Array([address.to_string()].into_iter().collect::<Array>()));
     }
+    stand_behind(&mut document, Some(config), options);
     let has = config.https.as_ref();
     if let Some(wish) = options.https.as_ref().filter(|wish| {
         !has.is_some_and(|https| https.method == wish.method && wish.listen.is_none_or(|address| https.listen == [address]))
@@ -208,6 +219,23 @@ mod tests {
             "",
         );
         assert_eq!(config, expected.unwrap(), "everything else is the default");
+    }
+
+    #[test]
+    fn a_web_server_in_front_has_the_ports() {
+        let url = Some("https://hub.example.org".to_owned());
+        let behind = Options { behind: Some(crate::behind::Behind::Nginx), url, ..options() };
+        let new = parsed(&machine(), &behind);
+        assert_eq!((new.http.listen.len(), new.http.proxy_group.as_deref()), (0, Some("www-data")));
+        let source = "# mine\n[http]\nlisten = [\"[::]:80\"] # all\n[roles]\nadmins = [\"ada\"]\n[hub]\nurl = \"http://a\"\n";
+        let facts = Facts { config: configured(source), ..machine() };
+        let text = config(&facts, &behind).unwrap();
+        assert_eq!(
+            text,
+            "# mine\n[http]\nlisten = [] # all\nproxy_group = \"www-data\"\n[roles]\nadmins = [\"ada\"]\n[hub]\nurl = \"https://hub.example.org\"\n"
+        );
+        let facts = Facts { config: configured(&text), ..machine() };
+        assert_eq!(config(&facts, &behind).unwrap(), text, "asked for what is so already");
     }
 
     #[test]

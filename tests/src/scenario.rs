@@ -3,6 +3,7 @@
 //! To add one: a file here with a `SCENARIO`, and a line in [`ALL`].
 
 mod apply;
+mod behind;
 mod browser_driver;
 mod class;
 mod config_edit;
@@ -83,4 +84,5 @@ pub const ALL: &[Scenario] = &[
     limits::SCENARIO,
     hardening::SCENARIO,
     https::SCENARIO,
+    behind::SCENARIO,
 ];

@@ -82,6 +82,8 @@ pub struct Hub {
 pub struct Http {
     /// Addresses and ports.
     pub listen: Vec<SocketAddr>,
+    /// The unix group of a web server in front of the hub, which has a socket of its own; `None`: there is none.
+    pub proxy_group: Option<String>,
 }
 
 /// `[https]`
@@ -207,6 +209,25 @@ pub struct Environment {
     pub packages: Vec<String>,
     /// How many generations are kept.
     pub keep: u64,
+}
+
+impl Hub {
+    /// The path below which the hub is on its host, as in `/jupyter`; empty: at the top.
+    pub fn base(&self) -> &str {
+        self.split_url().map_or("", |(_, base)| base)
+    }
+
+    /// Scheme, host and port of the hub's address.
+    pub fn origin(&self) -> Option<&str> {
+        self.split_url().map(|(origin, _)| origin)
+    }
+
+    fn split_url(&self) -> Option<(&str, &str)> {
+        let url = self.url.as_deref()?;
+        let host = url.find("://")? + 3;
+        let end = url.get(host..)?.find('/').map_or(url.len(), |slash| host + slash);
+        Some(url.split_at(end))
+    }
 }
 
 impl Config {

@@ -3,6 +3,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 
 use crate::config::Config;
+use crate::paths::Paths;
 
 const HEADER: &str =
     "# Written from /etc/hubd/config.toml by an install and by every apply. Put changes into a drop-in of your own.\n";
@@ -13,6 +14,10 @@ pub fn drop_in(config: &Config) -> String {
     let encrypted = config.https.as_ref().map_or(&[][..], |https| &https.listen);
     for address in config.http.listen.iter().chain(encrypted) {
         text.push_str(&line(*address));
+    }
+    if let Some(group) = &config.http.proxy_group {
+        let socket = Paths::default().front_socket();
+        text.push_str(&format!("ListenStream={}\nSocketGroup={group}\nSocketMode=0660\n", socket.display()));
     }
     text
 }
@@ -39,5 +44,12 @@ mod tests {
             text.ends_with("[Socket]\nListenStream=\nListenStream=80\nListenStream=127.0.0.1:8000\nListenStream=443\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_server_in_front_has_a_socket_that_is_for_its_group_alone() {
+        let text = drop_in(&crate::config::parse("[http]\nlisten = []\nproxy_group = \"www-data\"\n", "").unwrap());
+        let socket = "ListenStream=/run/hubd-front.sock\nSocketGroup=www-data\nSocketMode=0660\n";
+        assert!(text.ends_with(&format!("[Socket]\nListenStream=\n{socket}")), "{text}");
     }
 }

@@ -109,6 +109,8 @@ paths! {
     install_log = "var/log/hubd-install.log";
     /// What the launcher listens on.
     launcher_socket = "run/hubd-launcher.sock";
+    /// Where a web server in front of the hub connects.
+    front_socket = "run/hubd-front.sock";
     /// What `hubctl` on the host speaks to (root only).
     control_socket = "run/hubd/control.sock";
     /// The directory that is bound into the units of administrators, and of nobody else.
@@ -164,9 +166,9 @@ impl Paths {
     }
 
     /// What a running hub has below `/run`.
-    pub fn runtime(&self) -> [PathBuf; 6] {
-        let (launcher, hub) = (self.launcher_socket(), self.below("run/hubd"));
-        [launcher, hub, self.admin_directory(), self.servers(), self.config_lock(), self.drafts()]
+    pub fn runtime(&self) -> [PathBuf; 7] {
+        let (launcher, front, hub) = (self.launcher_socket(), self.front_socket(), self.below("run/hubd"));
+        [launcher, front, hub, self.admin_directory(), self.servers(), self.config_lock(), self.drafts()]
     }
 
     /// Where systemd keeps what is set on units until the next boot.

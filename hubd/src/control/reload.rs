@@ -46,9 +46,10 @@ fn demoted(old: &Config, new: &Config) -> Vec<Username> {
     names
 }
 
-/// Whether this process listens elsewhere than the configuration wants by now: systemd hands out sockets, and what each is
+/// Whether this process listens elsewhere, or below another path, than the configuration wants by now: systemd hands out sockets, and what each is
 /// for, to a new process only. Where the certificate comes from can change under way.
 fn sockets_differ(initial: &Config, new: &Config) -> bool {
-    let listens = |config: &Config| (config.http.clone(), config.https.as_ref().map(|https| https.listen.clone()));
+    let encrypted = |config: &Config| config.https.as_ref().map(|https| https.listen.clone());
+    let listens = |config: &Config| (config.http.clone(), encrypted(config), config.hub.base().to_owned());
     listens(initial) != listens(new)
 }

@@ -46,7 +46,8 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
     tell(&[NotifyState::Status("Opening the database")]);
     let people = People::open(&paths.database(), Policy::from(&*config.get())).await.context("opening the database of people")?;
     let tls = config.get().https.as_ref().map(|https| Tls::open(encryption(https, paths)));
-    let browsers = browser_sockets(sockets.http, sockets.https, tls.as_ref())?;
+    let mut browsers = browser_sockets(sockets.http, sockets.https, tls.as_ref(), config.get().hub.base())?;
+    browsers.extend(sockets.front.map(|listener| Socket { listener: listener.into(), service: Service::Behind }));
 
     tell(&[NotifyState::Status("Asking which servers run")]);
     let launcher = Client::new(paths.launcher_socket());
@@ -93,7 +94,8 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
         Arc::clone(&servers),
         proxy,
         web::router(Arc::new(hub)).merge(web::open_router(open)),
-    );
+    )
+    .below(config.get().hub.base());
 
     let (stop, stopping) = watch::channel(false);
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE).context("asking how many files may be open")?.0;
@@ -153,9 +155,9 @@ fn encryption(https: &Https, paths: &Paths) -> Source {
 
 /// What to serve at which socket. With https, the sockets of `[http]` send everybody to the encrypted one, if only that has
 /// a certificate: what comes in clear while it has none is told so.
-fn browser_sockets(http: Vec<TcpListener>, https: Vec<TcpListener>, tls: Option<&Tls>) -> Result<Vec<Socket>> {
+fn browser_sockets(http: Vec<TcpListener>, https: Vec<TcpListener>, tls: Option<&Tls>, base: &str) -> Result<Vec<Socket>> {
     let Some(tls) = tls else {
-        return Ok(http.into_iter().map(|listener| Socket { listener, service: Service::Plain }).collect());
+        return Ok(http.into_iter().map(|listener| Socket { listener: listener.into(), service: Service::Plain }).collect());
     };
     let Some(encrypted) = https.first() else {
         bail!(
@@ -164,9 +166,10 @@ fn browser_sockets(http: Vec<TcpListener>, https: Vec<TcpListener>, tls: Option<
         );
     };
     let port = encrypted.local_addr().context("asking a socket for its port")?.port();
-    let plain = Service::Redirect { port, tls: tls.clone() };
-    let mut sockets: Vec<Socket> = http.into_iter().map(|listener| Socket { listener, service: plain.clone() }).collect();
-    sockets.extend(https.into_iter().map(|listener| Socket { listener, service: Service::Tls(tls.clone()) }));
+    let plain = Service::Redirect { port, base: base.into(), tls: tls.clone() };
+    let mut sockets: Vec<Socket> =
+        http.into_iter().map(|listener| Socket { listener: listener.into(), service: plain.clone() }).collect();
+    sockets.extend(https.into_iter().map(|listener| Socket { listener: listener.into(), service: Service::Tls(tls.clone()) }));
     Ok(sockets)
 }
 

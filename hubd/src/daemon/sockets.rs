@@ -15,6 +15,8 @@ pub(super) const NAMES_VARIABLE: &str = "LISTEN_FDNAMES";
 pub(super) struct Sockets {
     /// Plain connections of browsers.
     pub(super) http: Vec<TcpListener>,
+    /// Connections of a web server in front of the hub.
+    pub(super) front: Option<UnixListener>,
     /// Encrypted connections of browsers.
     pub(super) https: Vec<TcpListener>,
     /// `hubctl` on the host.
@@ -40,6 +42,11 @@ fn sort(mut passed: ListenFd, names: &str, config: &Config) -> Result<Sockets> {
         let context = || format!("taking over socket {index}, `{name}`, from systemd");
         match name {
             "http" | "https" => {
+                // It comes from the same unit; a port is refused here, and left in its place.
+                if let Ok(Some(listener)) = passed.take_unix_listener(index) {
+                    sockets.front = Some(listener);
+                    continue;
+                }
                 let listener = passed.take_tcp_listener(index).with_context(context)?.with_context(context)?;
                 listener.set_nonblocking(true).with_context(context)?;
                 let port = listener.local_addr().with_context(context)?.port();
@@ -57,7 +64,7 @@ fn sort(mut passed: ListenFd, names: &str, config: &Config) -> Result<Sockets> {
             other => bail!("systemd passed a socket named {other:?}; expected `http`, `https`, `control` or `admin`"),
         }
     }
-    if sockets.http.is_empty() && sockets.https.is_empty() {
+    if sockets.http.is_empty() && sockets.https.is_empty() && sockets.front.is_none() {
         bail!("systemd passed no socket for browsers\nhint: systemctl start hubd.socket hubd.service");
     }
     Ok(sockets)

@@ -14,6 +14,7 @@ pub(super) fn server(paths: &Paths, name: &Username, account: &Account, config: 
         paths,
         &ServerRequest {
             name,
+            base: config.hub.base(),
             account: &account.name,
             home: &account.home,
             socket: &paths.server_socket(name),

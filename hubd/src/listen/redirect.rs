@@ -40,12 +40,15 @@ pub(super) struct Redirect<H> {
     pub port: u16,
     /// The encrypted listener.
     pub tls: Tls,
+    /// The path below which the hub is; empty: none.
+    pub base: Arc<str>,
     /// The hub's pages.
     pub pages: Arc<H>,
 }
 
 /// Whether the hub answers `path` in clear: nothing in it is about anybody.
-fn is_open(path: &str) -> bool {
+fn is_open(base: &str, path: &str) -> bool {
+    let path = path.strip_prefix(base).filter(|rest| rest.starts_with('/')).unwrap_or(path);
     ["/.well-known/acme-challenge/", "/hub/static/"].iter().any(|start| path.starts_with(start))
         || matches!(path, "/hub/ca" | "/hub/ca.crt" | "/hub/health" | "/favicon.ico" | "/robots.txt")
 }
@@ -88,7 +91,7 @@ impl<H: Handler> Handler for Redirect<H> {
     type Body = Words<H::Body>;
 
     async fn handle(&self, request: Request<Incoming>, client: Client) -> Answer<Self::Body> {
-        if matches!(*request.method(), Method::GET | Method::HEAD) && is_open(request.uri().path()) {
+        if matches!(*request.method(), Method::GET | Method::HEAD) && is_open(&self.base, request.uri().path()) {
             let Answer { response, takeover } = self.pages.handle(request, client).await;
             return Answer { response: response.map(Words::Page), takeover };
         }

@@ -5,13 +5,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 /// A client's connection.
 pub enum Stream {
     /// In clear.
     Plain(TcpStream),
+    /// From a web server on this machine.
+    Unix(UnixStream),
     /// Encrypted.
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -23,12 +25,27 @@ macro_rules! delegate {
                 let $stream = Pin::new($stream);
                 $call
             }
+            Stream::Unix($stream) => {
+                let $stream = Pin::new($stream);
+                $call
+            }
             Stream::Tls($stream) => {
                 let $stream = Pin::new($stream);
                 $call
             }
         }
     };
+}
+
+impl Stream {
+    /// Writes what can be written at once; nothing where a handshake would have to come first.
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
+            Self::Tls(_) => Ok(0),
+        }
+    }
 }
 
 impl AsyncRead for Stream {
@@ -53,6 +70,7 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
         }
     }

@@ -41,9 +41,9 @@ impl Account {
 ///
 /// # Errors
 /// When it gives no answer, or not one of a Jupyter server.
-pub(super) async fn question(name: &Username, endpoint: &Endpoint) -> Result<Account> {
-    let kernels = list(name, endpoint, "kernels").await?.context("a server without kernels is none of Jupyter")?;
-    let terminals = list(name, endpoint, "terminals").await?.unwrap_or_default();
+pub(super) async fn question(name: &Username, endpoint: &Endpoint, base: &str) -> Result<Account> {
+    let kernels = list(name, endpoint, base, "kernels").await?.context("a server without kernels is none of Jupyter")?;
+    let terminals = list(name, endpoint, base, "terminals").await?.unwrap_or_default();
     account(kernels.into_iter().chain(terminals))
 }
 
@@ -55,9 +55,9 @@ struct Program {
 }
 
 /// `None`: the server has no such thing.
-async fn list(name: &Username, endpoint: &Endpoint, kind: &str) -> Result<Option<Vec<Program>>> {
+async fn list(name: &Username, endpoint: &Endpoint, base: &str, kind: &str) -> Result<Option<Vec<Program>>> {
     let doing = || format!("asking {name}'s server for its {kind}");
-    let (status, body) = ask(name, endpoint, &format!("api/{kind}?no_track_activity=1")).await.with_context(doing)?;
+    let (status, body) = ask(name, endpoint, base, &format!("api/{kind}?no_track_activity=1")).await.with_context(doing)?;
     match status {
         StatusCode::OK => Ok(Some(serde_json::from_slice(&body).with_context(doing)?)),
         StatusCode::NOT_FOUND => Ok(None),

@@ -43,9 +43,9 @@ pub(super) enum AskError {
     Silent,
 }
 
-/// Asks `name`'s server for `path` below its base URL, as its owner.
-pub(super) async fn ask(name: &Username, endpoint: &Endpoint, path: &str) -> Result<(StatusCode, Bytes), AskError> {
-    timeout(ANSWER_TIMEOUT, talk(name, endpoint, path)).await.unwrap_or(Err(AskError::Silent))
+/// Asks `name`'s server for `path` below its base URL, as its owner. `base` is where the hub itself is on its host.
+pub(super) async fn ask(name: &Username, endpoint: &Endpoint, base: &str, path: &str) -> Result<(StatusCode, Bytes), AskError> {
+    timeout(ANSWER_TIMEOUT, talk(name, endpoint, &format!("{base}/user/{name}/{path}"))).await.unwrap_or(Err(AskError::Silent))
 }
 
 async fn talk(name: &Username, endpoint: &Endpoint, path: &str) -> Result<(StatusCode, Bytes), AskError> {
@@ -56,7 +56,7 @@ async fn talk(name: &Username, endpoint: &Endpoint, path: &str) -> Result<(Statu
     }
     let broken = |error: hyper::Error| AskError::Broken(error.into());
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let request = Request::get(format!("/user/{name}/{path}"))
+    let request = Request::get(path)
         .header(header::HOST, "localhost")
         .header(IDENTITY_HEADER, name.as_str())
         .header(header::CONNECTION, "close")
@@ -124,10 +124,10 @@ mod tests {
     #[tokio::test]
     async fn asks_as_the_owner_below_the_base_url() {
         let (_directory, endpoint, asked) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
-        let (status, body) = ask(&ada(), &endpoint, "api/status?a=1").await.unwrap();
+        let (status, body) = ask(&ada(), &endpoint, "/hubs", "api/status?a=1").await.unwrap();
         assert_eq!((status, body.as_ref()), (StatusCode::OK, b"{}".as_slice()));
         let asked = asked.await.unwrap();
-        assert!(asked.starts_with("GET /user/ada/api/status?a=1 HTTP/1.1\r\n"), "{asked}");
+        assert!(asked.starts_with("GET /hubs/user/ada/api/status?a=1 HTTP/1.1\r\n"), "{asked}");
         assert!(asked.contains("x-hubd-user: ada\r\n"), "{asked}");
     }
 
@@ -135,7 +135,7 @@ mod tests {
     async fn sends_nothing_to_an_impostor() {
         let (_directory, endpoint, asked) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
         let expected = endpoint.uid + 1;
-        let error = ask(&ada(), &Endpoint { uid: expected, ..endpoint.clone() }, "api").await.unwrap_err();
+        let error = ask(&ada(), &Endpoint { uid: expected, ..endpoint.clone() }, "", "api").await.unwrap_err();
         assert!(matches!(error, AskError::Impostor { found, .. } if found == endpoint.uid), "{error}");
         assert_eq!(asked.await.unwrap(), "");
     }
@@ -144,9 +144,9 @@ mod tests {
     async fn tells_a_missing_socket_from_a_broken_answer() {
         let directory = tempfile::tempdir().unwrap();
         let endpoint = Endpoint { socket: directory.path().join("nothing"), uid: 0 };
-        assert!(matches!(ask(&ada(), &endpoint, "api").await, Err(AskError::Connect(_))));
+        assert!(matches!(ask(&ada(), &endpoint, "", "api").await, Err(AskError::Connect(_))));
         let (_directory, endpoint, _asked) = server("what?\r\n\r\n");
-        assert!(matches!(ask(&ada(), &endpoint, "api").await, Err(AskError::Broken(_))));
+        assert!(matches!(ask(&ada(), &endpoint, "", "api").await, Err(AskError::Broken(_))));
     }
 
     #[tokio::test]
@@ -155,7 +155,7 @@ mod tests {
             format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{}", LARGEST_ANSWER + 1, "x".repeat(LARGEST_ANSWER + 1))
                 .into_boxed_str(),
         ));
-        assert!(matches!(ask(&ada(), &endpoint, "api").await, Err(AskError::Broken(_))));
+        assert!(matches!(ask(&ada(), &endpoint, "", "api").await, Err(AskError::Broken(_))));
     }
 
     #[test]

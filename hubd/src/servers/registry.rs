@@ -48,6 +48,8 @@ pub struct Settings {
     pub paths: Paths,
     /// Where the kernel tells about itself.
     pub proc: std::path::PathBuf,
+    /// The path below which the hub is on its host; empty: none.
+    pub base: String,
     /// How often things are looked at.
     pub pace: Pace,
 }
@@ -92,6 +94,7 @@ impl Settings {
             reserve: total.map_or(0, |total| total.saturating_sub(config.users_memory(total))),
             paths: paths.clone(),
             proc,
+            base: config.hub.base().to_owned(),
             pace: Pace::default(),
         }
     }

@@ -33,6 +33,8 @@ impl Look {
 pub(super) struct Frame {
     /// The hub's name.
     pub(super) hub: String,
+    /// The path below which the hub is; empty: none.
+    pub(super) base: String,
     /// What the administrator has to say to everybody.
     pub(super) announcement: Option<String>,
     /// Who is looking.
@@ -51,7 +53,7 @@ pub(super) struct Visitor {
 impl Frame {
     /// The frame for nobody in particular.
     pub(super) fn without_visitor(hub: &config::Hub) -> Self {
-        Self { hub: hub.name.clone(), announcement: hub.announcement.clone(), visitor: None }
+        Self { hub: hub.name.clone(), base: hub.base().to_owned(), announcement: hub.announcement.clone(), visitor: None }
     }
 
     /// The frame for somebody who is logged in.
@@ -61,8 +63,8 @@ impl Frame {
     }
 
     /// Where the style sheet and the script are.
-    pub(super) fn assets(&self) -> &'static str {
-        assets::base()
+    pub(super) fn assets(&self) -> String {
+        format!("{}{}", self.base, assets::base())
     }
 }
 

@@ -65,7 +65,7 @@ impl OptionalFromRequestParts<Arc<Hub>> for Visitor {
     async fn from_request_parts(parts: &mut Parts, hub: &Arc<Hub>) -> Result<Option<Self>, Problem> {
         let client = client(parts)?;
         let session = hub.people.sessions().find(&parts.headers, client.https);
-        let origin = origin(&parts.headers, client, hub.config.get().hub.url.as_deref());
+        let origin = origin(&parts.headers, client, hub.config.get().hub.origin());
         Ok(session.map(|session| Self { session, client, origin }))
     }
 }

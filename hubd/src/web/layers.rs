@@ -56,7 +56,7 @@ fn judge(hub: &Hub, request: &Request) -> Result<(), Problem> {
         Method::GET | Method::HEAD => is_navigation(headers),
         _ => {
             let client = request.extensions().get::<Client>();
-            client.is_some_and(|client| is_own_form(headers, *client, hub.config.get().hub.url.as_deref()))
+            client.is_some_and(|client| is_own_form(headers, *client, hub.config.get().hub.origin()))
         }
     };
     if allowed { Ok(()) } else { Err(Problem::foreign_request()) }

@@ -45,7 +45,12 @@ pub(super) async fn page(
 ) -> Result<Response, Problem> {
     let query = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     if let Some(visitor) = visitor {
-        return Ok(go(&hub, &visitor.session, Next::parse(query.text("next")).as_ref(), visitor.origin != Origin::Foreign));
+        return Ok(go(
+            &hub,
+            &visitor.session,
+            Next::parse(query.text("next"), hub.config.get().hub.base()).as_ref(),
+            visitor.origin != Origin::Foreign,
+        ));
     }
     let notice = if query.text("after") == "logout" { "You are logged out." } else { "" };
     answer(&hub, &parts.headers, client(&parts)?, Shown { next: query.text("next"), notice, ..Shown::default() })
@@ -67,7 +72,7 @@ pub(super) async fn submit(State(hub): State<Arc<Hub>>, parts: Parts, form: Form
     match hub.people.log_in(&name, form.text("password"), client.address).await {
         Ok(begun) => {
             replace_session(&hub, &parts.headers, client, &begun).await;
-            let next = Next::parse(form.text("next"));
+            let next = Next::parse(form.text("next"), hub.config.get().hub.base());
             Ok((cookies(&parts.headers, client, &begun), go(&hub, &begun.session, next.as_ref(), true)).into_response())
         }
         Err(LoginError::Wrong) => again(StatusCode::UNAUTHORIZED, "This name and this password do not belong together.", None),
@@ -190,7 +195,7 @@ struct Shown<'shown> {
 
 fn answer(hub: &Hub, headers: &HeaderMap, client: Client, shown: Shown<'_>) -> Result<Response, Problem> {
     let (outside, cookie) = Outside::ensure(headers, client.https)?;
-    let next = Next::parse(shown.next);
+    let next = Next::parse(shown.next, hub.config.get().hub.base());
     let page = Page {
         look: Look::Narrow,
         frame: Frame::without_visitor(&hub.config.get().hub),

@@ -10,8 +10,10 @@ const LONGEST: usize = 4096;
 pub(super) struct Next(String);
 
 impl Next {
-    /// Reads what came in from outside; `None`: it leads elsewhere, or could.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// Reads what came in from outside, where it may have the path below which the hub is; `None`: it leads elsewhere, or
+    /// could.
+    pub(super) fn parse(text: &str, base: &str) -> Option<Self> {
+        let text = text.strip_prefix(base).filter(|rest| rest.starts_with('/')).unwrap_or(text);
         let second = text.as_bytes().get(1);
         let fits = text.len() <= LONGEST && text.starts_with('/') && second != Some(&b'/');
         let plain = text.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'\\');
@@ -58,7 +60,20 @@ mod tests {
         for text in
             ["/", "/user/ada/lab", "/hub/user-redirect/git-pull?repo=https%3A%2F%2Fx&a=b+c", "/a//b", "/?next=//e", "/..//e"]
         {
-            assert_eq!(Next::parse(text).map(|next| next.as_str().to_owned()), Some(text.to_owned()));
+            assert_eq!(Next::parse(text, "").map(|next| next.as_str().to_owned()), Some(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_path_of_the_hub_is_taken_off() {
+        for (text, base, next) in [
+            ("/a/user/ada/lab", "/a", Some("/user/ada/lab")),
+            ("/user/ada/lab", "/a", Some("/user/ada/lab")),
+            ("/ab/x", "/a", Some("/ab/x")),
+            ("/a", "/a", Some("/a")),
+            ("/a//evil.example", "/a", None),
+        ] {
+            assert_eq!(Next::parse(text, base).map(|next| next.as_str().to_owned()).as_deref(), next, "{text} {base}");
         }
     }
 
@@ -93,7 +108,7 @@ mod tests {
             "/\0",
             &long,
         ] {
-            assert_eq!(Next::parse(text), None, "{text:?} was accepted");
+            assert_eq!(Next::parse(text, ""), None, "{text:?} was accepted");
         }
     }
 

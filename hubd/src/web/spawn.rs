@@ -22,7 +22,7 @@ const USER_REDIRECT: &str = "/hub/user-redirect/";
 /// `GET /hub/spawn?next=PATH`: JupyterLab's Restart comes here.
 pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let query = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let next = Next::parse(query.text("next"));
+    let next = Next::parse(query.text("next"), hub.config.get().hub.base());
     let target = target(&hub, &visitor.session.user, next.as_ref());
     if is_running(&hub, &visitor.session.user) || visitor.origin != Origin::Foreign {
         return Ok(start(&hub, &visitor.session.user, &target));
@@ -42,7 +42,7 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
 /// `POST /hub/spawn`
 pub(super) async fn submit(State(hub): State<Arc<Hub>>, visitor: Visitor, form: Form) -> Result<Response, Problem> {
     visitor.check(&form)?;
-    let target = target(&hub, &visitor.session.user, Next::parse(form.text("next")).as_ref());
+    let target = target(&hub, &visitor.session.user, Next::parse(form.text("next"), hub.config.get().hub.base()).as_ref());
     if !form.text("plain").is_empty() {
         tracing::info!(user = %visitor.session.user, "starts the own server without own packages and settings");
         hub.servers.ensure_plain(&visitor.session.user);
@@ -81,7 +81,7 @@ pub(super) async fn restart(State(hub): State<Arc<Hub>>, visitor: Visitor, form:
 /// `GET /hub/user-redirect/PATH?QUERY`: the same place on the visitor's own server, byte for byte.
 pub(super) async fn user_redirect(State(hub): State<Arc<Hub>>, visitor: Option<Visitor>, uri: Uri) -> Result<Response, Problem> {
     let wanted = uri.path_and_query().map_or(USER_REDIRECT, |path| path.as_str());
-    let next = Next::parse(wanted).ok_or_else(Problem::address_too_long)?;
+    let next = Next::parse(wanted, hub.config.get().hub.base()).ok_or_else(Problem::address_too_long)?;
     match visitor {
         Some(visitor) => Ok(go(&hub, &visitor.session, Some(&next), visitor.origin != Origin::Foreign)),
         None => Ok(found(&login_location(next.as_str()))),

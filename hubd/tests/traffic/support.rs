@@ -81,7 +81,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let sockets = vec![Socket { listener, service }];
+        let sockets = vec![Socket { listener: listener.into(), service }];
         let serving = tokio::spawn(listen::serve(sockets, Arc::new(front), settings, stopped));
         Self { address, proxy, people, stop, serving, directory: tempfile::tempdir().unwrap() }
     }

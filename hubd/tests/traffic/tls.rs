@@ -211,7 +211,7 @@ async fn without_a_good_certificate_nobody_is_sent_to_it_and_nothing_is_asked_in
     let paths = (directory.path().join("hub.pem"), directory.path().join("hub.key.pem"));
     let source = Source { certificate: paths.0.clone(), key: paths.1.clone(), answers: None, hsts: true };
     let tls = Tls::open(source);
-    let service = Service::Redirect { port: 8443, tls: tls.clone() };
+    let service = Service::Redirect { port: 8443, base: "".into(), tls: tls.clone() };
     let world = World::with(Differences { service, ..Differences::default() }).await;
     let ask = async |path: &str| Connection::open(world.address).await.ask(get(path, &[])).await;
 

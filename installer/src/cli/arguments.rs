@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hub_core::accounts::Username;
 use hub_core::config::HttpsMethod;
 
+use crate::behind::Behind;
 use crate::options::{self, HttpsWish};
 use crate::progress::Loudness;
 use crate::receipt::State;
@@ -87,6 +88,10 @@ pub(super) struct InstallArguments {
     /// Where the hub listens, as in 127.0.0.1:8000 [default: every address, port 80]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = options::parse_listen)]
     pub(super) listen: Option<SocketAddr>,
+    /// Leave the ports to a web server that runs here already: the hub listens at a socket for it alone, and what to put
+    /// into its configuration is printed; needs --url
+    #[arg(long, value_name = "SERVER")]
+    pub(super) behind: Option<Behind>,
     /// The hub's address as people type it, as in https://hub.example.org [default: guessed]
     #[arg(long)]
     pub(super) url: Option<String>,

@@ -1,7 +1,7 @@
 //! Accounts and groups that carry the names the hub needs.
 
 use anyhow::{Context, Result};
-use nix::unistd::User;
+use nix::unistd::{Group, User};
 
 /// Unix accounts of the hub itself, with what each is for.
 pub const OWN_USERS: [(&str, &str); 3] =
@@ -36,6 +36,17 @@ pub(super) fn probe() -> Result<Vec<OwnAccount>> {
         }
     }
     Ok(found)
+}
+
+/// Whether there is a group of this name.
+pub(super) fn has_group(name: &str) -> bool {
+    match Group::from_name(name) {
+        Ok(group) => group.is_some(),
+        Err(error) => {
+            tracing::debug!(%error, "looking up group `{name}`");
+            false
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use hub_core::config;
 
 use super::*;
+use crate::behind::Behind;
 use crate::facts::{Index, Listener, OwnAccount, System};
 use crate::receipt::Receipt;
 
@@ -32,6 +33,7 @@ pub(crate) fn machine() -> Facts {
         operator: Some("debian".into()),
         address: None,
         missing_programs: Vec::new(),
+        has_proxy_group: true,
         environment: None,
     }
 }
@@ -56,7 +58,7 @@ fn a_fresh_machine_is_fine() {
 #[test]
 fn each_obstacle_is_named_with_a_remedy() {
     type Case = (fn(&mut Facts, &mut Options), &'static str, &'static str);
-    let cases: [Case; 22] = [
+    let cases: [Case; 24] = [
         (|facts, _| facts.root = false, "needs root", "sudo"),
         (|facts, _| facts.system.systemd = None, "not PID 1", "hub-installer try"),
         (|facts, _| facts.system.systemd = Some(247), "systemd 247 is too old", "Debian 12, Debian 13 or Ubuntu 24.04"),
@@ -82,7 +84,7 @@ fn each_obstacle_is_named_with_a_remedy() {
         (
             |facts, _| facts.listeners = vec![listener("0.0.0.0:80", false)],
             "port 80 is taken by `nginx` (process 812)",
-            "--listen",
+            "--behind nginx --url https://hub.example.org; or stop that program for good, or let the hub listen elsewhere",
         ),
         (
             |facts, _| {
@@ -104,6 +106,15 @@ fn each_obstacle_is_named_with_a_remedy() {
             "that version or a later one",
         ),
         (|facts, _| facts.config = ConfigFact::Broken("config.toml:1:1: bad".into()), "config.toml:1:1: bad", "correct them"),
+        (
+            |facts, options| {
+                (facts.has_proxy_group, options.url) = (false, Some("http://hub.example.org".into()));
+                options.behind = Some(Behind::Caddy);
+            },
+            "no group `caddy`",
+            "install caddy first",
+        ),
+        (|_, options| options.behind = Some(Behind::Apache), "can't guess its own address", "--url"),
         (|_, options| options.admins.clear(), "nobody is named", "--admin ada"),
         (|_, options| options.admin_password = Some("short".into()), "HUBD_ADMIN_PASSWORD is shorter", "longer one"),
     ];

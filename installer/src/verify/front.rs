@@ -1,6 +1,8 @@
 //! Does the hub answer where browsers will look for it?
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -11,14 +13,21 @@ use super::http;
 use crate::facts::{self, ConfigFact};
 
 const DEADLINE: Duration = Duration::from_secs(20);
+/// The page that everybody begins at, below the path of the hub.
+const PAGE: &str = "/hub/login";
 /// With HTTPS, the plain listener sends people there.
 const WELL: std::ops::Range<u16> = 200..400;
 
-/// Asks the first plain listener for the page that everybody begins at.
+/// Asks the socket of a web server in front, or else the first plain listener, for the page that everybody begins at.
 pub(super) fn check(paths: &Paths) -> Result<()> {
     let ConfigFact::Valid(_, config) = facts::read_config(paths) else { return Ok(()) };
+    let page = format!("{}{PAGE}", config.hub.base());
+    if config.http.proxy_group.is_some() {
+        let socket = paths.front_socket();
+        return ask_front(&socket, &page).with_context(|| format!("asking the hub for its login page at `{}`", socket.display()));
+    }
     let Some(address) = config.http.listen.first().copied().map(reachable) else { return Ok(()) };
-    let asked = ask(address).with_context(|| format!("asking the hub for its login page at http://{address}/hub/login"));
+    let asked = ask(address, &page).with_context(|| format!("asking the hub for its login page at http://{address}{page}"));
     match (asked, &config.https) {
         (Err(error), Some(_)) => Err(match https_problem(paths) {
             Some(problem) => anyhow::anyhow!(
@@ -41,11 +50,21 @@ fn https_problem(paths: &Paths) -> Option<String> {
     }
 }
 
-fn ask(address: SocketAddr) -> Result<()> {
+fn ask(address: SocketAddr, page: &str) -> Result<()> {
     let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
     stream.set_read_timeout(Some(DEADLINE))?;
     stream.set_write_timeout(Some(DEADLINE))?;
-    let status = http::get(stream, &address.to_string(), "/hub/login", "")?.status;
+    judge(http::get(stream, &address.to_string(), page, "")?.status)
+}
+
+fn ask_front(socket: &Path, page: &str) -> Result<()> {
+    let stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.set_write_timeout(Some(DEADLINE))?;
+    judge(http::get(stream, "localhost", page, "")?.status)
+}
+
+fn judge(status: u16) -> Result<()> {
     if !WELL.contains(&status) {
         bail!("it answered with status {status}, expected 200");
     }
@@ -78,9 +97,9 @@ mod tests {
 
     #[test]
     fn a_page_or_a_way_to_one_is_well_and_an_error_is_not() {
-        ask(server("HTTP/1.0 200 OK\r\n\r\nhello")).unwrap();
-        ask(server("HTTP/1.0 308 Permanent Redirect\r\n\r\n")).unwrap();
-        let error = ask(server("HTTP/1.0 500 Internal Server Error\r\n\r\n")).unwrap_err().to_string();
+        ask(server("HTTP/1.0 200 OK\r\n\r\nhello"), PAGE).unwrap();
+        ask(server("HTTP/1.0 308 Permanent Redirect\r\n\r\n"), PAGE).unwrap();
+        let error = ask(server("HTTP/1.0 500 Internal Server Error\r\n\r\n"), PAGE).unwrap_err().to_string();
         assert_eq!(error, "it answered with status 500, expected 200");
     }
 

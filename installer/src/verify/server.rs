@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::http;
 use crate::action::ask;
+use crate::facts::{self, ConfigFact};
 use crate::options::VERIFY_NAME;
 
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
@@ -43,18 +44,22 @@ fn start_and_ask(paths: &Paths, name: &Username) -> Result<String> {
         Some(server) => bail!("its server is {:?}: {}", server.phase, server.problem.as_deref().unwrap_or("it did not say why")),
         None => bail!("the hub says that its server started, but does not list it"),
     }
-    let status = ask_server(&paths.server_socket(name), name).context("asking its server for its status")?;
+    let base = match facts::read_config(paths) {
+        ConfigFact::Valid(_, config) => config.hub.base().to_owned(),
+        _ => String::new(),
+    };
+    let status = ask_server(&paths.server_socket(name), &base, name).context("asking its server for its status")?;
     let version = status.get("version").and_then(Value::as_str).unwrap_or("unknown").to_owned();
     ask(paths, &Request::ServerStop { name: name.clone() }).context("stopping its server")?;
     Ok(version)
 }
 
 /// `GET /api` of the server, past the hub's proxy: it gives the version and needs the header that the proxy sets.
-fn ask_server(socket: &Path, name: &Username) -> Result<Value> {
+fn ask_server(socket: &Path, base: &str, name: &Username) -> Result<Value> {
     let stream = UnixStream::connect(socket).with_context(|| format!("connecting to `{}`", socket.display()))?;
     stream.set_read_timeout(Some(ANSWER_DEADLINE))?;
     stream.set_write_timeout(Some(ANSWER_DEADLINE))?;
-    let answer = http::get(stream, "localhost", &format!("/user/{name}/api"), &format!("X-Hubd-User: {name}\r\n"))?;
+    let answer = http::get(stream, "localhost", &format!("{base}/user/{name}/api"), &format!("X-Hubd-User: {name}\r\n"))?;
     if answer.status != 200 {
         bail!("it answered with status {}, expected 200", answer.status);
     }

@@ -121,6 +121,7 @@ fn bare_debian() -> Facts {
         receipt: Ok(None),
         leftovers: Ok(None),
         index: None,
+        has_proxy_group: false,
         operator: Some("debian".to_owned()),
         address: None,
         missing_programs: Vec::new(),

@@ -152,13 +152,15 @@ impl Check<'_, '_> {
 
     fn config(&mut self) -> Config {
         let hub = self.hub();
-        if let Some(span) = self.nowhere("http.listen").filter(|_| self.tree.https.is_none()) {
+        let has_proxy = self.tree.entries.contains_key("http.proxy_group");
+        if let Some(span) = self.nowhere("http.listen").filter(|_| self.tree.https.is_none() && !has_proxy) {
             self.incomplete(span, "the hub listens nowhere", Some("give it an address, as in listen = [\"[::]:80\"]"));
         }
         if let Some(span) = self.nowhere("https.listen") {
             self.incomplete(span, "https listens nowhere", Some("give it an address, as in listen = [\"[::]:443\"]"));
         }
-        let http = Http { listen: self.addresses("http.listen", 80) };
+        let http =
+            Http { listen: self.addresses("http.listen", 80), proxy_group: self.text("http.proxy_group", read::group_name) };
         let https = self.https();
         let login = Login { sign_up: self.text("login.sign_up", read::sign_up).unwrap_or(SignUp::Closed) };
         let accounts = Accounts {

@@ -35,8 +35,8 @@ impl Config {
         let Hub { name, url, announcement } = hub;
         let optional = |text: &Option<String>| text.as_ref().and_then(string);
         section(&mut text, "hub", &[("name", string(name)), ("url", optional(url)), ("announcement", optional(announcement))]);
-        let Http { listen } = http;
-        section(&mut text, "http", &[("listen", addresses(listen))]);
+        let Http { listen, proxy_group } = http;
+        section(&mut text, "http", &[("listen", addresses(listen)), ("proxy_group", optional(proxy_group))]);
         if let Some(https) = https {
             section(&mut text, "https", &https_keys(https));
         }
@@ -186,6 +186,7 @@ announcement = "No hub on Friday."
 
 [http]
 listen = ["0.0.0.0:80", "[::1]:8000"]
+proxy_group = "www-data"
 
 [https]
 listen = ["[::]:443"]

@@ -10,6 +10,8 @@ use crate::paths::Paths;
 pub struct ServerRequest<'a> {
     /// The name in the hub, which the proxy sends with each request.
     pub name: &'a Username,
+    /// The path below which the hub is on its host; empty: none.
+    pub base: &'a str,
     /// The unix account.
     pub account: &'a str,
     /// The account's home, as the server sees it.
@@ -48,6 +50,7 @@ pub fn server_command(paths: &Paths, request: &ServerRequest<'_>) -> ServerComma
         ("PATH", path),
         ("LANG", "C.UTF-8".to_owned()),
         ("HUBD_USER", request.name.to_string()),
+        ("HUBD_BASE", request.base.to_owned()),
         ("HUBD_SOCKET", request.socket.display().to_string()),
         ("HUBD_DEFAULT_URL", request.default_url.to_owned()),
         ("HUBD_SHARE", paths.share().display().to_string()),
@@ -69,6 +72,7 @@ mod tests {
         let told = |is_plain| {
             let request = ServerRequest {
                 name: &name,
+                base: "",
                 account: "ada",
                 home,
                 socket: &socket,
@@ -90,6 +94,7 @@ mod tests {
             &paths,
             &ServerRequest {
                 name: &name,
+                base: "",
                 account: "jupyter-ada",
                 home: Path::new("/home/jupyter-ada"),
                 socket: &socket,

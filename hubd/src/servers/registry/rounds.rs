@@ -156,7 +156,7 @@ async fn cull_rounds(shared: Arc<Shared>) {
 
 /// Stops `name`'s server if it agrees that it is idle and nobody has come back meanwhile.
 async fn cull(shared: &Arc<Shared>, name: &Username, endpoint: &Endpoint, idle: Duration) {
-    let answer = cull::question(name, endpoint).await;
+    let answer = cull::question(name, endpoint, &shared.settings().base).await;
     shared.turn(name, |shared, state| {
         let server = state.server(name);
         let stop = match &answer {

@@ -66,7 +66,7 @@ pub(super) async fn wait_for_answer(shared: Arc<Shared>, name: Username, attempt
         if shared.lock().server(&name).attempt != attempt {
             return;
         }
-        let last = match ask(&name, &endpoint, "api").await {
+        let last = match ask(&name, &endpoint, &shared.settings().base, "api").await {
             Ok((StatusCode::OK, _)) => {
                 let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 tracing::debug!(user = %name, duration_ms, "{name}'s server answers after {duration_ms} ms");

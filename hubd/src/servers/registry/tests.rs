@@ -30,6 +30,7 @@ fn settings() -> Settings {
         reserve: 0,
         paths: hub_core::paths::Paths::under("/nonexistent"),
         proc: "/nonexistent".into(),
+        base: String::new(),
         pace: Pace { list: quick, state: quick, queue: quick, cull: quick, retry: quick },
     }
 }

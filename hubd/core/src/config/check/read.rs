@@ -44,10 +44,16 @@ pub(super) fn text(what: &str, given: &str, longest: usize) -> Result<String, St
 pub(super) fn url(text: &str) -> Result<String, String> {
     let expected = || format!("{text:?} is not the hub's address; expected one as in \"https://hub.example.org\"");
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(expected)?;
-    let host = rest.trim_end_matches('/');
-    if let Some((host, path)) = host.split_once('/') {
-        let host = &text[..text.len() - rest.len() + host.len()];
-        return Err(format!("the hub can't be below a path in this version; expected {host:?} without {:?}", format!("/{path}")));
+    let (host, path) = rest.trim_end_matches('/').split_once('/').unwrap_or((rest.trim_end_matches('/'), ""));
+    let is_plain = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+    };
+    if let Some(part) = path.split('/').find(|part| !path.is_empty() && !is_plain(part)) {
+        return Err(format!(
+            "{part:?} can't be in the path of the hub's address; expected letters, digits and `-_.~`, as in \"/jupyter\""
+        ));
     }
     let plain = !host.is_empty() && !host.contains(['?', '#', '@', '"', '\\', '<', '>']) && !host.contains(char::is_whitespace);
     let parsed = url::Url::parse(text).ok().filter(|parsed| plain && parsed.has_host() && parsed.port() != Some(0));
@@ -125,6 +131,10 @@ pub(super) fn account_name(text: &str) -> Result<String, String> {
     let plain = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'));
     if plain && text.len() <= 32 { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of a unix account")) }
+}
+
+pub(super) fn group_name(text: &str) -> Result<String, String> {
+    account_name(text).map_err(|_| format!("{text:?} is not the name of a unix group; expected one as in \"www-data\""))
 }
 
 /// A package, as whoever installs it will read it.

@@ -25,8 +25,10 @@ pub const TABLES: &[Table] = &[
                 kind: Text,
                 default: Unset("links are printed without an address"),
                 example: "\"https://hub.example.org\"",
-                range: "http:// or https:// and a host, with a port if need be",
-                doc: "Where people reach the hub, without a slash at the end; links begin with it.",
+                range: "http:// or https:// and a host, with a port and a path if need be",
+                doc: "Where people reach the hub, without a slash at the end; links begin with it. With a path, as in \
+                      \"https://www.example.org/jupyter\", everything of the hub is below that; servers that run when the path \
+                      changes have to be started again.",
                 effect: Now,
             },
             Key {
@@ -43,15 +45,28 @@ pub const TABLES: &[Table] = &[
     Table {
         name: "http",
         doc: "The plain listener. Without HTTPS, passwords travel in clear.",
-        keys: &[Key {
-            name: "listen",
-            kind: List,
-            default: Value("[\"[::]:80\"]"),
-            example: "[\"127.0.0.1:8000\"]",
-            range: "addresses, each with a port",
-            doc: "Addresses and ports. With HTTPS they send browsers on to the encrypted ones.",
-            effect: MovesListener,
-        }],
+        keys: &[
+            Key {
+                name: "listen",
+                kind: List,
+                default: Value("[\"[::]:80\"]"),
+                example: "[\"127.0.0.1:8000\"]",
+                range: "addresses, each with a port",
+                doc: "Addresses and ports. With HTTPS they send browsers on to the encrypted ones.",
+                effect: MovesListener,
+            },
+            Key {
+                name: "proxy_group",
+                kind: Text,
+                default: Unset("no web server is in front of the hub"),
+                example: "\"www-data\"",
+                range: "a unix group of this machine",
+                doc: "The group of a web server (nginx, Apache, Caddy) that stands in front of the hub. It reaches the hub at the \
+                      socket /run/hubd-front.sock, which is for this group alone, and what it says about its clients \
+                      (X-Forwarded-For and X-Forwarded-Proto) is believed. From everywhere else it never is.",
+                effect: MovesListener,
+            },
+        ],
     },
     Table {
         name: "https",

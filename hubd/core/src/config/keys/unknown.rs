@@ -71,8 +71,11 @@ const RENAMED: &[(&str, &str)] = &[
     ("user_environment", "environment"),
     ("auth.type", "people log in with a password here; who may enrol is `sign_up` under [login]"),
     ("auth", "login"),
-    ("base_url", "hub.base_url"),
-    ("hub.base_path", "hub.base_url"),
+    ("base_url", BASE),
+    ("hub.base_url", BASE),
+    ("hub.base_path", BASE),
+    ("c.JupyterHub.base_url", BASE),
+    ("http.trusted_proxies", "only the web server of `proxy_group` under [http] is believed, over a socket of its own"),
     ("hub.title", "hub.name"),
     ("hub.message", "hub.announcement"),
     ("hub.motd", "hub.announcement"),
@@ -102,11 +105,12 @@ const RENAMED: &[(&str, &str)] = &[
     ("c", "this is a line of jupyterhub_config.py; docs/reference/config.md has the keys of this file"),
 ];
 
+const BASE: &str = "the path is part of the hub's address, as in url = \"https://www.example.org/jupyter\" under [hub]";
+
 /// Keys and tables that are planned, so that nobody looks for a typing error.
 const LATER: &[&str] = &[
     "apps",
     "backup",
-    "hub.base_url",
     "login.methods",
     "login.oauth",
     "login.pam",

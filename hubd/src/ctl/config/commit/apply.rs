@@ -65,7 +65,7 @@ pub(super) fn apply(world: &World, old: Option<&Config>, new: &Config, way: Way)
     let followed = follow(world).context("telling the launcher")?;
     if moved || way == Way::Back && restart {
         listener::restart(&systemctl)?;
-        applied.done.push(format!("The hub listens at {} now.", listener::addresses(new)));
+        applied.done.push(format!("The hub listens at {} now.", listener::addresses(world, new)));
     } else if restart {
         systemctl
             .job(["restart", SERVE])

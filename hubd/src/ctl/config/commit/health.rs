@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,7 @@ pub(super) const REST_DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 1
 /// One question over one listener.
 const ASK_DEADLINE: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// The page that everybody begins at.
+/// The page that everybody begins at, below the path of the hub.
 const PAGE: &str = "/hub/login";
 /// The most that is read of an answer.
 const LARGEST_ANSWER: u64 = 64 * 1024;
@@ -70,9 +72,10 @@ fn ask(world: &World, config: &Config) -> Result<()> {
         (Some(_), problem) => problem.is_some(),
         (None, _) => false,
     };
+    let page_path = format!("{}{PAGE}", config.hub.base());
     for address in config.http.listen.iter().copied().map(reachable) {
-        let context = || format!("asking for the login page at http://{address}{PAGE}");
-        let status = connect(address).and_then(|stream| page(stream, address)).with_context(context)?;
+        let context = || format!("asking for the login page at http://{address}{page_path}");
+        let status = connect(address).and_then(|stream| page(stream, &address.to_string(), &page_path)).with_context(context)?;
         // With https, the plain listener sends people there, and tells them when it can't.
         match (&config.https, waits) {
             (None, _) => judge(status, 200),
@@ -81,12 +84,20 @@ fn ask(world: &World, config: &Config) -> Result<()> {
         }
         .with_context(context)?;
     }
+    if config.http.proxy_group.is_some() {
+        let socket = world.paths.front_socket();
+        let context = || format!("asking for the login page at `{}`", socket.display());
+        let status = connect_front(&socket).and_then(|stream| page(stream, "localhost", &page_path)).with_context(context)?;
+        judge(status, 200).with_context(context)?;
+    }
     if waits {
         return Ok(());
     }
     for address in config.https.iter().flat_map(|https| &https.listen).copied().map(reachable) {
-        let context = || format!("asking for the login page at https://{address}{PAGE}");
-        let status = connect(address).and_then(|stream| page(tls::encrypted(stream)?, address)).with_context(context)?;
+        let context = || format!("asking for the login page at https://{address}{page_path}");
+        let status = connect(address)
+            .and_then(|stream| page(tls::encrypted(stream)?, &address.to_string(), &page_path))
+            .with_context(context)?;
         judge(status, 200).with_context(context)?;
     }
     Ok(())
@@ -109,10 +120,17 @@ fn connect(address: SocketAddr) -> Result<TcpStream> {
     Ok(stream)
 }
 
+fn connect_front(socket: &Path) -> Result<UnixStream> {
+    let stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(ASK_DEADLINE))?;
+    stream.set_write_timeout(Some(ASK_DEADLINE))?;
+    Ok(stream)
+}
+
 /// The status with which the login page is answered.
-fn page(mut stream: impl Read + Write, host: SocketAddr) -> Result<u16> {
+fn page(mut stream: impl Read + Write, host: &str, path: &str) -> Result<u16> {
     // The older version of the protocol ends the connection behind the answer.
-    let request = format!("GET {PAGE} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).context("sending a request")?;
     let mut answer = Vec::new();
     let read = stream.take(LARGEST_ANSWER).read_to_end(&mut answer);
@@ -140,7 +158,7 @@ mod tests {
             let _read = stream.read(&mut [0; 1024]).unwrap();
             stream.write_all(answer.as_bytes()).unwrap();
         });
-        page(connect(address).unwrap(), address)
+        page(connect(address).unwrap(), "hub", PAGE)
     }
 
     #[test]

@@ -52,9 +52,11 @@ pub(super) fn restart(systemctl: &Systemctl) -> Result<()> {
 }
 
 /// Where the hub listens, for people.
-pub(super) fn addresses(config: &Config) -> String {
+pub(super) fn addresses(world: &World, config: &Config) -> String {
     let encrypted = config.https.iter().flat_map(|https| &https.listen);
-    config.http.listen.iter().chain(encrypted).map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let ports = config.http.listen.iter().chain(encrypted).map(ToString::to_string);
+    let front = config.http.proxy_group.iter().map(|_| world.paths.front_socket().display().to_string());
+    ports.chain(front).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

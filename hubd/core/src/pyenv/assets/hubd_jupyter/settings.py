@@ -44,11 +44,11 @@ def defaults(home, layer):
     return c
 
 
-def guards(user, socket):
+def guards(user, socket, base):
     """Command-line arguments: no configuration file wins over them."""
     tornado_settings = {
         # File > Hub Control Panel and Log Out; JupyterLab wants all three.
-        "hub_prefix": "/hub/",
+        "hub_prefix": f"{base}/hub/",
         "hub_host": "",
         "user": user,
         # The shared environment is read-only, so nothing can be built. Asked on each page load, the server would start
@@ -60,7 +60,7 @@ def guards(user, socket):
         f"--ServerApp.sock={socket}",
         "--ServerApp.sock_mode=0660",
         "--ServerApp.port=8888",  # the default: any other port and a socket exclude each other
-        f"--ServerApp.base_url=/user/{user}/",
+        f"--ServerApp.base_url={base}/user/{user}/",
         f"--ServerApp.tornado_settings={tornado_settings!r}",
         # Any host name is right: the hub has looked at it. Origin is still compared with it.
         "--ServerApp.allow_remote_access=True",
