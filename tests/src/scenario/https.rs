@@ -1,7 +1,7 @@
 //! HTTPS by itself: a certificate from an authority, renewed under people's hands, kept through everything that goes wrong;
 //! and one from the hub's own authority.
 
-mod pebble;
+pub(super) mod pebble;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use pebble::Pebble;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "https",
-    about: "certificates from a test authority: issued, renewed and extended under an open JupyterLab; refused, cut short, down; and a local one",
+    about: "certificates from a test authority: issued, renewed, five times in a row, and extended under an open JupyterLab; refused, cut short, down; and a local one",
     group: Group::Nightly,
     needs_programs: true,
     run,
@@ -46,6 +46,7 @@ fn run(context: &Context) -> Result<()> {
     let hub = Hub::install_as(context, machine, &arguments, URL.to_owned())?;
     let (root, trusted) = pebble.root("root-1.pem")?;
     issued(context, &hub, address, trusted)?;
+    scanned(context, &hub, address)?;
 
     hub.add_students(&["bob".to_owned()])?;
     let trust = Trust { authority: &root, name: "hub.test", address: IpAddr::V4(address) };
@@ -58,6 +59,7 @@ fn run(context: &Context) -> Result<()> {
     open_socket(&bob)?;
     context.step("JupyterLab over https, with the authority trusted and nothing else")?;
     renewed(context, &hub, &bob)?;
+    five_in_a_row(context, &hub, &bob)?;
     more_names(context, &hub, &bob)?;
     cut_short(context, &hub)?;
     lab::run_cell(&bob, "x + 1", "42")?;
@@ -108,6 +110,38 @@ fn renewed(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
     wait(hub, "a new certificate", |status| status["certificate"]["fingerprint"] != before && status["problem"].is_null())?;
     still_open(bob)?;
     context.step("a new certificate was got and used without a restart")
+}
+
+fn five_in_a_row(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
+    let orders = || -> Result<u32> { Ok(hub.sh("journalctl -u pebble -o cat | grep -c 'Added order'")?.trim().parse()?) };
+    let (before, mut seen) = (orders()?, vec![fingerprint(hub)?]);
+    for _ in 0..5 {
+        hub.sh(&format!("{LOSE_IT}; {GET_ONE}"))?;
+        let status = wait(hub, "one more certificate", |status| {
+            !seen.contains(&status["certificate"]["fingerprint"]) && status["problem"].is_null()
+        })?;
+        seen.push(status["certificate"]["fingerprint"].clone());
+    }
+    let asked = orders()? - before;
+    ensure!(asked == 5, "five certificates took {asked} orders");
+    still_open(bob)?;
+    context.step("five renewals in a row, each with one order")
+}
+
+/// What somebody from outside finds: old protocols and weak ciphers are not there.
+fn scanned(context: &Context, hub: &Hub, address: Ipv4Addr) -> Result<()> {
+    hub.sh("apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends sslscan >/dev/null")?;
+    let found = hub.sh(&format!("sslscan --no-colour --sni-name=hub.test {address}:443"))?;
+    fs_err::write(context.artefacts().join("sslscan.txt"), &found)?;
+    for version in ["SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1"] {
+        ensure!(found.lines().any(|line| line.starts_with(version) && line.ends_with("disabled")), "{version}: {found}");
+    }
+    let taken = found.lines().filter(|line| line.starts_with("Accepted") || line.starts_with("Preferred"));
+    let (strong, weak): (Vec<&str>, Vec<&str>) = taken.partition(|line| line.contains("GCM") || line.contains("CHACHA20"));
+    ensure!(strong.len() >= 4 && weak.is_empty(), "ciphers: {weak:?} of {found}");
+    let holes = ["  vulnerable to heartbleed", "Insecure session renegotiation", "Compression enabled"];
+    ensure!(found.contains("not vulnerable to heartbleed") && !holes.iter().any(|hole| found.contains(hole)), "{found}");
+    context.step("sslscan finds TLS 1.2 and 1.3 with authenticated ciphers and nothing else")
 }
 
 fn more_names(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {

@@ -13,10 +13,10 @@ use crate::context::Context;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 /// The root that vouches for Pebble's own directory, as the hub is told of it.
-pub(super) const DIRECTORY_CA: &str = "/usr/local/share/pebble.pem";
+pub(in crate::scenario) const DIRECTORY_CA: &str = "/usr/local/share/pebble.pem";
 
 /// An authority, and how it is to behave.
-pub(super) struct Pebble<'a> {
+pub(in crate::scenario) struct Pebble<'a> {
     context: &'a Context,
     address: Ipv4Addr,
     client: reqwest::blocking::Client,
@@ -24,7 +24,7 @@ pub(super) struct Pebble<'a> {
 
 impl<'a> Pebble<'a> {
     /// Prepares everything in `machine`; nothing runs yet.
-    pub(super) fn prepare(context: &'a Context, machine: &Machine, address: Ipv4Addr) -> Result<Self> {
+    pub(in crate::scenario) fn prepare(context: &'a Context, machine: &Machine, address: Ipv4Addr) -> Result<Self> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(Vec::<String>::new())?;
         params.distinguished_name.push(DnType::CommonName, "directory of the test");
@@ -47,13 +47,13 @@ impl<'a> Pebble<'a> {
     }
 
     /// The directory's address.
-    pub(super) fn directory(&self) -> String {
+    pub(in crate::scenario) fn directory(&self) -> String {
         format!("https://{}:14000/dir", self.address)
     }
 
     /// Starts it anew: it knows nobody then. It calls `stale` percent of all requests out of date, and asks over http at
     /// port `http`.
-    pub(super) fn start(&self, machine: &Machine, stale: u32, http: u16) -> Result<()> {
+    pub(in crate::scenario) fn start(&self, machine: &Machine, stale: u32, http: u16) -> Result<()> {
         self.stop(machine)?;
         let address = self.address;
         let config = json!({ "pebble": {
@@ -76,14 +76,14 @@ impl<'a> Pebble<'a> {
     }
 
     /// Stops it.
-    pub(super) fn stop(&self, machine: &Machine) -> Result<()> {
+    pub(in crate::scenario) fn stop(&self, machine: &Machine) -> Result<()> {
         machine
             .sh("systemctl stop pebble.service 2>/dev/null || true; systemctl reset-failed pebble.service 2>/dev/null || true")?;
         Ok(())
     }
 
     /// Where `hub.test` leads, as the authority sees it.
-    pub(super) fn lead_to(&self, machine: &Machine, address: Ipv4Addr) -> Result<()> {
+    pub(in crate::scenario) fn lead_to(&self, machine: &Machine, address: Ipv4Addr) -> Result<()> {
         let own = self.address;
         let body = json!({ "host": "hub.test.", "addresses": [address.to_string()] });
         machine.sh(&format!("curl -sS --noproxy '*' -d '{{\"host\":\"hub.test.\"}}' http://{own}:8055/clear-a && curl -sS --noproxy '*' -d '{body}' http://{own}:8055/add-a"))?;
@@ -91,7 +91,7 @@ impl<'a> Pebble<'a> {
     }
 
     /// The root it signs with since its last start, among the artefacts.
-    pub(super) fn root(&self, name: &str) -> Result<(std::path::PathBuf, reqwest::Certificate)> {
+    pub(in crate::scenario) fn root(&self, name: &str) -> Result<(std::path::PathBuf, reqwest::Certificate)> {
         let answer = self.client.get(format!("https://{}:15000/roots/0", self.address)).send()?.error_for_status()?;
         let pem = answer.bytes()?;
         let path = self.context.artefacts().join(name);
