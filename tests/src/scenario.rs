@@ -18,6 +18,7 @@ mod machine_limits;
 mod machine_on_v2;
 mod own_packages;
 mod packages;
+mod proxy;
 mod resume;
 mod revoke;
 mod storm;
@@ -85,4 +86,5 @@ pub const ALL: &[Scenario] = &[
     hardening::SCENARIO,
     https::SCENARIO,
     behind::SCENARIO,
+    proxy::SCENARIO,
 ];

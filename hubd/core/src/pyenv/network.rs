@@ -64,6 +64,13 @@ impl NetworkSettings {
         self.first(INDEX)
     }
 
+    /// The proxy on the way to addresses of https, and whom to ask without it.
+    pub fn https_proxy(&self) -> Option<(&str, &str)> {
+        let either = |name: &str| self.first([name, &name.to_ascii_uppercase()]);
+        let proxy = either("https_proxy").or_else(|| either("all_proxy"))?;
+        Some((proxy, either("no_proxy").unwrap_or_default()))
+    }
+
     /// The file of certificates to trust, where one is set.
     pub fn certificates(&self) -> Option<PathBuf> {
         self.first(CERTIFICATE_FILES).map(PathBuf::from)

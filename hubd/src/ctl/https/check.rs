@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use hub_core::config::{self, Config, Https, HttpsMethod, ReadError};
 use hub_core::control::HttpsStatus;
 use hub_core::paths::Paths;
+use hub_core::pyenv::NetworkSettings;
 use hub_core::sys::ports;
 use jiff::Timestamp;
 use nix::unistd::{User, getgrouplist};
@@ -75,7 +76,8 @@ pub(super) fn run(world: &mut World) -> Result<Exit> {
         HttpsMethod::Acme { domains, directory, directory_ca, .. } => {
             findings.extend(names(domains, hub.as_ref())?);
             let directory = directory.as_deref().unwrap_or(crate::certificates::USUAL_DIRECTORY);
-            findings.extend(authority(directory, directory_ca.as_deref()));
+            let network = NetworkSettings::recall(&world.paths)?;
+            findings.extend(authority(directory, directory_ca.as_deref(), &network));
             "acme"
         }
         HttpsMethod::Lan { .. } => "lan",
@@ -176,7 +178,7 @@ pub(in super::super) fn uncertified(config: &Config, paths: &Paths, now: Timesta
 
 /// What people type, without port.
 fn host(config: &Config) -> Option<&str> {
-    let host = config.hub.url.as_deref()?.split_once("://")?.1;
+    let host = config.hub.origin()?.split_once("://")?.1;
     // An address of IPv6 stands in brackets and has colons of its own.
     match host.strip_prefix('[') {
         Some(address) => address.split_once(']').map(|(address, _)| address),
@@ -267,8 +269,8 @@ fn knock(name: &str, address: IpAddr, check: Option<&str>) -> Answer {
 }
 
 /// Whether the authority can be reached, and what time it is there.
-fn authority(directory: &str, root: Option<&Path>) -> Vec<Finding> {
-    match ask_authority(directory, root) {
+fn authority(directory: &str, root: Option<&Path>, network: &NetworkSettings) -> Vec<Finding> {
+    match ask_authority(directory, root, network) {
         Err(error) => {
             let remedy = "can this machine reach the internet, and is its clock right? timedatectl; curl -I gives details";
             vec![Finding::bad(format!("the authority `{directory}` can't be asked: {error:#}"), remedy)]
@@ -281,12 +283,17 @@ fn authority(directory: &str, root: Option<&Path>) -> Vec<Finding> {
     }
 }
 
-fn ask_authority(directory: &str, root: Option<&Path>) -> Result<Option<Timestamp>> {
+fn ask_authority(directory: &str, root: Option<&Path>, network: &NetworkSettings) -> Result<Option<Timestamp>> {
     let mut builder = Client::builder().timeout(PATIENCE).https_only(true);
     if let Some(path) = root {
         let reading = || format!("reading certificates `{}` (https.directory_ca)", path.display());
         let bundle = std::fs::read(path).with_context(reading)?;
         builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&bundle).with_context(reading)?);
+    }
+    // sudo drops what the administrator's shell knows of proxies.
+    if let Some((address, exceptions)) = network.https_proxy() {
+        let proxy = reqwest::Proxy::https(address).context("reading the address of the proxy in /etc/hubd/network.env")?;
+        builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(exceptions)));
     }
     let client = builder.build().context("preparing a question")?;
     let answer =
