@@ -3,9 +3,10 @@
 
 mod run;
 
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -231,18 +232,15 @@ impl Workshop {
             run(&step, &places, &new, listener).with_context(|| step.title.clone())?;
         }
         listener(Said::Phase("sealing"));
-        // First, for the files that were installed have their second names in it.
-        match fs_err::remove_dir_all(new.join(CACHE)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        let target = self.unfinished(request.generation, "sealed");
+        let (target, tag) = (self.unfinished(request.generation, "sealed"), python.bytecode_tag());
         let sealing = Sealing {
             source: &new,
             target: &target,
             previous: request.previous.map(Generation::path),
+            bytecode: previous.map(|_| tag.as_str()),
             interpreter: &python.interpreter,
-            left_out: &[LOCK_FILE],
+            left_out: &[CACHE, LOCK_FILE],
+            builder: fs_err::metadata(&new)?.uid(),
             owner: Some((0, 0)),
         };
         let sealed = sealing.seal()?;
@@ -255,8 +253,6 @@ impl Workshop {
         );
         let digest = uv::hexadecimal(&Sha256::digest(request.lock.as_bytes()));
         Manifest::new(request.generation, python.clone(), digest, request.asked.to_vec()).write(&target, request.lock)?;
-        // The largest part of the disk is free again before anything else is written.
-        fs_err::remove_dir_all(&new)?;
         Ok(Candidate { number: request.generation, path: target, python, sealed })
     }
 
@@ -267,7 +263,15 @@ impl Workshop {
     /// When one of it does not work, with what was said meanwhile.
     pub fn prove(&self, candidate: &Candidate, asked: &[Requirement], listener: Listener<'_>) -> Result<()> {
         listener(Said::Phase("trying it out: a server, JupyterLab, a cell, the new packages"));
-        canary::prove(&self.paths, &candidate.path, self.service, asked, listener)
+        // Nobody needs what was copied; removing tens of thousands of names takes as long as a server's start.
+        let left = self.unfinished(candidate.number, "new");
+        let (removed, proven) = thread::scope(|scope| {
+            let removing = scope.spawn(|| fs_err::remove_dir_all(&left));
+            let proven = canary::prove(&self.paths, &candidate.path, self.service, asked, listener);
+            (removing.join(), proven)
+        });
+        proven?;
+        removed.map_err(|_| anyhow::anyhow!("removing `{}` panicked", left.display()))?.map_err(anyhow::Error::from)
     }
 
     /// Gives the candidate its number: from then on it is a generation.

@@ -39,6 +39,11 @@ impl Python {
         format!("python{minor}")
     }
 
+    /// The middle of the names of bytecode for this version, for example `cpython-311`.
+    pub(super) fn bytecode_tag(&self) -> String {
+        format!("cpython-{}", self.directory().trim_start_matches("python").replace('.', ""))
+    }
+
     fn parse(answer: &str) -> Result<Self> {
         let (version, interpreter) =
             answer.trim_end().split_once(' ').with_context(|| format!("expected a version and a path, got {answer:?}"))?;
@@ -67,7 +72,7 @@ mod tests {
     fn reads_the_answer_of_the_probe() {
         let python = Python::parse("3.11.2 /usr/bin/python3.11\n").unwrap();
         assert_eq!(python, Python { interpreter: "/usr/bin/python3.11".into(), version: "3.11.2".to_owned() });
-        assert_eq!(python.directory(), "python3.11");
+        assert_eq!((python.directory().as_str(), python.bytecode_tag().as_str()), ("python3.11", "cpython-311"));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::fs::{File, FileType, OpenOptions, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown, symlink};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -23,10 +23,14 @@ pub(super) struct Sealing<'a> {
     pub(super) target: &'a Path,
     /// The generation before, to share files with.
     pub(super) previous: Option<&'a Path>,
+    /// The middle of the names of that generation's bytecode, as in `cpython-311`; `None`: it is of another Python.
+    pub(super) bytecode: Option<&'a str>,
     /// Where links may lead although it is outside: the machine's Python.
     pub(super) interpreter: &'a Path,
     /// Names at the top that are the build's own affair.
     pub(super) left_out: &'a [&'a str],
+    /// Whose files are taken; somebody else's can't have got there in a good way.
+    pub(super) builder: u32,
     /// User and group of the copy; `None`: the caller's.
     pub(super) owner: Option<(u32, u32)>,
 }
@@ -83,19 +87,25 @@ impl Sealing<'_> {
             return Ok(false);
         }
         if kind.is_dir() {
-            self.directory(&target)?;
+            // One for bytecode may have been made with the module before it.
+            if !target.is_dir() {
+                self.directory(&target)?;
+            }
             return Ok(true);
         }
         if !kind.is_file() {
             bail!("it is {}, expected a file, a directory or a link", describe(kind));
         }
-        if metadata.nlink() != 1 {
-            bail!("it has {} names, expected one: the other may belong to somebody else", metadata.nlink());
+        // It may have a second name, as what was installed has in the cache; whose it is decides.
+        if metadata.uid() != self.builder {
+            bail!("it belongs to uid {}, expected {}, which built it", metadata.uid(), self.builder);
         }
         let mode = if metadata.mode() & 0o111 != 0 { 0o755 } else { 0o644 };
         sealed.files += 1;
         sealed.bytes += metadata.len();
-        if !self.share(path, relative, &target, mode, metadata.len())? {
+        if self.share(path, relative, &target, mode, metadata.len())? {
+            self.share_bytecode(path, relative, sealed)?;
+        } else {
             self.copy(path, &target, mode)?;
             sealed.own_bytes += metadata.len();
         }
@@ -121,16 +131,34 @@ impl Sealing<'_> {
         if !same_content(&mut open(path)?, &mut open(&previous)?)? {
             return Ok(false);
         }
-        match std::fs::hard_link(&previous, target) {
-            Ok(()) => Ok(true),
-            // A file system has a limit on names of one file, or none of them at all.
-            Err(error)
-                if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMLINK | Errno::EXDEV | Errno::EPERM)) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(error).with_context(|| format!("linking `{}`", target.display())),
+        second_name(&previous, target)
+    }
+
+    /// A module that is the same as before has the same bytecode, which `compile.py` therefore did not make again: the one
+    /// of the generation before comes along.
+    fn share_bytecode(&self, path: &Path, relative: &Path, sealed: &mut Sealed) -> Result<()> {
+        let (Some(previous), Some(bytecode)) = (self.previous, self.bytecode.and_then(|tag| bytecode_of(relative, tag))) else {
+            return Ok(());
+        };
+        let (found, made) = (previous.join(&bytecode), self.source.join(&bytecode));
+        let Ok(metadata) = std::fs::symlink_metadata(&found) else { return Ok(()) };
+        if !metadata.is_file() || std::fs::symlink_metadata(&made).is_ok() {
+            return Ok(());
         }
+        let target = self.target.join(&bytecode);
+        let Some(directory) = target.parent() else { return Ok(()) };
+        match std::fs::symlink_metadata(directory) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Ok(()),
+            Err(_) => self.directory(directory)?,
+        }
+        sealed.files += 1;
+        sealed.bytes += metadata.len();
+        if !second_name(&found, &target)? {
+            self.copy(&found, &target, 0o644).with_context(|| format!("for `{}`", path.display()))?;
+            sealed.own_bytes += metadata.len();
+        }
+        Ok(())
     }
 
     fn copy(&self, path: &Path, target: &Path, mode: u32) -> Result<()> {
@@ -143,6 +171,24 @@ impl Sealing<'_> {
         }
         copy.set_permissions(Permissions::from_mode(mode))?;
         Ok(())
+    }
+}
+
+/// Where Python looks for the bytecode of a module; `None`: it is no module.
+fn bytecode_of(module: &Path, tag: &str) -> Option<PathBuf> {
+    let stem = module.file_name()?.to_str()?.strip_suffix(".py")?;
+    Some(module.parent()?.join("__pycache__").join(format!("{stem}.{tag}.pyc")))
+}
+
+/// Gives a file a second name; false where that is not possible.
+fn second_name(file: &Path, name: &Path) -> Result<bool> {
+    match std::fs::hard_link(file, name) {
+        Ok(()) => Ok(true),
+        // A file system has a limit on names of one file, or none of them at all.
+        Err(error) if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMLINK | Errno::EXDEV | Errno::EPERM)) => {
+            Ok(false)
+        }
+        Err(error) => Err(error).with_context(|| format!("linking `{}`", name.display())),
     }
 }
 
@@ -209,8 +255,6 @@ fn describe(kind: FileType) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     const PYTHON: &str = "/usr/bin/python3.11";
@@ -240,7 +284,9 @@ mod tests {
         fn seal(&self, previous: Option<&Path>) -> Result<Sealed> {
             let interpreter = Path::new(PYTHON);
             let (source, target) = (&self.source(), &self.target());
-            Sealing { source, target, previous, interpreter, left_out: &[".cache"], owner: None }.seal()
+            let builder = std::fs::metadata(source)?.uid();
+            let bytecode = Some("cpython-311");
+            Sealing { source, target, previous, bytecode, interpreter, left_out: &[".cache"], builder, owner: None }.seal()
         }
 
         fn refused(&self) -> String {
@@ -327,11 +373,48 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_file_with_a_second_name() {
+    fn refuses_what_belongs_to_somebody_else() {
+        if !nix::unistd::Uid::effective().is_root() {
+            return;
+        }
         let tree = Tree::new();
-        std::fs::write(tree.scratch.path().join("outside"), "").unwrap();
-        std::fs::hard_link(tree.scratch.path().join("outside"), tree.source().join("inside")).unwrap();
-        assert!(tree.refused().contains("it has 2 names, expected one"), "{}", tree.refused());
+        let outside = tree.scratch.path().join("outside");
+        std::fs::write(&outside, "").unwrap();
+        chown(&outside, Some(20_001), None).unwrap();
+        std::fs::hard_link(&outside, tree.source().join("inside")).unwrap();
+        assert!(tree.refused().contains("it belongs to uid 20001, expected 0"), "{}", tree.refused());
+    }
+
+    #[test]
+    fn what_was_installed_out_of_the_cache_is_copied() {
+        let tree = Tree::new();
+        std::fs::create_dir(tree.source().join(".cache")).unwrap();
+        std::fs::write(tree.source().join(".cache/module.py"), "x").unwrap();
+        std::fs::hard_link(tree.source().join(".cache/module.py"), tree.source().join("module.py")).unwrap();
+        assert_eq!(tree.seal(None).unwrap().files, 1);
+        assert_eq!(std::fs::metadata(tree.target().join("module.py")).unwrap().nlink(), 1);
+    }
+
+    #[test]
+    fn bytecode_comes_along_with_the_module_that_is_the_same() {
+        let tree = Tree::new();
+        let previous = tree.scratch.path().join("1");
+        std::fs::create_dir_all(previous.join("lib/__pycache__")).unwrap();
+        std::fs::create_dir_all(tree.source().join("lib/__pycache__")).unwrap();
+        for (name, before, now) in [("same", "1", "1"), ("changed", "1", "2"), ("new", "", "3"), ("made", "4", "4")] {
+            if !before.is_empty() {
+                std::fs::write(previous.join(format!("lib/{name}.py")), before).unwrap();
+                std::fs::set_permissions(previous.join(format!("lib/{name}.py")), Permissions::from_mode(0o644)).unwrap();
+                std::fs::write(previous.join(format!("lib/__pycache__/{name}.cpython-311.pyc")), "old").unwrap();
+            }
+            std::fs::write(tree.source().join(format!("lib/{name}.py")), now).unwrap();
+        }
+        std::fs::write(tree.source().join("lib/__pycache__/made.cpython-311.pyc"), "new").unwrap();
+        tree.seal(Some(&previous)).unwrap();
+        let bytecode =
+            |name: &str| std::fs::read_to_string(tree.target().join(format!("lib/__pycache__/{name}.cpython-311.pyc"))).ok();
+        assert_eq!(bytecode("same").as_deref(), Some("old"));
+        assert_eq!((bytecode("changed"), bytecode("new"), bytecode("made").as_deref()), (None, None, Some("new")));
     }
 
     #[test]

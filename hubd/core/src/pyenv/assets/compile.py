@@ -1,13 +1,12 @@
 """Compiles every module below a directory, one process per processor: compileall's own workers take longer than none.
 
 What is no Python of this version (a template, a module for another) gets none; a full disk is an error. With a second
-directory, bytecode comes from there where the source is the same: it was compiled from that by this script.
+directory, a module that is the same there, with bytecode, gets none either: sealing takes that, which this script made.
 """
 
 import filecmp
 import importlib.util
 import os
-import shutil
 import sys
 from py_compile import PycInvalidationMode, PyCompileError, compile
 
@@ -17,18 +16,14 @@ def modules(top):
         yield from (os.path.join(directory, name) for name in names if name.endswith(".py"))
 
 
-def reuse(file, bytecode, top, previous):
-    """Copies the bytecode of the same file in `previous`; False when there is none."""
+def is_compiled(file, top, previous):
+    """Whether `previous` has the same file, with bytecode."""
     before = os.path.join(previous, os.path.relpath(file, top))
     compiled = importlib.util.cache_from_source(before)
     try:
-        if not (os.path.isfile(compiled) and filecmp.cmp(file, before, shallow=False)):
-            return False
+        return os.path.isfile(compiled) and filecmp.cmp(file, before, shallow=False)
     except OSError:
         return False
-    os.makedirs(os.path.dirname(bytecode), exist_ok=True)
-    shutil.copyfile(compiled, bytecode)
-    return True
 
 
 def compile_all(files, top, previous):
@@ -39,7 +34,7 @@ def compile_all(files, top, previous):
             os.unlink(bytecode)
         except FileNotFoundError:
             pass
-        if previous and reuse(file, bytecode, top, previous):
+        if previous and is_compiled(file, top, previous):
             continue
         try:
             # Not judged by time stamps, which copies change: nothing in an environment is edited later.
