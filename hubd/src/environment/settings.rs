@@ -4,11 +4,13 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use hub_core::config::history::History;
 use hub_core::config::{self, Config, edit};
 use hub_core::paths::Paths;
 use hub_core::pyenv::Requirement;
 use hub_core::sys::atomic::{self, Access};
 use hub_core::sys::lock::wait_for_lock;
+use jiff::Timestamp;
 
 const KEY: &str = "environment.packages";
 /// Somebody may have the configuration open in an editor.
@@ -25,8 +27,8 @@ pub(super) fn asked(config: &Config) -> Result<Vec<Requirement>> {
     packages.map(|text| text.parse().with_context(|| format!("reading `{KEY}` in the configuration"))).collect()
 }
 
-/// Makes the configuration ask for `packages` and nothing else.
-pub(super) fn write(paths: &Paths, packages: &[Requirement]) -> Result<()> {
+/// Makes the configuration ask for `packages` and nothing else, because `who` wants it.
+pub(super) fn write(paths: &Paths, packages: &[Requirement], who: &str) -> Result<()> {
     let _lock = wait_for_lock(&paths.config_lock(), LOCK_PATIENCE).context("changing the configuration")?;
     let path = paths.config_file();
     let source = fs_err::read_to_string(&path).context("reading the configuration")?;
@@ -36,7 +38,12 @@ pub(super) fn write(paths: &Paths, packages: &[Requirement]) -> Result<()> {
     config::parse(&text, &path.display().to_string())?;
     let metadata = fs_err::metadata(&path)?;
     let access = Access::mode(metadata.mode() & 0o7777).owned_by(metadata.uid(), metadata.gid());
-    atomic::replace(&path, text.as_bytes(), access)
+    atomic::replace(&path, text.as_bytes(), access)?;
+    if let Err(error) = History::open(paths).note_packages(&source, &text, who, Timestamp::now()) {
+        // What is asked for is in force all the same.
+        tracing::warn!("the history of the configuration lacks what `{KEY}` is now: {error:#}");
+    }
+    Ok(())
 }
 
 /// `None`: it says so already.
@@ -58,6 +65,8 @@ fn changed(source: &str, packages: &[Requirement]) -> Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    use hub_core::config::history::{How, State};
+
     use super::*;
 
     fn list(texts: &[&str]) -> Vec<Requirement> {
@@ -94,7 +103,16 @@ mod tests {
         std::fs::create_dir_all(paths.config_lock().parent().unwrap()).unwrap();
         std::fs::write(paths.config_file(), "").unwrap();
         std::fs::set_permissions(paths.config_file(), std::fs::Permissions::from_mode(0o640)).unwrap();
-        write(&paths, &list(&["pandas"])).unwrap();
+        write(&paths, &list(&["pandas"]), "ada").unwrap();
+        let history = History::open(&paths).entries().unwrap();
+        assert_eq!((history.len(), history[0].who.as_str(), history[0].how), (1, "ada", How::Env));
+        assert_eq!(history[0].state, State::Pending, "nobody knows how the hub was with what was before");
+        History::open(&paths).settle(1, State::Healthy, None).unwrap();
+        write(&paths, &list(&["pandas"]), "ada").unwrap();
+        write(&paths, &list(&["pandas", "numpy"]), "ada").unwrap();
+        let history = History::open(&paths).entries().unwrap();
+        assert_eq!((history.len(), history[1].state), (2, State::Healthy));
+        write(&paths, &list(&["pandas"]), "ada").unwrap();
         assert_eq!(std::fs::metadata(paths.config_file()).unwrap().mode() & 0o7777, 0o640);
         assert_eq!(read(&paths).unwrap().environment.packages, ["pandas"]);
     }

@@ -102,7 +102,7 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
     let is_same = sorted(&found)? == sorted(&before)?;
     if is_same && asked == current.manifest().asked && Python::probe(request.python)? == current.manifest().python {
         workshop.clear()?;
-        settings::write(paths, &asked)?;
+        settings::write(paths, &asked, &journal.record.who)?;
         return Ok(BuildState::Unchanged);
     }
     request.lock = &found;
@@ -130,7 +130,7 @@ fn make(workshop: &Workshop, request: &BuildRequest<'_>, journal: &mut Journal<'
 /// The configuration first: should the power go in between, the number is all that is missing, and is made up for.
 fn commit(paths: &Paths, generation: &Generation, journal: &mut Journal<'_>) -> Result<()> {
     journal.hear(Said::Phase("giving it to new servers"));
-    settings::write(paths, &generation.manifest().asked)?;
+    settings::write(paths, &generation.manifest().asked, &journal.record.who)?;
     pyenv::switch(paths, generation)?;
     journal.record.to = Some(generation.number());
     Ok(())

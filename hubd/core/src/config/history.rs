@@ -106,6 +106,18 @@ impl History {
         Ok(())
     }
 
+    /// Notes that `text` took the place of `before`, where only packages differ: the hub is as well with one as with the other,
+    /// so the new one is as healthy as the one before is known to be.
+    ///
+    /// # Errors
+    /// When the history can't be read or written.
+    pub fn note_packages(&self, before: &str, text: &str, who: &str, now: Timestamp) -> Result<()> {
+        let last = self.last_healthy()?.map(|entry| self.text(entry.number)).transpose()?;
+        let state = if last.as_deref() == Some(before) { State::Healthy } else { State::Pending };
+        self.record(text, who, How::Env, state, now)?;
+        self.prune(MOST_ENTRIES)
+    }
+
     fn record(&self, text: &str, who: &str, how: How, state: State, now: Timestamp) -> Result<Entry> {
         self.ensure_directory()?;
         let number = self.numbers()?.last().map_or(1, |last| last + 1);

@@ -97,6 +97,7 @@ pub(super) fn history(world: &mut World) -> Result<Exit> {
             How::Set => "set",
             How::Rollback => "rollback",
             How::Apply => "apply",
+            How::Env => "env",
             How::Installer => "hub-installer",
         };
         let note = entry.reason.as_deref().unwrap_or_default();

@@ -36,6 +36,8 @@ pub enum How {
     Rollback,
     /// `hubctl config apply`: the file was written by hand.
     Apply,
+    /// `hubctl env`: packages that everybody has.
+    Env,
     /// `hub-installer`
     Installer,
 }
