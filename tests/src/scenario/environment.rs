@@ -16,7 +16,7 @@ use crate::{kernel, lab};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "environment",
-    about: "hubctl env from a notebook terminal: installed for the next server, tried out first, taken back, cut short, disk full",
+    about: "hubctl env from a notebook terminal: installed for the next server, tried out first, taken back, cut short, disk full, power cut",
     group: Group::Default,
     needs_programs: true,
     run,
@@ -26,7 +26,7 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(600);
 const ENVIRONMENTS: &str = "/opt/hubd/envs";
 
 fn run(context: &Context) -> Result<()> {
-    let hub = Hub::install(context)?;
+    let mut hub = Hub::install(context)?;
     let names = ["bob", "cyd", "dan"];
     hub.add_students(&names.map(str::to_owned))?;
     let (admin, bob) = (context.browser(ADMIN)?, context.browser("bob")?);
@@ -81,7 +81,9 @@ fn run(context: &Context) -> Result<()> {
     let problems = hub.hubctl(&["env", "check"])?;
     ensure!(problems["problems"] == Value::Array(Vec::new()), "env check: {problems}");
     ensure!(hub.failed_units()?.is_empty(), "failed units: {:?}", hub.failed_units()?);
-    context.step("after all of this bob's kernel still knows what it was told")
+    context.step("after all of this bob's kernel still knows what it was told")?;
+    drop((admin, bob));
+    trouble::power_cut(context, &mut hub)
 }
 
 /// On the host the same works while the hub is down; old generations go, and share files with new ones.

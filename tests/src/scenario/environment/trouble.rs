@@ -85,6 +85,26 @@ pub(super) fn cut_short(context: &Context, hub: &Hub) -> Result<()> {
     context.step("a build goes on when its terminal is gone")
 }
 
+/// The machine goes dark in the middle, without a word to anybody: what comes up is whole, and the rest is swept.
+pub(super) fn power_cut(context: &Context, hub: &mut Hub) -> Result<()> {
+    let before = current(hub)?;
+    for moment in ["downloading", "sealing"] {
+        begin(hub, "pyjokes")?;
+        wait_for_phase(hub, moment)?;
+        hub.power_cut()?;
+        hub.power_on()?;
+        settle(hub)?;
+        let record = latest(hub)?;
+        ensure!(record["state"] == "failed", "a power cut while {moment}: {record}");
+        untouched(hub, &before)?;
+        hub.hubctl(&["server", "start", "cyd"])?;
+        context.step(&format!("a power cut while {moment}: swept, and a server starts"))?;
+    }
+    let record = build(hub, &["env", "install", "pyjokes"])?;
+    ensure!(record["state"] == "done", "after the power cuts: {record}");
+    Ok(())
+}
+
 /// A file system with room for little more than what is there.
 pub(super) fn full_disk(context: &Context, hub: &Hub) -> Result<()> {
     let before = current(hub)?;
