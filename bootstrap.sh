@@ -17,11 +17,15 @@
 # Variables:
 #   HUBD_RELEASE_URL      where SHA256SUMS and hubd-VERSION-ARCHITECTURE.tar.gz are
 #   HUBD_VERSION          the version to take, when several are there
+#   HUBD_RELEASE_KEY      the key the release must be signed with, when it is not the one this script came with;
+#                         `none` goes without: then nothing says who made the release
 #   HUBD_ADMIN_PASSWORD   the first admin's password; without it a one-time link is printed
 #   HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, UV_DEFAULT_INDEX, PIP_INDEX_URL
 #                         proxy, certificates and package mirror; they are remembered
 set -eu
 
+# What releases are signed with, in minisign's form; installer/release.sh writes it here.
+RELEASE_KEY=''
 TRIAL_PROGRAM=/var/lib/hubd-try/hub-installer
 
 say() {
@@ -68,11 +72,48 @@ download() {
     fi
 }
 
+# Bytes $2 to $3 of file $1, counted from 1.
+bytes() {
+    head -c "$3" "$1" | tail -c "$(($3 - $2 + 1))"
+}
+
+# Checks who signed SHA256SUMS in the directory $1. A key and a signature are two bytes (the algorithm), eight (which
+# key), and the rest; what is signed is a hash of the file.
+check_signature() {
+    key=${HUBD_RELEASE_KEY:-$RELEASE_KEY}
+    case $key in
+        '') say "warning: this bootstrap.sh came without a release key, so nothing says who made this release" && return 0 ;;
+        none) say "warning: HUBD_RELEASE_KEY=none, so nothing says who made this release" && return 0 ;;
+    esac
+    case $(openssl version 2>/dev/null) in
+        'OpenSSL '[3-9]*) ;;
+        *) fail "openssl 3 or later is needed to check who signed the release, and is not there" \
+            "apt-get install openssl; or go without: HUBD_RELEASE_KEY=none" ;;
+    esac
+    download "$base/SHA256SUMS.minisig" "$1/SHA256SUMS.minisig"
+    printf '%s' "$key" | base64 -d >"$1/key" 2>/dev/null || fail "the release key is none: $key"
+    sed -n 2p "$1/SHA256SUMS.minisig" | base64 -d >"$1/signature" 2>/dev/null || fail "$base/SHA256SUMS.minisig is no signature"
+    if [ "$(bytes "$1/key" 3 10 | od -An -tx1)" != "$(bytes "$1/signature" 3 10 | od -An -tx1)" ]; then
+        fail "the release was signed with another key than the one this bootstrap.sh trusts; nothing was installed" \
+            "get bootstrap.sh and the release from the same, right place"
+    fi
+    {
+        printf '\060\052\060\005\006\003\053\145\160\003\041\000'
+        bytes "$1/key" 11 42
+    } >"$1/key.der"
+    bytes "$1/signature" 11 74 >"$1/signature.raw"
+    openssl dgst -blake2b512 -binary -out "$1/hash" "$1/SHA256SUMS"
+    openssl pkeyutl -verify -pubin -keyform DER -inkey "$1/key.der" -rawin -in "$1/hash" -sigfile "$1/signature.raw" >/dev/null 2>&1 ||
+        fail "$base/SHA256SUMS is not what was signed; nothing was installed" "download again; if it stays so, tell whoever runs $base"
+    say "the signature is right"
+}
+
 # Downloads the release into $1, checks it and unpacks it; sets $programs.
 fetch_release() {
     architecture=$(find_architecture)
     base=${HUBD_RELEASE_URL%/}
     download "$base/SHA256SUMS" "$1/SHA256SUMS"
+    check_signature "$1"
     # Two spaces or a space and a star stand before the name.
     tarball=$(sed -n "s/^[0-9a-f]\{64\} [ *]\(hubd-${HUBD_VERSION:-[0-9][^ /]*}-$architecture\.tar\.gz\)\$/\1/p" "$1/SHA256SUMS")
     case $tarball in

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Packages a release: the tarball, bootstrap.sh and SHA256SUMS, to be put on any web server as they are.
+# Packages a release: the tarball, bootstrap.sh, SHA256SUMS and its signature, to be put on any web server as they are.
 #
 #   installer/release.sh                  builds, and leaves the release in target/package/
 #   installer/release.sh DIRECTORY        ... in DIRECTORY, which must be empty or absent
@@ -7,6 +7,10 @@
 # The same sources and tools give the same tarball, byte for byte.
 #
 # Variables:
+#   HUBD_RELEASE_KEY    the public key of releases, in minisign's form (the last line of minisign.pub). It goes into the
+#                       programs and into bootstrap.sh; without one neither can tell who made a release
+#   HUBD_SIGNING_KEY    the file with its secret half: SHA256SUMS is signed with it, and minisign asks for the password
+#   HUBD_VERSION        the version to package, when it is not the one in Cargo.toml
 #   HUBD_PROGRAMS       take the programs of this directory instead of building them
 #   SOURCE_DATE_EPOCH   time stamp of the files; the latest commit's by default
 set -eu
@@ -23,6 +27,14 @@ build() {
     programs=${CARGO_TARGET_DIR:-$root/target}/dist
 }
 
+# Signs the checksums, and makes sure that it was with the key that hubs will trust.
+sign() {
+    [ -n "${HUBD_RELEASE_KEY:-}" ] || fail "HUBD_SIGNING_KEY is set, and HUBD_RELEASE_KEY, its public half, is not"
+    command -v minisign >/dev/null || fail "minisign is not there to sign with (apt-get install minisign)"
+    minisign -S -s "$HUBD_SIGNING_KEY" -m "$output/SHA256SUMS" -c "signature of a release of hubd" -t "hubd $version" >&2
+    minisign -V -q -P "$HUBD_RELEASE_KEY" -m "$output/SHA256SUMS" || fail "HUBD_SIGNING_KEY is not the other half of HUBD_RELEASE_KEY"
+}
+
 main() {
     root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
     output=${1:-$root/target/package}
@@ -33,7 +45,7 @@ main() {
     [ -z "$(ls -A "$output")" ] || fail "\`$output\` is not empty"
     programs=${HUBD_PROGRAMS:-}
     [ -n "$programs" ] || build
-    version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
+    version=${HUBD_VERSION:-$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)}
     epoch=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || printf '0')}
     name=hubd-$version-$(uname -m)
 
@@ -44,11 +56,14 @@ main() {
         cp "$programs/$program" "$tree/$name/bin/"
     done
     cp "$root/LICENSE" "$root/CHANGELOG.md" "$tree/$name/"
+    printf '%s\n' "$version" >"$tree/$name/VERSION"
     chmod -R u=rwX,go=rX "$tree/$name"
     tar --create --sort=name --format=ustar --mtime="@$epoch" --owner=0 --group=0 --numeric-owner \
         --directory="$tree" "$name" | gzip --no-name >"$output/$name.tar.gz"
-    cp "$root/bootstrap.sh" "$output/"
+    sed "s|^RELEASE_KEY=''\$|RELEASE_KEY='${HUBD_RELEASE_KEY:-}'|" "$root/bootstrap.sh" >"$output/bootstrap.sh"
+    chmod 755 "$output/bootstrap.sh"
     (cd "$output" && sha256sum -- bootstrap.sh "$name.tar.gz" >SHA256SUMS)
+    if [ -n "${HUBD_SIGNING_KEY:-}" ]; then sign; fi
     printf '%s\n' "$output"
 }
 

@@ -24,7 +24,7 @@ pub(crate) use account::undo;
 pub use packages::Ahead;
 pub use people::Invitation;
 pub(crate) use people::{ask, invite_the_rest};
-pub(crate) use services::disable;
+pub(crate) use services::{bring_up, disable, wait_until_it_answers};
 
 use crate::files::Attributes;
 use crate::network::Network;

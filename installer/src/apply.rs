@@ -55,7 +55,6 @@ pub fn run(
                 watcher.begins(index, plan.len(), step);
                 let mut record = started(step, earlier.as_ref(), exists, undo);
                 receipt.complete = false;
-                env!("CARGO_PKG_VERSION").clone_into(&mut receipt.product);
                 for unit in &step.restarts {
                     if !receipt.restarts.contains(unit) {
                         receipt.restarts.push(unit.clone());

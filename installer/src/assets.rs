@@ -3,13 +3,14 @@
 use std::path::Path;
 
 /// systemd units, by file name.
-pub const UNITS: [(&str, &str); 13] = [
+pub const UNITS: [(&str, &str); 14] = [
     ("hubd-config-guard.service", include_str!("../../units/hubd-config-guard.service")),
     ("hubd.slice", include_str!("../../units/hubd.slice")),
     ("hubd-users.slice", include_str!("../../units/hubd-users.slice")),
     ("hubd-launcher.socket", include_str!("../../units/hubd-launcher.socket")),
     ("hubd-launcher.service", include_str!("../../units/hubd-launcher.service")),
     ("hubd-environment.service", include_str!("../../units/hubd-environment.service")),
+    ("hubd-upgrade.service", include_str!("../../units/hubd-upgrade.service")),
     ("hubd-control.socket", include_str!("../../units/hubd-control.socket")),
     ("hubd-admin.socket", include_str!("../../units/hubd-admin.socket")),
     ("hubd.socket", include_str!("../../units/hubd.socket")),

@@ -14,10 +14,10 @@ use arguments::{Arguments, Command, InstallArguments, Output, TryArguments, Unin
 
 use crate::install::{self, Task};
 use crate::network::Network;
-use crate::options::Options;
+use crate::options::{self, Options};
 use crate::progress::Talk;
 use crate::report::{self, PlannedStep};
-use crate::{receipt, status, trial, uninstall, verify};
+use crate::{receipt, status, trial, uninstall, upgrade, verify};
 
 /// It did not work.
 const FAILED: u8 = 1;
@@ -81,6 +81,8 @@ fn run(arguments: &Arguments) -> Result<u8> {
             println!("{}", verify::probe(*probe)?);
             Ok(0)
         }
+        Command::Upgrade => needs_root().and_then(|()| upgrade::work(&paths)).map(|()| 0),
+        Command::KeepDatabase => needs_root().and_then(|()| upgrade::keep_database(&paths)).map(|()| 0),
     }
 }
 
@@ -101,6 +103,7 @@ fn print(output: &Output, report: &impl Serialize, text: &str) -> Result<()> {
 }
 
 fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: impl FnOnce(&Task<'_>) -> Result<T>) -> Result<T> {
+    let programs = install.programs()?;
     let options = Options {
         admins: install.admins.clone(),
         admin_password: std::env::var("HUBD_ADMIN_PASSWORD").ok().filter(|password| !password.is_empty()),
@@ -108,7 +111,8 @@ fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: imp
         behind: install.behind,
         url: install.url.clone(),
         https: install.https.wish()?,
-        programs: install.programs()?,
+        version: options::version_of(&programs),
+        programs,
     };
     let network = Network::recall(paths, std::env::vars())?;
     let operator = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty() && name != "root");

@@ -77,7 +77,7 @@ impl Task<'_> {
         let mut receipt = receipt_of(&facts);
         let steps = self.steps(&facts)?;
         let pending = self.pending(&steps, &receipt)?;
-        if pending.is_empty() && receipt.complete {
+        if pending.is_empty() && receipt.complete && receipt.product == self.options.version {
             self.talk.say("Nothing to change: the hub is installed as asked for.");
             let report = InstallReport { seconds: seconds(started), ..self.outcome(&facts) };
             return Ok(Ending::Installed(report));
@@ -99,6 +99,7 @@ impl Task<'_> {
         if let Ok(Some(left)) = &facts.leftovers {
             adopt(&mut receipt, &steps, left);
         }
+        receipt.product.clone_from(&self.options.version);
         let (applied, invitations) = self.apply(&steps, &mut receipt, &store)?;
         let proof = verify::run(self.paths, self.talk).context("verifying the hub, which is installed and runs");
         if proof.is_ok() {

@@ -1,7 +1,7 @@
 //! What the admin asked for, checked.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hub_core::accounts::Username;
 use hub_core::config::HttpsMethod;
@@ -30,6 +30,14 @@ pub struct Options {
     pub https: Option<HttpsWish>,
     /// The directory with the programs to install.
     pub programs: PathBuf,
+    /// The version they are of.
+    pub version: String,
+}
+
+/// The version of the programs in a directory: what the release they came in says, else this program's own.
+pub fn version_of(programs: &Path) -> String {
+    let said = programs.parent().and_then(|release| std::fs::read_to_string(release.join("VERSION")).ok());
+    said.map_or_else(|| env!("CARGO_PKG_VERSION").to_owned(), |text| text.trim().to_owned())
 }
 
 /// How the hub is to get its certificate.
@@ -52,6 +60,7 @@ impl std::fmt::Debug for Options {
             .field("url", &self.url)
             .field("https", &self.https)
             .field("programs", &self.programs)
+            .field("version", &self.version)
             .finish()
     }
 }

@@ -132,6 +132,7 @@ impl Plan {
         self.directory(paths.certificates(), certificates, Leaving::RemoveTree);
         self.directory(paths.launcher_state(), Ownership::root(0o700), Leaving::RemoveTree);
         self.directory(paths.environment_state(), Ownership::root(0o700), Leaving::RemoveTree);
+        self.directory(paths.upgrade_state(), Ownership::root(0o700), Leaving::RemoveTree);
         let class = Ownership { user: "root", group: "hubd-admins", mode: 0o2775 };
         self.directory(paths.class_folder(), class, Leaving::Keep);
     }

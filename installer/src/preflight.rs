@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use hub_core::config::{Config, format_bytes};
+use hub_core::upgrade::{Version, Way, way};
 
 use crate::behind::Behind;
 use crate::facts::{ConfigFact, Facts, PROGRAMS};
@@ -61,7 +62,7 @@ pub fn check(facts: &Facts, options: &Options) -> Judgement {
     check_ports(facts, options, &mut judgement);
     check_behind(facts, options, &mut judgement);
     check_names(facts, &mut judgement);
-    check_earlier(facts, &mut judgement);
+    check_earlier(facts, options, &mut judgement);
     check_admins(facts, options, &mut judgement);
     judgement
 }
@@ -239,22 +240,15 @@ fn check_names(facts: &Facts, judgement: &mut Judgement) {
     }
 }
 
-fn check_earlier(facts: &Facts, judgement: &mut Judgement) {
+fn check_earlier(facts: &Facts, options: &Options, judgement: &mut Judgement) {
     match &facts.receipt {
         Err(problem) => judgement.block(
             format!("what an earlier install did can't be read: {problem}"),
             "run the hub-installer of the version that is installed, or move the receipt aside",
         ),
         Ok(Some(receipt)) => {
-            if version(&receipt.product) > version(env!("CARGO_PKG_VERSION")) {
-                judgement.block(
-                    format!(
-                        "version {} is installed, which is newer than this one, {}",
-                        receipt.product,
-                        env!("CARGO_PKG_VERSION")
-                    ),
-                    "install that version or a later one; going back would not understand the newer data",
-                );
+            if let Some((reason, hint)) = closed_way(&receipt.product, &options.version) {
+                judgement.block(reason, hint);
             } else if !receipt.complete {
                 judgement.warn("an earlier install stopped half-way", "nothing to do: this one continues it");
             }
@@ -300,10 +294,14 @@ pub fn supported_systems() -> String {
     }
 }
 
-/// `1.2.3` as numbers; what is not a number counts as 0.
-fn version(text: &str) -> [u64; 3] {
-    let mut numbers = text.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0));
-    [0; 3].map(|_: u64| numbers.next().unwrap_or(0))
+/// Why the version that is installed can't become the one at hand, and what to do.
+fn closed_way(installed: &str, wanted: &str) -> Option<(String, String)> {
+    let parse = |text: &str| text.parse::<Version>().map_err(|problem| (problem, "install a release".to_owned()));
+    match parse(installed).and_then(|from| Ok(way(&from, &parse(wanted)?))) {
+        Ok(Way::There | Way::Open) => None,
+        Ok(Way::Closed { reason, hint }) => Some((reason, hint)),
+        Err(problem) => Some(problem),
+    }
 }
 
 #[cfg(test)]

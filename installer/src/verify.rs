@@ -14,6 +14,7 @@ use serde::Serialize;
 
 pub use limits::{PROBE_COMMAND, Probe, probe};
 
+use crate::action::wait_until_it_answers;
 use crate::progress::Talk;
 
 /// What was seen.
@@ -25,6 +26,15 @@ pub struct Verification {
     pub jupyter_server: String,
     /// Limits that the machine did not enforce; empty is well.
     pub limits_not_held: Vec<String>,
+}
+
+/// Asks the hub, its launcher and its login page, and nothing more.
+///
+/// # Errors
+/// When one of them does not answer.
+pub(crate) fn answers(paths: &Paths) -> Result<()> {
+    wait_until_it_answers(paths)?;
+    front::check(paths)
 }
 
 /// Verifies the running hub.

@@ -1,7 +1,8 @@
-//! A release as `installer/release.sh` packages it, and a web server on loopback that hands it out.
+//! Releases as `installer/release.sh` packages and signs them, and a web server on loopback that hands one out.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 use hub_core::sys::command::Command;
+use installer::machine::ensure_packages;
 use tempfile::TempDir;
 
 use crate::context::Context;
@@ -32,12 +34,7 @@ impl ReleaseServer {
         let directory = TempDir::with_prefix("hubd-release-")?;
         let release = directory.path().join("release");
         let programs = context.program("hubd")?;
-        let programs = programs.parent().context("the programs are in no directory")?;
-        Command::new(context.repository().join("installer/release.sh"), PACKAGE_DEADLINE)
-            .arg(release.display().to_string())
-            .env("HUBD_PROGRAMS", programs.display().to_string())
-            .run()
-            .context("packaging a release")?;
+        package(context, programs.parent().context("the programs are in no directory")?, None, &release)?;
         let url = serve(release)?;
         Ok(Self { directory, url })
     }
@@ -51,6 +48,48 @@ impl ReleaseServer {
     pub fn directory(&self) -> PathBuf {
         self.directory.path().join("release")
     }
+}
+
+/// The public key that the tests build and sign with. Its secret half is in the repository: it proves nothing.
+pub fn test_key() -> &'static str {
+    include_str!("../keys/only-for-tests.pub").lines().last().unwrap_or_default()
+}
+
+/// Makes a release of the programs in a directory, signed with the key of the tests.
+fn package(context: &Context, programs: &Path, version: Option<&str>, output: &Path) -> Result<()> {
+    ensure_packages(&[("/usr/bin/minisign", "minisign")], &mut |text| eprintln!("{text}"))?;
+    Command::new(context.repository().join("installer/release.sh"), PACKAGE_DEADLINE)
+        .arg(output.display().to_string())
+        .env("HUBD_PROGRAMS", programs.display().to_string())
+        .env("HUBD_RELEASE_KEY", test_key())
+        .env("HUBD_SIGNING_KEY", context.repository().join("tests/keys/only-for-tests.key").display().to_string())
+        .env("HUBD_VERSION", version.unwrap_or_default())
+        .run()
+        .map(drop)
+        .context("packaging a release")
+}
+
+/// A later release in a directory: the same programs, whose ends differ, called `version`. `hubd` replaces the daemon.
+///
+/// # Errors
+/// When packaging does not work.
+pub fn later(context: &Context, version: &str, hubd: Option<&str>) -> Result<TempDir> {
+    let directory = TempDir::with_prefix("hubd-release-")?;
+    let programs = directory.path().join("programs");
+    fs::create_dir(&programs)?;
+    for name in ["hubd", "hubctl", "hub-installer"] {
+        let mut content = fs::read(context.program(name)?)?;
+        // What stands behind the end of a program changes nothing but its digest.
+        content.extend_from_slice(version.as_bytes());
+        if let Some(script) = hubd.filter(|_| name == "hubd") {
+            content = script.as_bytes().to_vec();
+        }
+        fs::write(programs.join(name), content)?;
+        fs::set_permissions(programs.join(name), PermissionsExt::from_mode(0o755))?;
+    }
+    let release = TempDir::with_prefix("hubd-release-")?;
+    package(context, &programs, Some(version), release.path())?;
+    Ok(release)
 }
 
 /// Serves the files of a directory on a free port of loopback, until the process ends.

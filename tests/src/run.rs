@@ -85,7 +85,7 @@ fn run_part(part: &Part, options: &Options) -> Result<()> {
     match part.work {
         Work::Lint => lint::run(&directory),
         Work::Unit => part::cargo(&directory, "test", &["--workspace", "--quiet"]),
-        Work::Build => part::cargo(&directory, "build", &["--release", "--quiet", "--package", "hubd", "--package", "installer"]),
+        Work::Build => part::build(&directory),
         Work::Book => book::run(&directory),
         Work::Fuzz => fuzz::run(&directory),
         Work::Scenario(scenario) => {

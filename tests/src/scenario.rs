@@ -25,6 +25,7 @@ mod storm;
 mod survive;
 mod trial;
 mod uninstall;
+mod upgrade;
 mod vm_hub;
 mod vm_limits;
 
@@ -79,6 +80,8 @@ pub const ALL: &[Scenario] = &[
     resume::SCENARIO,
     apply::SCENARIO,
     revoke::SCENARIO,
+    upgrade::SCENARIO,
+    upgrade::BROKEN,
     uninstall::SCENARIO,
     uninstall::TRIXIE,
     isolation::SCENARIO,

@@ -11,4 +11,5 @@ pub mod sudoers;
 pub mod sys;
 pub mod systemctl;
 pub mod systemd;
+pub mod upgrade;
 pub mod wire;

@@ -91,6 +91,26 @@ paths! {
     config_history = "var/lib/hubd-installer/config-history";
     /// There while a new configuration is put in force; `hubd-config-guard.service` goes by it.
     config_pending = "var/lib/hubd-installer/config-history/pending";
+    /// What was asked about upgrades and what came of it, the release that is to be installed, copies of what it replaces.
+    upgrade_state = "var/lib/hubd-upgrade";
+    /// What is to be done next, or is being done.
+    upgrade_job = "var/lib/hubd-upgrade/job.json";
+    /// How the latest upgrade went.
+    upgrade_record = "var/lib/hubd-upgrade/record.json";
+    /// What was done in the latest upgrade.
+    upgrade_log = "var/lib/hubd-upgrade/log";
+    /// Held by whoever leaves a job.
+    upgrade_lock = "var/lib/hubd-upgrade/lock";
+    /// Held by whoever does one.
+    upgrade_turn = "var/lib/hubd-upgrade/turn";
+    /// A release that was fetched and verified.
+    upgrade_stage = "var/lib/hubd-upgrade/stage";
+    /// Everything the latest upgrade replaced.
+    upgrade_before = "var/lib/hubd-upgrade/before";
+    /// There from the first change of an upgrade until it is known that the hub is well, or the old version is back.
+    upgrade_pending = "var/lib/hubd-upgrade/pending";
+    /// Has the database copied between the last moment of the old version and the first of the new one.
+    upgrade_drop_in = "run/systemd/system/hubd.service.d/10-hubd-upgrade.conf";
     /// Held by whoever changes the configuration.
     config_lock = "run/hubd-config.lock";
     /// Texts that are being edited, one directory for each account.
@@ -146,6 +166,8 @@ paths! {
     loginctl = "usr/bin/loginctl";
     /// Asks systemd.
     systemctl = "usr/bin/systemctl";
+    /// Unpacks a release.
+    tar = "usr/bin/tar";
     /// Runs a program as somebody else.
     setpriv = "usr/bin/setpriv";
     /// Reads the journal.

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use hub_core::accounts::Username;
 
 use super::env::EnvVerb;
+use super::upgrade::UpgradeArguments;
 
 /// What hubctl was told.
 #[derive(Debug, Parser)]
@@ -103,6 +104,18 @@ Examples:
         #[command(subcommand)]
         verb: HttpsVerb,
     },
+    /// Upgrade the hub to another release; it goes back by itself when it is not well with it
+    #[command(after_help = "The release's signature and checksum are verified before anything of it is run. The plan is shown first. \
+Kernels run on, and no request is refused: connections wait while the hub restarts. Whatever goes wrong, the old version comes \
+back with its data, and the reason is told. One minor version forward is possible at a time.
+
+Examples:
+  sudo hubctl upgrade hubd-0.2.0-x86_64.tar.gz            with SHA256SUMS and SHA256SUMS.minisig beside it
+  sudo hubctl upgrade --check hubd-0.2.0-x86_64.tar.gz    is it genuine, and what would it change?
+  sudo hubctl upgrade --status                            how did the latest one go?
+
+Ends with 6 when the old version is back, with 7 when nothing was touched.")]
+    Upgrade(UpgradeArguments),
 }
 
 #[derive(Debug, Subcommand)]

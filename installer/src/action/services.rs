@@ -45,7 +45,10 @@ pub(super) fn check(receipt: &Receipt) -> Result<Check> {
 
 /// Starts what does not run and restarts what is out of date. Running user servers are left alone, and connections wait
 /// in the sockets meanwhile, unless the sockets themselves change.
-pub(super) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()> {
+///
+/// # Errors
+/// When one does not start or the hub does not answer.
+pub(crate) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()> {
     systemctl::reload()?;
     (world.progress)("enabling units");
     systemctl::job(["enable", "--quiet"].into_iter().chain(SERVICES)).context("enabling the hub's units")?;

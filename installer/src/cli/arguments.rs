@@ -65,6 +65,12 @@ pub(super) enum Command {
     /// Take more than a limit would allow (used by `verify`)
     #[command(hide = true)]
     ProbeLimit { probe: Probe },
+    /// Do what was asked for about upgrades (run by `hubd-upgrade.service`)
+    #[command(hide = true)]
+    Upgrade,
+    /// Copy the database aside (run while the hub is upgraded, before the new version starts)
+    #[command(hide = true)]
+    KeepDatabase,
 }
 
 impl Command {

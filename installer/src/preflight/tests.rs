@@ -39,7 +39,7 @@ pub(crate) fn machine() -> Facts {
 }
 
 pub(crate) fn options() -> Options {
-    Options { admins: vec!["ada".parse().unwrap()], ..Options::default() }
+    Options { admins: vec!["ada".parse().unwrap()], version: "0.1.0".into(), ..Options::default() }
 }
 
 pub(crate) fn configured(source: &str) -> ConfigFact {

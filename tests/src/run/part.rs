@@ -8,6 +8,7 @@ use fs_err as fs;
 use hub_core::sys::command::Command;
 
 use crate::context::repository;
+use crate::release::test_key;
 use crate::scenario::{self, Group, Scenario};
 
 /// A first build of everything on a small machine.
@@ -78,11 +79,20 @@ pub(super) fn select<'a>(parts: &'a [Part], names: &[String]) -> Result<Vec<&'a 
 
 /// Runs cargo at the root of the repository; what it says is kept in `log.txt` and its end stands in the error.
 pub(super) fn cargo(directory: &Path, verb: &str, arguments: &[&str]) -> Result<()> {
-    let command = Command::new(cargo_itself()?, CARGO_DEADLINE)
+    logged(directory, verb, &cargo_command(verb, arguments)?)
+}
+
+/// Builds the programs of the hub, which then take releases that the tests sign.
+pub(super) fn build(directory: &Path) -> Result<()> {
+    let arguments = ["--release", "--quiet", "--package", "hubd", "--package", "installer"];
+    logged(directory, "build", &cargo_command("build", &arguments)?.env("HUBD_RELEASE_KEY", test_key()))
+}
+
+fn cargo_command(verb: &str, arguments: &[&str]) -> Result<Command> {
+    Ok(Command::new(cargo_itself()?, CARGO_DEADLINE)
         .arg(verb)
         .arg(format!("--manifest-path={}", repository().join("Cargo.toml").display()))
-        .args(arguments.iter().copied());
-    logged(directory, verb, &command)
+        .args(arguments.iter().copied()))
 }
 
 /// The program cargo.

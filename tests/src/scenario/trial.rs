@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Group, Scenario};
 use crate::context::Context;
 use crate::lab;
+use crate::release::test_key;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "try",
@@ -67,6 +68,8 @@ fn bootstrap(context: &Context, arguments: &[&str]) -> Result<Value> {
         .args(arguments.iter().copied())
         // A release that somebody has set up is not what is tested here.
         .env("HUBD_RELEASE_URL", "")
+        // As the other parts build it, or everything would be built twice.
+        .env("HUBD_RELEASE_KEY", test_key())
         .run()?;
     if output.trim().is_empty() { Ok(Value::Null) } else { serde_json::from_str(&output).context(output) }
 }

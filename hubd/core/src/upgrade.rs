@@ -1,0 +1,98 @@
+//! Upgrades, as those who ask for one and the one who does it share them: what a version is, which way leads from one to
+//! another, what was asked for and what came of it.
+//!
+//! Whoever asks leaves a job ([`Archive`]); `hub-installer` does it in a service of its own, so that no terminal and no
+//! connection is needed from then on; a [`Record`] says how it goes and how it went.
+
+mod archive;
+mod version;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use archive::{Archive, Left};
+pub use version::{Version, Way, way};
+
+/// The service that does what was asked for.
+pub const SERVICE: &str = "hubd-upgrade.service";
+
+/// Which release is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// The tarball of a release, with `SHA256SUMS` and `SHA256SUMS.minisig` beside it.
+    File(PathBuf),
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Task {
+    /// Get a release, verify it, find out what it would change. Changes nothing.
+    Prepare(Source),
+    /// Upgrade to the release that was prepared.
+    Perform(Version),
+}
+
+/// A task that was left, with the number of its record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// Counts up.
+    pub number: u32,
+    /// What is to be done.
+    pub task: Task,
+}
+
+/// How far a task came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nobody has begun.
+    Waiting,
+    /// It is being done.
+    Running,
+    /// The release is genuine and can be installed; the plan says what that changes.
+    Prepared,
+    /// That version is installed already.
+    Unchanged,
+    /// The hub runs with the new version.
+    Upgraded,
+    /// Nothing was touched.
+    Refused,
+    /// The old version runs again, with its data.
+    RolledBack,
+    /// It went wrong, and so did the way back.
+    Failed,
+}
+
+/// What is known of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The number of its job.
+    pub number: u32,
+    /// Who asked.
+    pub who: String,
+    /// When it was asked for.
+    pub when: String,
+    /// How far it came.
+    pub state: State,
+    /// The version that was installed.
+    pub from: Option<Version>,
+    /// The version that is to be installed.
+    pub to: Option<Version>,
+    /// What would change, one line each.
+    pub plan: Vec<String>,
+    /// Why it was refused or taken back.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Record {
+    /// Whether nothing more will come.
+    pub fn is_over(&self) -> bool {
+        !matches!(self.state, State::Waiting | State::Running)
+    }
+}

@@ -1,0 +1,189 @@
+//! `hubd-upgrade.service`: gets a release, verifies it, shows what it would change, and upgrades to it. The program of the
+//! installed version is in charge from beginning to end, because it is known to work and knows the way back; the steps
+//! themselves are the new version's own install.
+
+mod before;
+mod stage;
+mod swap;
+mod trust;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use hub_core::paths::Paths;
+use hub_core::sys::command::Command;
+use hub_core::sys::lock::try_lock;
+use hub_core::upgrade::{Archive, Record, State, Task, Version, Way, way};
+use serde_json::Value;
+
+pub use before::keep_database;
+
+use crate::receipt::{self, Receipt};
+use stage::Staged;
+
+/// Looking at a machine takes a second or two, and asking a package index as long as that takes.
+const PLAN_DEADLINE: Duration = Duration::from_secs(180);
+
+/// Why nothing was touched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+struct Refusal {
+    reason: String,
+    hint: String,
+}
+
+fn refusal(reason: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Refusal { reason: reason.into(), hint: hint.into() }.into()
+}
+
+/// Does what was asked for, until there is nothing more. What a kill or a power cut interrupted is taken back first.
+///
+/// # Errors
+/// When jobs can't be read or put away. What goes wrong with an upgrade is in its record.
+pub fn work(paths: &Paths) -> Result<()> {
+    let Some(_turn) = try_lock(&paths.upgrade_turn())? else { return Ok(()) };
+    let archive = Archive::new(paths);
+    if paths.upgrade_pending().exists() {
+        let mut work = Work { paths, archive: &archive, record: archive.record()?.context("there is no record of an upgrade")? };
+        work.say("The upgrade was interrupted.");
+        work.go_back("it was interrupted before the new version was known to be well".to_owned());
+        archive.save(&work.record)?;
+        archive.clear_job(work.record.number)?;
+    }
+    while let Some(job) = archive.job()? {
+        if let Some(record) = archive.record()?.filter(|record| record.number == job.number && !record.is_over()) {
+            let mut work = Work { paths, archive: &archive, record };
+            work.obey(&job.task)?;
+            archive.save(&work.record)?;
+        }
+        archive.clear_job(job.number)?;
+    }
+    Ok(())
+}
+
+/// One job.
+struct Work<'a> {
+    paths: &'a Paths,
+    archive: &'a Archive,
+    record: Record,
+}
+
+impl Work<'_> {
+    /// Tells whoever follows, and the journal.
+    fn say(&self, line: &str) {
+        eprintln!("{line}");
+        if let Err(error) = self.archive.log(line) {
+            eprintln!("{error:#}");
+        }
+    }
+
+    fn obey(&mut self, task: &Task) -> Result<()> {
+        if self.record.state == State::Running {
+            self.refuse(&refusal("it was interrupted before anything was changed", "ask for it once more"));
+            return Ok(());
+        }
+        self.record.state = State::Running;
+        self.archive.save(&self.record)?;
+        let done = match task {
+            Task::Prepare(source) => stage::fetch(self.paths, source).and_then(|staged| self.prepare(&staged)),
+            Task::Perform(version) => self.perform(version),
+        };
+        if let Err(error) = done {
+            self.refuse(&error);
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, error: &anyhow::Error) {
+        let refusal = error.downcast_ref::<Refusal>();
+        self.record.state = State::Refused;
+        self.record.reason = Some(refusal.map_or_else(|| format!("{error:#}"), |refusal| refusal.reason.clone()));
+        self.record.hint = refusal.map(|refusal| refusal.hint.clone());
+    }
+
+    /// Finds out what an upgrade to `staged` would change.
+    fn prepare(&mut self, staged: &Staged) -> Result<()> {
+        let (receipt, from) = installed(self.paths)?;
+        self.record.from = Some(from.clone());
+        self.record.to = Some(staged.version.clone());
+        self.say(&format!("hubd {} is genuine.", staged.version));
+        match way(&from, &staged.version) {
+            Way::There => {
+                self.record.state = State::Unchanged;
+                return Ok(());
+            }
+            Way::Open => {}
+            Way::Closed { reason, hint } => return Err(refusal(reason, hint)),
+        }
+        if !receipt.complete {
+            return Err(refusal("the install of this hub did not come to its end", "sudo /opt/hubd/bin/hub-installer install"));
+        }
+        let plan = Command::new(staged.programs.join("hub-installer"), PLAN_DEADLINE).args(["plan", "--json", "--quiet"]);
+        let output = plan.output()?;
+        let report: Value = serde_json::from_str(&output.stdout)
+            .map_err(|_| anyhow!("the new version did not say what it would change: {}", output.stderr.trim_end()))?;
+        let texts = |list: &str, key: &str| -> Vec<String> {
+            let items = report[list].as_array().into_iter().flatten();
+            items.filter_map(|item| Some(item[key].as_str()?.to_owned())).collect()
+        };
+        let blockers = texts("blockers", "what");
+        if !output.success() || !blockers.is_empty() {
+            let hints = texts("blockers", "remedy").join("; ");
+            return Err(refusal(format!("the new version can't be installed here: {}", blockers.join("; ")), hints));
+        }
+        self.record.plan = texts("steps", "title");
+        self.record.state = State::Prepared;
+        Ok(())
+    }
+
+    fn perform(&mut self, version: &Version) -> Result<()> {
+        let staged = stage::staged(self.paths, version)?;
+        self.prepare(&staged)?;
+        if self.record.state != State::Prepared {
+            return Ok(());
+        }
+        self.record.state = State::Running;
+        self.archive.save(&self.record)?;
+        let Some(mut config) = try_lock(&self.paths.config_lock())? else {
+            return Err(refusal("somebody is changing the configuration", "wait until that is done, then ask for it once more"));
+        };
+        // Not whoever held it before.
+        config.leave_note("")?;
+        let (receipt, _) = installed(self.paths)?;
+        swap::begin(self.paths, &receipt)?;
+        match swap::forth(self, &staged) {
+            Ok(()) => {
+                swap::end(self.paths)?;
+                stage::clear(&self.paths.upgrade_stage())?;
+                self.record.state = State::Upgraded;
+            }
+            Err(error) => self.go_back(format!("{error:#}")),
+        }
+        Ok(())
+    }
+
+    /// Back to the version before.
+    fn go_back(&mut self, reason: String) {
+        self.say("Going back to the version before.");
+        self.record.reason = Some(reason);
+        match swap::back(self.paths) {
+            Ok(()) => self.record.state = State::RolledBack,
+            Err(error) => {
+                self.record.state = State::Failed;
+                self.say(&format!("{error:#}"));
+                self.record.hint = Some(format!(
+                    "going back did not work either: {error:#}. What was there before lies in `{}`; \
+                     `systemctl start hubd-upgrade` tries it once more",
+                    self.paths.upgrade_before().display()
+                ));
+            }
+        }
+    }
+}
+
+/// What is installed now.
+fn installed(paths: &Paths) -> Result<(Receipt, Version)> {
+    let receipt = receipt::load(paths)?.context("no hub is installed on this machine")?;
+    let version = receipt.product.parse().map_err(|problem: String| anyhow!("reading the installed version: {problem}"))?;
+    Ok((receipt, version))
+}

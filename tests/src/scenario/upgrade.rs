@@ -1,0 +1,221 @@
+//! From one release to the next while people work, and back when the next one is broken. The next one is made of the same
+//! programs with other bytes at their ends.
+
+mod load;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use fs_err as fs;
+use installer::machine::Output;
+
+use super::{Group, Scenario};
+use crate::context::Context;
+use crate::hub::Hub;
+use crate::release;
+use load::{Load, Session};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "upgrade",
+    about: "a forged release is refused; a signed one goes in under 100 requests a second: none fails, kernels and WebSockets live",
+    group: Group::Default,
+    needs_programs: true,
+    run: |context| run(context, 3, 2),
+};
+
+pub(super) const BROKEN: Scenario = Scenario {
+    name: "upgrade-broken",
+    about: "releases that do not start, can't reach the launcher, spoil the data, or are killed half-way: the old one comes back",
+    group: Group::Nightly,
+    needs_programs: true,
+    run: broken,
+};
+
+const UPGRADE_DEADLINE: Duration = Duration::from_secs(400);
+const DONE: i32 = 0;
+const ROLLED_BACK: i32 = 6;
+const REFUSED: i32 = 7;
+/// A browser would not even say that the connection was lost.
+const LONGEST_GAP: Duration = Duration::from_secs(2);
+/// Everything an upgrade may change.
+const LOOK: &str = "sha256sum /opt/hubd/bin/* /etc/hubd/config.toml /etc/systemd/system/hubd* /var/lib/hubd-installer/receipt.json
+    cat /etc/systemd/system/hubd.socket.d/*; systemctl show --property=MainPID hubd.service hubd-launcher.service
+    ls /run/systemd/system/hubd.service.d 2>/dev/null || true";
+
+fn run(context: &Context, people: usize, kernels: usize) -> Result<()> {
+    let hub = Hub::install(context)?;
+    let names: Vec<String> = (1..=people).map(|number| format!("student-{number:02}")).collect();
+    hub.add_students(&names)?;
+    let next = release::later(context, "0.2.0", None)?;
+    forged(context, &hub, next.path())?;
+
+    let sessions = names.iter().map(|name| Session::open(hub.url(), name)).collect::<Result<Vec<_>>>()?;
+    let mut opened = Vec::new();
+    for session in &sessions {
+        for _ in 0..kernels {
+            opened.push((session, session.start_kernel()?));
+        }
+    }
+    let processes = "pgrep --full --list-full ipykernel_launcher | sort";
+    let before = hub.sh(processes)?;
+    let count = before.lines().count();
+    ensure!(count == people * kernels, "kernels that run: {before}");
+    let main = "systemctl show --property=MainPID hubd.service";
+    let daemon = hub.sh(main)?;
+
+    let load = Load::start(&sessions, &opened)?;
+    let upgraded = upgrade(&hub, next.path(), "0.2.0")?;
+    ensure!(upgraded.code == DONE, "the upgrade: {} {}\n{}", upgraded.code, upgraded.text(), upgraded.complaint());
+    let seen = load.stop()?;
+    context.step(&format!("upgraded under load:\n{}\n{seen:?}", upgraded.complaint()))?;
+
+    ensure!(hub.sh(main)? != daemon, "hubd was not restarted, so nothing was shown");
+    ensure!(seen.failures.is_empty(), "{} of {} requests failed: {:#?}", seen.failures.len(), seen.requests, seen.failures);
+    ensure!(seen.requests > 200, "only {} requests were made", seen.requests);
+    ensure!(seen.reconnects >= opened.len(), "{} WebSockets reconnected of {}", seen.reconnects, opened.len());
+    ensure!(seen.longest_gap < LONGEST_GAP, "a WebSocket was away for {} ms", seen.longest_gap.as_millis());
+    ensure!(hub.sh(processes)? == before, "kernels before: {before}\nafter: {}", hub.sh(processes)?);
+    is_installed(&hub, "0.2.0")?;
+    ensure!(hub.sh("ls /run/systemd/system/hubd.service.d 2>/dev/null || true")?.is_empty(), "a drop-in was left behind");
+    let again = upgrade(&hub, next.path(), "0.2.0")?;
+    ensure!(again.code == DONE && again.text().contains("Nothing to change"), "again: {}", again.text());
+    let far = release::later(context, "0.4.0", None)?;
+    let far = upgrade(&hub, far.path(), "0.4.0")?;
+    ensure!(far.code == REFUSED && far.complaint().contains("upgrade to 0.3 first"), "too far: {}", far.complaint());
+    context.step("the same again changes nothing; two versions at once are refused")
+}
+
+/// Each is refused, and nothing is touched.
+fn forged(context: &Context, hub: &Hub, genuine: &Path) -> Result<()> {
+    let tarball = name("0.2.0");
+    let before = hub.sh(LOOK)?;
+    let other = "untrusted comment: signature from another key\n\
+                 RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=\n\
+                 trusted comment: timestamp:1633700835\tfile:test\tprehashed\n\
+                 wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==\n";
+    type Forge<'a> = &'a dyn Fn(&Path) -> Result<()>;
+    let cases: [(&str, Forge<'_>, &str); 5] = [
+        ("tarball", &|release| append(&release.join(&tarball), "x"), "is not what `SHA256SUMS` says it is"),
+        ("checksums", &|release| append(&release.join("SHA256SUMS"), "#\n"), "`SHA256SUMS` is not what was signed"),
+        (
+            "signature",
+            &|release| {
+                let path = release.join("SHA256SUMS.minisig");
+                let text = fs::read_to_string(&path)?.replace("trusted comment: hubd", "trusted comment: not hubd");
+                Ok(fs::write(path, text)?)
+            },
+            "`SHA256SUMS` is not what was signed",
+        ),
+        ("key", &|release| Ok(fs::write(release.join("SHA256SUMS.minisig"), other)?), "signed with another key"),
+        ("no signature", &|release| Ok(fs::remove_file(release.join("SHA256SUMS.minisig"))?), "SHA256SUMS.minisig"),
+    ];
+    for (what, forge, expected) in cases {
+        let copy = tempfile::tempdir()?;
+        for file in [tarball.as_str(), "SHA256SUMS", "SHA256SUMS.minisig"] {
+            fs::copy(genuine.join(file), copy.path().join(file))?;
+        }
+        forge(copy.path())?;
+        let output = upgrade(hub, copy.path(), "0.2.0")?;
+        ensure!(output.code == REFUSED && output.complaint().contains(expected), "{what}: {} {}", output.code, output.complaint());
+        ensure!(hub.sh(LOOK)? == before, "{what}: something was touched");
+    }
+    context.step("tampered tarball, checksums, signature, key, and none: refused, nothing touched")
+}
+
+fn append(path: &Path, text: &str) -> Result<()> {
+    let mut content = fs::read(path)?;
+    content.extend_from_slice(text.as_bytes());
+    Ok(fs::write(path, content)?)
+}
+
+fn name(version: &str) -> String {
+    format!("hubd-{version}-{}.tar.gz", std::env::consts::ARCH)
+}
+
+/// Upgrades as the operator does, who copied a release to the machine.
+fn upgrade(hub: &Hub, release: &Path, version: &str) -> Result<Output> {
+    hub.sh("rm -rf /root/release")?;
+    hub.copy_tree_in(release, "/root/release")?;
+    let file = format!("/root/release/{}", name(version));
+    hub.command(["/usr/local/bin/hubctl", "upgrade", "--yes", &file]).timeout(UPGRADE_DEADLINE).output()
+}
+
+fn is_installed(hub: &Hub, version: &str) -> Result<()> {
+    let status = hub.sh("/opt/hubd/bin/hub-installer status")?;
+    ensure!(status.starts_with(&format!("hubd {version} is installed")), "status: {status}");
+    ensure!(!hub.sh("test -e /var/lib/hubd-upgrade/pending && echo pending || true")?.contains("pending"));
+    Ok(())
+}
+
+/// The daemon of a release that never starts.
+const DOES_NOT_START: &str = "#!/bin/sh\necho 'broken on purpose' >&2\nexit 1\n";
+/// Its launcher says that it is there, and answers nobody.
+const NO_LAUNCHER: &str = "#!/bin/sh
+[ \"$1\" = launcher ] || exec /usr/local/lib/hubd-real \"$@\"
+exec /usr/bin/python3 -c 'import os, socket, time
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.connect(os.environ[\"NOTIFY_SOCKET\"].replace(\"@\", \"\\0\", 1))
+while True: notify.send(b\"READY=1\\nWATCHDOG=1\"); time.sleep(5)'
+";
+/// It changes the database beyond what the old version could read, loses people, and gives up.
+const SPOILS_THE_DATA: &str = "#!/bin/sh
+[ \"$1\" = serve ] || exec /usr/local/lib/hubd-real \"$@\"
+/usr/bin/python3 -c 'import sqlite3
+database = sqlite3.connect(\"/var/lib/hubd/hubd.db\")
+database.execute(\"DELETE FROM people\"); database.execute(\"PRAGMA user_version = 99\"); database.commit()'
+echo 'the migration failed on purpose' >&2
+exit 1
+";
+
+fn broken(context: &Context) -> Result<()> {
+    let hub = Hub::install(context)?;
+    hub.add_students(&["bob".to_owned()])?;
+    hub.hubctl(&["server", "start", "bob"])?;
+    hub.sh("cp /opt/hubd/bin/hubd /usr/local/lib/hubd-real; echo '# a word of the admin' >>/etc/hubd/config.toml")?;
+    let processes = "systemctl show --property=MainPID hubd-user-bob.service";
+    let state = "sha256sum /opt/hubd/bin/* /etc/hubd/config.toml /etc/systemd/system/hubd* /var/lib/hubd-installer/receipt.json";
+    let (server, files) = (hub.sh(processes)?, hub.sh(state)?);
+    let people = hub.hubctl(&["user", "list"])?;
+    let is_as_before = |what: &str| -> Result<()> {
+        ensure!(hub.sh(state)? == files, "{what}: files were left behind");
+        ensure!(hub.sh(processes)? == server, "{what}: bob's server was restarted");
+        ensure!(hub.hubctl(&["user", "list"])? == people, "{what}: people: {}", hub.hubctl(&["user", "list"])?);
+        is_installed(&hub, env!("CARGO_PKG_VERSION"))
+    };
+    for (what, hubd, reason) in [
+        ("does not start", DOES_NOT_START, "broken on purpose"),
+        ("can't reach the launcher", NO_LAUNCHER, "launcher"),
+        ("spoils the data", SPOILS_THE_DATA, "the migration failed on purpose"),
+    ] {
+        let release = release::later(context, "0.2.0", Some(hubd))?;
+        let output = upgrade(&hub, release.path(), "0.2.0")?;
+        ensure!(output.code == ROLLED_BACK, "{what}: {} {}\n{}", output.code, output.text(), output.complaint());
+        ensure!(output.complaint().contains(reason), "{what}: {}", output.complaint());
+        is_as_before(what)?;
+        context.step(&format!("a release that {what} went back by itself:\n{}", output.complaint()))?;
+    }
+    killed(&hub, context)?;
+    is_as_before("killed")?;
+    context.step("an upgrade that was killed in the middle went back by itself")
+}
+
+/// Everything of the upgrade is killed as soon as the first new program is in place.
+fn killed(hub: &Hub, context: &Context) -> Result<()> {
+    let release = release::later(context, "0.2.0", None)?;
+    hub.sh("rm -rf /root/release")?;
+    hub.copy_tree_in(release.path(), "/root/release")?;
+    let script = format!(
+        "old=$(stat --format=%i /opt/hubd/bin/hubd)
+         hubctl upgrade --yes /root/release/{} >/root/killed.txt 2>&1 & follower=$!
+         for i in $(seq 3000); do [ \"$(stat --format=%i /opt/hubd/bin/hubd)\" = $old ] || break; sleep 0.02; done
+         systemctl kill --signal=KILL hubd-upgrade.service
+         code=0; wait $follower || code=$?; cat /root/killed.txt; exit $code",
+        name("0.2.0")
+    );
+    let output = hub.command(["/bin/sh", "-euc", &script]).timeout(UPGRADE_DEADLINE).output().context("killing an upgrade")?;
+    if output.code != ROLLED_BACK || !output.text().contains("interrupted") {
+        bail!("killed: {} {}\n{}", output.code, output.text(), output.complaint());
+    }
+    Ok(())
+}
