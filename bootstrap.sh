@@ -11,12 +11,13 @@
 #   sudo ./bootstrap.sh --try                   look at it in a throw-away Debian; changes little on this machine
 #   sudo ./bootstrap.sh --try --stop            end that again
 #
+# `--version 0.3`, before everything else, takes the newest release of 0.3, and `--version 0.3.1` that one.
 # Everything after --try is for `hub-installer try`, everything else for `hub-installer install`; each has --help.
 # This script only finds or builds the programs and hands over.
 #
 # Variables:
 #   HUBD_RELEASE_URL      where SHA256SUMS and hubd-VERSION-ARCHITECTURE.tar.gz are
-#   HUBD_VERSION          the version to take, when several are there
+#   HUBD_VERSION          the version to take, as --version does; the newest by default
 #   HUBD_RELEASE_KEY      the key the release must be signed with, when it is not the one this script came with;
 #                         `none` goes without: then nothing says who made the release
 #   HUBD_ADMIN_PASSWORD   the first admin's password; without it a one-time link is printed
@@ -60,16 +61,34 @@ find_architecture() {
     esac
 }
 
+# Downloads $1 to $2. A line that breaks is taken up where it broke.
 download() {
-    if command -v curl >/dev/null; then
-        curl --fail --silent --show-error --location --retry 3 --connect-timeout 20 --output "$2" "$1" ||
-            fail "downloading $1" "check the address in HUBD_RELEASE_URL; a proxy is given with HTTPS_PROXY"
-    elif command -v wget >/dev/null; then
-        wget --quiet --tries=3 --timeout=20 --output-document="$2" "$1" ||
-            fail "downloading $1" "check the address in HUBD_RELEASE_URL; a proxy is given with HTTPS_PROXY"
-    else
+    command -v curl >/dev/null || command -v wget >/dev/null ||
         fail "neither curl nor wget is there to download with" "apt-get install curl"
-    fi
+    for attempt in 1 2 3 4 5; do
+        [ "$attempt" = 1 ] || sleep 1
+        status=0
+        if command -v curl >/dev/null; then
+            curl --fail --silent --show-error --location --connect-timeout 20 --speed-limit 1 --speed-time 60 \
+                --continue-at - --output "$2" "$1" || status=$?
+            # 22: the server said no, and will say it again.
+            # 33: the server can't go on from there.
+            case $status in 22) break ;; 33) rm -f "$2" ;; esac
+        else
+            wget --quiet --tries=1 --timeout=60 --continue --output-document="$2" "$1" || status=$?
+            case $status in 8) break ;; esac
+        fi
+        [ "$status" != 0 ] || return 0
+    done
+    fail "downloading $1" "check the address in HUBD_RELEASE_URL; a proxy is given with HTTPS_PROXY"
+}
+
+# Of tarballs, the one of HUBD_VERSION (0.3 is any 0.3.x), else the newest that is no preview.
+newest() {
+    case ${HUBD_VERSION:-} in
+        '') grep -v "^hubd-[^-]*-[^-]*-" ;;
+        *) grep "^hubd-$(printf '%s' "$HUBD_VERSION" | sed 's/\./\\./g')[.-]" ;;
+    esac | sort --version-sort | tail -n 1
 }
 
 # Bytes $2 to $3 of file $1, counted from 1.
@@ -115,12 +134,8 @@ fetch_release() {
     download "$base/SHA256SUMS" "$1/SHA256SUMS"
     check_signature "$1"
     # Two spaces or a space and a star stand before the name.
-    tarball=$(sed -n "s/^[0-9a-f]\{64\} [ *]\(hubd-${HUBD_VERSION:-[0-9][^ /]*}-$architecture\.tar\.gz\)\$/\1/p" "$1/SHA256SUMS")
-    case $tarball in
-        '') fail "$base/SHA256SUMS names no release${HUBD_VERSION:+ $HUBD_VERSION} for $architecture" ;;
-        *'
-'*) fail "$base/SHA256SUMS names several releases for $architecture" "choose one with HUBD_VERSION=..." ;;
-    esac
+    tarball=$(sed -n "s/^[0-9a-f]\{64\} [ *]\(hubd-[0-9][^ /]*-$architecture\.tar\.gz\)\$/\1/p" "$1/SHA256SUMS" | newest)
+    [ -n "$tarball" ] || fail "$base/SHA256SUMS names no release${HUBD_VERSION:+ $HUBD_VERSION} for $architecture"
     say "downloading $tarball"
     download "$base/$tarball" "$1/$tarball"
     (cd "$1" && grep "[ *]$tarball\$" SHA256SUMS | sha256sum --check --status -) ||
@@ -152,10 +167,16 @@ build_checkout() {
 
 main() {
     checkout=$(find_checkout)
+    if [ "${1:-}" = --version ]; then
+        [ $# -ge 2 ] || fail "--version needs a version" "as in --version 0.3"
+        HUBD_VERSION=$2
+        shift 2
+    fi
     case ${1:-} in
         -h | --help)
             say "usage: bootstrap.sh --admin NAME [OPTION...]    install (hub-installer install --help tells the options)"
             say "       bootstrap.sh --try [--stop] [OPTION...]  look at it in a throw-away machine"
+            say "       bootstrap.sh --version 0.3 ...           the newest release of 0.3 instead of the newest of all"
             return 0
             ;;
         --try)

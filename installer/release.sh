@@ -2,7 +2,7 @@
 # Packages a release: the tarball, bootstrap.sh, SHA256SUMS and its signature, to be put on any web server as they are.
 #
 #   installer/release.sh                  builds, and leaves the release in target/package/
-#   installer/release.sh DIRECTORY        ... in DIRECTORY, which must be empty or absent
+#   installer/release.sh DIRECTORY        ... in DIRECTORY: a new one, or one with earlier releases, which it is added to
 #
 # The same sources and tools give the same tarball, byte for byte.
 #
@@ -27,6 +27,18 @@ build() {
     programs=${CARGO_TARGET_DIR:-$root/target}/dist
 }
 
+# The versions whose tarballs are there, oldest first. `~` is what comes before a release.
+versions() {
+    (cd "$output" && ls hubd-*.tar.gz) | sed 's/^hubd-\(.*\)-[^-]*\.tar\.gz$/\1/; s/-/~/' | sort --version-sort --unique | sed 's/~/-/'
+}
+
+# versions.json: what can be had, and the newest of each channel.
+list_versions() {
+    stable=$(versions | grep -v -e - | tail -n 1)
+    printf '{\n  "format": 1,\n  "channels": {%s"testing": "%s"},\n  "versions": [%s]\n}\n' \
+        "${stable:+\"stable\": \"$stable\", }" "$(versions | tail -n 1)" "$(versions | sed 's/.*/"&"/' | paste --serial --delimiters=,)"
+}
+
 # Signs the checksums, and makes sure that it was with the key that hubs will trust.
 sign() {
     [ -n "${HUBD_RELEASE_KEY:-}" ] || fail "HUBD_SIGNING_KEY is set, and HUBD_RELEASE_KEY, its public half, is not"
@@ -42,7 +54,7 @@ main() {
         rm -rf "$output"
     fi
     mkdir -p "$output"
-    [ -z "$(ls -A "$output")" ] || fail "\`$output\` is not empty"
+    if [ -n "$(ls -A "$output")" ] && ! [ -f "$output/SHA256SUMS" ]; then fail "\`$output\` holds something else than releases"; fi
     programs=${HUBD_PROGRAMS:-}
     [ -n "$programs" ] || build
     version=${HUBD_VERSION:-$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)}
@@ -62,7 +74,8 @@ main() {
         --directory="$tree" "$name" | gzip --no-name >"$output/$name.tar.gz"
     sed "s|^RELEASE_KEY=''\$|RELEASE_KEY='${HUBD_RELEASE_KEY:-}'|" "$root/bootstrap.sh" >"$output/bootstrap.sh"
     chmod 755 "$output/bootstrap.sh"
-    (cd "$output" && sha256sum -- bootstrap.sh "$name.tar.gz" >SHA256SUMS)
+    list_versions >"$output/versions.json"
+    (cd "$output" && sha256sum -- bootstrap.sh versions.json hubd-*.tar.gz >SHA256SUMS)
     if [ -n "${HUBD_SIGNING_KEY:-}" ]; then sign; fi
     printf '%s\n' "$output"
 }

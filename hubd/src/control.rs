@@ -11,6 +11,7 @@ mod reload;
 mod servers;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use std::io;
 use std::os::unix::net::UnixListener as StdUnixListener;
@@ -145,6 +146,7 @@ async fn execute(actor: &Actor, request: &Request, context: &ControlContext) -> 
         Request::ServerLogs { name, lines } => servers::logs(context, name, *lines).await,
         Request::Https => Ok(Reply::Https(https::status(context))),
         Request::Environment { ask } => environment::ask(context, actor, ask).await,
+        Request::Upgrade { ask } => upgrade::ask(context, actor, ask).await,
     }
 }
 

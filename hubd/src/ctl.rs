@@ -135,7 +135,7 @@ fn obey(noun: Noun, world: &mut World) -> Result<Exit> {
         Noun::Config { verb } => config::obey(verb, world),
         Noun::Limits { verb } => limits::obey(verb, world),
         Noun::Https { verb } => https::obey(verb, world),
-        Noun::Upgrade(arguments) => upgrade::obey(arguments, world),
+        Noun::Upgrade(arguments) => upgrade::obey(&arguments, world),
     }
 }
 

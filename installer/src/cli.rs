@@ -111,6 +111,7 @@ fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: imp
         behind: install.behind,
         url: install.url.clone(),
         https: install.https.wish()?,
+        source: std::env::var("HUBD_RELEASE_URL").ok().filter(|source| source.starts_with("http")),
         version: options::version_of(&programs),
         programs,
     };

@@ -23,6 +23,6 @@ pub mod status;
 pub mod systemctl;
 pub mod trial;
 pub mod undo;
-pub mod upgrade;
 pub mod uninstall;
+pub mod upgrade;
 pub mod verify;

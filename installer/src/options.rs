@@ -30,6 +30,8 @@ pub struct Options {
     pub https: Option<HttpsWish>,
     /// The directory with the programs to install.
     pub programs: PathBuf,
+    /// The web address they came from; `None`: from no release.
+    pub source: Option<String>,
     /// The version they are of.
     pub version: String,
 }
@@ -60,6 +62,7 @@ impl std::fmt::Debug for Options {
             .field("url", &self.url)
             .field("https", &self.https)
             .field("programs", &self.programs)
+            .field("source", &self.source)
             .field("version", &self.version)
             .finish()
     }

@@ -32,6 +32,7 @@ pub fn config(facts: &Facts, options: &Options) -> Result<String> {
                 encrypt(&mut document, wish);
             }
             stand_behind(&mut document, None, options);
+            remember_source(&mut document, options);
             document.to_string()
         }
     };
@@ -95,6 +96,14 @@ fn guess_encrypted_url(config: Option<&Config>, options: &Options) -> Option<Str
     match preflight::https_listen(config, options).first()?.port() {
         443 => Some(format!("https://{name}")),
         port => Some(format!("https://{name}:{port}")),
+    }
+}
+
+/// Writes down where this release came from, unless somebody said where others come from.
+fn remember_source(document: &mut DocumentMut, options: &Options) {
+    let said = document.get("upgrade").and_then(|table| table.get("source"));
+    if let (None, Some(source)) = (said, &options.source) {
+        set(document, "upgrade", "source", Value::from(source.as_str()));
     }
 }
 
@@ -181,6 +190,7 @@ fn edited(source: &str, config: &Config, address: Option<IpAddr>, options: &Opti
     if let Some(url) = options.url.clone().or_else(guess).filter(|url| config.hub.url.as_ref() != Some(url)) {
         set(&mut document, "hub", "url", Value::from(url));
     }
+    remember_source(&mut document, options);
     Ok(document.to_string())
 }
 

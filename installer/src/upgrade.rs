@@ -3,6 +3,8 @@
 //! themselves are the new version's own install.
 
 mod before;
+mod download;
+mod index;
 mod stage;
 mod swap;
 mod trust;
@@ -13,7 +15,7 @@ use anyhow::{Context, Result, anyhow};
 use hub_core::paths::Paths;
 use hub_core::sys::command::Command;
 use hub_core::sys::lock::try_lock;
-use hub_core::upgrade::{Archive, Record, State, Task, Version, Way, way};
+use hub_core::upgrade::{Archive, Record, Source, State, Task, Version, Way, way};
 use serde_json::Value;
 
 pub use before::keep_database;
@@ -85,7 +87,7 @@ impl Work<'_> {
         self.record.state = State::Running;
         self.archive.save(&self.record)?;
         let done = match task {
-            Task::Prepare(source) => stage::fetch(self.paths, source).and_then(|staged| self.prepare(&staged)),
+            Task::Prepare(source) => self.fetch(source).and_then(|staged| self.prepare(&staged)),
             Task::Perform(version) => self.perform(version),
         };
         if let Err(error) = done {
@@ -99,6 +101,11 @@ impl Work<'_> {
         self.record.state = State::Refused;
         self.record.reason = Some(refusal.map_or_else(|| format!("{error:#}"), |refusal| refusal.reason.clone()));
         self.record.hint = refusal.map(|refusal| refusal.hint.clone());
+    }
+
+    fn fetch(&self, source: &Source) -> Result<Staged> {
+        let (_, from) = installed(self.paths)?;
+        stage::fetch(self.paths, source, &from, &|line| self.say(line))
     }
 
     /// Finds out what an upgrade to `staged` would change.

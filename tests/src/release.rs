@@ -93,7 +93,10 @@ pub fn later(context: &Context, version: &str, hubd: Option<&str>) -> Result<Tem
 }
 
 /// Serves the files of a directory on a free port of loopback, until the process ends.
-fn serve(directory: PathBuf) -> Result<String> {
+///
+/// # Errors
+/// When no port is free.
+pub fn serve(directory: PathBuf) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
     let url = format!("http://{}", listener.local_addr()?);
     thread::spawn(move || {

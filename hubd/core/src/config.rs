@@ -61,6 +61,8 @@ pub struct Config {
     pub machine: Machine,
     /// The Python environment of everybody's servers.
     pub environment: Environment,
+    /// Where newer releases come from.
+    pub upgrade: Upgrade,
     /// Where the file says what; no part of what it says.
     #[serde(skip)]
     pub places: Places,
@@ -227,6 +229,35 @@ impl Hub {
         let host = url.find("://")? + 3;
         let end = url.get(host..)?.find('/').map_or(url.len(), |slash| host + slash);
         Some(url.split_at(end))
+    }
+}
+
+/// Where newer releases come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Upgrade {
+    /// The web address of the folder with the releases, without a slash at the end.
+    pub source: Option<String>,
+    /// Which of them.
+    pub channel: Channel,
+}
+
+/// Which releases are meant when none is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// Those for everybody.
+    Stable,
+    /// Those that come before, too.
+    Testing,
+}
+
+impl Channel {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Testing => "testing",
+        }
     }
 }
 

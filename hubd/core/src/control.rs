@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Username;
+use crate::upgrade::{UpgradeReply, UpgradeRequest};
 use crate::wire;
 
 /// Longest wait for an answer that the hub has at hand.
@@ -90,6 +91,11 @@ pub enum Request {
         /// What.
         ask: environment::EnvironmentRequest,
     },
+    /// About newer releases of hubd.
+    Upgrade {
+        /// What.
+        ask: UpgradeRequest,
+    },
 }
 
 impl Request {
@@ -163,6 +169,11 @@ pub enum Reply {
     Environment {
         /// What the launcher says.
         answer: environment::EnvironmentReply,
+    },
+    /// Answers [`Request::Upgrade`].
+    Upgrade {
+        /// What.
+        answer: UpgradeReply,
     },
     /// It could not be done.
     Refused {

@@ -105,6 +105,8 @@ paths! {
     upgrade_turn = "var/lib/hubd-upgrade/turn";
     /// A release that was fetched and verified.
     upgrade_stage = "var/lib/hubd-upgrade/stage";
+    /// Tarballs of releases that did not come to their end yet.
+    upgrade_downloads = "var/lib/hubd-upgrade/downloads";
     /// Everything the latest upgrade replaced.
     upgrade_before = "var/lib/hubd-upgrade/before";
     /// There from the first change of an upgrade until it is known that the hub is well, or the old version is back.

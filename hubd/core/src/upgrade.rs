@@ -5,13 +5,16 @@
 //! connection is needed from then on; a [`Record`] says how it goes and how it went.
 
 mod archive;
+mod desk;
 mod version;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use archive::{Archive, Left};
+pub use desk::{UpgradeReply, UpgradeRequest, answer};
 pub use version::{Version, Way, way};
 
 /// The service that does what was asked for.
@@ -23,6 +26,20 @@ pub const SERVICE: &str = "hubd-upgrade.service";
 pub enum Source {
     /// The tarball of a release, with `SHA256SUMS` and `SHA256SUMS.minisig` beside it.
     File(PathBuf),
+    /// The newest that one can get to in one step, of the configured channel.
+    Newest,
+    /// `0.3.1`, or the newest of `0.3`.
+    Version(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(formatter, "`{}`", path.display()),
+            Self::Newest => formatter.write_str("the newest release"),
+            Self::Version(version) => formatter.write_str(version),
+        }
+    }
 }
 
 /// What is to be done.

@@ -104,6 +104,7 @@ fn rule(request: &Request) -> Rule<'_> {
         Request::ServerStop { name } => rule(Role::Helper, vec![name], false, "stop a server"),
         Request::ServerLogs { name, .. } => rule(Role::Helper, vec![name], false, "read a log"),
         Request::Environment { .. } => rule(Role::Admin, vec![], true, "look after the environment"),
+        Request::Upgrade { .. } => rule(Role::Admin, vec![], true, "upgrade the hub"),
         Request::Https => rule(Role::Admin, vec![], false, "see how https is doing"),
         Request::UserList => rule(Role::Teacher, vec![], false, "see who is enrolled"),
         // Whoever is enrolled already stays as she is; but somebody may have a role before being enrolled.

@@ -28,6 +28,7 @@ fn describe(request: &Request) -> (&'static str, Option<String>) {
         Request::Status => return ("status", None),
         Request::Reload => return ("config reload", Some("the hub".to_owned())),
         Request::Environment { ask } => return ("env", ask.act()),
+        Request::Upgrade { ask } => return ("upgrade", ask.act()),
         Request::UserList => return ("user list", None),
         Request::ServerList => return ("server list", None),
         Request::Https => return ("https status", None),

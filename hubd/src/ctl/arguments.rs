@@ -105,16 +105,22 @@ Examples:
         verb: HttpsVerb,
     },
     /// Upgrade the hub to another release; it goes back by itself when it is not well with it
-    #[command(after_help = "The release's signature and checksum are verified before anything of it is run. The plan is shown first. \
+    #[command(
+        after_help = "The release's signature and checksum are verified before anything of it is run. The plan is shown first. \
 Kernels run on, and no request is refused: connections wait while the hub restarts. Whatever goes wrong, the old version comes \
-back with its data, and the reason is told. One minor version forward is possible at a time.
+back with its data, and the reason is told. One minor version forward is possible at a time. Releases come from where the \
+configuration's upgrade.source says. Administrators inside the hub can do all of it but name a file.
 
 Examples:
-  sudo hubctl upgrade hubd-0.2.0-x86_64.tar.gz            with SHA256SUMS and SHA256SUMS.minisig beside it
-  sudo hubctl upgrade --check hubd-0.2.0-x86_64.tar.gz    is it genuine, and what would it change?
-  sudo hubctl upgrade --status                            how did the latest one go?
+  hubctl upgrade --check                    is there a newer release, and what would it change?
+  hubctl upgrade                            upgrade to it
+  sudo hubctl upgrade 0.3                   to the newest 0.3
+  sudo hubctl upgrade hubd-0.2.0-x86_64.tar.gz
+                                            with SHA256SUMS and SHA256SUMS.minisig beside it
+  hubctl upgrade --status                   how did the latest one go?
 
-Ends with 6 when the old version is back, with 7 when nothing was touched.")]
+Ends with 6 when the old version is back, with 7 when nothing was touched."
+    )]
     Upgrade(UpgradeArguments),
 }
 

@@ -101,6 +101,7 @@ fn kind_of(reply: &Reply) -> &'static str {
         Reply::Https(_) => "https",
         Reply::Environment { .. } => "environment",
         Reply::PackagesReset { .. } => "packages reset",
+        Reply::Upgrade { .. } => "upgrade",
         Reply::Refused { .. } => "refused",
     }
 }

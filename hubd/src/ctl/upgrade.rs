@@ -1,27 +1,33 @@
-//! `hubctl upgrade`: leaves the job, shows the plan, asks, and follows. `hub-installer` does the work, in a service of its own.
+//! `hubctl upgrade`: asks, shows the plan, asks the person, and follows. `hub-installer` does the work, in a service of its
+//! own: on the host it is asked for by this process, inside the hub by the launcher.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use hub_core::upgrade::{Archive, Left, Record, Source, State, Task};
+use hub_core::control::environment::Asker;
+use hub_core::control::{Reply, Request};
+use hub_core::upgrade::{self, Record, Source, State, UpgradeReply, UpgradeRequest};
 use nix::unistd::{Uid, User};
 
 use super::World;
-use super::connect::only_on_the_host;
+use super::connect::{self, Place};
 use super::failure::{Cause, Exit, Failure};
 use super::text::printable;
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the hub may be away: it restarts in an upgrade, and once more when it goes back.
+const ABSENCE_PATIENCE: Duration = Duration::from_secs(180);
 
 /// What is asked for.
 #[derive(Debug, Args)]
 pub(super) struct UpgradeArguments {
-    /// The tarball of a release, with SHA256SUMS and SHA256SUMS.minisig beside it
-    #[arg(value_name = "FILE", required_unless_present = "status")]
-    file: Option<PathBuf>,
+    /// A version as in 0.3.1, or 0.3 for the newest of these, or the tarball of a release with SHA256SUMS and
+    /// SHA256SUMS.minisig beside it [default: the newest that one can get to in one step]
+    #[arg(value_name = "VERSION|FILE")]
+    which: Option<String>,
     /// Verify the release and show what it would change; change nothing
     #[arg(long)]
     check: bool,
@@ -29,23 +35,20 @@ pub(super) struct UpgradeArguments {
     #[arg(short, long, conflicts_with = "check")]
     yes: bool,
     /// Show how the latest upgrade went
-    #[arg(long, conflicts_with_all = ["file", "check", "yes"])]
+    #[arg(long, conflicts_with_all = ["which", "check", "yes"])]
     status: bool,
 }
 
 /// Obeys.
-pub(super) fn obey(arguments: UpgradeArguments, world: &mut World) -> Result<Exit> {
-    only_on_the_host(world, "an upgrade", "upgrade FILE")?;
-    let archive = Archive::new(&world.paths);
-    let Some(file) = arguments.file else {
-        let Some(record) = archive.record()? else {
+pub(super) fn obey(arguments: &UpgradeArguments, world: &mut World) -> Result<Exit> {
+    if arguments.status {
+        let (Some(record), _, _) = progress(world, 0)? else {
             world.printer.line("There was no upgrade yet.")?;
             return Ok(Exit::Done);
         };
         return conclude(world, &record);
-    };
-    let file = find(&file)?;
-    let record = run(world, &archive, Task::Prepare(Source::File(file)))?;
+    }
+    let record = run(world, &UpgradeRequest::Prepare { source: source(arguments.which.as_deref())? })?;
     let Some(version) = record.to.clone().filter(|_| record.state == State::Prepared) else {
         return conclude(world, &record);
     };
@@ -63,45 +66,79 @@ pub(super) fn obey(arguments: UpgradeArguments, world: &mut World) -> Result<Exi
         world.confirm("People's servers run on, and the hub restarts within a moment. Upgrade?")?;
     }
     world.printer.say("It goes on when this terminal closes; hubctl upgrade --status tells how it went.")?;
-    let record = run(world, &archive, Task::Perform(version))?;
+    let record = run(world, &UpgradeRequest::Perform { version })?;
     conclude(world, &record)
 }
 
-fn find(file: &Path) -> Result<PathBuf, Failure> {
-    let found = std::fs::canonicalize(file);
-    found.map_err(|error| Failure::plain(format!("release `{}`: {error}", file.display())))
+/// What has a slash in it or is called like a tarball is a file.
+fn source(which: Option<&str>) -> Result<Source, Failure> {
+    let Some(which) = which else { return Ok(Source::Newest) };
+    if !which.contains('/') && !which.ends_with(".tar.gz") {
+        return Ok(Source::Version(which.to_owned()));
+    }
+    let found = std::fs::canonicalize(Path::new(which));
+    found.map(Source::File).map_err(|error| Failure::plain(format!("release `{which}`: {error}")))
 }
 
-/// Has a task done and follows it to its end.
-fn run(world: &mut World, archive: &Archive, task: Task) -> Result<Record> {
-    let when = world.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let number = match archive.submit(who(world)?, when, task)? {
-        Left::Begun(number) => number,
-        Left::Busy(record) => {
-            let message = format!("an upgrade is under way, asked for by {} at {}", record.who, record.when);
-            let hint = "hubctl upgrade --status tells how it went".to_owned();
-            return Err(Failure::new(Cause::Busy, message, hint).into());
-        }
+/// Has something done and follows it to its end.
+fn run(world: &mut World, request: &UpgradeRequest) -> Result<Record> {
+    let number = match ask(world, request)? {
+        UpgradeReply::Begun { number } => number,
+        other => return Err(unexpected(&other).into()),
     };
-    let mut known = 0;
+    let (mut known, mut answered) = (0, Instant::now());
     loop {
-        let record = archive.record()?.filter(|record| record.number == number).context("another upgrade was begun meanwhile")?;
-        let (log, after) = archive.read_log(known)?;
-        known = after;
-        for line in log.lines() {
-            world.printer.say(&printable(line))?;
-        }
-        if record.is_over() && log.is_empty() {
-            return Ok(record);
+        match progress(world, known) {
+            Ok((record, log, now_known)) => {
+                let record = record.filter(|record| record.number == number).context("another upgrade was begun meanwhile")?;
+                (known, answered) = (now_known, Instant::now());
+                for line in log.lines() {
+                    world.printer.say(&printable(line))?;
+                }
+                if record.is_over() && log.is_empty() {
+                    return Ok(*record);
+                }
+            }
+            Err(error) if answered.elapsed() > ABSENCE_PATIENCE => {
+                return Err(error.context("it goes on, but this hubctl can't hear of it any more"));
+            }
+            Err(error) => tracing::debug!("asking how it goes: {error:#}"),
         }
         thread::sleep(LOOK_INTERVAL);
     }
 }
 
-fn who(world: &World) -> Result<String> {
-    let uid = world.caller.behind_sudo.unwrap_or(world.caller.uid);
+fn progress(world: &World, after: u64) -> Result<(Option<Box<Record>>, String, u64)> {
+    match ask(world, &UpgradeRequest::Progress { after })? {
+        UpgradeReply::Progress { record, log, known } => Ok((record, log, known)),
+        other => Err(unexpected(&other).into()),
+    }
+}
+
+/// Asks. A refusal is an error.
+fn ask(world: &World, request: &UpgradeRequest) -> Result<UpgradeReply> {
+    let answer = match Place::find(world)? {
+        Place::Host(_) => upgrade::answer(&world.paths, &Asker::Host { account: account(world)? }, request),
+        Place::Inside(_) => match connect::ask(world, &Request::Upgrade { ask: request.clone() })? {
+            Reply::Upgrade { answer } => answer,
+            other => return Err(connect::unexpected(&other).into()),
+        },
+    };
+    match answer {
+        UpgradeReply::Refused { kind, message, hint } => Err(Failure::new(Cause::Hub(kind), message, hint).into()),
+        answer => Ok(answer),
+    }
+}
+
+/// The account behind sudo.
+fn account(world: &World) -> Result<Option<String>> {
+    let Some(uid) = world.caller.behind_sudo else { return Ok(None) };
     let user = User::from_uid(Uid::from_raw(uid)).with_context(|| format!("looking up account {uid}"))?;
-    Ok(user.map_or_else(|| format!("uid {uid}"), |user| user.name))
+    Ok(user.map(|user| user.name))
+}
+
+fn unexpected(answer: &UpgradeReply) -> Failure {
+    Failure::plain(format!("the hub gave an answer to something else ({answer:?})"))
 }
 
 /// Tells how it ended.
@@ -118,7 +155,9 @@ fn conclude(world: &mut World, record: &Record) -> Result<Exit> {
         State::Unchanged => (Exit::Done, format!("Nothing to change: hubd {to} is installed.")),
         State::Upgraded => (Exit::Done, format!("The hub runs with hubd {to}.")),
         State::Refused => (Exit::Refused, format!("{reason}\nNothing was touched.")),
-        State::RolledBack => (Exit::RolledBack, format!("{reason}\nThe hub runs with hubd {from} again, with its data of before.")),
+        State::RolledBack => {
+            (Exit::RolledBack, format!("{reason}\nThe hub runs with hubd {from} again, with its data of before."))
+        }
         State::Failed => (Exit::Failed, reason.to_owned()),
     };
     match exit {
@@ -127,4 +166,17 @@ fn conclude(world: &mut World, record: &Record) -> Result<Exit> {
         _ => world.printer.error(&text, record.hint.as_deref())?,
     }
     Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_told_from_a_file() {
+        assert_eq!(source(None).unwrap(), Source::Newest);
+        assert_eq!(source(Some("0.3")).unwrap(), Source::Version("0.3".into()));
+        assert!(source(Some("hubd-0.3.0-x86_64.tar.gz")).unwrap_err().to_string().contains("hubd-0.3.0"));
+        assert_eq!(source(Some("/etc/../etc/passwd")).unwrap(), Source::File("/etc/passwd".into()));
+    }
 }

@@ -38,7 +38,7 @@ impl Peer {
                 | Request::MoveAside { .. }
                 | Request::WhoIs { .. } => true,
                 // The configuration is asked whether that is one; see `Launcher::environment`.
-                Request::Environment { asker, .. } => matches!(asker, Asker::Admin { .. }),
+                Request::Environment { asker, .. } | Request::Upgrade { asker, .. } => matches!(asker, Asker::Admin { .. }),
                 Request::Apply | Request::Remove { .. } => false,
             },
             Self::Other => false,
@@ -49,6 +49,7 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use hub_core::control::environment::EnvironmentRequest;
+    use hub_core::upgrade::UpgradeRequest;
 
     use super::*;
 
@@ -67,6 +68,8 @@ mod tests {
             Request::WhoIs { uid: 20_000 },
             Request::Environment { asker: Asker::Admin { name: name() }, ask: EnvironmentRequest::Status },
             Request::Environment { asker: Asker::Host { account: None }, ask: EnvironmentRequest::Status },
+            Request::Upgrade { asker: Asker::Admin { name: name() }, ask: UpgradeRequest::Progress { after: 0 } },
+            Request::Upgrade { asker: Asker::Host { account: None }, ask: UpgradeRequest::Progress { after: 0 } },
             Request::Apply,
             Request::Remove { name: name(), home: true },
         ]
@@ -87,6 +90,7 @@ mod tests {
     fn the_hub_may_do_everything_but_delete_decide_and_speak_for_the_host() {
         let refused: Vec<Request> = every_request().into_iter().filter(|request| !Peer::Hub.may(request)).collect();
         let as_the_host = Request::Environment { asker: Asker::Host { account: None }, ask: EnvironmentRequest::Status };
-        assert_eq!(refused, [as_the_host, Request::Apply, Request::Remove { name: "ada".parse().unwrap(), home: true }]);
+        let upgrade = Request::Upgrade { asker: Asker::Host { account: None }, ask: UpgradeRequest::Progress { after: 0 } };
+        assert_eq!(refused, [as_the_host, upgrade, Request::Apply, Request::Remove { name: "ada".parse().unwrap(), home: true }]);
     }
 }

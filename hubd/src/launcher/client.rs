@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hub_core::accounts::Username;
 use hub_core::control::environment::{Asker, EnvironmentReply, EnvironmentRequest};
+use hub_core::upgrade::{UpgradeReply, UpgradeRequest};
 use hub_core::wire;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -247,6 +248,17 @@ impl Client {
         }
     }
 
+    /// What the desk says about newer releases, a refusal too.
+    ///
+    /// # Errors
+    /// When the launcher finds that `asker` may not ask, or can't be asked.
+    pub async fn upgrade(&self, asker: Asker, ask: UpgradeRequest) -> Result<UpgradeReply, ClientError> {
+        match self.ask(&Request::Upgrade { asker, ask }).await? {
+            Reply::Upgrade { answer } => Ok(*answer),
+            other => Err(unexpected("upgrade", &other)),
+        }
+    }
+
     async fn ask(&self, request: &Request) -> Result<Reply, ClientError> {
         let (verb, deadline) = verb_and_deadline(request);
         self.ask_within(request, verb, deadline).await
@@ -275,7 +287,9 @@ impl Client {
 fn verb_and_deadline(request: &Request) -> (&'static str, Duration) {
     let deadline = match request {
         Request::Ping | Request::State { .. } | Request::List | Request::Logs { .. } | Request::WhoIs { .. } => LOOKUP_DEADLINE,
-        Request::Ensure { .. } | Request::MoveAside { .. } | Request::Environment { .. } => ACCOUNT_DEADLINE,
+        Request::Ensure { .. } | Request::MoveAside { .. } | Request::Environment { .. } | Request::Upgrade { .. } => {
+            ACCOUNT_DEADLINE
+        }
         Request::Start { .. } | Request::StartPlain { .. } | Request::Stop { .. } | Request::Apply => JOB_DEADLINE,
         Request::Remove { .. } => REMOVE_DEADLINE,
     };

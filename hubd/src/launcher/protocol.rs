@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use hub_core::accounts::Username;
 use hub_core::control::environment::{Asker, EnvironmentReply, EnvironmentRequest};
+use hub_core::upgrade::{UpgradeReply, UpgradeRequest};
 use serde::{Deserialize, Serialize};
 
 /// What may be asked. Everything else (paths, accounts, limits, commands) the launcher derives from root's own files.
@@ -74,6 +75,13 @@ pub enum Request {
         /// What.
         ask: EnvironmentRequest,
     },
+    /// About newer releases. The hub may only ask for an administrator.
+    Upgrade {
+        /// Who asks.
+        asker: Asker,
+        /// What.
+        ask: UpgradeRequest,
+    },
 }
 
 impl Request {
@@ -93,6 +101,7 @@ impl Request {
             Self::Apply => "apply",
             Self::Remove { .. } => "remove",
             Self::Environment { .. } => "environment",
+            Self::Upgrade { .. } => "upgrade",
         }
     }
 }
@@ -140,6 +149,11 @@ pub enum Reply {
     Moved {
         /// Where it is now; nothing when there was nothing.
         places: Vec<PathBuf>,
+    },
+    /// Answers [`Request::Upgrade`].
+    Upgrade {
+        /// What the desk says, a refusal too.
+        answer: Box<UpgradeReply>,
     },
     /// Answers [`Request::WhoIs`].
     Name {

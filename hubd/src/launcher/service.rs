@@ -141,6 +141,11 @@ async fn answer<M: Machine + 'static>(request: Request, peer: Peer, uid: u32, la
     {
         tracing::info!(%asker, peer_uid = uid, "environment: {asker} asks for {act}");
     }
+    if let Request::Upgrade { asker, ask } = &request
+        && let Some(act) = ask.act()
+    {
+        tracing::info!(%asker, peer_uid = uid, "upgrade: {asker} asks for {act}");
+    }
     let acted = match &request {
         Request::Ensure { name }
         | Request::Start { name }

@@ -14,6 +14,7 @@ use hub_core::control::environment::{Asker, EnvironmentRequest};
 use hub_core::paths::Paths;
 use hub_core::pyenv::{self, Generation};
 use hub_core::systemd::{Manager, TransientUnit, UnitError, UnitName, UnitStatus};
+use hub_core::upgrade::{self, UpgradeRequest};
 
 use super::accounts::{Accounts, Machine};
 use super::names::Names;
@@ -75,6 +76,7 @@ impl<M: Machine + 'static> Launcher<M> {
             Request::Apply => self.apply().await,
             Request::Remove { name, home } => self.remove(&name, home).await,
             Request::Environment { asker, ask } => self.about_environment(asker, ask).await,
+            Request::Upgrade { asker, ask } => self.about_upgrade(asker, ask).await,
         };
         answer.unwrap_or_else(Reply::Refused)
     }
@@ -119,12 +121,24 @@ impl<M: Machine + 'static> Launcher<M> {
     }
 
     /// Whoever asks as an administrator must be one by root's own configuration, whatever the hub says.
-    async fn about_environment(&self, asker: Asker, ask: EnvironmentRequest) -> Answer {
-        if let Asker::Admin { name } = &asker
-            && !self.config().await?.is_admin(name)
-        {
-            return Err(refusal(RefusalKind::NotAllowed, format!("{name} is not an administrator of this hub")));
+    async fn is_heard(&self, asker: &Asker) -> Result<(), Refusal> {
+        match asker {
+            Asker::Admin { name } if !self.config().await?.is_admin(name) => {
+                Err(refusal(RefusalKind::NotAllowed, format!("{name} is not an administrator of this hub")))
+            }
+            _ => Ok(()),
         }
+    }
+
+    async fn about_upgrade(&self, asker: Asker, ask: UpgradeRequest) -> Answer {
+        self.is_heard(&asker).await?;
+        let paths = self.paths.clone();
+        let answer = blocking(move || Ok(upgrade::answer(&paths, &asker, &ask))).await?;
+        Ok(Reply::Upgrade { answer: Box::new(answer) })
+    }
+
+    async fn about_environment(&self, asker: Asker, ask: EnvironmentRequest) -> Answer {
+        self.is_heard(&asker).await?;
         let servers = match ask {
             EnvironmentRequest::Status => Some(work::servers(&self.manager, &self.paths).await.map_err(internal)?),
             _ => None,

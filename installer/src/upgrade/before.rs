@@ -101,7 +101,8 @@ impl Before {
 
     /// The receipt of the version that was installed.
     pub(super) fn receipt(&self, paths: &Paths) -> Result<Receipt> {
-        let number = self.files.iter().position(|kept| kept.path == paths.receipt()).context("there is no copy of the receipt")?;
+        let number =
+            self.files.iter().position(|kept| kept.path == paths.receipt()).context("there is no copy of the receipt")?;
         Receipt::parse(&fs::read_to_string(paths.upgrade_before().join(number.to_string()))?)
     }
 }

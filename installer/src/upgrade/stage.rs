@@ -1,4 +1,4 @@
-//! A release on its way in: copied where only root can reach it, verified there, unpacked.
+//! A release on its way in: copied or downloaded to where only root can reach it, verified there, unpacked.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,13 +9,15 @@ use hub_core::paths::Paths;
 use hub_core::sys::command::Command;
 use hub_core::upgrade::{Source, Version};
 
-use super::trust;
-use super::Refusal;
+use super::download::Server;
+use super::index::{Index, choose};
+use super::{Refusal, trust};
 use crate::files;
 
 const UNPACK_DEADLINE: Duration = Duration::from_secs(120);
 const SUMS: &str = "SHA256SUMS";
 const SIGNATURE: &str = "SHA256SUMS.minisig";
+const INDEX: &str = "versions.json";
 /// No release is nearly as large.
 const LARGEST: u64 = 1 << 30;
 
@@ -28,20 +30,42 @@ pub(super) struct Staged {
 }
 
 /// Gets a release and verifies it. What was staged before goes.
-pub(super) fn fetch(paths: &Paths, source: &Source) -> Result<Staged> {
+pub(super) fn fetch(paths: &Paths, source: &Source, installed: &Version, say: &dyn Fn(&str)) -> Result<Staged> {
     let stage = paths.upgrade_stage();
     clear(&stage)?;
     files::ensure_private_directory(&stage)?;
     let key = trust::release_key().map_err(distrusted)?;
-    let Source::File(tarball) = source;
-    let name = tarball.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-    let (version, directory) = parse_name(&name)?;
-    let beside = tarball.parent().unwrap_or(Path::new("/"));
-    for (from, to) in [(tarball.clone(), name.as_str()), (beside.join(SUMS), SUMS), (beside.join(SIGNATURE), SIGNATURE)] {
-        copy(&from, &stage.join(to))?;
-    }
-    let sums = fs::read_to_string(stage.join(SUMS))?;
-    trust::check_signature(&key, sums.as_bytes(), &fs::read_to_string(stage.join(SIGNATURE))?).map_err(distrusted)?;
+    let genuine_sums = || -> Result<String> {
+        let sums = fs::read_to_string(stage.join(SUMS))?;
+        trust::check_signature(&key, sums.as_bytes(), &fs::read_to_string(stage.join(SIGNATURE))?).map_err(distrusted)?;
+        Ok(sums)
+    };
+    let (version, directory, name, sums) = match source {
+        Source::File(tarball) => {
+            let name = tarball.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            let (version, directory) = parse_name(&name)?;
+            let beside = tarball.parent().unwrap_or(Path::new("/"));
+            for (from, to) in [(tarball.clone(), name.as_str()), (beside.join(SUMS), SUMS), (beside.join(SIGNATURE), SIGNATURE)] {
+                copy(&from, &stage.join(to))?;
+            }
+            (version, directory, name, genuine_sums()?)
+        }
+        Source::Newest | Source::Version(_) => {
+            let server = Server::find(paths)?;
+            for name in [SUMS, SIGNATURE, INDEX] {
+                fs::write(stage.join(name), server.small(name)?)?;
+            }
+            let sums = genuine_sums()?;
+            let index = fs::read(stage.join(INDEX))?;
+            trust::check_sum(&sums, INDEX, &index).map_err(distrusted)?;
+            let version = choose(&Index::parse(&index)?, source, server.channel, installed)?;
+            let directory = directory_of(&version);
+            let name = format!("{directory}.tar.gz");
+            server.large(&name, &paths.upgrade_downloads().join(&name), say)?;
+            fs::rename(paths.upgrade_downloads().join(&name), stage.join(&name))?;
+            (version, directory, name, sums)
+        }
+    };
     trust::check_sum(&sums, &name, &fs::read(stage.join(&name))?).map_err(distrusted)?;
     let (archive, stage_text) = (stage.join(&name).display().to_string(), stage.display().to_string());
     let tar = Command::new(paths.tar(), UNPACK_DEADLINE).args(["-xzf", &archive, "-C", &stage_text, "--no-same-owner"]);

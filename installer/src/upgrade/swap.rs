@@ -123,7 +123,9 @@ pub(super) fn back(paths: &Paths) -> Result<()> {
 fn added_units(old: &Receipt, new: &Receipt) -> Vec<String> {
     let units = |receipt: &Receipt| -> Vec<String> {
         let undo = receipt.steps.iter().filter_map(|step| step.undo.as_ref());
-        undo.filter_map(|undo| if let Undo::DisableUnits { units } = undo { Some(units.clone()) } else { None }).flatten().collect()
+        undo.filter_map(|undo| if let Undo::DisableUnits { units } = undo { Some(units.clone()) } else { None })
+            .flatten()
+            .collect()
     };
     let old = units(old);
     units(new).into_iter().filter(|unit| !old.contains(unit)).collect()

@@ -56,7 +56,8 @@ pub(super) fn check_signature(key: &PublicKey, sums: &[u8], signature: &str) -> 
 
 /// Checks `content` against the line that names it.
 pub(super) fn check_sum(sums: &str, name: &str, content: &[u8]) -> Result<(), Distrust> {
-    let known = sums.lines().find_map(|line| line.split_once([' ']).filter(|(_, rest)| rest.trim_start_matches([' ', '*']) == name));
+    let known =
+        sums.lines().find_map(|line| line.split_once([' ']).filter(|(_, rest)| rest.trim_start_matches([' ', '*']) == name));
     match known {
         None => Err(Distrust::Unknown(name.to_owned())),
         Some((sum, _)) if sum == files::digest_of(content) => Ok(()),

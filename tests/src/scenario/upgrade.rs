@@ -12,8 +12,8 @@ use installer::machine::Output;
 
 use super::{Group, Scenario};
 use crate::context::Context;
-use crate::hub::Hub;
-use crate::release;
+use crate::hub::{ADMIN, Hub};
+use crate::{kernel, release};
 use load::{Load, Session};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -39,8 +39,8 @@ const REFUSED: i32 = 7;
 /// A browser would not even say that the connection was lost.
 const LONGEST_GAP: Duration = Duration::from_secs(2);
 /// Everything an upgrade may change.
-const LOOK: &str = "sha256sum /opt/hubd/bin/* /etc/hubd/config.toml /etc/systemd/system/hubd* /var/lib/hubd-installer/receipt.json
-    cat /etc/systemd/system/hubd.socket.d/*; systemctl show --property=MainPID hubd.service hubd-launcher.service
+const LOOK: &str = "find /opt/hubd/bin /etc/hubd/config.toml /etc/systemd/system/hubd* /var/lib/hubd-installer/receipt.json -type f -exec sha256sum '{}' +
+    systemctl show --property=MainPID hubd.service hubd-launcher.service
     ls /run/systemd/system/hubd.service.d 2>/dev/null || true";
 
 fn run(context: &Context, people: usize, kernels: usize) -> Result<()> {
@@ -57,7 +57,7 @@ fn run(context: &Context, people: usize, kernels: usize) -> Result<()> {
             opened.push((session, session.start_kernel()?));
         }
     }
-    let processes = "pgrep --full --list-full ipykernel_launcher | sort";
+    let processes = "pgrep --full --list-full ipykernel_launche[r] | sort";
     let before = hub.sh(processes)?;
     let count = before.lines().count();
     ensure!(count == people * kernels, "kernels that run: {before}");
@@ -83,7 +83,47 @@ fn run(context: &Context, people: usize, kernels: usize) -> Result<()> {
     let far = release::later(context, "0.4.0", None)?;
     let far = upgrade(&hub, far.path(), "0.4.0")?;
     ensure!(far.code == REFUSED && far.complaint().contains("upgrade to 0.3 first"), "too far: {}", far.complaint());
-    context.step("the same again changes nothing; two versions at once are refused")
+    context.step("the same again changes nothing; two versions at once are refused")?;
+    inside(context, &hub)
+}
+
+/// What an administrator types in a terminal of the hub, which then goes away.
+const TYPED: &str = r#"
+import subprocess, time
+def hubctl(*words):
+    done = subprocess.run(["hubctl", "upgrade", *words], capture_output=True, text=True)
+    return f"[{done.returncode}] {done.stdout} {done.stderr}"
+print("file", hubctl("--yes", "/etc/hostname"))
+print("check", hubctl("--check"))
+terminal = subprocess.Popen(["hubctl", "upgrade", "--yes"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+seen = 0
+for line in terminal.stdout:
+    seen += "is genuine" in line
+    if seen == 2:
+        break
+terminal.kill()
+for attempt in range(600):
+    told = hubctl("--status")
+    if "[0]" in told:
+        break
+    time.sleep(0.2)
+print("status", told)
+"#;
+
+fn inside(context: &Context, hub: &Hub) -> Result<()> {
+    let next = release::later(context, "0.3.0", None)?;
+    let source = release::serve(next.path().to_owned())?;
+    hub.sh(&format!("hubctl config set upgrade.source {source}"))?;
+    hub.hubctl(&["server", "start", ADMIN])?;
+    let ran = kernel::run(hub, ADMIN, TYPED)?;
+    context.step(&format!("inside the hub: {}", ran.printed))?;
+    ensure!(ran.error.is_none() && ran.printed.contains("file [7]"), "a file from inside: {ran:?}");
+    ensure!(ran.printed.contains("check [0] The upgrade from 0.2.0 to 0.3.0 changes:"), "--check: {ran:?}");
+    ensure!(ran.printed.contains("status [0] The hub runs with hubd 0.3.0"), "--status: {ran:?}");
+    is_installed(hub, "0.3.0")?;
+    let record: serde_json::Value = hub.hubctl(&["upgrade", "--status"])?;
+    ensure!(record["who"] == ADMIN, "recorded: {record}");
+    context.step("upgraded from a terminal inside the hub that went away, with a release from the web")
 }
 
 /// Each is refused, and nothing is touched.
@@ -110,6 +150,7 @@ fn forged(context: &Context, hub: &Hub, genuine: &Path) -> Result<()> {
         ("key", &|release| Ok(fs::write(release.join("SHA256SUMS.minisig"), other)?), "signed with another key"),
         ("no signature", &|release| Ok(fs::remove_file(release.join("SHA256SUMS.minisig"))?), "SHA256SUMS.minisig"),
     ];
+    hub.copy_in(&genuine.join("bootstrap.sh"), "/root/bootstrap.sh", 0o755)?;
     for (what, forge, expected) in cases {
         let copy = tempfile::tempdir()?;
         for file in [tarball.as_str(), "SHA256SUMS", "SHA256SUMS.minisig"] {
@@ -117,8 +158,22 @@ fn forged(context: &Context, hub: &Hub, genuine: &Path) -> Result<()> {
         }
         forge(copy.path())?;
         let output = upgrade(hub, copy.path(), "0.2.0")?;
-        ensure!(output.code == REFUSED && output.complaint().contains(expected), "{what}: {} {}", output.code, output.complaint());
+        ensure!(
+            output.code == REFUSED && output.complaint().contains(expected),
+            "{what}: {} {}",
+            output.code,
+            output.complaint()
+        );
         ensure!(hub.sh(LOOK)? == before, "{what}: something was touched");
+        if what != "signature" {
+            // Its comment is checked by minisign and hubctl alone; it says nothing that counts.
+            let url = release::serve(copy.path().to_owned())?;
+            let line = ["/usr/bin/env", &format!("HUBD_RELEASE_URL={url}"), "/root/bootstrap.sh", "--yes"];
+            let output = hub.command(line).timeout(UPGRADE_DEADLINE).output()?;
+            ensure!(output.code != DONE && output.complaint().contains("error: "), "{what}: bootstrap.sh took it");
+            context.step(&format!("{what}: {}", output.complaint().trim()))?;
+            ensure!(hub.sh(LOOK)? == before, "{what}: bootstrap.sh touched something");
+        }
     }
     context.step("tampered tarball, checksums, signature, key, and none: refused, nothing touched")
 }
@@ -174,7 +229,7 @@ fn broken(context: &Context) -> Result<()> {
     hub.hubctl(&["server", "start", "bob"])?;
     hub.sh("cp /opt/hubd/bin/hubd /usr/local/lib/hubd-real; echo '# a word of the admin' >>/etc/hubd/config.toml")?;
     let processes = "systemctl show --property=MainPID hubd-user-bob.service";
-    let state = "sha256sum /opt/hubd/bin/* /etc/hubd/config.toml /etc/systemd/system/hubd* /var/lib/hubd-installer/receipt.json";
+    let state = "find /opt/hubd/bin /etc/hubd/config.toml /etc/systemd/system/hubd* /var/lib/hubd-installer/receipt.json -type f -exec sha256sum '{}' +";
     let (server, files) = (hub.sh(processes)?, hub.sh(state)?);
     let people = hub.hubctl(&["user", "list"])?;
     let is_as_before = |what: &str| -> Result<()> {

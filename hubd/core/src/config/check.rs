@@ -17,8 +17,8 @@ use super::diagnostic::{Found, Problems, Words};
 use super::quantity::parse_bytes;
 use super::tree::{self, Entry, Tree, Typed};
 use super::{
-    Accounts, Config, DefaultApp, Environment, Http, Hub, LimitOverrides, Limits, Login, Machine, Places, Servers, Sessions,
-    SignUp,
+    Accounts, Channel, Config, DefaultApp, Environment, Http, Hub, LimitOverrides, Limits, Login, Machine, Places, Servers,
+    Sessions, SignUp, Upgrade,
 };
 use read::{absolute, account_prefix, address, homes, line_of_text, package, range, time};
 
@@ -188,6 +188,10 @@ impl Check<'_, '_> {
             environment: Environment {
                 packages: self.list("environment.packages", package).unwrap_or_default().into_iter().map(first).collect(),
                 keep: self.integer("environment.keep", 1, 100).unwrap_or(3),
+            },
+            upgrade: Upgrade {
+                source: self.text("upgrade.source", read::source),
+                channel: self.text("upgrade.channel", read::channel).unwrap_or(Channel::Stable),
             },
             places: std::mem::take(&mut self.places),
         }

@@ -8,7 +8,7 @@ use super::quantity::{write_bytes, write_duration};
 use super::tree::quoted;
 use super::{
     Accounts, Config, DefaultApp, Environment, Group, Http, Https, HttpsMethod, Hub, LimitOverrides, Limits, Login, Machine,
-    Roles, Servers, Sessions, SignUp, UserSettings,
+    Roles, Servers, Sessions, SignUp, Upgrade, UserSettings,
 };
 
 impl Config {
@@ -29,6 +29,7 @@ impl Config {
             sessions,
             machine,
             environment,
+            upgrade,
             places: _,
         } = self;
         let mut text = String::new();
@@ -65,6 +66,8 @@ impl Config {
         section(&mut text, "machine", &[("reserve", reserve.and_then(|reserve| string(write_bytes(reserve))))]);
         let Environment { packages, keep } = environment;
         section(&mut text, "environment", &[("packages", list(packages.iter().cloned())), ("keep", integer(*keep))]);
+        let Upgrade { source, channel } = upgrade;
+        section(&mut text, "upgrade", &[("source", optional(source)), ("channel", string(channel.name()))]);
         text
     }
 }
@@ -244,6 +247,10 @@ reserve = "512M"
 [environment]
 packages = ["pandas>=2"]
 keep = 5
+
+[upgrade]
+source = "https://downloads.example.org/hubd"
+channel = "testing"
 "#;
 
     #[test]

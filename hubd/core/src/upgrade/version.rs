@@ -131,7 +131,9 @@ mod tests {
 
     #[test]
     fn a_series_is_a_beginning_at_a_dot() {
-        for (text, series, is) in [("0.3.1", "0.3", true), ("0.30.1", "0.3", false), ("0.3.1", "0.3.1", true), ("0.3.1", "0", true)] {
+        for (text, series, is) in
+            [("0.3.1", "0.3", true), ("0.30.1", "0.3", false), ("0.3.1", "0.3.1", true), ("0.3.1", "0", true)]
+        {
             assert_eq!(version(text).is_of(series), is, "{text} of {series}");
         }
     }

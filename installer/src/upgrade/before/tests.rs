@@ -7,13 +7,7 @@ fn machine() -> (tempfile::TempDir, Paths, Receipt) {
     let paths = Paths::under(root.path());
     let program = paths.binaries().join("hub-installer");
     let undo = Undo::RemoveFile { path: program.clone(), sha256: None };
-    let step = StepRecord {
-        id: "x".into(),
-        title: "x".into(),
-        state: State::Done,
-        outcome: Outcome::Created,
-        undo: Some(undo),
-    };
+    let step = StepRecord { id: "x".into(), title: "x".into(), state: State::Done, outcome: Outcome::Created, undo: Some(undo) };
     let receipt = Receipt { steps: vec![step], product: "0.1.0".into(), ..Receipt::default() };
     for (path, content) in [
         (program, "old program".to_owned()),

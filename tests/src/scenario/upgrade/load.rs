@@ -77,7 +77,9 @@ impl Session {
     fn ask(&self, path: &str) -> Result<(), String> {
         let answer = self.client.get(format!("{}{path}", self.url)).header("Cookie", &self.cookies).send();
         match answer.and_then(Response::error_for_status) {
-            Ok(answer) if answer.status().as_u16() == 200 => answer.bytes().map(drop).map_err(|error| format!("{path}: {error:?}")),
+            Ok(answer) if answer.status().as_u16() == 200 => {
+                answer.bytes().map(drop).map_err(|error| format!("{path}: {error:?}"))
+            }
             Ok(answer) => Err(format!("{path}: {}", answer.status())),
             Err(error) => Err(format!("{path}: {error:?}")),
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::quantity::parse_duration;
-use super::super::{DefaultApp, SignUp};
+use super::super::{Channel, DefaultApp, SignUp};
 use crate::pyenv::Requirement;
 
 /// Directories of the system, in which nobody's home can be.
@@ -181,6 +181,24 @@ pub(super) fn public_domain(text: &str) -> Result<String, String> {
 /// A host name or an IP address.
 pub(super) fn host(text: &str) -> Result<String, String> {
     if text.parse::<std::net::IpAddr>().is_ok() { Ok(text.to_owned()) } else { domain(text) }
+}
+
+/// A folder on a web server.
+pub(super) fn source(text: &str) -> Result<String, String> {
+    let parsed = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+    let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace() || "?#@\"\\<>".contains(c));
+    match parsed {
+        Some(_) if plain => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err(format!("{text:?} is not where releases are; expected an address as in \"https://downloads.example.org/hubd\"")),
+    }
+}
+
+pub(super) fn channel(text: &str) -> Result<Channel, String> {
+    match text {
+        "stable" => Ok(Channel::Stable),
+        "testing" => Ok(Channel::Testing),
+        other => Err(format!("{other:?} is no channel; expected \"stable\" or \"testing\"")),
+    }
 }
 
 pub(super) fn directory(text: &str) -> Result<String, String> {

@@ -377,6 +377,31 @@ pub const TABLES: &[Table] = &[
             },
         ],
     },
+    Table {
+        name: "upgrade",
+        doc: "Newer releases of hubd itself.",
+        keys: &[
+            Key {
+                name: "source",
+                kind: Text,
+                default: Unset("only releases that were copied to the machine can be upgraded to"),
+                example: "\"https://downloads.example.org/hubd\"",
+                range: "an http:// or https:// address",
+                doc: "The web address of the folder with the releases. The install writes down where it came from. What comes from \
+                      there is believed only if it is signed.",
+                effect: Now,
+            },
+            Key {
+                name: "channel",
+                kind: Text,
+                default: Value("\"stable\""),
+                example: "\"testing\"",
+                range: "\"stable\" or \"testing\"",
+                doc: "Which releases hubctl upgrade takes when no version is named: those for everybody, or also those before.",
+                effect: Now,
+            },
+        ],
+    },
 ];
 
 const LIMITS: &[Key] = &[
