@@ -144,7 +144,7 @@ fn a_running_hub_does_not_stand_in_its_own_way() {
         environment: Some(1),
         ..machine()
     };
-    assert_eq!(check(&facts, &Options::default()), Judgement::default());
+    assert_eq!(check(&facts, &Options { admins: Vec::new(), ..options() }), Judgement::default());
 }
 
 #[test]
@@ -163,8 +163,19 @@ fn another_port_is_free() {
 }
 
 #[test]
-fn versions_are_compared_as_numbers() {
-    assert!(version("0.10.0") > version("0.9.9"));
-    assert!(version("1.0.0") > version("0.99.0"));
-    assert_eq!(version("1.2"), [1, 2, 0]);
+fn an_install_over_another_version_goes_one_minor_version_forward() {
+    for (installed, wanted, blocker) in [
+        ("0.1.0", "0.1.0", None),
+        ("0.9.9", "0.10.0", None),
+        ("0.10.0", "0.9.9", Some("newer than 0.9.9")),
+        ("0.1.0", "0.3.0", Some("one minor version back")),
+    ] {
+        let receipt = Receipt { product: installed.into(), complete: true, ..Receipt::default() };
+        let facts = Facts { receipt: Ok(Some(receipt)), ..machine() };
+        let blockers = check(&facts, &Options { version: wanted.into(), ..options() }).blockers;
+        match blocker {
+            None => assert!(blockers.is_empty(), "{installed} to {wanted}: {blockers:?}"),
+            Some(text) => assert!(blockers[0].what.contains(text), "{installed} to {wanted}: {blockers:?}"),
+        }
+    }
 }

@@ -89,7 +89,8 @@ pub fn way(from: &Version, to: &Version) -> Way {
     if to < from {
         return Way::Closed {
             reason: format!("version {from} is installed, which is newer than {to}"),
-            hint: "going back would not understand the newer data; a backup from before can be restored (docs: Back up or move)"
+            hint: "take that version or a later one: an older one would not understand the newer data; a backup from before can \
+                   be restored"
                 .to_owned(),
         };
     }

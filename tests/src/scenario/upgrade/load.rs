@@ -168,8 +168,8 @@ fn lock(seen: &Mutex<Seen>) -> Result<std::sync::MutexGuard<'_, Seen>> {
 }
 
 fn request(session: &Session, number: usize, is_over: &AtomicBool, seen: &Mutex<Seen>) -> Result<()> {
-    let path = if number % 2 == 0 { "/hub/login".to_owned() } else { format!("/user/{}/api/status", session.name) };
-    let session = if number % 2 == 0 { Session { cookies: String::new(), ..session.clone() } } else { session.clone() };
+    let path = if number.is_multiple_of(2) { "/hub/login".to_owned() } else { format!("/user/{}/api/status", session.name) };
+    let session = if number.is_multiple_of(2) { Session { cookies: String::new(), ..session.clone() } } else { session.clone() };
     while !is_over.load(Ordering::SeqCst) {
         let begun = Instant::now();
         let answer = session.ask(&path);
