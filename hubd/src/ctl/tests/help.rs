@@ -70,6 +70,7 @@ fn the_verbs_are_the_ones_in_the_manual() {
             "https status",
             "https check",
             "https renew",
+            "upgrade",
         ]
     );
 }
