@@ -131,7 +131,7 @@ fn obey(noun: Noun, world: &mut World) -> Result<Exit> {
         Noun::Status => status::show(world),
         Noun::User { verb } => user::obey(verb, world),
         Noun::Server { verb } => server::obey(verb, world),
-        Noun::Env { verb } => env::obey(verb, world),
+        Noun::Env { kernel, verb } => env::obey(kernel, verb, world),
         Noun::Config { verb } => config::obey(verb, world),
         Noun::Limits { verb } => limits::obey(verb, world),
         Noun::Https { verb } => https::obey(verb, world),

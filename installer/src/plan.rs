@@ -123,7 +123,7 @@ impl Plan {
         self.directory(paths.config_directory(), root, Leaving::Keep);
         self.directory(paths.program_directory(), root, Leaving::RemoveEmpty);
         self.directory(paths.binaries(), root, Leaving::RemoveEmpty);
-        for path in [paths.share(), paths.documents(), paths.environments()] {
+        for path in [paths.share(), paths.documents(), paths.environments(), paths.jupyter()] {
             self.directory(path, root, Leaving::RemoveTree);
         }
         self.directory(paths.environment_mount(), root, Leaving::RemoveEmpty);

@@ -31,6 +31,7 @@ pub use quantity::{format_bytes, parse_bytes, parse_duration, write_bytes, write
 pub use roles::{Group, GroupName, Role, Roles, UserSettings};
 
 use crate::accounts::Username;
+use crate::pyenv::KernelName;
 
 /// A configuration that has passed every check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -211,6 +212,15 @@ pub struct Environment {
     pub packages: Vec<String>,
     /// How many generations are kept.
     pub keep: u64,
+    /// Kernels that are environments of their own.
+    pub kernels: BTreeMap<KernelName, Kernel>,
+}
+
+/// `[environment.kernels.NAME]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Kernel {
+    /// What is installed in it, each as in a requirements file.
+    pub packages: Vec<String>,
 }
 
 impl Hub {

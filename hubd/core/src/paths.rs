@@ -2,15 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::pyenv::KernelName;
+
 /// Where things are on the machine. `Paths::default()` is the real machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
     root: PathBuf,
+    /// Whose generations [`Paths::environments`] has; `None`: everybody's environment.
+    kernel: Option<KernelName>,
 }
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { root: PathBuf::from("/") }
+        Self::under("/")
     }
 }
 
@@ -41,10 +45,12 @@ paths! {
     network_told = "opt/hubd/share/network.json";
     /// Documents that come with the programs.
     documents = "opt/hubd/share/doc";
-    /// Generations of the shared Python environment, by number.
-    environments = "opt/hubd/envs";
-    /// Holds the number of the generation that new servers get.
-    current_environment = "opt/hubd/envs/current";
+    /// What Jupyter finds beside the environment that a server runs in.
+    jupyter = "opt/hubd/jupyter";
+    /// One directory for each kernel that is an environment of its own: its generations, and what Jupyter reads about it.
+    kernels = "opt/hubd/jupyter/kernels";
+    /// Held by whoever builds, whatever for.
+    workshop_lock = "opt/hubd/envs/.lock";
     /// What was asked about environments and what came of it: records, logs, the job under way.
     environment_state = "var/lib/hubd-environments";
     /// What is to be done next, or is being done.
@@ -181,7 +187,7 @@ paths! {
 impl Paths {
     /// The same layout below `root`.
     pub fn under(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), kernel: None }
     }
 
     /// `relative` below the root.
@@ -198,6 +204,39 @@ impl Paths {
     /// Where systemd keeps what is set on units until the next boot.
     pub fn runtime_units(&self) -> [PathBuf; 2] {
         [self.below("run/systemd/system.control"), self.below("run/systemd/transient")]
+    }
+
+    /// The same machine; generations are those of the kernel `name`.
+    pub fn of_kernel(&self, name: &KernelName) -> Self {
+        Self { root: self.root.clone(), kernel: Some(name.clone()) }
+    }
+
+    /// The same machine; generations are those of everybody's environment.
+    pub fn of_everybody(&self) -> Self {
+        Self::under(&self.root)
+    }
+
+    /// The kernel whose generations [`Paths::environments`] has; `None`: they are everybody's.
+    pub fn kernel(&self) -> Option<&KernelName> {
+        self.kernel.as_ref()
+    }
+
+    /// Generations of the shared Python environment, or of a kernel, by number.
+    pub fn environments(&self) -> PathBuf {
+        match &self.kernel {
+            Some(name) => self.kernels().join(name.as_str()),
+            None => self.below("opt/hubd/envs"),
+        }
+    }
+
+    /// Says which generation new servers get, or which one a new kernel is.
+    pub fn current_environment(&self) -> PathBuf {
+        self.environments().join(if self.kernel.is_some() { "kernel.json" } else { "current" })
+    }
+
+    /// Where generation `number` is seen by what runs in it.
+    pub fn environment_at_work(&self, number: u32) -> PathBuf {
+        if self.kernel.is_some() { self.environment(number) } else { self.environment_mount() }
     }
 
     /// The directory of environment generation `number`.
@@ -219,6 +258,20 @@ impl Paths {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_has_generations_of_its_own_and_all_else_with_everybody() {
+        let (paths, name) = (Paths::default(), "r".parse().unwrap());
+        let kernel = paths.of_kernel(&name);
+        assert_eq!(kernel.environment(7), Path::new("/opt/hubd/jupyter/kernels/r/7"));
+        assert_eq!(kernel.current_environment(), Path::new("/opt/hubd/jupyter/kernels/r/kernel.json"));
+        assert_eq!((kernel.environment_state(), kernel.workshop_lock()), (paths.environment_state(), paths.workshop_lock()));
+        assert_eq!(kernel.of_everybody(), paths);
+        assert_eq!(
+            (paths.environment_at_work(7), kernel.environment_at_work(7)),
+            (paths.environment_mount(), kernel.environment(7))
+        );
+    }
 
     #[test]
     fn everything_moves_with_the_root() {

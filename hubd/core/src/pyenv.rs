@@ -1,6 +1,7 @@
 //! The shared Python environment: numbered generations below `/opt/hubd/envs`, each built by a user without rights in a
 //! unit without rights, sealed by root, and from then on never written to. Every server and every build sees its one
 //! generation at `/opt/hubd/env`.
+//! A kernel that is an environment of its own is built the same way ([`kernel`]).
 //!
 //! What a student installs goes to her *layer*, a small virtual environment in her home above the shared one
 //! (`assets/hubd_layer.py`); her server runs without it (`python -I`), her kernels and terminals with it.
@@ -8,6 +9,7 @@
 mod build;
 mod canary;
 mod generation;
+mod kernel;
 pub mod lock;
 mod network;
 mod overlay;
@@ -20,6 +22,7 @@ pub mod uv;
 
 pub use build::{BuildRequest, Builder, Candidate, DISK_BYTES, Listener, Resolution, Said, Workshop, has_unfinished};
 pub use generation::{Generation, Manifest, all, current, delete, switch};
+pub use kernel::{KernelName, KernelNameError, kernels, retire};
 pub use network::NetworkSettings;
 pub use python::Python;
 pub use requirement::Requirement;

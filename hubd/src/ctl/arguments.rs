@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use hub_core::accounts::Username;
+use hub_core::pyenv::KernelName;
 
 use super::env::EnvVerb;
 use super::upgrade::UpgradeArguments;
@@ -71,8 +72,12 @@ it; running servers keep theirs until they are started again.
 Examples:
   hubctl env install pandas matplotlib      two packages for everybody
   hubctl env status                         what is in force, who runs on what, what is being built
-  hubctl env rollback                       back to the one before")]
+  hubctl env rollback                       back to the one before
+  hubctl env --kernel pytorch install torch a kernel of its own, in everybody's menus")]
     Env {
+        /// Act on this kernel, an environment of its own beside everybody's
+        #[arg(long, global = true, value_name = "NAME")]
+        kernel: Option<KernelName>,
         #[command(subcommand)]
         verb: EnvVerb,
     },

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use hub_core::control::environment::{Change, EnvironmentReply, EnvironmentRequest};
-use hub_core::pyenv::Requirement;
+use hub_core::pyenv::{KernelName, Requirement};
 
 pub(super) use arguments::EnvVerb;
 
@@ -23,24 +23,38 @@ use crate::environment::desk::only_names;
 /// No list of packages is longer.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-pub(super) fn obey(verb: EnvVerb, world: &mut World) -> Result<Exit> {
-    let change = match verb {
-        EnvVerb::Status => return show::answer(world, &EnvironmentRequest::Status),
-        EnvVerb::List => return show::answer(world, &EnvironmentRequest::List),
-        EnvVerb::Show { number } => return show::answer(world, &EnvironmentRequest::Show { number }),
-        EnvVerb::Export { number } => return show::answer(world, &EnvironmentRequest::Export { number }),
-        EnvVerb::Diff { from, to } => return show::answer(world, &EnvironmentRequest::Diff { from, to }),
-        EnvVerb::History => return show::answer(world, &EnvironmentRequest::History),
-        EnvVerb::Check => return show::answer(world, &EnvironmentRequest::Check),
-        EnvVerb::Rollback { number } => return act(world, &EnvironmentRequest::Rollback { to: number }),
-        EnvVerb::Gc => return act(world, &EnvironmentRequest::Collect),
-        EnvVerb::Install { packages } => Change::Install { packages: wanted(world, &packages)? },
-        EnvVerb::Remove { packages } => Change::Remove { packages: names(packages)? },
-        EnvVerb::Upgrade { packages } => Change::Upgrade { packages: names(packages)? },
-        EnvVerb::Apply { file: Some(file) } => Change::Set { packages: listed(world, &file)? },
-        EnvVerb::Apply { file: None } => Change::Configured,
+pub(super) fn obey(kernel: Option<KernelName>, verb: EnvVerb, world: &mut World) -> Result<Exit> {
+    use EnvironmentRequest as Ask;
+    let (kernel, ask) = match (verb, kernel) {
+        (EnvVerb::Kernels, None) => (None, Ask::Kernels),
+        (EnvVerb::RemoveKernel { name }, None) => (Some(name), Ask::RemoveKernel),
+        (EnvVerb::Kernels | EnvVerb::RemoveKernel { .. }, Some(_)) => {
+            return Err(Failure::plain("--kernel has no meaning for this command; leave it away").into());
+        }
+        (EnvVerb::Status, kernel) => (kernel, Ask::Status),
+        (EnvVerb::List, kernel) => (kernel, Ask::List),
+        (EnvVerb::Show { number }, kernel) => (kernel, Ask::Show { number }),
+        (EnvVerb::Export { number }, kernel) => (kernel, Ask::Export { number }),
+        (EnvVerb::Diff { from, to }, kernel) => (kernel, Ask::Diff { from, to }),
+        (EnvVerb::History, kernel) => (kernel, Ask::History),
+        (EnvVerb::Check, kernel) => (kernel, Ask::Check),
+        (EnvVerb::Rollback { number }, kernel) => (kernel, Ask::Rollback { to: number }),
+        (EnvVerb::Gc, kernel) => (kernel, Ask::Collect),
+        (EnvVerb::Install { packages }, kernel) => (kernel, build(Change::Install { packages: wanted(world, &packages)? })),
+        (EnvVerb::Remove { packages }, kernel) => (kernel, build(Change::Remove { packages: names(packages)? })),
+        (EnvVerb::Upgrade { packages }, kernel) => (kernel, build(Change::Upgrade { packages: names(packages)? })),
+        (EnvVerb::Apply { file: Some(file) }, kernel) => (kernel, build(Change::Set { packages: listed(world, &file)? })),
+        (EnvVerb::Apply { file: None }, kernel) => (kernel, build(Change::Configured)),
     };
-    act(world, &EnvironmentRequest::Build { change })
+    let ask = match kernel {
+        Some(name) => Ask::Kernel { name, about: Box::new(ask) },
+        None => ask,
+    };
+    if ask.act().is_some() { act(world, &ask) } else { show::answer(world, &ask) }
+}
+
+fn build(change: Change) -> EnvironmentRequest {
+    EnvironmentRequest::Build { change }
 }
 
 /// Has something done and follows it to its end.

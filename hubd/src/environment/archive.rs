@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use hub_core::control::environment::{Asker, BuildState, Change, Record};
 use hub_core::paths::Paths;
-use hub_core::pyenv;
+use hub_core::pyenv::{self, KernelName};
 use hub_core::sys::atomic::{self, Access};
 use hub_core::sys::lock::{LockGuard, wait_for_lock};
 use jiff::Timestamp;
@@ -28,6 +28,9 @@ const MOST_LOG_BYTES: u64 = 256 << 10;
 pub(crate) struct Job {
     /// The number of its record.
     pub(crate) number: u32,
+    /// The kernel that it is about; `None`: everybody's environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kernel: Option<KernelName>,
     pub(crate) task: Task,
 }
 
@@ -38,6 +41,7 @@ pub(crate) enum Task {
     Build { change: Change },
     Rollback { to: u32 },
     Collect,
+    RemoveKernel,
 }
 
 /// Where all of it lies.
@@ -76,6 +80,7 @@ impl Archive {
         let record = Record {
             format: FORMAT,
             number,
+            kernel: self.paths.kernel().cloned(),
             what,
             who: asker.to_string(),
             when: Timestamp::from_second(now.as_second()).unwrap_or(now).to_string(),
@@ -182,8 +187,13 @@ impl Archive {
     /// No number is used twice, neither for records nor for generations.
     fn next_number(&self) -> Result<u32> {
         let records = self.numbers()?.last().copied().unwrap_or(0);
-        let generations = pyenv::all(&self.paths)?.last().map_or(0, pyenv::Generation::number);
-        Ok(records.max(generations) + 1)
+        // Everybody's environment and every kernel count in one row, so that a number says all.
+        let kernels = pyenv::kernels(&self.paths)?.iter().map(|name| self.paths.of_kernel(name)).collect::<Vec<_>>();
+        let mut last = records;
+        for store in kernels.iter().chain([&self.paths.of_everybody()]) {
+            last = pyenv::all(store)?.last().map_or(0, pyenv::Generation::number).max(last);
+        }
+        Ok(last + 1)
     }
 
     fn record_path(&self, number: u32) -> PathBuf {
@@ -226,7 +236,7 @@ mod tests {
         assert_eq!(archive.records().unwrap().len(), 2);
         assert_eq!(archive.record(2).unwrap(), Some(record));
         assert_eq!(archive.record(3).unwrap(), None);
-        let job = Job { number: 2, task: Task::Collect };
+        let job = Job { number: 2, kernel: None, task: Task::Collect };
         assert_eq!(archive.job().unwrap(), None);
         archive.submit(&job).unwrap();
         assert_eq!(archive.job().unwrap(), Some(job));

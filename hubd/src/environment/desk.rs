@@ -1,16 +1,18 @@
 //! Where questions about the environment are answered and jobs are taken. Whether somebody may ask was decided before;
 //! what is asked for is judged here once more.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use hub_core::control::RefusalKind;
 use hub_core::control::environment::{
-    Asker, BuildState, Change, EnvironmentReply, EnvironmentRequest, EnvironmentStatus, GenerationInfo, Record, ServersOf,
+    Asker, BuildState, Change, EnvironmentReply, EnvironmentRequest, EnvironmentStatus, GenerationInfo, KernelInfo, Record,
+    ServersOf,
 };
 use hub_core::paths::Paths;
-use hub_core::pyenv::{self, Builder, Generation, Python, Requirement, lock};
+use hub_core::pyenv::{self, Builder, Generation, KernelName, Python, Requirement, lock};
 use hub_core::sys::command::Command;
 use jiff::Timestamp;
 
@@ -50,6 +52,11 @@ impl Desk {
         Self { archive: Archive::new(&paths), paths }
     }
 
+    /// The same desk, for the kernel `name` in place of everybody's environment.
+    fn of_kernel(&self, name: &KernelName) -> Self {
+        Self::new(self.paths.of_kernel(name))
+    }
+
     /// Answers. `servers` says who runs on which generation, where that is known.
     pub(crate) fn answer(
         &self,
@@ -58,6 +65,8 @@ impl Desk {
         servers: Option<Vec<ServersOf>>,
     ) -> EnvironmentReply {
         let answer = match request {
+            EnvironmentRequest::Kernel { name, about } => return self.of_kernel(name).answer(asker, about, servers),
+            EnvironmentRequest::Kernels => self.kernels(),
             EnvironmentRequest::Status => self.status(servers),
             EnvironmentRequest::List => self.list(),
             EnvironmentRequest::Show { number } => self.show(*number),
@@ -66,23 +75,26 @@ impl Desk {
             EnvironmentRequest::History => self.history(),
             EnvironmentRequest::Progress { number, after } => self.progress(*number, *after),
             EnvironmentRequest::Check => self.check(),
-            EnvironmentRequest::Build { .. } | EnvironmentRequest::Rollback { .. } | EnvironmentRequest::Collect => {
-                self.task(request).and_then(|(what, task)| self.submit(asker, what, task))
-            }
+            EnvironmentRequest::Build { .. }
+            | EnvironmentRequest::Rollback { .. }
+            | EnvironmentRequest::Collect
+            | EnvironmentRequest::RemoveKernel => self.task(request).and_then(|(what, task)| self.submit(asker, what, task)),
         };
         reply(answer)
     }
 
     /// Does at once, in this process, what needs no build: for root of the host, also when nothing of the hub runs.
     pub(crate) fn act_here(&self, asker: &Asker, request: &EnvironmentRequest) -> EnvironmentReply {
+        if let EnvironmentRequest::Kernel { name, about } = request {
+            return self.of_kernel(name).act_here(asker, about);
+        }
         let act = || -> Answer {
             let (what, task) = self.task(request)?;
             let _lock = self.archive.lock()?;
             self.refuse_when_busy()?;
             let record = self.archive.begin(asker, what, Timestamp::now())?;
             let (number, builder) = (record.number, Builder::new(self.paths.clone()));
-            let in_use = || work::in_use(&self.paths);
-            transaction::perform(&self.paths, &self.archive, &builder, &task, record, &in_use);
+            transaction::perform(&self.paths, &self.archive, &builder, &task, record, &work::in_use);
             Ok(EnvironmentReply::Started { number })
         };
         reply(act())
@@ -101,7 +113,8 @@ impl Desk {
             let _lock = self.archive.lock()?;
             let asker = Asker::Host { account: Some("a new Python".to_owned()) };
             let record = self.archive.begin(&asker, Change::Configured.to_string(), Timestamp::now())?;
-            self.archive.submit(&Job { number: record.number, task: Task::Build { change: Change::Configured } })?;
+            let task = Task::Build { change: Change::Configured };
+            self.archive.submit(&Job { number: record.number, kernel: None, task })?;
         }
         if self.archive.job()?.is_some() || pyenv::has_unfinished(&self.paths)? {
             self.start_service()?;
@@ -116,16 +129,30 @@ impl Desk {
                 Task::Build { change: change.clone() }
             }
             EnvironmentRequest::Rollback { to } => Task::Rollback { to: self.rollback_target(*to)? },
+            EnvironmentRequest::RemoveKernel => {
+                self.known_kernel()?;
+                Task::RemoveKernel
+            }
             _ => Task::Collect,
         };
         let what = match &task {
             Task::Rollback { to } => format!("rollback {to}"),
             _ => request.act().unwrap_or_default(),
         };
-        Ok((what, task))
+        let about = self.paths.kernel().map_or(String::new(), |name| format!("--kernel {name} "));
+        Ok((format!("{about}{what}"), task))
     }
 
     fn judge(&self, change: &Change) -> Result<(), Problem> {
+        if let Change::Configured = change
+            && let Some(name) = self.paths.kernel()
+            && !settings::read(&self.paths)?.environment.kernels.contains_key(name)
+        {
+            return Err(refused(
+                format!("the configuration has no [environment.kernels.{name}]"),
+                Some("hubctl env --kernel NAME install PACKAGE makes it"),
+            ));
+        }
         let (Change::Install { packages }
         | Change::Remove { packages }
         | Change::Upgrade { packages }
@@ -140,7 +167,7 @@ impl Desk {
             return Err(refused("no package is named", None));
         }
         if let Change::Remove { .. } = change {
-            let asked = settings::asked(&settings::read(&self.paths)?)?;
+            let asked = settings::asked(&settings::read(&self.paths)?, self.paths.kernel())?;
             if let Some(unknown) = packages.iter().find(|package| !asked.iter().any(|one| one.name() == package.name())) {
                 return Err(refused(
                     format!("nobody asked for `{}`, so it can't be taken back", unknown.name()),
@@ -168,7 +195,7 @@ impl Desk {
             let _lock = self.archive.lock()?;
             self.refuse_when_busy()?;
             let record = self.archive.begin(asker, what, Timestamp::now())?;
-            self.archive.submit(&Job { number: record.number, task })?;
+            self.archive.submit(&Job { number: record.number, kernel: self.paths.kernel().cloned(), task })?;
             record.number
         };
         let end = Instant::now() + BEGIN_DEADLINE;
@@ -223,7 +250,7 @@ impl Desk {
 
     fn status(&self, servers: Option<Vec<ServersOf>>) -> Answer {
         let current = self.current()?;
-        let asked = settings::asked(&settings::read(&self.paths)?)?;
+        let asked = settings::asked(&settings::read(&self.paths)?, self.paths.kernel())?;
         let building = match self.archive.job()? {
             Some(job) => self.archive.record(job.number)?.filter(|record| !record.is_over()),
             None => None,
@@ -236,6 +263,34 @@ impl Desk {
             building,
             servers,
         }))
+    }
+
+    /// What is configured, built, or both.
+    fn kernels(&self) -> Answer {
+        let config = settings::read(&self.paths)?;
+        let mut names: BTreeSet<KernelName> = config.environment.kernels.keys().cloned().collect();
+        names.extend(pyenv::kernels(&self.paths)?);
+        let mut kernels = Vec::new();
+        for name in names {
+            let current = self.of_kernel(&name).current()?;
+            let asked = match config.environment.kernels.contains_key(&name) {
+                true => Some(settings::asked(&config, Some(&name))?),
+                false => None,
+            };
+            // What was removed and is still in use is nobody's kernel.
+            if current.is_some() || asked.is_some() {
+                let is_as_asked = current.as_ref().map(|generation| &generation.manifest().asked) == asked.as_ref();
+                kernels.push(KernelInfo { name, current: current.map(|generation| generation.number()), asked, is_as_asked });
+            }
+        }
+        Ok(EnvironmentReply::Kernels { kernels })
+    }
+
+    /// Somebody asked for it, or it is there.
+    fn known_kernel(&self) -> Result<(), Problem> {
+        let Some(name) = self.paths.kernel() else { return Err(refused("no kernel is named", None)) };
+        let is_known = self.current()?.is_some() || settings::read(&self.paths)?.environment.kernels.contains_key(name);
+        is_known.then_some(()).ok_or_else(|| no_kernel(name))
     }
 
     fn list(&self) -> Answer {
@@ -281,7 +336,9 @@ impl Desk {
     fn history(&self) -> Answer {
         let job = self.archive.job()?.map(|job| job.number);
         let settle = |record: Record| if record.is_over() || job == Some(record.number) { record } else { interrupted(record) };
-        Ok(EnvironmentReply::History { records: self.archive.records()?.into_iter().map(settle).collect() })
+        let records = self.archive.records()?.into_iter();
+        let records = records.filter(|record| self.paths.kernel().is_none() || record.kernel.as_ref() == self.paths.kernel());
+        Ok(EnvironmentReply::History { records: records.map(settle).collect() })
     }
 
     fn progress(&self, number: u32, after: u64) -> Answer {
@@ -306,7 +363,7 @@ impl Desk {
             }
             Err(error) => problems.push(format!("its Python does not run: {error:#}")),
         }
-        let asked = settings::asked(&settings::read(&self.paths)?)?;
+        let asked = settings::asked(&settings::read(&self.paths)?, self.paths.kernel())?;
         if generation.manifest().asked != asked {
             problems.push("the configuration asks for something else than is in it: hubctl env apply builds that".to_owned());
         }
@@ -324,11 +381,12 @@ impl Desk {
             Some(number) => Generation::open(&self.paths, number)?.ok_or_else(|| {
                 refused(format!("there is no environment {number}"), Some("hubctl env list shows those that are kept"))
             }),
-            None => self.current()?.ok_or_else(|| {
-                refused(
+            None => self.current()?.ok_or_else(|| match self.paths.kernel() {
+                Some(name) => no_kernel(name),
+                None => refused(
                     "there is no Python environment yet",
                     Some("on the host: run hub-installer install again, it completes it"),
-                )
+                ),
             }),
         }
     }
@@ -353,6 +411,13 @@ impl Desk {
         }
         Ok(target.number())
     }
+}
+
+fn no_kernel(name: &KernelName) -> Problem {
+    refused(
+        format!("there is no kernel `{name}`"),
+        Some("hubctl env kernels lists them; hubctl env --kernel NAME install makes one"),
+    )
 }
 
 /// A record that nobody works on any more.

@@ -33,7 +33,7 @@ pub(super) fn perform(
     builder: &Builder,
     task: &Task,
     record: Record,
-    in_use: &dyn Fn() -> Result<Vec<ServersOf>>,
+    in_use: &dyn Fn(&Paths) -> Result<Vec<ServersOf>>,
 ) -> Record {
     let log = archive.open_log(record.number).map_err(|error| tracing::warn!("going on without a log: {error:#}")).ok();
     let mut journal = Journal { archive, record, log, begun: Instant::now() };
@@ -42,7 +42,8 @@ pub(super) fn perform(
     let done = match task {
         Task::Build { change } => build(paths, builder, change, &mut journal),
         Task::Rollback { to } => rollback(paths, *to, &mut journal),
-        Task::Collect => collect(paths, &mut journal, in_use).map(|()| BuildState::Done),
+        Task::Collect => collect_all(paths, &mut journal, in_use).map(|()| BuildState::Done),
+        Task::RemoveKernel => remove_kernel(paths, &mut journal, in_use).map(|()| BuildState::Done),
     };
     if matches!((&done, task), (Ok(BuildState::Done), Task::Build { .. }))
         && let Err(error) = collect(paths, &mut journal, in_use)
@@ -74,13 +75,19 @@ pub(super) fn resume(paths: &Paths, archive: &Archive, record: Record) -> Record
 }
 
 fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journal<'_>) -> Result<BuildState> {
-    let asked = change.apply(&settings::asked(&settings::read(paths)?)?);
+    let asked = change.apply(&settings::asked(&settings::read(paths)?, paths.kernel())?);
     journal.record.asked.clone_from(&asked);
     let current = current(paths)?;
+    // A kernel's first generation takes its versions and files from everybody's environment where it can.
+    let base = match &current {
+        Some(current) => current.clone(),
+        None => self::current(&paths.of_everybody())?
+            .context("there is no Python environment yet\nhint: run hub-installer install again, it completes it")?,
+    };
     let Some(workshop) = builder.enter()? else {
         bail!("hub-installer is building an environment just now\nhint: wait for it to end, then ask again");
     };
-    let (uv, wheels, before) = (paths.uv(), paths.environment_wheels(), current.lock()?);
+    let (uv, wheels, before) = (paths.uv(), paths.environment_wheels(), base.lock()?);
     let network = NetworkSettings::recall(paths)?;
     let mut request = BuildRequest {
         generation: journal.record.number,
@@ -89,7 +96,7 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
         lock: &before,
         network: &network,
         asked: &asked,
-        previous: Some(&current),
+        previous: Some(&base),
         wheels: Some(&wheels),
     };
     let upgrade: &[Requirement] = match change {
@@ -100,7 +107,11 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
     let resolution = Resolution { build: &request, upgrade, everything };
     let found = workshop.resolve(&resolution, &mut |said| journal.hear(said))?;
     let is_same = sorted(&found)? == sorted(&before)?;
-    if is_same && asked == current.manifest().asked && Python::probe(request.python)? == current.manifest().python {
+    if let Some(current) = &current
+        && is_same
+        && asked == current.manifest().asked
+        && Python::probe(request.python)? == current.manifest().python
+    {
         workshop.clear()?;
         settings::write(paths, &asked, &journal.record.who)?;
         return Ok(BuildState::Unchanged);
@@ -108,7 +119,7 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
     request.lock = &found;
     let generation = make(&workshop, &request, journal)?;
     commit(paths, &generation, journal)?;
-    journal.compare(Some(&current), &generation)?;
+    journal.compare(current.as_ref(), &generation)?;
     Ok(BuildState::Done)
 }
 
@@ -129,7 +140,8 @@ fn make(workshop: &Workshop, request: &BuildRequest<'_>, journal: &mut Journal<'
 
 /// The configuration first: should the power go in between, the number is all that is missing, and is made up for.
 fn commit(paths: &Paths, generation: &Generation, journal: &mut Journal<'_>) -> Result<()> {
-    journal.hear(Said::Phase("giving it to new servers"));
+    let whom = if paths.kernel().is_some() { "giving it to every server" } else { "giving it to new servers" };
+    journal.hear(Said::Phase(whom));
     settings::write(paths, &generation.manifest().asked, &journal.record.who)?;
     pyenv::switch(paths, generation)?;
     journal.record.to = Some(generation.number());
@@ -137,7 +149,7 @@ fn commit(paths: &Paths, generation: &Generation, journal: &mut Journal<'_>) -> 
 }
 
 fn rollback(paths: &Paths, to: u32, journal: &mut Journal<'_>) -> Result<BuildState> {
-    let before = pyenv::current(paths)?.map(|number| Generation::open(paths, number)).transpose()?.flatten();
+    let before = current(paths)?;
     let Some(generation) = Generation::open(paths, to)? else { bail!("there is no environment {to}") };
     journal.record.asked.clone_from(&generation.manifest().asked);
     commit(paths, &generation, journal)?;
@@ -145,33 +157,54 @@ fn rollback(paths: &Paths, to: u32, journal: &mut Journal<'_>) -> Result<BuildSt
     Ok(BuildState::Done)
 }
 
-/// Deletes what is neither current, nor among the newest, nor in use.
-fn collect(paths: &Paths, journal: &mut Journal<'_>, in_use: &dyn Fn() -> Result<Vec<ServersOf>>) -> Result<()> {
-    let keep = usize::try_from(settings::read(paths)?.environment.keep).unwrap_or(usize::MAX);
-    let current = pyenv::current(paths)?;
-    let generations = pyenv::all(paths)?;
-    let used = in_use().context("finding out which environments are in use")?;
-    for generation in superfluous(&generations.iter().map(Generation::number).collect::<Vec<_>>(), current, keep, &used) {
-        if let Some(generation) = Generation::open(paths, generation)? {
-            journal.note(&format!("deleting environment {}", generation.number()));
-            pyenv::delete(paths, &generation)?;
-            journal.record.deleted.push(generation.number());
+/// Nobody can start it any more; what runs in it goes on, and keeps its generation until the next `gc`.
+fn remove_kernel(paths: &Paths, journal: &mut Journal<'_>, in_use: &dyn Fn(&Paths) -> Result<Vec<ServersOf>>) -> Result<()> {
+    let name = paths.kernel().context("no kernel is named")?;
+    settings::forget(paths, name, &journal.record.who)?;
+    pyenv::retire(paths, name)?;
+    collect(paths, journal, in_use)
+}
+
+/// As [`collect`]; asked of everybody's environment, also for every kernel.
+fn collect_all(paths: &Paths, journal: &mut Journal<'_>, in_use: &dyn Fn(&Paths) -> Result<Vec<ServersOf>>) -> Result<()> {
+    collect(paths, journal, in_use)?;
+    if paths.kernel().is_none() {
+        for name in pyenv::kernels(paths)? {
+            collect(&paths.of_kernel(&name), journal, in_use)?;
         }
     }
     Ok(())
 }
 
-fn superfluous(all: &[u32], current: Option<u32>, keep: usize, used: &[ServersOf]) -> Vec<u32> {
+/// Deletes what is neither current, nor among the newest, nor in use; of a kernel that was removed, all that is not in use.
+fn collect(paths: &Paths, journal: &mut Journal<'_>, in_use: &dyn Fn(&Paths) -> Result<Vec<ServersOf>>) -> Result<()> {
+    let keep = usize::try_from(settings::read(paths)?.environment.keep).unwrap_or(usize::MAX);
+    let current = pyenv::current(paths)?;
+    let numbers: Vec<u32> = pyenv::all(paths)?.iter().map(Generation::number).collect();
+    let used = in_use(paths).context("finding out which environments are in use")?;
+    let removed = paths.kernel().filter(|_| current.is_none());
     // The one before the current always stays: somebody's server may be starting with it just now.
-    let newest = all.len().saturating_sub(keep.max(2));
+    let keep = if removed.is_some() { 0 } else { keep.max(2) };
+    for generation in superfluous(&numbers, current, keep, &used) {
+        if let Some(generation) = Generation::open(paths, generation)? {
+            let what = paths.kernel().map_or("environment".to_owned(), |name| format!("kernel {name}, environment"));
+            journal.note(&format!("deleting {what} {}", generation.number()));
+            pyenv::delete(paths, &generation)?;
+            journal.record.deleted.push(generation.number());
+        }
+    }
+    removed.map_or(Ok(()), |name| pyenv::retire(paths, name))
+}
+
+fn superfluous(all: &[u32], current: Option<u32>, keep: usize, used: &[ServersOf]) -> Vec<u32> {
+    let newest = all.len().saturating_sub(keep);
     let is_used = |number: u32| current == Some(number) || used.iter().any(|servers| servers.number == number);
     all[..newest].iter().copied().filter(|number| !is_used(*number)).collect()
 }
 
-fn current(paths: &Paths) -> Result<Generation> {
+fn current(paths: &Paths) -> Result<Option<Generation>> {
     let number = pyenv::current(paths)?;
-    let generation = number.map(|number| Generation::open(paths, number)).transpose()?.flatten();
-    generation.context("there is no Python environment yet\nhint: run hub-installer install again, it completes it")
+    Ok(number.map(|number| Generation::open(paths, number)).transpose()?.flatten())
 }
 
 fn sorted(text: &str) -> Result<Vec<(String, Option<String>)>> {
@@ -269,7 +302,8 @@ mod tests {
             (&[1, 2, 3, 4, 5][..], 5, 3, &[][..], &[1, 2][..]),
             (&[1, 2, 3, 4, 5], 5, 3, &[1], &[2]),
             (&[1, 2, 3, 4, 5], 1, 3, &[], &[2]),
-            (&[1, 2, 3, 4, 5], 5, 1, &[], &[1, 2, 3]),
+            (&[1, 2, 3, 4, 5], 5, 2, &[], &[1, 2, 3]),
+            (&[1, 2, 3], 9, 0, &[2], &[1, 3]),
             (&[1, 2], 2, 3, &[], &[]),
             (&[], 1, 3, &[], &[]),
         ] {

@@ -139,8 +139,11 @@ impl<M: Machine + 'static> Launcher<M> {
 
     async fn about_environment(&self, asker: Asker, ask: EnvironmentRequest) -> Answer {
         self.is_heard(&asker).await?;
-        let servers = match ask {
-            EnvironmentRequest::Status => Some(work::servers(&self.manager, &self.paths).await.map_err(internal)?),
+        let servers = match ask.target() {
+            (kernel, EnvironmentRequest::Status) => {
+                let paths = kernel.map_or_else(|| self.paths.clone(), |name| self.paths.of_kernel(name));
+                Some(work::servers(&self.manager, &paths).await.map_err(internal)?)
+            }
             _ => None,
         };
         let desk = Desk::new(self.paths.clone());

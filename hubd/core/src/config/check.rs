@@ -1,5 +1,6 @@
 //! Judges a whole file at once. Pure: no file is opened here.
 
+mod environment;
 mod https;
 mod people;
 mod read;
@@ -17,10 +18,10 @@ use super::diagnostic::{Found, Problems, Words};
 use super::quantity::parse_bytes;
 use super::tree::{self, Entry, Tree, Typed};
 use super::{
-    Accounts, Channel, Config, DefaultApp, Environment, Http, Hub, LimitOverrides, Limits, Login, Machine, Places, Servers,
-    Sessions, SignUp, Upgrade,
+    Accounts, Channel, Config, DefaultApp, Http, Hub, LimitOverrides, Limits, Login, Machine, Places, Servers, Sessions, SignUp,
+    Upgrade,
 };
-use read::{absolute, account_prefix, address, homes, line_of_text, package, range, time};
+use read::{absolute, account_prefix, address, homes, line_of_text, range, time};
 
 type Span = Range<usize>;
 
@@ -185,10 +186,7 @@ impl Check<'_, '_> {
                 lifetime: self.text("sessions.lifetime", time("10m", "365d")).unwrap_or(Duration::from_secs(14 * 86400)),
             },
             machine: Machine { reserve: self.text("machine.reserve", parse_bytes) },
-            environment: Environment {
-                packages: self.list("environment.packages", package).unwrap_or_default().into_iter().map(first).collect(),
-                keep: self.integer("environment.keep", 1, 100).unwrap_or(3),
-            },
+            environment: self.environment(),
             upgrade: Upgrade {
                 source: self.text("upgrade.source", read::source),
                 channel: self.text("upgrade.channel", read::channel).unwrap_or(Channel::Stable),

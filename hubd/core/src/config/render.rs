@@ -7,8 +7,8 @@ use toml::Value;
 use super::quantity::{write_bytes, write_duration};
 use super::tree::quoted;
 use super::{
-    Accounts, Config, DefaultApp, Environment, Group, Http, Https, HttpsMethod, Hub, LimitOverrides, Limits, Login, Machine,
-    Roles, Servers, Sessions, SignUp, Upgrade, UserSettings,
+    Accounts, Config, DefaultApp, Environment, Group, Http, Https, HttpsMethod, Hub, Kernel, LimitOverrides, Limits, Login,
+    Machine, Roles, Servers, Sessions, SignUp, Upgrade, UserSettings,
 };
 
 impl Config {
@@ -64,8 +64,11 @@ impl Config {
         section(&mut text, "sessions", &[("lifetime", string(write_duration(*lifetime)))]);
         let Machine { reserve } = machine;
         section(&mut text, "machine", &[("reserve", reserve.and_then(|reserve| string(write_bytes(reserve))))]);
-        let Environment { packages, keep } = environment;
+        let Environment { packages, keep, kernels } = environment;
         section(&mut text, "environment", &[("packages", list(packages.iter().cloned())), ("keep", integer(*keep))]);
+        for (name, Kernel { packages }) in kernels {
+            section(&mut text, &format!("environment.kernels.{name}"), &[("packages", list(packages.iter().cloned()))]);
+        }
         let Upgrade { source, channel } = upgrade;
         section(&mut text, "upgrade", &[("source", optional(source)), ("channel", string(channel.name()))]);
         text
@@ -247,6 +250,9 @@ reserve = "512M"
 [environment]
 packages = ["pandas>=2"]
 keep = 5
+
+[environment.kernels.pytorch]
+packages = ["torch==2.9.*"]
 
 [upgrade]
 source = "https://downloads.example.org/hubd"

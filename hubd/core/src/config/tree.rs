@@ -40,6 +40,8 @@ pub(super) struct Tree {
     pub(super) groups: Vec<(String, Span)>,
     /// Names below `[users]`, as written.
     pub(super) users: Vec<(String, Span)>,
+    /// Names below `[environment.kernels]`, as written.
+    pub(super) kernels: Vec<(String, Span)>,
     /// Where `[https]` is.
     pub(super) https: Option<Span>,
 }
@@ -80,10 +82,29 @@ impl Walk<'_, '_> {
         let known = keys::table_of(path).map_or(&[][..], |known| known.keys);
         for (key, value) in table {
             let name = key.get_ref().as_ref();
+            if (path, name) == ("environment", "kernels") {
+                self.kernels(value);
+                continue;
+            }
             match known.iter().find(|known| known.name == name) {
                 Some(known) => self.value(format!("{path}.{name}"), known, key.span(), value),
                 None => self.unknown(path, name, key.span(), value.get_ref()),
             }
+        }
+    }
+
+    /// `[environment.kernels]`: tables below names.
+    fn kernels(&mut self, value: &Spanned<DeValue<'_>>) {
+        const PATH: &str = "environment.kernels";
+        let DeValue::Table(table) = value.get_ref() else { return self.not_a_table(PATH, value) };
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            let DeValue::Table(settings) = value.get_ref() else {
+                self.not_a_table(&format!("{PATH}.{}", quoted(name)), value);
+                continue;
+            };
+            self.tree.kernels.push((name.to_owned(), key.span()));
+            self.section(&format!("{PATH}.{name}"), settings);
         }
     }
 
@@ -156,7 +177,8 @@ impl Walk<'_, '_> {
     }
 
     fn not_a_table(&mut self, path: &str, value: &Spanned<DeValue<'_>>) {
-        let header = if matches!(path, "groups" | "users") { format!("{path}.NAME") } else { path.to_owned() };
+        let header =
+            if matches!(path, "groups" | "users" | "environment.kernels") { format!("{path}.NAME") } else { path.to_owned() };
         let message =
             format!("`{path}` is a table; expected [{header}] and its keys below, found {}", described(value.get_ref()));
         let doubled = self.source.get(value.span()).is_some_and(|written| written.starts_with("[["));

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::RefusalKind;
 use crate::accounts::Username;
-use crate::pyenv::Requirement;
 use crate::pyenv::lock::{Installed, VersionChange};
+use crate::pyenv::{KernelName, Requirement};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,17 @@ pub enum EnvironmentRequest {
     Collect,
     /// Is everything as it should be?
     Check,
+    /// The kernels that are environments of their own.
+    Kernels,
+    /// The same as for everybody's environment, of a kernel.
+    Kernel {
+        /// Which.
+        name: KernelName,
+        /// What is asked of it.
+        about: Box<EnvironmentRequest>,
+    },
+    /// Take a kernel out of everybody's menus, and off the disk; only asked of a kernel.
+    RemoveKernel,
 }
 
 impl EnvironmentRequest {
@@ -95,7 +106,17 @@ impl EnvironmentRequest {
             Self::Rollback { to: Some(to) } => Some(format!("rollback {to}")),
             Self::Rollback { to: None } => Some("rollback".to_owned()),
             Self::Collect => Some("gc".to_owned()),
+            Self::RemoveKernel => Some("remove-kernel".to_owned()),
+            Self::Kernel { name, about } => about.act().map(|act| format!("--kernel {name} {act}")),
             _ => None,
+        }
+    }
+
+    /// The kernel that it is about, if any, and what is asked of that, or of everybody's environment.
+    pub fn target(&self) -> (Option<&KernelName>, &Self) {
+        match self {
+            Self::Kernel { name, about } => (Some(name), about),
+            other => (None, other),
         }
     }
 }
@@ -216,7 +237,12 @@ pub enum EnvironmentReply {
         /// The latest last.
         records: Vec<Record>,
     },
-    /// Answers [`EnvironmentRequest::Build`], [`EnvironmentRequest::Rollback`] and [`EnvironmentRequest::Collect`].
+    /// Answers [`EnvironmentRequest::Kernels`].
+    Kernels {
+        /// By name.
+        kernels: Vec<KernelInfo>,
+    },
+    /// Answers whatever is not done at once.
     Started {
         /// The number of its record; a build's generation has the same.
         number: u32,
@@ -289,6 +315,19 @@ pub struct GenerationInfo {
     pub who: Option<String>,
 }
 
+/// A kernel that is an environment of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelInfo {
+    /// Its name.
+    pub name: KernelName,
+    /// The generation that new kernels are; `None`: the configuration asks for it, and it was not built yet.
+    pub current: Option<u32>,
+    /// What the configuration asks for; `None`: it does not name this kernel.
+    pub asked: Option<Vec<Requirement>>,
+    /// Whether the current generation holds what the configuration asks for.
+    pub is_as_asked: bool,
+}
+
 /// How far something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -312,6 +351,9 @@ pub struct Record {
     pub format: u32,
     /// Its number, and that of the generation that it makes.
     pub number: u32,
+    /// The kernel that it is about; `None`: everybody's environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelName>,
     /// What, as it would be typed behind `hubctl env`.
     pub what: String,
     /// Who asked.
@@ -386,6 +428,10 @@ mod tests {
         assert!(ask("pandas>=2").is_ok());
         for evil in ["--index-url=https://evil.example", "/etc/shadow", "a\nb", "a @ file:///x"] {
             assert!(ask(evil).is_err(), "{evil}");
+        }
+        for (name, good) in [("pytorch", true), ("../../etc", false), ("python3", false)] {
+            let text = format!(r#"{{"ask":"kernel","name":{name:?},"about":{{"ask":"status"}}}}"#);
+            assert_eq!(serde_json::from_str::<EnvironmentRequest>(&text).is_ok(), good, "{name}");
         }
         let text = r#"{"ask":"build","change":{"change":"configured"},"path":"/tmp"}"#;
         assert!(serde_json::from_str::<EnvironmentRequest>(text).is_err());

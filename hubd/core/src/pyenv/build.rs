@@ -3,7 +3,7 @@
 
 mod run;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -17,7 +17,7 @@ use self::run::run;
 use super::requirement::Requirement;
 use super::seal::{Sealed, Sealing};
 use super::unit::{self, Places, Upgrade};
-use super::{BASE, Generation, Manifest, NetworkSettings, Python, canary, generation, lock, network, overlay, uv};
+use super::{BASE, Generation, Manifest, NetworkSettings, Python, canary, generation, kernel, lock, network, overlay, uv};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 use crate::sys::command::Command;
@@ -139,9 +139,10 @@ impl Builder {
     /// # Errors
     /// When it can't be swept.
     pub fn enter(&self) -> Result<Option<Workshop>> {
-        directory(&self.paths.environments())?;
+        directory(&self.paths.of_everybody().environments())?;
         directory(&self.paths.environment_mount())?;
-        let Some(lock) = try_lock(&self.paths.environments().join(".lock"))? else { return Ok(None) };
+        // One build at a time, whatever for: they share a unit and its account.
+        let Some(lock) = try_lock(&self.paths.workshop_lock())? else { return Ok(None) };
         let workshop = Workshop { paths: self.paths.clone(), service: self.service, _lock: lock };
         workshop.clear()?;
         Ok(Some(workshop))
@@ -157,7 +158,7 @@ impl Builder {
     /// but the parent directory is left behind then.
     pub fn build(&self, request: &BuildRequest<'_>, progress: &mut (dyn FnMut(&str) + Send)) -> Result<Generation> {
         let Some(workshop) = self.enter()? else {
-            let lock = self.paths.environments().join(".lock");
+            let lock = self.paths.workshop_lock();
             bail!("another build holds `{}`\nhint: wait for it to end, then run this again", lock.display());
         };
         if let Some(generation) = Generation::open(&self.paths, request.generation)? {
@@ -193,16 +194,17 @@ impl Workshop {
         self.tidied(request, || {
             let python = Python::probe(request.python)?;
             let new = self.prepare(request, &python)?;
-            let (input, mount) = (self.unfinished(request.generation, "input"), self.paths.environment_mount());
+            let input = self.unfinished(request.generation, "input");
             let asked: String = request.asked.iter().map(|requirement| format!("{requirement}\n")).collect();
-            readable(&input.join("requirements.in"), &format!("{BASE}{asked}"))?;
+            readable(&input.join("requirements.in"), &format!("{}{asked}", self.base()))?;
             readable(&input.join("excludes.txt"), EXCLUDES)?;
             let upgrade = match (resolution.everything, resolution.upgrade) {
                 (true, _) => Upgrade::Everything,
                 (false, []) => Upgrade::Nothing,
                 (false, some) => Upgrade::Packages(some.iter().map(|one| one.name().to_owned()).collect()),
             };
-            let places = Places { input: &input, environment: &mount, uv: request.uv, service: self.service };
+            let environment = self.paths.environment_at_work(request.generation);
+            let places = self.places(request, &input, &environment);
             let step = unit::resolution(&places, &python, &upgrade);
             listener(Said::Phase(&step.title));
             run(&step, &places, &new, listener)?;
@@ -224,8 +226,9 @@ impl Workshop {
         lock::parse(request.lock)?;
         let python = Python::probe(request.python)?;
         let new = self.prepare(request, &python)?;
-        let (input, mount) = (self.unfinished(request.generation, "input"), self.paths.environment_mount());
-        let places = Places { input: &input, environment: &mount, uv: request.uv, service: self.service };
+        let input = self.unfinished(request.generation, "input");
+        let environment = self.paths.environment_at_work(request.generation);
+        let places = self.places(request, &input, &environment);
         let previous = request.previous.filter(|previous| previous.manifest().python == python).map(Generation::path);
         for step in unit::steps(&places, &python, previous) {
             listener(Said::Phase(&step.title));
@@ -263,11 +266,22 @@ impl Workshop {
     /// When one of it does not work, with what was said meanwhile.
     pub fn prove(&self, candidate: &Candidate, asked: &[Requirement], listener: Listener<'_>) -> Result<()> {
         listener(Said::Phase("trying it out: a server, JupyterLab, a cell, the new packages"));
+        let trial = canary::Trial {
+            paths: &self.paths,
+            number: candidate.number,
+            candidate: &candidate.path,
+            packages: generation::packages(&self.paths.environment_at_work(candidate.number), &candidate.python),
+            service: self.service,
+        };
+        if let Some(name) = self.paths.kernel() {
+            let specification = kernel::specification(&self.paths, name, candidate.number);
+            readable(&self.unfinished(candidate.number, "input").join(canary::SPECIFICATION), &specification)?;
+        }
         // Nobody needs what was copied; removing tens of thousands of names takes as long as a server's start.
         let left = self.unfinished(candidate.number, "new");
         let (removed, proven) = thread::scope(|scope| {
             let removing = scope.spawn(|| fs_err::remove_dir_all(&left));
-            let proven = canary::prove(&self.paths, &candidate.path, self.service, asked, listener);
+            let proven = canary::prove(&trial, asked, listener);
             (removing.join(), proven)
         });
         proven?;
@@ -288,16 +302,35 @@ impl Workshop {
         Generation::open(&self.paths, candidate.number)?.context("the environment is gone again")
     }
 
+    /// What the hub needs in what is built here, whatever is asked for.
+    fn base(&self) -> &'static str {
+        if self.paths.kernel().is_some() { kernel::BASE } else { BASE }
+    }
+
+    fn places<'a>(&self, request: &BuildRequest<'a>, input: &'a Path, environment: &'a Path) -> Places<'a> {
+        let beside = self.paths.kernel().map(|_| [input].into_iter().chain(request.previous.map(Generation::path)).collect());
+        Places { input, environment, uv: request.uv, service: self.service, beside }
+    }
+
     /// What the build's user may write to, and what it may read: our own files, the lock, the network settings.
     fn prepare(&self, request: &BuildRequest<'_>, python: &Python) -> Result<PathBuf> {
         let Some(user) = User::from_name(unit::USER)? else {
             bail!("there is no user `{}`, expected the one that builds environments", unit::USER);
         };
         let (new, input) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "input"));
+        if self.paths.kernel().is_some() {
+            for parent in [self.paths.jupyter(), self.paths.kernels(), self.paths.environments()] {
+                directory(&parent)?;
+            }
+        }
         directory(&input)?;
         readable(&input.join("requirements.txt"), request.lock)?;
         readable(&input.join("compile.py"), COMPILE)?;
-        overlay::write(&input.join("overlay"), python)?;
+        directory(&input.join("overlay"))?;
+        // A kernel needs nothing of a server.
+        if self.paths.kernel().is_none() {
+            overlay::write(&input.join("overlay"), python)?;
+        }
         directory(&input.join("wheels"))?;
         if let Some(wheels) = request.wheels.filter(|wheels| wheels.exists()) {
             for entry in fs_err::read_dir(wheels)? {
@@ -341,27 +374,28 @@ impl Workshop {
 /// # Errors
 /// When the directory of generations can't be read.
 pub fn has_unfinished(paths: &Paths) -> Result<bool> {
-    let directory = paths.environments();
-    if !directory.exists() {
-        return Ok(false);
-    }
-    for entry in fs_err::read_dir(directory)? {
-        if is_unfinished(&entry?.path()) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(!unfinished(paths)?.is_empty())
 }
 
-/// Removes what an unfinished build left.
+/// Removes what an unfinished build left, whatever it was for.
 fn sweep(paths: &Paths) -> Result<()> {
-    for entry in fs_err::read_dir(paths.environments())? {
-        let path = entry?.path();
-        if is_unfinished(&path) {
-            fs_err::remove_dir_all(&path)?;
+    unfinished(paths)?.into_iter().try_for_each(|path| Ok(fs_err::remove_dir_all(path)?))
+}
+
+/// What unfinished builds left.
+fn unfinished(paths: &Paths) -> Result<Vec<PathBuf>> {
+    let stores = kernel::kernels(paths)?.iter().map(|name| paths.of_kernel(name).environments()).collect::<Vec<_>>();
+    let mut found = Vec::new();
+    for store in stores.into_iter().chain([paths.of_everybody().environments()]) {
+        let entries = match fs_err::read_dir(store) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            found.extend(Some(entry?.path()).filter(|path| is_unfinished(path)));
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// A file that the build's user may have replaced by anything: only a plain one of sensible size is read.
@@ -407,7 +441,11 @@ mod tests {
         for name in ["1", "1.new", "2.input", "12.new", "4.sealed", "5.old", "x.new", "3.backup", "current.new"] {
             std::fs::create_dir_all(paths.environments().join(name)).unwrap();
         }
-        sweep(&paths).unwrap();
+        let kernel = paths.of_kernel(&"r".parse().unwrap());
+        std::fs::create_dir_all(kernel.environments().join("7.new")).unwrap();
+        assert!(has_unfinished(&paths).unwrap() && has_unfinished(&kernel).unwrap());
+        sweep(&kernel).unwrap();
+        assert!(!has_unfinished(&paths).unwrap() && kernel.environments().exists());
         let mut left: Vec<String> = std::fs::read_dir(paths.environments())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -1,18 +1,20 @@
 //! A server in an environment that nobody has yet: started as a student's is, by an account that exists for as long as
 //! it runs, without a network.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use super::BASE;
 use super::build::{Listener, Said};
 use super::requirement::Requirement;
+use super::{BASE, KernelName, generation};
 use crate::paths::Paths;
 use crate::sys::command::Command;
 
 pub(super) const UNIT: &str = "hubd-canary.service";
+/// What Jupyter reads about a kernel that is tried, among the input of its build.
+pub(super) const SPECIFICATION: &str = "kernel.json";
 const SCRIPT: &str = include_str!("assets/canary.py");
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 /// A server's start and a few imports, on a machine that a whole class is busy with.
@@ -22,29 +24,41 @@ const GRACE: Duration = Duration::from_secs(60);
 /// Lines that an error repeats.
 const LAST_LINES: usize = 40;
 
-/// Tries out the environment at `environment`; see `assets/canary.py`.
+/// What is tried out.
+#[derive(Debug)]
+pub(super) struct Trial<'a> {
+    pub(super) paths: &'a Paths,
+    /// The number it will have.
+    pub(super) number: u32,
+    /// Where it lies.
+    pub(super) candidate: &'a Path,
+    /// Where its packages are, as seen from inside.
+    pub(super) packages: PathBuf,
+    /// The service that asked for it, which it does not outlive.
+    pub(super) service: Option<&'a str>,
+}
+
+/// Tries out an environment; see `assets/canary.py`. One that is a kernel is tried in a server of everybody's.
 ///
 /// # Errors
 /// With what does not work.
-pub(super) fn prove(
-    paths: &Paths,
-    environment: &Path,
-    service: Option<&str>,
-    asked: &[Requirement],
-    listener: Listener<'_>,
-) -> Result<()> {
+pub(super) fn prove(trial: &Trial<'_>, asked: &[Requirement], listener: Listener<'_>) -> Result<()> {
+    let paths = trial.paths;
     let mut command = Command::new(SYSTEMD_RUN, DEADLINE + GRACE)
         .args(["--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"])
         .arg(format!("--unit={UNIT}"))
         .arg("--description=Trial of a Python environment of the hub")
-        .arg(format!("--setenv=HUBD_SHARE={}", paths.share().display()));
-    for property in properties(paths, environment, service) {
+        .arg(format!("--setenv=HUBD_SHARE={}", paths.share().display()))
+        .arg(format!("--setenv=HUBD_JUPYTER={}", paths.jupyter().display()));
+    for property in properties(trial, &server(trial)?) {
         command = command.arg("--property").arg(property);
     }
     let python = paths.environment_mount().join("bin/python");
+    let kernel = paths.kernel().map_or("python3", KernelName::as_str);
     let command = command
         // The environment's own program does not exist outside the sandbox, where systemd-run looks.
-        .args(["--", "/usr/bin/env", &python.display().to_string(), "-I", "-", &floors()])
+        .args(["--", "/usr/bin/env", &python.display().to_string(), "-I", "-", &floors(), kernel])
+        .arg(trial.packages.display().to_string())
         .args(asked.iter().filter(|requirement| !requirement.as_str().contains(';')).map(Requirement::name))
         .input(SCRIPT);
     let output = command.output_with(|line| listener(Said::Detail(line)))?;
@@ -58,13 +72,24 @@ pub(super) fn prove(
     bail!("{last}\n{before}")
 }
 
+/// The environment that the server of the trial runs in.
+fn server(trial: &Trial<'_>) -> Result<PathBuf> {
+    if trial.paths.kernel().is_none() {
+        return Ok(trial.candidate.to_owned());
+    }
+    let everybody = trial.paths.of_everybody();
+    let current = generation::current(&everybody)?.context("there is no environment yet that a server could run in")?;
+    Ok(everybody.environment(current))
+}
+
 /// The oldest versions that are safe, as the script reads them.
 fn floors() -> String {
     let floors = BASE.lines().filter(|line| line.contains(">=") && !line.starts_with('#'));
     floors.collect::<Vec<_>>().join(",")
 }
 
-fn properties(paths: &Paths, environment: &Path, service: Option<&str>) -> Vec<String> {
+fn properties(trial: &Trial<'_>, server: &Path) -> Vec<String> {
+    let paths = trial.paths;
     let mut properties: Vec<String> = [
         // An account that exists as long as the unit, can write to its own /tmp and nowhere else.
         "DynamicUser=yes",
@@ -103,9 +128,17 @@ fn properties(paths: &Paths, environment: &Path, service: Option<&str>) -> Vec<S
     .map(str::to_owned)
     .into();
     properties.push(format!("RuntimeMaxSec={}", DEADLINE.as_secs()));
-    properties.push(format!("BindReadOnlyPaths={}:{}", environment.display(), paths.environment_mount().display()));
-    properties.push(format!("InaccessiblePaths={}", paths.environments().display()));
-    if let Some(service) = service {
+    properties.push(format!("BindReadOnlyPaths={}:{}", server.display(), paths.environment_mount().display()));
+    properties.push(format!("InaccessiblePaths={}", paths.of_everybody().environments().display()));
+    if paths.kernel().is_some() {
+        // Where it will be, and as Jupyter will read of it.
+        let specification = paths.environments().join(format!("{}.input", trial.number)).join(SPECIFICATION);
+        let place = paths.environment_at_work(trial.number);
+        properties.push(format!("TemporaryFileSystem={}:ro", paths.environments().display()));
+        properties.push(format!("BindReadOnlyPaths={}:{}", trial.candidate.display(), place.display()));
+        properties.push(format!("BindReadOnlyPaths={}:{}", specification.display(), paths.current_environment().display()));
+    }
+    if let Some(service) = trial.service {
         properties.push(format!("BindsTo={service}"));
         properties.push(format!("After={service}"));
     }
@@ -125,10 +158,26 @@ mod tests {
 
     #[test]
     fn it_has_no_network_and_nothing_to_write_to() {
-        let properties = properties(&Paths::default(), Path::new("/opt/hubd/envs/2.sealed"), None);
+        let candidate = Path::new("/opt/hubd/envs/2.sealed");
+        let trial = Trial { paths: &Paths::default(), number: 2, candidate, packages: PathBuf::new(), service: None };
+        let properties = properties(&trial, candidate);
         for expected in ["PrivateNetwork=yes", "DynamicUser=yes", "BindReadOnlyPaths=/opt/hubd/envs/2.sealed:/opt/hubd/env"] {
             assert!(properties.iter().any(|property| property == expected), "{expected}");
         }
         assert!(!properties.iter().any(|property| property.starts_with("ReadWritePaths=")));
+    }
+    #[test]
+    fn a_kernel_is_tried_where_it_will_be_by_a_server_of_everybodys() {
+        let paths = Paths::default().of_kernel(&"r".parse().unwrap());
+        let candidate = Path::new("/opt/hubd/jupyter/kernels/r/7.sealed");
+        let trial = Trial { paths: &paths, number: 7, candidate, packages: PathBuf::new(), service: None };
+        let properties = properties(&trial, Path::new("/opt/hubd/envs/2"));
+        for expected in [
+            "BindReadOnlyPaths=/opt/hubd/envs/2:/opt/hubd/env",
+            "BindReadOnlyPaths=/opt/hubd/jupyter/kernels/r/7.sealed:/opt/hubd/jupyter/kernels/r/7",
+            "BindReadOnlyPaths=/opt/hubd/jupyter/kernels/r/7.input/kernel.json:/opt/hubd/jupyter/kernels/r/kernel.json",
+        ] {
+            assert!(properties.iter().any(|property| property == expected), "{expected}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::Installed;
 use super::requirement::Requirement;
-use super::{LOCK, Python};
+use super::{LOCK, Python, kernel};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 
@@ -142,9 +142,14 @@ impl Generation {
     }
 }
 
+/// Where the packages of the environment at `directory` are.
+pub(super) fn packages(directory: &Path, python: &Python) -> PathBuf {
+    directory.join("lib").join(python.directory()).join("site-packages")
+}
+
 /// The packages in the environment at `directory`, by name.
 pub(super) fn installed(directory: &Path, python: &Python) -> Result<Vec<Installed>> {
-    let packages = directory.join("lib").join(python.directory()).join("site-packages");
+    let packages = packages(directory, python);
     let mut installed = Vec::new();
     for entry in fs_err::read_dir(packages)? {
         installed.extend(entry?.file_name().to_str().and_then(Installed::from_directory));
@@ -206,15 +211,21 @@ pub fn current(paths: &Paths) -> Result<Option<u32>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("reading `{}`", file.display())),
     };
+    if paths.kernel().is_some() {
+        return kernel::generation(&text).with_context(|| format!("reading `{}`", file.display())).map(Some);
+    }
     let number = text.trim_end().parse().with_context(|| format!("reading `{}`: {text:?} is no number", file.display()))?;
     Ok(Some(number))
 }
 
-/// Gives new servers `generation`; running ones keep theirs.
+/// Gives new servers, or new kernels, `generation`; running ones keep theirs.
 ///
 /// # Errors
 /// When the file can't be written.
 pub fn switch(paths: &Paths, generation: &Generation) -> Result<()> {
+    if let Some(name) = paths.kernel() {
+        return kernel::switch(paths, name, generation);
+    }
     atomic::replace(&paths.current_environment(), format!("{}\n", generation.number()).as_bytes(), Access::mode(0o644))
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Places<'a> {
     pub(super) uv: &'a Path,
     /// The service that asked for the build, which does not outlive it.
     pub(super) service: Option<&'a str>,
+    /// What is seen beside the environment, where others lie beside it; `None`: it has a place of its own.
+    pub(super) beside: Option<Vec<&'a Path>>,
 }
 
 /// What the resolver is told beside its files.
@@ -188,6 +190,11 @@ pub(super) fn properties(places: &Places<'_>, new: &Path, network: bool) -> Vec<
     properties.push(format!("User={USER}"));
     properties.push(format!("Group={USER}"));
     properties.push(format!("RuntimeMaxSec={}", STEP_TIMEOUT.as_secs()));
+    if let (Some(beside), Some(store)) = (&places.beside, places.environment.parent()) {
+        // The new one appears where it will be, without being there.
+        properties.push(format!("TemporaryFileSystem={}:ro", store.display()));
+        properties.extend(beside.iter().map(|path| format!("BindReadOnlyPaths={}", path.display())));
+    }
     properties.push(format!("BindPaths={}:{}", new.display(), places.environment.display()));
     properties.push(format!("ReadWritePaths={}", places.environment.display()));
     if let Some(service) = places.service {
@@ -258,6 +265,7 @@ mod tests {
             environment: Path::new("/opt/hubd/env"),
             uv: Path::new("/opt/hubd/bin/uv"),
             service: None,
+            beside: None,
         }
     }
 
@@ -300,6 +308,22 @@ mod tests {
         let places = Places { service: Some("hubd-environment.service"), ..places() };
         let properties = properties(&places, Path::new("/opt/hubd/envs/1.new"), true);
         assert!(properties.contains(&"BindsTo=hubd-environment.service".to_owned()));
+    }
+
+    #[test]
+    fn a_kernel_is_built_where_it_will_be() {
+        let (previous, environment) = (Path::new("/opt/hubd/envs/3"), Path::new("/opt/hubd/jupyter/kernels/r/4"));
+        let input = Path::new("/opt/hubd/jupyter/kernels/r/4.input");
+        let places = Places { input, environment, beside: Some(vec![input, previous]), ..places() };
+        let properties = properties(&places, Path::new("/opt/hubd/jupyter/kernels/r/4.new"), false);
+        for expected in [
+            "TemporaryFileSystem=/opt/hubd/jupyter/kernels/r:ro",
+            "BindReadOnlyPaths=/opt/hubd/jupyter/kernels/r/4.input",
+            "BindReadOnlyPaths=/opt/hubd/envs/3",
+            "BindPaths=/opt/hubd/jupyter/kernels/r/4.new:/opt/hubd/jupyter/kernels/r/4",
+        ] {
+            assert!(properties.iter().any(|property| property == expected), "{expected}");
+        }
     }
 
     #[test]

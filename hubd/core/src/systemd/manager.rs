@@ -29,6 +29,8 @@ const QUESTIONS_AT_ONCE: usize = 16;
 /// Ends a process whatever it does.
 const SIGKILL: i32 = 9;
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// Holds every server.
+const SERVERS_SLICE: &str = "hubd-users.slice";
 
 type Connecting = Pin<Box<dyn Future<Output = zbus::Result<Connection>> + Send>>;
 
@@ -236,6 +238,21 @@ impl Manager {
         let (_, mut statuses) = self.call("list the servers", list).await?;
         statuses.sort_by(|one, other| one.owner.cmp(&other.owner));
         Ok(statuses)
+    }
+
+    /// The command lines of everything that runs in servers, each with the owner of its server.
+    ///
+    /// # Errors
+    /// When systemd can't be asked.
+    pub async fn command_lines(&self) -> Result<Vec<(Username, String)>, UnitError> {
+        let list = |link: Arc<Link>| async move { link.manager.get_unit_processes(SERVERS_SLICE).await };
+        let processes = match self.call("list what runs in servers", list).await {
+            Ok((_, processes)) => processes,
+            Err(UnitError::Refused { source, .. }) if is_named(&source, "NoSuchUnit") => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let owner = |group: &str| group.split('/').find_map(UnitName::owner);
+        Ok(processes.into_iter().filter_map(|(group, _, line)| Some((owner(&group)?, line))).collect())
     }
 
     /// Other calls would load a unit that is not there, and systemd complains to the journal when it was there just now.

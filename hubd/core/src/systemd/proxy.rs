@@ -50,6 +50,9 @@ pub(super) trait Manager {
 
     fn list_units_by_patterns(&self, states: &[&str], patterns: &[&str]) -> zbus::Result<Vec<ListedUnit>>;
 
+    /// Control group, number and command line of every process in a unit and in those below it.
+    fn get_unit_processes(&self, name: &str) -> zbus::Result<Vec<(String, u32, String)>>;
+
     fn set_unit_properties(&self, name: &str, runtime: bool, properties: &[NamedValue<'_>]) -> zbus::Result<()>;
 
     #[zbus(signal)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use hub_core::pyenv::Requirement;
+use hub_core::pyenv::{KernelName, Requirement};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::ctl) enum EnvVerb {
@@ -115,6 +115,25 @@ Examples:
 Example:
   hubctl env gc")]
     Gc,
+    /// List the kernels that are environments of their own
+    #[command(after_help = "With --kernel every other command here is about one of them. The first `install` makes it; it is \
+in the menus of all servers at once, also of those that run. Kernels that run keep their environment.
+
+Examples:
+  hubctl env kernels
+  hubctl env --kernel pytorch install 'torch==2.9.*'
+  hubctl env --kernel pytorch status
+  hubctl env --kernel pytorch rollback")]
+    Kernels,
+    /// Take a kernel out of everybody's menus, and off the disk
+    #[command(after_help = "What runs in it goes on until it is ended. The configuration does not name it any more.
+
+Example:
+  hubctl env remove-kernel pytorch")]
+    RemoveKernel {
+        /// Which kernel
+        name: KernelName,
+    },
     /// Check that the environment is whole, as asked for, and fits the machine's Python
     #[command(after_help = "Ends with 1 when something is wrong.
 

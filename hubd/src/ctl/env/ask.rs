@@ -35,10 +35,11 @@ fn here(world: &World, request: &EnvironmentRequest) -> Result<EnvironmentReply>
         None => None,
     };
     let (asker, desk) = (Asker::Host { account }, Desk::new(world.paths.clone()));
-    Ok(match request {
-        EnvironmentRequest::Rollback { .. } | EnvironmentRequest::Collect => desk.act_here(&asker, request),
-        EnvironmentRequest::Status => {
-            let servers = work::in_use(&world.paths).map_err(|error| tracing::debug!("asking who runs on what: {error:#}"));
+    Ok(match request.target() {
+        (_, EnvironmentRequest::Rollback { .. } | EnvironmentRequest::Collect) => desk.act_here(&asker, request),
+        (kernel, EnvironmentRequest::Status) => {
+            let paths = kernel.map_or_else(|| world.paths.clone(), |name| world.paths.of_kernel(name));
+            let servers = work::in_use(&paths).map_err(|error| tracing::debug!("asking who runs on what: {error:#}"));
             desk.answer(&asker, request, servers.ok())
         }
         _ => desk.answer(&asker, request, None),

@@ -78,6 +78,12 @@ fn tell(world: &mut World, record: &Record) -> Result<()> {
             }
             let size =
                 record.own_bytes.map_or(String::new(), |bytes| format!(" It takes {} more on the disk.", format_bytes(bytes)));
+            if let Some(name) = &record.kernel {
+                world.printer.line(&format!("Kernel {name} is environment {to} in every server from now on{seconds}.{size}"))?;
+                let text = format!("Kernels that run keep theirs. To go back: hubctl env --kernel {name} rollback");
+                world.printer.say(&text)?;
+                return Ok(());
+            }
             world.printer.line(&format!("New servers get environment {to} from now on{seconds}.{size}"))?;
             world.printer.say("Running servers keep theirs until they are started again. To go back: hubctl env rollback")?;
         }

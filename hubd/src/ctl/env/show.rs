@@ -3,7 +3,7 @@
 use anyhow::Result;
 use hub_core::accounts::Username;
 use hub_core::control::environment::{
-    BuildState, EnvironmentReply, EnvironmentRequest, EnvironmentStatus, GenerationInfo, Record,
+    BuildState, EnvironmentReply, EnvironmentRequest, EnvironmentStatus, GenerationInfo, KernelInfo, Record,
 };
 use hub_core::pyenv::Requirement;
 use hub_core::pyenv::lock::{Installed, VersionChange};
@@ -38,6 +38,7 @@ pub(super) fn answer(world: &mut World, request: &EnvironmentRequest) -> Result<
                 world.printer.line(&problem)?;
             }
         }
+        EnvironmentReply::Kernels { kernels } => self::kernels(world, &kernels)?,
         other => return Err(unexpected(&other).into()),
     }
     Ok(exit)
@@ -161,6 +162,25 @@ fn history(world: &mut World, records: &[Record]) -> Result<()> {
             result,
             record.log.display().to_string().into(),
         ]);
+    }
+    Ok(world.printer.table(&table)?)
+}
+
+fn kernels(world: &mut World, kernels: &[KernelInfo]) -> Result<()> {
+    if kernels.is_empty() {
+        let text = "There is no kernel beside everybody's Python. To make one: hubctl env --kernel NAME install PACKAGE";
+        return Ok(world.printer.say(text)?);
+    }
+    let mut table = Table::with_heading(["KERNEL", "ENVIRONMENT", "", "ASKED FOR"]);
+    for kernel in kernels {
+        let current = kernel.current.map_or_else(|| "not built yet".to_owned(), |number| number.to_string());
+        let note = match (&kernel.asked, kernel.is_as_asked) {
+            (None, _) => Cell::new("not in the configuration", Tone::Warning),
+            (_, false) => Cell::new(format!("hubctl env --kernel {} apply builds what is asked for", kernel.name), Tone::Warning),
+            (_, true) => Cell::new("as asked for", Tone::Good),
+        };
+        let asked = kernel.asked.as_deref().map(words).unwrap_or_default();
+        table.row([kernel.name.as_str().into(), current.into(), note, asked.into()]);
     }
     Ok(world.printer.table(&table)?)
 }

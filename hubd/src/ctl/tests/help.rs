@@ -52,6 +52,8 @@ fn the_verbs_are_the_ones_in_the_manual() {
             "env history",
             "env rollback",
             "env gc",
+            "env kernels",
+            "env remove-kernel",
             "env check",
             "config edit",
             "config show",

@@ -109,7 +109,7 @@ fn the_second_is_told_who_was_first() {
     let archive = &machine.desk.archive;
     let record = archive.begin(&ada(), "install pandas".to_owned(), "2026-09-07T10:00:00Z".parse().unwrap()).unwrap();
     archive.save(&Record { state: BuildState::Building, phase: "sealing".to_owned(), ..record }).unwrap();
-    archive.submit(&Job { number: 3, task: Task::Build { change: Change::Configured } }).unwrap();
+    archive.submit(&Job { number: 3, kernel: None, task: Task::Build { change: Change::Configured } }).unwrap();
     machine.systemctl("echo active");
     let (kind, message) = machine.refusal(&EnvironmentRequest::Collect);
     assert_eq!(kind, RefusalKind::Busy);
@@ -122,7 +122,7 @@ fn a_job_that_nobody_works_on_stands_in_nobodys_way() {
     let archive = &machine.desk.archive;
     let record = archive.begin(&ada(), "install pandas".to_owned(), Timestamp::UNIX_EPOCH).unwrap();
     archive.save(&Record { state: BuildState::Building, ..record }).unwrap();
-    archive.submit(&Job { number: 3, task: Task::Build { change: Change::Configured } }).unwrap();
+    archive.submit(&Job { number: 3, kernel: None, task: Task::Build { change: Change::Configured } }).unwrap();
     let reply = machine.desk.act_here(&ada(), &EnvironmentRequest::Rollback { to: Some(1) });
     assert_eq!(reply, EnvironmentReply::Started { number: 4 });
     let EnvironmentReply::History { records } = machine.ask(&EnvironmentRequest::History) else { panic!() };
@@ -151,4 +151,37 @@ fn looks_things_up() {
     assert_eq!((from, to, changes[0].name.as_str(), changes[0].to.as_deref()), (1, 2, "cowsay", Some("6.1")));
     let EnvironmentReply::Lock { text, .. } = machine.ask(&EnvironmentRequest::Export { number: None }) else { panic!() };
     assert_eq!(text, pyenv::LOCK, "the first generations kept no lock");
+}
+
+#[test]
+fn a_kernel_has_generations_records_and_a_part_of_the_configuration_of_its_own() {
+    let machine = Machine::new();
+    let name: KernelName = "r".parse().unwrap();
+    let about = |about| EnvironmentRequest::Kernel { name: name.clone(), about: Box::new(about) };
+    let EnvironmentReply::Kernels { kernels } = machine.ask(&EnvironmentRequest::Kernels) else { panic!() };
+    assert_eq!(kernels, []);
+    for request in [EnvironmentRequest::RemoveKernel, EnvironmentRequest::Check, EnvironmentRequest::Show { number: None }] {
+        assert_eq!(machine.refusal(&about(request)), (RefusalKind::Invalid, "there is no kernel `r`".to_owned()));
+    }
+    let configured = EnvironmentRequest::Build { change: Change::Configured };
+    let message = "the configuration has no [environment.kernels.r]".to_owned();
+    assert_eq!(machine.refusal(&about(configured)), (RefusalKind::Invalid, message));
+
+    let store = machine.paths.of_kernel(&name);
+    let of_kernel = Machine { desk: Desk::new(store.clone()), paths: store.clone(), _root: tempfile::tempdir().unwrap() };
+    of_kernel.generation(7, &["numpy"], &["ipykernel-7.0", "numpy-2.1"]);
+    of_kernel.generation(9, &["numpy", "pandas"], &["ipykernel-7.0", "numpy-2.1", "pandas-3.0"]);
+    pyenv::switch(&store, &Generation::open(&store, 9).unwrap().unwrap()).unwrap();
+    let host = Asker::Host { account: None };
+    // The number is no other kernel's and not everybody's.
+    let reply = machine.desk.act_here(&host, &about(EnvironmentRequest::Rollback { to: None }));
+    assert_eq!(reply, EnvironmentReply::Started { number: 10 });
+    assert_eq!((pyenv::current(&store).unwrap(), pyenv::current(&machine.paths).unwrap()), (Some(7), Some(2)));
+    let config = settings::read(&machine.paths).unwrap().environment;
+    assert_eq!((config.packages, config.kernels[&name].packages.clone()), (vec!["cowsay".to_owned()], vec!["numpy".to_owned()]));
+    let EnvironmentReply::Kernels { kernels } = machine.ask(&EnvironmentRequest::Kernels) else { panic!() };
+    let asked = Some(list(&["numpy"]));
+    assert_eq!(kernels, [KernelInfo { name: name.clone(), current: Some(7), asked, is_as_asked: true }]);
+    let EnvironmentReply::History { records } = machine.ask(&about(EnvironmentRequest::History)) else { panic!() };
+    assert_eq!((records.len(), records[0].what.as_str()), (1, "--kernel r rollback 7"));
 }

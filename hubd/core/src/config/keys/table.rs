@@ -372,10 +372,24 @@ pub const TABLES: &[Table] = &[
                 default: Value("3"),
                 example: "5",
                 range: "1 to 100",
-                doc: "How many generations of the environment are kept, to go back to.",
+                doc: "How many generations of the environment, and of each kernel, are kept, to go back to.",
                 effect: Now,
             },
         ],
+    },
+    Table {
+        name: "environment.kernels.NAME",
+        doc: "A kernel that is an environment of its own, beside the Python of everybody's notebooks. Every server has it.",
+        keys: &[Key {
+            name: "packages",
+            kind: List,
+            default: Value("[]"),
+            example: "[\"torch==2.9.*\", \"torchvision\"]",
+            range: "packages as in a requirements file",
+            doc: "What is installed in it. hubctl env --kernel NAME install adds to it; after a change by hand, hubctl env --kernel \
+                  NAME apply builds it.",
+            effect: Now,
+        }],
     },
     Table {
         name: "upgrade",

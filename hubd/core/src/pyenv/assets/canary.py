@@ -1,7 +1,8 @@
-"""Tries an environment out before anybody gets it: `python -I - FLOORS NAME...`, as an account that is thrown away.
+"""Tries an environment out before anybody gets it: `python -I - FLOORS KERNEL PACKAGES NAME...`, by a throw-away account.
 
-Starts a student's server, opens JupyterLab, runs a cell, imports what is in the named packages. FLOORS is what may not
-be older, as in `jupyterlab>=4.6.2,...`. Ends with 0 when all of it works; says on standard error what does not.
+Starts a student's server, opens JupyterLab, runs a cell in KERNEL, imports there what is in the named packages, whose files
+are below PACKAGES. FLOORS is what may not be older, as in `jupyterlab>=4.6.2,...`. Ends with 0 when all of it works; says on
+standard error what does not.
 """
 
 import base64
@@ -55,12 +56,12 @@ def check_floors(floors):
             fail(f"{floor.name} is {version}, and the hub needs {floor.specifier}")
 
 
-def modules(package):
+def modules(package, directory):
     """What can be imported of an installed package: the module of its own name, else all that are not private."""
-    try:
-        files = metadata.distribution(package).files or []
-    except metadata.PackageNotFoundError:
+    found = next(iter(metadata.distributions(name=package, path=[directory])), None)
+    if found is None:
         fail(f"{package} was asked for and is not installed")
+    files = found.files or []
     names = set()
     for file in files:
         top, *rest = file.parts
@@ -102,6 +103,7 @@ def start():
         "HUBD_USER": USER,
         "HUBD_SOCKET": SOCKET,
         "HUBD_SHARE": os.environ.get("HUBD_SHARE", "/nonexistent"),
+        "HUBD_JUPYTER": os.environ.get("HUBD_JUPYTER", "/nonexistent"),
         "MEM_LIMIT": "1073741824",
     }
     with open(LOG, "wb") as log:
@@ -179,9 +181,9 @@ def messages(sock, answer):
                 whole = b""
 
 
-def run_cell(trusted, code):
-    """What `code` prints in a new kernel."""
-    _, kernel = ask("POST", f"/user/{USER}/api/kernels", json.dumps({"name": "python3"}), trusted)
+def run_cell(trusted, kernel, code):
+    """What `code` prints in a new `kernel`."""
+    _, kernel = ask("POST", f"/user/{USER}/api/kernels", json.dumps({"name": kernel}), trusted)
     session, request = uuid.uuid4().hex, uuid.uuid4().hex
     sock, answer = open_channels(json.loads(kernel)["id"], session)
     header = {"msg_id": request, "msg_type": "execute_request", "session": session, "username": USER, "version": "5.3", "date": ""}
@@ -206,12 +208,12 @@ def run_cell(trusted, code):
         fail(f"the kernel ran no cell within {SECONDS} s: {error}")
 
 
-def main(floors, *packages):
+def main(floors, kernel, directory, *packages):
     check_floors(floors)
-    wanted = [(package, modules(package)) for package in packages]
+    wanted = [(package, modules(package, directory)) for package in packages]
     try:
         start()
-        printed = run_cell(open_lab(), IMPORTS % (wanted,))
+        printed = run_cell(open_lab(), kernel, IMPORTS % (wanted,))
         failed = next((line.split(" ", 1)[1] for line in printed.splitlines() if line.startswith("IMPORTED ")), None)
         if failed is None:
             fail("a cell printed nothing")

@@ -41,8 +41,9 @@ def environment(home):
     if not plain:
         paths.insert(1, os.path.join(home, ".local", "bin"))
     env["PATH"] = os.pathsep.join(paths + [env.get("PATH") or "/usr/local/bin:/usr/bin:/bin"])
-    # Shared first: the kernel `python3` stays ours when a student installs another ipykernel.
-    env["JUPYTER_PATH"] = os.pathsep.join(os.path.join(prefix, "share", "jupyter") for prefix in reversed(prefixes))
+    # Shared first: the kernel `python3` stays ours when a student installs another ipykernel. Then the hub's other kernels.
+    shared, *own = [os.path.join(prefix, "share", "jupyter") for prefix in reversed(prefixes)]
+    env["JUPYTER_PATH"] = os.pathsep.join(filter(None, [shared, env.pop("HUBD_JUPYTER", None), *own]))
     env["JUPYTER_RUNTIME_DIR"] = runtime_directory()
     env["SHELL"] = "/bin/bash"  # the account's own shell refuses logins
     env.setdefault("LANG", "C.UTF-8")

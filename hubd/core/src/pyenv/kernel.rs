@@ -1,0 +1,190 @@
+//! Named environments beside everybody's: each is a kernel in every server, with generations of its own.
+//!
+//! One lies below [`Paths::kernels`] at the place where it was built, so that servers which already run see it, and a kernel
+//! keeps its generation for life. The file that Jupyter reads names the generation: one rename switches both.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Generation;
+use crate::paths::Paths;
+use crate::sys::atomic::{self, Access};
+
+/// What a kernel needs to be one, and the oldest version that is safe.
+pub(super) const BASE: &str = "ipykernel>=6.29\n";
+/// A directory of this length still leaves room in a kernel's menu and in paths of sockets.
+const LONGEST: usize = 32;
+/// Kernels that are there already.
+const TAKEN: [&str; 1] = ["python3"];
+
+/// The name of a kernel: small letters, digits, `-` and `_`, a letter or digit first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KernelName(String);
+
+/// Why a text is no name of a kernel.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KernelNameError {
+    /// It has other characters, or too many of them.
+    #[error("{0:?} is no name for a kernel; expected up to {LONGEST} of a-z, 0-9, `-` and `_`, a letter or digit first")]
+    Spelling(String),
+    /// There is one.
+    #[error("{0:?} is the kernel of everybody's environment; expected another name")]
+    Taken(String),
+}
+
+impl KernelName {
+    /// The name itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KernelName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for KernelName {
+    type Err = KernelNameError;
+
+    fn from_str(text: &str) -> Result<Self, KernelNameError> {
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let spelled = text.starts_with(is_plain) && text.chars().all(|c| is_plain(c) || matches!(c, '-' | '_'));
+        if !spelled || text.len() > LONGEST {
+            return Err(KernelNameError::Spelling(text.chars().take(80).collect()));
+        }
+        if TAKEN.contains(&text) {
+            return Err(KernelNameError::Taken(text.to_owned()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for KernelName {
+    type Error = KernelNameError;
+
+    fn try_from(text: String) -> Result<Self, KernelNameError> {
+        text.parse()
+    }
+}
+
+impl From<KernelName> for String {
+    fn from(name: KernelName) -> Self {
+        name.0
+    }
+}
+
+/// The kernels of this machine that have a place for generations, whether or not one is in force, by name.
+///
+/// # Errors
+/// When the directory can't be read.
+pub fn kernels(paths: &Paths) -> Result<Vec<KernelName>> {
+    let entries = match fs_err::read_dir(paths.kernels()) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry?.file_name().to_str().and_then(|name| name.parse::<KernelName>().ok()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Takes the kernel `name` out of every menu, and what is empty off the disk. Its generations stay.
+///
+/// # Errors
+/// When the file can't be deleted.
+pub fn retire(paths: &Paths, name: &KernelName) -> Result<()> {
+    let store = paths.of_kernel(name);
+    match fs_err::remove_file(store.current_environment()) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    match std::fs::remove_dir(store.environments()) {
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
+            Err(error).with_context(|| format!("deleting `{}`", store.environments().display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What Jupyter reads about generation `number` of `name`, whose store is `paths`.
+pub(super) fn specification(paths: &Paths, name: &KernelName, number: u32) -> String {
+    let programs = paths.environment(number).join("bin");
+    let specification = json!({
+        "argv": [programs.join("python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": format!("Python 3 ({name})"),
+        "language": "python",
+        // What a cell starts with `!` comes from the same environment.
+        "env": {"PATH": format!("{}:${{PATH}}", programs.display()), "VIRTUAL_ENV": paths.environment(number)},
+        "metadata": {"debugger": true, "supported_encryption": ["curve"], "hubd": {"generation": number}},
+        "kernel_protocol_version": "5.5",
+    });
+    format!("{specification:#}\n")
+}
+
+/// The generation that the specification in `text` stands for.
+pub(super) fn generation(text: &str) -> Result<u32> {
+    let specification: Value = serde_json::from_str(text)?;
+    let number = specification["metadata"]["hubd"]["generation"].as_u64().and_then(|number| u32::try_from(number).ok());
+    number.context("it names no generation")
+}
+
+/// Has servers start `generation` from now on when somebody asks for `name`.
+pub(super) fn switch(paths: &Paths, name: &KernelName, generation: &Generation) -> Result<()> {
+    let text = specification(paths, name, generation.number());
+    atomic::replace(&paths.current_environment(), text.as_bytes(), Access::mode(0o644))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_directory_a_key_and_a_part_of_an_address() {
+        for good in ["r", "pytorch", "year-2", "py_3_12", "3d"] {
+            assert_eq!(good.parse::<KernelName>().unwrap().as_str(), good);
+        }
+        let long = "a".repeat(LONGEST + 1);
+        for bad in ["", "-x", "_x", "R", "a b", "a/b", "..", "a.b", "python3", "ä", "x\n", &long] {
+            assert!(bad.parse::<KernelName>().is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn what_jupyter_reads_names_the_generation() {
+        let name: KernelName = "pytorch".parse().unwrap();
+        let text = specification(&Paths::default().of_kernel(&name), &name, 7);
+        assert_eq!(generation(&text).unwrap(), 7);
+        assert!(text.contains("\"/opt/hubd/jupyter/kernels/pytorch/7/bin/python\""), "{text}");
+        assert!(text.contains("\"PATH\": \"/opt/hubd/jupyter/kernels/pytorch/7/bin:${PATH}\""), "{text}");
+        assert!(generation("{}").is_err());
+    }
+
+    #[test]
+    fn a_retired_kernel_is_in_no_menu_and_keeps_what_is_in_use() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::under(root.path());
+        assert_eq!(kernels(&paths).unwrap(), []);
+        let name: KernelName = "r".parse().unwrap();
+        let store = paths.of_kernel(&name);
+        std::fs::create_dir_all(store.environment(3)).unwrap();
+        std::fs::write(store.current_environment(), "{}").unwrap();
+        std::fs::create_dir(paths.kernels().join("Not-One")).unwrap();
+        assert_eq!(kernels(&paths).unwrap(), std::slice::from_ref(&name));
+        retire(&paths, &name).unwrap();
+        assert!(!store.current_environment().exists() && store.environment(3).exists());
+        std::fs::remove_dir(store.environment(3)).unwrap();
+        retire(&paths, &name).unwrap();
+        assert_eq!(kernels(&paths).unwrap(), []);
+        retire(&paths, &name).unwrap();
+    }
+}
