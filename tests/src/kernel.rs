@@ -45,8 +45,16 @@ pub fn run(hub: &Hub, name: &str, code: &str) -> Result<Ran> {
 /// # Errors
 /// As [`run`].
 pub fn run_in(guest: &dyn Guest, name: &str, code: &str) -> Result<Ran> {
+    run_as(guest, name, "python3", code)
+}
+
+/// As [`run_in`], in a new kernel of the kind `kernel`.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_as(guest: &dyn Guest, name: &str, kernel: &str, code: &str) -> Result<Ran> {
     let seconds = CELL_DEADLINE.as_secs().to_string();
-    let command = ["/usr/bin/python3", "-c", CLIENT, name, &seconds];
+    let command = ["/usr/bin/python3", "-c", CLIENT, name, &seconds, kernel];
     let output = guest.output(&command, code.as_bytes(), CELL_DEADLINE + GRACE);
     let output = output.and_then(Output::checked).with_context(|| format!("running code in a kernel of `{name}`"))?;
     serde_json::from_str(&output.text()).with_context(|| output.text())

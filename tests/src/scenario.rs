@@ -13,6 +13,7 @@ mod hardening;
 mod https;
 mod install;
 mod isolation;
+mod kernels;
 mod limits;
 mod machine_limits;
 mod machine_on_v2;
@@ -77,6 +78,7 @@ pub const ALL: &[Scenario] = &[
     packages::TRIXIE,
     environment::SCENARIO,
     own_packages::SCENARIO,
+    kernels::SCENARIO,
     resume::SCENARIO,
     apply::SCENARIO,
     revoke::SCENARIO,

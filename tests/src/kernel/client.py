@@ -1,6 +1,6 @@
 """Runs code in a kernel of somebody's server, as JupyterLab does, over the socket that the hub uses.
 
-Usage, as root: client.py NAME SECONDS <CODE. Prints {"printed": ..., "error": ..., "states": [...]} as JSON.
+Usage, as root: client.py NAME SECONDS KERNEL <CODE. Prints {"printed": ..., "error": ..., "states": [...]} as JSON.
 """
 
 import base64
@@ -87,7 +87,7 @@ def main():
     cookies = [value.split(";")[0] for name, value in page.getheaders() if name.lower() == "set-cookie"]
     token = next(cookie.split("=", 1)[1] for cookie in cookies if cookie.startswith("_xsrf="))
     trusted = {"Cookie": f"_xsrf={token}", "X-XSRFToken": token, "Content-Type": "application/json"}
-    _, kernel = ask("POST", "api/kernels", json.dumps({"name": "python3"}), trusted)
+    _, kernel = ask("POST", "api/kernels", json.dumps({"name": KERNEL}), trusted)
     kernel = json.loads(kernel)["id"]
     session, request = uuid.uuid4().hex, uuid.uuid4().hex
     sock, answer = open_channels(kernel, session)
@@ -116,5 +116,5 @@ def main():
     print(json.dumps(ran))
 
 
-NAME, SECONDS = sys.argv[1], int(sys.argv[2])
+NAME, SECONDS, KERNEL = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 main()
