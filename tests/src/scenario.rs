@@ -20,6 +20,7 @@ mod machine_on_v2;
 mod own_packages;
 mod packages;
 mod proxy;
+mod release_upgrade;
 mod resume;
 mod revoke;
 mod storm;
@@ -79,6 +80,7 @@ pub const ALL: &[Scenario] = &[
     environment::SCENARIO,
     own_packages::SCENARIO,
     kernels::SCENARIO,
+    release_upgrade::SCENARIO,
     resume::SCENARIO,
     apply::SCENARIO,
     revoke::SCENARIO,

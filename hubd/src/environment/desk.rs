@@ -29,6 +29,11 @@ const WAKE_INTERVAL: Duration = Duration::from_secs(1);
 /// More packages than any class asks for.
 const MOST_PACKAGES: usize = 500;
 
+/// Who asks for an environment whose Python was replaced.
+const NEW_PYTHON: &str = "a new Python";
+/// How long after it began a build for a new Python that failed is tried again.
+const AGAIN_SECONDS: i64 = 120;
+
 /// Takes questions and jobs for the machine at `paths`.
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
@@ -100,26 +105,65 @@ impl Desk {
         reply(act())
     }
 
-    /// Has what was interrupted settled, and an environment whose Python is gone built anew.
+    /// Has what was interrupted settled, and an environment built anew whose Python an upgrade of the system has replaced.
     ///
     /// # Errors
     /// When systemd can't be asked.
     pub(crate) fn wake(&self) -> Result<()> {
         if let Some(generation) = self.current()?
-            && !generation.manifest().python.interpreter.exists()
-            && self.archive.job()?.is_none()
+            && self.is_python_replaced(&generation)?
         {
-            tracing::warn!("{} is gone, so the environment is built anew", generation.manifest().python);
             let _lock = self.archive.lock()?;
-            let asker = Asker::Host { account: Some("a new Python".to_owned()) };
-            let record = self.archive.begin(&asker, Change::Configured.to_string(), Timestamp::now())?;
-            let task = Task::Build { change: Change::Configured };
-            self.archive.submit(&Job { number: record.number, kernel: None, task })?;
+            if self.archive.job()?.is_none() && !self.has_just_failed()? {
+                tracing::warn!("{} was replaced, so the environment is built anew", generation.manifest().python);
+                let asker = Asker::Host { account: Some(NEW_PYTHON.to_owned()) };
+                let record = self.archive.begin(&asker, Change::Configured.to_string(), Timestamp::now())?;
+                let task = Task::Build { change: Change::Configured };
+                self.archive.submit(&Job { number: record.number, kernel: None, task })?;
+            }
         }
         if self.archive.job()?.is_some() || pyenv::has_unfinished(&self.paths)? {
             self.start_service()?;
         }
         Ok(())
+    }
+
+    /// Whether the current environment still has to be built for the Python that is there now.
+    ///
+    /// # Errors
+    /// When the environment can't be read.
+    pub(crate) fn is_outdated(&self) -> Result<bool> {
+        self.current()?.map_or(Ok(false), |generation| self.is_python_replaced(&generation))
+    }
+
+    /// The generation is of another minor version than the distribution's Python. A newer patch of the same one serves, and
+    /// so does one that somebody went back to whose Python is still there.
+    fn is_python_replaced(&self, generation: &Generation) -> Result<bool> {
+        let (own, path) = (&generation.manifest().python, self.paths.below(transaction::PYTHON.trim_start_matches('/')));
+        if fs_err::canonicalize(&path).is_ok_and(|found| found == own.interpreter) {
+            return Ok(false);
+        }
+        match Python::probe(&path) {
+            Ok(found) if found.directory() == own.directory() => Ok(false),
+            Ok(found) => {
+                let is_there = |other: &Generation| other.manifest().python.directory() == found.directory();
+                Ok(!own.interpreter.exists() || !pyenv::all(&self.paths)?.iter().any(is_there))
+            }
+            // It may be one that no environment can be built for; what works stays.
+            Err(error) => {
+                tracing::debug!("looking for the machine's Python: {error:#}");
+                Ok(!own.interpreter.exists())
+            }
+        }
+    }
+
+    /// Asking an index again and again that can't be reached helps nobody.
+    fn has_just_failed(&self) -> Result<bool> {
+        let last = self.archive.records()?.pop();
+        Ok(last.is_some_and(|record| {
+            let age = record.when.parse::<Timestamp>().map(|when| Timestamp::now().duration_since(when).as_secs());
+            record.state == BuildState::Failed && record.who.starts_with(NEW_PYTHON) && age.is_ok_and(|age| age < AGAIN_SECONDS)
+        }))
     }
 
     fn task(&self, request: &EnvironmentRequest) -> Result<(String, Task), Problem> {

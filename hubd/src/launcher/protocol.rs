@@ -195,6 +195,8 @@ pub enum RefusalKind {
     NoAccount,
     /// The environment that servers need is missing or unfinished.
     NoEnvironment,
+    /// The environment is being built for the machine's new Python; asking again helps.
+    Rebuilding,
     /// systemd could not start or stop the unit.
     Unit,
     /// Anything else.

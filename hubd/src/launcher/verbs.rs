@@ -29,6 +29,8 @@ use crate::environment::work;
 /// How often, and after which pause, a start is tried again while systemd still remembers the failure that it was just
 /// told to forget.
 const FORGETTING: (u32, Duration) = (40, Duration::from_millis(25));
+/// How often it is looked whether the machine's Python is still the one that the environment was built with.
+const PYTHON_ROUND: Duration = Duration::from_secs(30);
 /// `SIGKILL`, which is also what the kernel sends to a process that takes too much memory.
 const KILLED: i32 = 9;
 
@@ -160,10 +162,10 @@ impl<M: Machine + 'static> Launcher<M> {
             None => Err(missing("there is no Python environment yet".to_owned())),
             Some(number) => match Generation::open(&self.paths, number) {
                 Ok(Some(generation)) if !generation.manifest().python.interpreter.exists() => Err(refusal(
-                    RefusalKind::NoEnvironment,
+                    RefusalKind::Rebuilding,
                     format!(
                         "{} is gone from this machine, and the environment is being built anew for the one that is there\n\
-                         hint: try again in a minute; hubctl env status shows how it goes",
+                         hint: hubctl env status shows how it goes, hubctl env history what went wrong",
                         generation.manifest().python
                     ),
                 )),
@@ -340,9 +342,27 @@ impl<M: Machine + 'static> Launcher<M> {
             Ok(_) => {}
             Err(refusal) => tracing::error!("what runs does not follow the configuration: {refusal}"),
         }
+        self.wake().await;
+        tokio::spawn(Arc::clone(self).follow_python());
+    }
+
+    async fn wake(&self) {
         let desk = Desk::new(self.paths.clone());
         if let Err(refusal) = blocking(move || desk.wake()).await {
             tracing::error!("what was left of a build is not tidied up: {refusal}");
+        }
+    }
+
+    /// An upgrade of the system may replace Python at any moment, and the index may be out of reach just then.
+    async fn follow_python(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(PYTHON_ROUND).await;
+            let desk = Desk::new(self.paths.clone());
+            match blocking(move || desk.is_outdated()).await {
+                Ok(true) => self.wake().await,
+                Ok(false) => {}
+                Err(refusal) => tracing::debug!("looking whether Python was replaced: {refusal}"),
+            }
         }
     }
 

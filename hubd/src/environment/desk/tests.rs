@@ -185,3 +185,38 @@ fn a_kernel_has_generations_records_and_a_part_of_the_configuration_of_its_own()
     let EnvironmentReply::History { records } = machine.ask(&about(EnvironmentRequest::History)) else { panic!() };
     assert_eq!((records.len(), records[0].what.as_str()), (1, "--kernel r rollback 7"));
 }
+
+#[test]
+fn a_replaced_python_has_the_environment_built_anew_once() {
+    let machine = Machine::new();
+    let python = |version: &str, name: &str| {
+        let path = machine.paths.below("usr/bin").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, format!("#!/bin/sh\necho {version} /usr/bin/{name}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    machine.systemctl("exit 0");
+    python("3.11.9", "python3");
+    assert!(!machine.desk.is_outdated().unwrap(), "a newer patch of the same version");
+    python("3.14.0", "python3");
+    assert_eq!(machine.desk.is_outdated().unwrap(), !std::path::Path::new("/usr/bin/python3.11").exists());
+    python("3.13.5", "python3");
+    assert!(machine.desk.is_outdated().unwrap());
+    machine.desk.wake().unwrap();
+    machine.desk.wake().unwrap();
+    let records = machine.desk.archive.records().unwrap();
+    assert_eq!((records.len(), records[0].who.as_str()), (1, "a new Python on the host"));
+    let job = machine.desk.archive.job().unwrap().unwrap();
+    assert_eq!(job.task, Task::Build { change: Change::Configured });
+    // It failed: not again at once.
+    machine.desk.archive.save(&interrupted(records[0].clone())).unwrap();
+    machine.desk.archive.clear_job().unwrap();
+    machine.desk.wake().unwrap();
+    assert_eq!(machine.desk.archive.job().unwrap(), None);
+    // Somebody went back to the old one, which works as long as its Python is there.
+    let text = std::fs::read_to_string(machine.paths.environment(2).join("hubd-environment.json")).unwrap();
+    let text = text.replace("\"generation\":2", "\"generation\":3").replace("3.11", "3.13");
+    std::fs::create_dir(machine.paths.environment(3)).unwrap();
+    std::fs::write(machine.paths.environment(3).join("hubd-environment.json"), text).unwrap();
+    assert_eq!(machine.desk.is_outdated().unwrap(), !std::path::Path::new("/usr/bin/python3.11").exists());
+}

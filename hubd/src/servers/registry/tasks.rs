@@ -16,6 +16,11 @@ use crate::servers::{Failure, failure};
 
 /// How long a launcher that does not answer is asked again before a start or a stop has failed.
 const LAUNCHER_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a start waits for an environment that is built for a new Python.
+const REBUILDING_PATIENCE: Duration = Duration::from_secs(30 * 60);
+const REBUILDING_PAUSE: Duration = Duration::from_secs(2);
+const REBUILDING: &str = "The machine was upgraded, and the packages for everybody are being built anew for it. That takes some \
+                          minutes; your server starts by itself when it is done.";
 /// How many of a server's last lines a failure shows.
 const LOG_LINES: u32 = 20;
 
@@ -140,6 +145,12 @@ where
                     state.server(name).note = Some("The hub's launcher does not answer; asking again.".to_owned());
                 });
                 sleep(shared.settings().pace.retry).await;
+            }
+            Err(ClientError::Refused(refusal))
+                if refusal.kind == RefusalKind::Rebuilding && began.elapsed() < REBUILDING_PATIENCE =>
+            {
+                shared.turn(name, |_, state| state.server(name).note = Some(REBUILDING.to_owned()));
+                sleep(REBUILDING_PAUSE).await;
             }
             result => return result,
         }
