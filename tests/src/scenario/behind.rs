@@ -84,7 +84,10 @@ fn run(context: &Context) -> Result<()> {
         let last = 10 + u8::try_from(server.len())?;
         known(&hub, &Client::new(url, address, &authority)?, Ipv4Addr::new(127, 88, 1, last))?;
         context.step(&format!("behind {server} each client counts for itself, whatever it says of itself"))?;
-        hub.sh(&format!("systemctl stop {unit}.service; systemctl mask --quiet --runtime {unit}.service"))?;
+        // Caddy waits for the open WebSocket until systemd kills it, which then counts as a failure.
+        hub.sh(&format!(
+            "systemctl stop {unit}.service; systemctl reset-failed {unit}.service; systemctl mask --quiet --runtime {unit}.service"
+        ))?;
     }
     elsewhere(context, &hub)?;
     ensure!(hub.failed_units()?.is_empty(), "failed units: {:?}", hub.failed_units()?);

@@ -110,7 +110,7 @@ fn power_cut(context: &Context, vm: &mut TestVm) -> Result<()> {
             "{HOLD}
              sed -i '/^listen/s/:{HTTP}/:8080/' /etc/hubd/config.toml; grep -q '^listen.*:8080' /etc/hubd/config.toml
              setsid hubctl config apply >/dev/null 2>&1 </dev/null &
-             for i in $(seq 600); do [ -e {directory}/pending ] && grep -q :8080 /etc/systemd/system/hubd.socket.d/listen.conf && exit 0; sleep 0.2; done
+             for i in $(seq 600); do [ -e {directory}/pending ] && grep -q 8080 /etc/systemd/system/hubd.socket.d/listen.conf && exit 0; sleep 0.2; done
              echo 'the change never began' >&2; exit 1"
         ),
         DEADLINE,
