@@ -20,6 +20,8 @@ use super::text::printable;
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the hub may be away: it restarts in an upgrade, and once more when it goes back.
 const ABSENCE_PATIENCE: Duration = Duration::from_secs(180);
+/// How long there may be no news: longer than the longest step, an install that downloads packages, may take.
+const SILENCE_PATIENCE: Duration = Duration::from_secs(40 * 60);
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -86,7 +88,7 @@ fn run(world: &mut World, request: &UpgradeRequest) -> Result<Record> {
         UpgradeReply::Begun { number } => number,
         other => return Err(unexpected(&other).into()),
     };
-    let (mut known, mut answered) = (0, Instant::now());
+    let (mut known, mut answered, mut heard) = (0, Instant::now(), Instant::now());
     loop {
         match progress(world, known) {
             Ok((record, log, now_known)) => {
@@ -97,6 +99,13 @@ fn run(world: &mut World, request: &UpgradeRequest) -> Result<Record> {
                 }
                 if record.is_over() && log.is_empty() {
                     return Ok(*record);
+                }
+                if !log.is_empty() {
+                    heard = Instant::now();
+                } else if heard.elapsed() > SILENCE_PATIENCE {
+                    let hint = "systemctl status hubd-upgrade says whether it still runs, hubctl upgrade --status how it ended";
+                    let message = "nothing was heard of the upgrade for 40 minutes";
+                    return Err(Failure::new(Cause::Failed, message, hint.to_owned()).into());
                 }
             }
             Err(error) if answered.elapsed() > ABSENCE_PATIENCE => {
