@@ -39,36 +39,29 @@ pub(super) struct Machine {
 impl Machine {
     /// The host, as root.
     pub(super) fn host() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let machine = Self {
-            root,
-            uid: 0,
-            behind_sudo: None,
-            answers: VecDeque::new(),
-            terminal: false,
-            input: Vec::new(),
-            color: false,
-            variables: BTreeMap::new(),
-        };
+        let machine = Self::of(0);
         std::fs::create_dir_all(machine.paths().control_socket().parent().unwrap()).unwrap();
         machine
     }
 
     /// An administrator's server.
     fn inside() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let machine = Self {
-            root,
-            uid: 2000,
+        let machine = Self::of(2000);
+        std::fs::create_dir_all(machine.paths().admin_directory()).unwrap();
+        machine
+    }
+
+    fn of(uid: u32) -> Self {
+        Self {
+            root: tempfile::tempdir().unwrap(),
+            uid,
             behind_sudo: None,
             answers: VecDeque::new(),
             terminal: false,
             input: Vec::new(),
             color: false,
             variables: BTreeMap::new(),
-        };
-        std::fs::create_dir_all(machine.paths().admin_directory()).unwrap();
-        machine
+        }
     }
 
     pub(super) fn answering(mut self, answers: &[Option<&str>]) -> Self {
