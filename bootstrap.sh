@@ -21,6 +21,8 @@
 #   HUBD_RELEASE_KEY      the key the release must be signed with, when it is not the one this script came with;
 #                         `none` goes without: then nothing says who made the release
 #   HUBD_ADMIN_PASSWORD   the first admin's password; without it a one-time link is printed
+#   HUBD_LINK_KEY         the secret in the first admin's link (32 random bytes in base64url), at which the install can be
+#                         watched in a browser; one is made up otherwise
 #   HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, UV_DEFAULT_INDEX, PIP_INDEX_URL
 #                         proxy, certificates and package mirror; they are remembered
 set -eu

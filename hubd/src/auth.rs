@@ -4,7 +4,6 @@ mod clock;
 pub mod password;
 pub mod sessions;
 pub mod throttle;
-pub mod token;
 
 mod login;
 
@@ -16,10 +15,10 @@ use hub_core::accounts::Username;
 use rusqlite::TransactionBehavior;
 
 pub use clock::Clock;
+pub use hub_core::token::{self, Token};
 pub use login::{LoginError, NewSession};
 pub use password::PasswordProblem;
 pub use sessions::{Policy, Session, Sessions};
-pub use token::Token;
 
 use crate::store::{Store, StoreError, people, seconds, time};
 use password::{Busy, Cost, Hasher, Slot};
@@ -239,6 +238,14 @@ impl People {
     /// When nobody has that name, or the database refuses.
     pub async fn new_link(&self, name: &Username) -> Result<Link, PeopleError> {
         let token = Token::random().map_err(|error| PeopleError::Internal(error.into()))?;
+        self.set_link(name, &token).await
+    }
+
+    /// Makes `token` the secret of the one-time link for `name`; an older one stops working.
+    ///
+    /// # Errors
+    /// When nobody has that name, or the database refuses.
+    pub async fn set_link(&self, name: &Username, token: &Token) -> Result<Link, PeopleError> {
         let expires = self.inner.clock.now() + LINK_LIFETIME;
         let (row, hash) = (name.clone(), token.hash());
         let known = self.inner.store.run(move |connection| people::set_link(connection, &row, &hash.0, seconds(expires))).await?;

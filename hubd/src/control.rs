@@ -138,6 +138,7 @@ async fn execute(actor: &Actor, request: &Request, context: &ControlContext) -> 
         Request::UserRemove { name } => people::remove(context, name).await,
         Request::UserPassword { name, password } => people::set_password(context, name, password).await,
         Request::UserLink { name } => people::new_link(context, name).await,
+        Request::UserLinkAs { name, token } => people::link_as(context, name, token).await,
         Request::UserBlock { name, blocked } => people::set_blocked(context, name, *blocked).await,
         Request::UserResetPackages { name, settings } => people::reset_packages(context, name, *settings).await,
         Request::ServerList => Ok(servers::list(context)),

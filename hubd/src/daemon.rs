@@ -2,6 +2,7 @@
 //! little before it gives up, so that a mistake in the configuration does not fill the journal.
 
 pub(crate) mod health;
+mod installing;
 mod journal;
 mod serve;
 mod sockets;
@@ -61,6 +62,9 @@ enum Role {
     },
     /// Do what was asked for about the Python environment, and end (hubd-environment.service, as root, without network).
     Environment,
+    /// Show how the install goes, until it is done (hubd-installing.service, by the installer alone).
+    #[command(hide = true)]
+    Installing(installing::Arguments),
 }
 
 /// Runs the role that the command line names, until systemd ends it.
@@ -88,6 +92,10 @@ pub fn main() -> ExitCode {
         Role::Environment => {
             journal::set_up(&wishes, "hubd-environment");
             ("hubd environment", crate::environment::work::run(&paths))
+        }
+        Role::Installing(arguments) => {
+            journal::set_up(&wishes, "hubd-installing");
+            ("hubd installing", show_install(arguments))
         }
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
@@ -129,6 +137,11 @@ fn get_certificates(paths: &Paths, credentials: Option<&Path>, die_at: Option<ce
     };
     let runtime = Builder::new_current_thread().enable_all().build().context("starting the threads")?;
     runtime.block_on(certificates::run(paths, &config, &at))
+}
+
+fn show_install(arguments: installing::Arguments) -> Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build().context("starting the threads")?;
+    runtime.block_on(installing::run(arguments))
 }
 
 fn read_config(paths: &Paths) -> Result<Config> {

@@ -8,6 +8,7 @@ mod form;
 mod frame;
 mod guard;
 mod home;
+mod installing;
 mod layers;
 mod link;
 mod login;
@@ -26,6 +27,7 @@ use std::time::Instant;
 use hub_core::config::Config;
 
 pub use error::Problem;
+pub use installing::{Installing, installing_router};
 pub use next::{login_location, progress_location, spawn_location};
 pub use open::{CHECK_TOKEN, Open, open_router};
 pub use router::router;

@@ -23,7 +23,7 @@ use hub_core::paths::Paths;
 pub(crate) use account::undo;
 pub use packages::Ahead;
 pub use people::Invitation;
-pub(crate) use people::{ask, invite_the_rest};
+pub(crate) use people::{ask, invite_the_rest, invite_with};
 pub(crate) use services::{bring_up, disable, wait_until_it_answers};
 
 use crate::files::Attributes;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 use hub_core::paths::Paths;
+use hub_core::token::Token;
 use serde::Serialize;
 
 use arguments::{Arguments, Command, InstallArguments, Output, TryArguments, UninstallArguments};
@@ -107,6 +108,7 @@ fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: imp
     let options = Options {
         admins: install.admins.clone(),
         admin_password: std::env::var("HUBD_ADMIN_PASSWORD").ok().filter(|password| !password.is_empty()),
+        link_key: link_key(std::env::var("HUBD_LINK_KEY").ok().as_deref())?,
         listen: install.listen,
         behind: install.behind,
         url: install.url.clone(),
@@ -118,6 +120,10 @@ fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: imp
     let network = Network::recall(paths, std::env::vars())?;
     let operator = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty() && name != "root");
     act(&Task { paths, options: &options, network: &network, operator, talk, die_at: install.die_at.clone() })
+}
+
+fn link_key(text: Option<&str>) -> Result<Option<Token>> {
+    text.filter(|text| !text.is_empty()).map(options::parse_link_key).transpose().map_err(anyhow::Error::msg)
 }
 
 fn plan(paths: &Paths, install: &InstallArguments, output: &Output, talk: &Talk) -> Result<u8> {

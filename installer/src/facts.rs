@@ -22,7 +22,7 @@ use crate::leftovers::{self, Leftovers};
 use crate::network::Network;
 use crate::options::Options;
 use crate::receipt::{self, Receipt};
-use crate::systemctl;
+use crate::{page, systemctl};
 
 /// What is known about the machine.
 #[derive(Debug, Clone)]
@@ -89,9 +89,14 @@ pub fn probe(paths: &Paths, options: &Options, network: &Network, operator: Opti
     let receipt = if root { receipt::load(paths).map_err(|error| format!("{error:#}")) } else { Ok(None) };
     let environment = pyenv::current(paths).unwrap_or_default();
     let system = system::probe(paths)?;
+    let mut listeners = hub_core::sys::ports::probe(&systemctl::listening_addresses(paths))?;
+    let page = page::process();
+    for listener in &mut listeners {
+        listener.own |= page.is_some() && listener.process.as_ref().map(|(pid, _)| *pid) == page;
+    }
     Ok(Facts {
         root,
-        listeners: hub_core::sys::ports::probe(&systemctl::listening_addresses(paths))?,
+        listeners,
         accounts: accounts::probe()?,
         config: if root { read_config(paths) } else { ConfigFact::Absent },
         leftovers: if root { leftovers::load(paths).map_err(|error| format!("{error:#}")) } else { Ok(None) },

@@ -1,16 +1,19 @@
 //! `plan` and `install`: facts, judgement, plan, question, steps, proof.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use hub_core::config::history::{History, How};
 use hub_core::paths::Paths;
+use hub_core::token::Token;
 
-use crate::action::{Ahead, Check, Ground, Invitation, World, invite_the_rest};
+use crate::action::{Action, Ahead, Check, Ground, Invitation, World, invite_the_rest, invite_with};
 use crate::facts::{self, Facts};
 use crate::network::Network;
 use crate::options::Options;
+use crate::page::{self, Page};
 use crate::plan::{self, Step};
 use crate::preflight::{self, Judgement};
 use crate::progress::{self, Talk};
@@ -100,7 +103,7 @@ impl Task<'_> {
             adopt(&mut receipt, &steps, left);
         }
         receipt.product.clone_from(&self.options.version);
-        let (applied, invitations) = self.apply(&steps, &mut receipt, &store)?;
+        let (applied, invitations) = self.apply(&steps, &mut receipt, &store, &facts)?;
         let proof = verify::run(self.paths, self.talk).context("verifying the hub, which is installed and runs");
         if proof.is_ok() {
             receipt.complete = true;
@@ -154,20 +157,33 @@ impl Task<'_> {
         Ok(pending)
     }
 
-    fn apply(&self, steps: &[Step], receipt: &mut Receipt, store: &Store) -> Result<(apply::Applied, Vec<Invitation>)> {
+    fn apply(
+        &self,
+        steps: &[Step],
+        receipt: &mut Receipt,
+        store: &Store,
+        facts: &Facts,
+    ) -> Result<(apply::Applied, Vec<Invitation>)> {
         let resumed = !receipt.steps.is_empty() && !receipt.complete;
+        let claims = self.options.admin_password.is_none() && matches!(facts.leftovers, Ok(None));
+        let link = self.options.link_key.clone().map_or_else(Token::random, Ok).context("making up a one-time link")?;
+        let wish = page::Wish { link, claims };
         let mut detail = |text: &str| self.talk.detail(text);
         let mut world = self.world(&mut detail);
-        let mut watcher = Witness { talk: self.talk.clone(), die_at: self.die_at.as_ref() };
+        let mut watcher = Witness { task: self, address: facts.address, wish: &wish, page: None };
         let mut save = |receipt: &Receipt| store.save(receipt);
         let applied = apply::run(steps, receipt, &mut world, &mut save, &mut watcher);
         if let Some(Err(error)) = world.ahead.take().map(Ahead::finish) {
             tracing::warn!(error = format!("{error:#}"), "installing packages in the background");
         }
-        let applied = applied?;
+        let applied = applied.inspect_err(|error| watcher.fail(error))?;
+        watcher.close();
         let mut invitations = std::mem::take(&mut world.invitations);
         if resumed {
             invitations.extend(invite_the_rest(self.paths, &self.options.admins, &invitations)?);
+        }
+        if let Some(first) = invitations.first_mut().filter(|_| wish.claims) {
+            *first = invite_with(self.paths, &first.name, &wish.link)?;
         }
         Ok((applied, invitations))
     }
@@ -217,27 +233,82 @@ fn adopt(receipt: &mut Receipt, steps: &[Step], left: &leftovers::Leftovers) {
     }
 }
 
-/// Talks, and dies where a test wants it to.
+/// Talks, here and in a browser, and dies where a test wants it to.
 struct Witness<'a> {
-    talk: Talk,
-    die_at: Option<&'a (String, State)>,
+    task: &'a Task<'a>,
+    address: Option<IpAddr>,
+    wish: &'a page::Wish,
+    page: Option<Page>,
+}
+
+impl Witness<'_> {
+    /// Opens the page as soon as program and configuration are there.
+    fn open(&mut self) {
+        let task = self.task;
+        let facts::ConfigFact::Valid(_, config) = facts::read_config(task.paths) else { return };
+        if !Page::is_possible(&config) {
+            return;
+        }
+        match Page::show(task.paths, &config, self.wish) {
+            Ok(page) => self.page = Some(page),
+            Err(error) => return tracing::warn!(error = format!("{error:#}"), "this install can't be watched in a browser"),
+        }
+        let Some(address) = page::address(&config, self.address) else { return };
+        let what =
+            if self.wish.claims { "Watch it in a browser, and choose your password there:" } else { "Watch it in a browser:" };
+        // A key that somebody chose is known, and not everybody may know it who reads this.
+        let key = if task.options.link_key.is_some() { "HUBD_LINK_KEY" } else { self.wish.link.as_str() };
+        task.talk.confide(&format!("{what}\n  {address}/hub/link/{key}"));
+    }
+
+    fn fail(&mut self, error: &anyhow::Error) {
+        if let Some(page) = self.page.take() {
+            page.fail(&format!("{error:#}"));
+        }
+    }
+
+    fn close(&mut self) {
+        if self.page.take().is_some()
+            && let Err(error) = page::take_away(self.task.paths)
+        {
+            tracing::warn!(error = format!("{error:#}"), "the page on which the install could be watched stays");
+        }
+    }
+
+    fn past(&mut self, index: usize, total: usize, step: &Step) {
+        if step.action.path() == Some(&self.task.paths.config_file()) {
+            self.open();
+            if let Some(page) = &mut self.page {
+                page.tell(index + 1, total, &step.title);
+            }
+        }
+    }
 }
 
 impl apply::Watcher for Witness<'_> {
     fn begins(&mut self, index: usize, total: usize, step: &Step) {
-        self.talk.begins(index, total, step);
+        self.task.talk.clone().begins(index, total, step);
+        if step.action == Action::Services {
+            // From here on the hub itself is there.
+            self.close();
+        }
+        if let Some(page) = &mut self.page {
+            page.tell(index, total, &step.title);
+        }
     }
 
     fn ends(&mut self, index: usize, total: usize, step: &Step, outcome: Outcome) {
-        self.talk.ends(index, total, step, outcome);
+        self.task.talk.clone().ends(index, total, step, outcome);
+        self.past(index, total, step);
     }
 
     fn satisfied(&mut self, index: usize, total: usize, step: &Step) {
-        self.talk.satisfied(index, total, step);
+        self.task.talk.clone().satisfied(index, total, step);
+        self.past(index, total, step);
     }
 
     fn saved(&mut self, id: &str, state: State) {
-        if self.die_at.is_some_and(|(step, at)| step == id && *at == state) {
+        if self.task.die_at.as_ref().is_some_and(|(step, at)| step == id && *at == state) {
             let own = nix::unistd::Pid::this();
             if let Err(error) = nix::sys::signal::kill(own, nix::sys::signal::Signal::SIGKILL) {
                 tracing::error!(%error, "could not die");

@@ -13,6 +13,7 @@ pub mod leftovers;
 pub mod machine;
 pub mod network;
 pub mod options;
+mod page;
 pub mod plan;
 pub mod preflight;
 pub mod progress;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hub_core::accounts::Username;
 use hub_core::config::HttpsMethod;
+use hub_core::token::Token;
 
 use crate::behind::Behind;
 
@@ -20,6 +21,8 @@ pub struct Options {
     pub admins: Vec<Username>,
     /// The first admin's password; without one a link is printed with which to set it.
     pub admin_password: Option<String>,
+    /// The secret in the first admin's one-time link, where somebody wants to know it beforehand.
+    pub link_key: Option<Token>,
     /// Where the hub listens; `None`: as configured, else every address, port 80.
     pub listen: Option<SocketAddr>,
     /// The web server in front of the hub; `None`: as configured, else none.
@@ -57,6 +60,7 @@ impl std::fmt::Debug for Options {
             .debug_struct("Options")
             .field("admins", &self.admins)
             .field("admin_password", &self.admin_password.as_ref().map(|_| "(hidden)"))
+            .field("link_key", &self.link_key.as_ref().map(|_| "(hidden)"))
             .field("listen", &self.listen)
             .field("behind", &self.behind)
             .field("url", &self.url)
@@ -79,6 +83,22 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
         Err(_) => text.parse().map_err(|_| expected())?,
     };
     if address.port() == 0 { Err(expected()) } else { Ok(address) }
+}
+
+/// Reads the secret that is to be in a one-time link.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn parse_link_key(text: &str) -> Result<Token, String> {
+    let mut different: Vec<char> = text.chars().collect();
+    different.sort_unstable();
+    different.dedup();
+    // What comes from random bytes has about 32 different characters; a key that was typed has few.
+    Token::parse(text).filter(|_| different.len() >= 16).ok_or_else(|| {
+        "HUBD_LINK_KEY is not 32 random bytes in base64url (43 characters), and whoever guesses it gets the hub\n\
+         hint: make one with: openssl rand -base64 32 | tr +/ -_ | tr -d ="
+            .to_owned()
+    })
 }
 
 /// Reads the name of a person.
@@ -110,9 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_not_shown() {
-        let options = Options { admin_password: Some("secret-word".into()), ..Options::default() };
-        assert!(!format!("{options:?}").contains("secret-word"));
+    fn secrets_are_not_shown() {
+        let key = Token::random().unwrap();
+        let link_key = Some(key.clone());
+        let options = Options { admin_password: Some("secret-word".into()), link_key, ..Options::default() };
+        let shown = format!("{options:?}");
+        assert!(!shown.contains("secret-word") && !shown.contains(key.as_str()), "{shown}");
+    }
+
+    #[test]
+    fn a_link_is_as_hard_to_guess_as_one_of_the_hub() {
+        let key = Token::random().unwrap();
+        assert!(parse_link_key(key.as_str()).is_ok());
+        for text in ["", "secret", &"a".repeat(43), &"abcdefgh-".repeat(5)[..43], &format!("{}=", key.as_str())] {
+            assert!(parse_link_key(text).is_err_and(|error| error.contains("hint: ")), "{text:?} was accepted");
+        }
     }
 
     #[test]

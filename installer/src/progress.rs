@@ -50,6 +50,13 @@ impl Talk {
         }
     }
 
+    /// Something for whoever sits here, and in no log.
+    pub fn confide(&self, text: &str) {
+        if self.loudness >= Loudness::Normal {
+            self.print(text);
+        }
+    }
+
     /// Something that matters even to those who want quiet.
     pub fn warn(&self, text: &str) {
         tracing::warn!("{text}");

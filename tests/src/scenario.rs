@@ -30,6 +30,7 @@ mod uninstall;
 mod upgrade;
 mod vm_hub;
 mod vm_limits;
+mod watch;
 
 use anyhow::Result;
 
@@ -70,6 +71,7 @@ pub const ALL: &[Scenario] = &[
     browser_driver::SCENARIO,
     trial::SCENARIO,
     install::SCENARIO,
+    watch::SCENARIO,
     class::SCENARIO,
     config_edit::SCENARIO,
     docs::SCENARIO,

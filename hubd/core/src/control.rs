@@ -51,6 +51,14 @@ pub enum Request {
         /// Who.
         name: Username,
     },
+    /// Make this the one-time link of somebody: the installer says beforehand where the first administrator's will be.
+    /// For root only.
+    UserLinkAs {
+        /// Who.
+        name: Username,
+        /// The secret in it, as [`crate::token::Token`] has it.
+        token: String,
+    },
     /// Keep somebody out (sessions end, the server stops), or let them in again.
     UserBlock {
         /// Who.
@@ -139,7 +147,7 @@ pub enum Reply {
         /// Everybody who is enrolled.
         users: Vec<UserInfo>,
     },
-    /// Answers [`Request::UserLink`].
+    /// Answers [`Request::UserLink`] and [`Request::UserLinkAs`].
     Link {
         /// A whole URL when the hub knows its address, else a path.
         link: String,

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod config;
 pub mod control;
+pub mod installing;
 pub mod listener;
 pub mod paths;
 pub mod pyenv;
@@ -11,5 +12,6 @@ pub mod sudoers;
 pub mod sys;
 pub mod systemctl;
 pub mod systemd;
+pub mod token;
 pub mod upgrade;
 pub mod wire;

@@ -119,6 +119,8 @@ paths! {
     upgrade_pending = "var/lib/hubd-upgrade/pending";
     /// Has the database copied between the last moment of the old version and the first of the new one.
     upgrade_drop_in = "run/systemd/system/hubd.service.d/10-hubd-upgrade.conf";
+    /// What the page on which an install can be watched shows.
+    install_news = "run/hubd-installing.jsonl";
     /// Held by whoever changes the configuration.
     config_lock = "run/hubd-config.lock";
     /// Texts that are being edited, one directory for each account.
@@ -196,9 +198,10 @@ impl Paths {
     }
 
     /// What a running hub has below `/run`.
-    pub fn runtime(&self) -> [PathBuf; 7] {
+    pub fn runtime(&self) -> [PathBuf; 8] {
         let (launcher, front, hub) = (self.launcher_socket(), self.front_socket(), self.below("run/hubd"));
-        [launcher, front, hub, self.admin_directory(), self.servers(), self.config_lock(), self.drafts()]
+        let (lock, drafts, news) = (self.config_lock(), self.drafts(), self.install_news());
+        [launcher, front, hub, self.admin_directory(), self.servers(), lock, drafts, news]
     }
 
     /// Where systemd keeps what is set on units until the next boot.

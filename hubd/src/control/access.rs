@@ -62,8 +62,11 @@ pub(super) async fn admit(access: Access, uid: u32, context: &ControlContext) ->
 /// Whether `actor` may ask for this.
 pub(super) fn allow(actor: &Actor, request: &Request, config: &Config) -> Result<(), Refusal> {
     let Actor::Person(own, role) = actor else { return Ok(()) };
-    if matches!(request, Request::Reload) {
-        return Err(no("the configuration is root's").hint("on the host: sudo hubctl config apply"));
+    match request {
+        Request::Reload => return Err(no("the configuration is root's").hint("on the host: sudo hubctl config apply")),
+        // Whoever chooses the secret of a link knows a link that works as long as its owner has not used it.
+        Request::UserLinkAs { .. } => return Err(no("only the installer chooses a link").hint("hubctl user link makes one")),
+        _ => {}
     }
     let Rule { least, about, takes_over, what } = rule(request);
     if *role < least {
@@ -116,6 +119,7 @@ fn rule(request: &Request) -> Rule<'_> {
         Request::UserResetPackages { name, .. } => rule(Role::Admin, vec![name], true, "move somebody's packages aside"),
         Request::UserRemove { name } => rule(Role::Admin, vec![name], true, "take people off the list"),
         // Nobody's from inside the hub: that was said before.
+        Request::UserLinkAs { name, .. } => rule(Role::Admin, vec![name], true, "choose a link"),
         Request::Reload => rule(Role::Admin, vec![], true, "put a configuration in force"),
     }
 }

@@ -42,7 +42,7 @@ fn describe(request: &Request) -> (&'static str, Option<String>) {
         }
         Request::UserRemove { name } => ("user remove", name),
         Request::UserPassword { name, .. } => ("user password", name),
-        Request::UserLink { name } => ("user link", name),
+        Request::UserLink { name } | Request::UserLinkAs { name, .. } => ("user link", name),
         Request::UserBlock { name, blocked: true } => ("user block", name),
         Request::UserBlock { name, blocked: false } => ("user unblock", name),
         Request::UserResetPackages { name, .. } => ("user reset-packages", name),

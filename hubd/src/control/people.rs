@@ -8,7 +8,7 @@ use hub_core::control::{AddedUser, NewUser, RefusalKind, Reply, ServerPhase, Use
 use jiff::Timestamp;
 
 use super::{ControlContext, Refusal, servers};
-use crate::auth::{Link, PeopleError, password};
+use crate::auth::{Link, PeopleError, Token, password};
 
 pub(super) async fn add(context: &ControlContext, users: &[NewUser]) -> Result<Reply, Refusal> {
     let mut names = HashSet::new();
@@ -74,6 +74,13 @@ pub(super) async fn set_password(context: &ControlContext, name: &Username, pass
 
 pub(super) async fn new_link(context: &ControlContext, name: &Username) -> Result<Reply, Refusal> {
     let link = context.people.new_link(name).await?;
+    let (link, expires) = whole_link(context, &link);
+    Ok(Reply::Link { link, expires })
+}
+
+pub(super) async fn link_as(context: &ControlContext, name: &Username, token: &str) -> Result<Reply, Refusal> {
+    let token = Token::parse(token).ok_or_else(|| Refusal::new(RefusalKind::Invalid, "that is no secret for a one-time link"))?;
+    let link = context.people.set_link(name, &token).await?;
     let (link, expires) = whole_link(context, &link);
     Ok(Reply::Link { link, expires })
 }

@@ -50,9 +50,9 @@ fn judge(hub: &Hub, request: &Request) -> Result<(), Problem> {
         return Ok(());
     }
     let allowed = match *request.method() {
-        Method::GET | Method::HEAD if path == "/hub/events" => {
-            headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin")
-        }
+        Method::GET | Method::HEAD if path == "/hub/events" => is_same_origin(headers),
+        // The page that was there during the install asks whether the link works by now; the answer has no content.
+        Method::HEAD if path.starts_with("/hub/link/") => is_same_origin(headers) || is_navigation(headers),
         Method::GET | Method::HEAD => is_navigation(headers),
         _ => {
             let client = request.extensions().get::<Client>();
@@ -60,6 +60,10 @@ fn judge(hub: &Hub, request: &Request) -> Result<(), Problem> {
         }
     };
     if allowed { Ok(()) } else { Err(Problem::foreign_request()) }
+}
+
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin")
 }
 
 fn finish(hub: &Hub, mut response: Response, html: bool) -> Response {

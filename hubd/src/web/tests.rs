@@ -3,6 +3,7 @@
 mod access;
 mod desk;
 mod forms;
+mod installing;
 mod journeys;
 mod markup;
 mod origins;

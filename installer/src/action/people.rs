@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use hub_core::accounts::Username;
 use hub_core::control::{self, NewUser, Reply, Request, UserInfo};
 use hub_core::paths::Paths;
+use hub_core::token::Token;
 use serde::Serialize;
 
 use super::{Check, Secret, World};
@@ -59,6 +60,17 @@ pub(crate) fn invite_the_rest(paths: &Paths, admins: &[Username], known: &[Invit
         }
     }
     Ok(invitations)
+}
+
+/// Makes the link of `name` one whose secret is known already.
+///
+/// # Errors
+/// When the hub does not answer.
+pub(crate) fn invite_with(paths: &Paths, name: &Username, secret: &Token) -> Result<Invitation> {
+    match ask(paths, &Request::UserLinkAs { name: name.clone(), token: secret.as_str().to_owned() })? {
+        Reply::Link { link, .. } => Ok(Invitation { name: name.clone(), link }),
+        other => bail!("giving {name} a link: unexpected answer {other:?}"),
+    }
 }
 
 fn enrolled(paths: &Paths) -> Result<Vec<UserInfo>> {

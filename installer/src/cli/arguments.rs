@@ -88,7 +88,8 @@ impl Command {
 #[derive(Debug, Args)]
 pub(super) struct InstallArguments {
     /// Somebody who manages the hub; may be given several times. HUBD_ADMIN_PASSWORD in the environment becomes the
-    /// first one's password; without it a one-time link is printed
+    /// first one's password; without it a one-time link is printed, at which the install can be watched in a browser.
+    /// HUBD_LINK_KEY is the secret in it, where it must be known beforehand (32 random bytes in base64url)
     #[arg(long = "admin", value_name = "NAME", value_parser = options::parse_admin)]
     pub(super) admins: Vec<Username>,
     /// Where the hub listens, as in 127.0.0.1:8000 [default: every address, port 80]

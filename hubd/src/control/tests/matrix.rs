@@ -3,6 +3,7 @@
 use hub_core::control::NewUser;
 
 use super::*;
+use crate::auth::Token;
 
 fn every_verb(about: &str) -> Vec<Request> {
     let name = || name(about);
@@ -55,6 +56,22 @@ async fn only_root_at_the_host_socket_and_only_administrators_at_theirs() {
         let still_enrolled = hub.context.people.find(&name("bob")).await.unwrap().is_some();
         assert_eq!(still_enrolled, !may, "{uid} at {access:?}: removing bob");
     }
+}
+
+#[tokio::test]
+async fn nobody_inside_the_hub_chooses_the_secret_of_a_link() {
+    let hub = Hub::staffed().await;
+    let token = Token::random().unwrap();
+    let request = Request::UserLinkAs { name: name("bob"), token: token.as_str().to_owned() };
+    for uid in [ADA, BOB, CYD, DORA, OLGA, EVE] {
+        assert!(is_not_allowed(&hub.ask(Access::Admin, uid, &request).await), "{uid}");
+    }
+    assert!(hub.context.people.look_at_link(&token).await.is_err());
+    let Reply::Link { link, .. } = hub.root(&request).await else { panic!("no link") };
+    assert!(link.ends_with(&format!("/hub/link/{}", token.as_str())), "{link}");
+    assert_eq!(hub.context.people.look_at_link(&token).await.unwrap(), name("bob"));
+    let weak = Request::UserLinkAs { name: name("bob"), token: "secret".to_owned() };
+    assert!(matches!(hub.root(&weak).await, Reply::Refused { kind: RefusalKind::Invalid, .. }));
 }
 
 /// What `uid` may ask about `about`, by the name of the verb.

@@ -11,7 +11,7 @@ const TEXT_LENGTH: usize = 43;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
 
-/// 256 random bits in a form that fits in a URL and a cookie. Deliberately not printable with `{:?}` or `{}`.
+/// 256 random bits in a form that fits in a URL and a cookie. Shows in no log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
@@ -43,6 +43,27 @@ impl Token {
     }
 }
 
+impl std::fmt::Display for TokenHash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl std::str::FromStr for TokenHash {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or("expected 32 bytes in base64url")
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("(hidden)")
+    }
+}
+
 impl TokenHash {
     /// A text that only the holder of this hash can make, different for each `purpose`.
     pub fn derive(&self, purpose: &str) -> String {
@@ -66,6 +87,13 @@ mod tests {
         for text in ["", "a", &"a".repeat(42), &"a".repeat(44), &format!("{} ", "a".repeat(42)), &"ä".repeat(22), &long] {
             assert!(Token::parse(text).is_none(), "{:?} was accepted", text.get(..50));
         }
+    }
+
+    #[test]
+    fn hashes_are_written_and_read() {
+        let hash = Token::random().unwrap().hash();
+        assert_eq!(hash.to_string().parse(), Ok(hash));
+        assert!(["", "AAAA", "not base64!"].iter().all(|text| text.parse::<TokenHash>().is_err()));
     }
 
     #[test]

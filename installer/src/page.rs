@@ -1,0 +1,175 @@
+//! The page on which an install can be watched, at the address of the first admin's one-time link. A unit of its own shows
+//! it (`hubd installing`), so that it is there to say why when an install fails.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use hub_core::config::Config;
+use hub_core::installing::{News, UNIT};
+use hub_core::paths::Paths;
+use hub_core::sys::command::Command;
+use hub_core::token::Token;
+
+use crate::{settings, systemctl};
+
+const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
+/// From asked for to listening.
+const START_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a page says why an install has stopped.
+const LIFETIME: &str = "RuntimeMaxSec=1h";
+
+/// What its unit may do: listen, and read the news that systemd hands to it.
+const SANDBOX: [&str; 22] = [
+    "DynamicUser=yes",
+    "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+    "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+    "NoNewPrivileges=yes",
+    "ProtectSystem=strict",
+    "ProtectHome=yes",
+    "PrivateTmp=yes",
+    "PrivateDevices=yes",
+    "ProtectProc=invisible",
+    "ProtectKernelTunables=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectControlGroups=yes",
+    "ProtectClock=yes",
+    "ProtectHostname=yes",
+    "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+    "RestrictNamespaces=yes",
+    "LockPersonality=yes",
+    "MemoryDenyWriteExecute=yes",
+    "SystemCallFilter=@system-service",
+    "TasksMax=16",
+    "MemoryMax=128M",
+];
+
+/// What is shown, and where.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    /// The secret in its address.
+    pub(crate) link: Token,
+    /// Whether the first admin chooses a password there afterwards.
+    pub(crate) claims: bool,
+}
+
+/// A page that is shown.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// Held open for its lock, by which the page sees that this process lives.
+    news: File,
+    latest: News,
+}
+
+impl Page {
+    /// Whether browsers can be shown anything: not while the hub itself listens, nor behind a web server that knows nothing
+    /// of it yet.
+    pub(crate) fn is_possible(config: &Config) -> bool {
+        let listens = systemctl::status("hubd.socket").is_ok_and(|status| status.active == "active");
+        !listens && config.http.proxy_group.is_none() && config.hub.base().is_empty() && !config.http.listen.is_empty()
+    }
+
+    /// Shows it, in place of one that an earlier install has left.
+    ///
+    /// # Errors
+    /// When the unit does not start.
+    pub(crate) fn show(paths: &Paths, config: &Config, wish: &Wish) -> Result<Self> {
+        take_away(paths)?;
+        let path = paths.install_news();
+        let news = File::options().append(true).create_new(true).mode(0o600).open(&path);
+        let news = news.with_context(|| format!("creating `{}`", path.display()))?;
+        news.lock().context("locking the news of the install")?;
+        let mut command = Command::new(SYSTEMD_RUN, START_DEADLINE)
+            .args(["--quiet", "--collect", "--service-type=notify"])
+            .arg(format!("--unit={UNIT}"))
+            .arg("--description=Shows how the install of the hub goes");
+        let input = format!("StandardInput=file:{}", path.display());
+        for property in SANDBOX.into_iter().chain([LIFETIME, &input]) {
+            command = command.arg("--property").arg(property);
+        }
+        command = command.arg("--").arg(paths.binaries().join("hubd").display().to_string()).arg("installing");
+        for address in &config.http.listen {
+            command = command.arg(format!("--listen={address}"));
+        }
+        command = command.arg(format!("--link={}", wish.link.hash())).arg(format!("--name={}", config.hub.name));
+        if wish.claims {
+            command = command.arg("--claims");
+        }
+        command.run().map(drop).context("starting the page on which the install can be watched")?;
+        Ok(Self { news, latest: News::default() })
+    }
+
+    /// Says what is being done.
+    pub(crate) fn tell(&mut self, done: usize, total: usize, title: &str) {
+        self.put(News { done, total, title: title.to_owned(), problem: None });
+    }
+
+    /// Says why the install has stopped. The page stays for a while.
+    pub(crate) fn fail(mut self, problem: &str) {
+        let news = News { problem: Some(problem.to_owned()), ..self.latest.clone() };
+        self.put(news);
+    }
+
+    fn put(&mut self, news: News) {
+        self.latest = news;
+        let line = serde_json::to_string(&self.latest).map(|line| format!("{line}\n"));
+        let written = line.map_err(Into::into).and_then(|line| self.news.write_all(line.as_bytes()));
+        if let Err(error) = written {
+            tracing::warn!(%error, "telling a browser how the install goes");
+        }
+    }
+}
+
+/// Gives its port to whoever wants it next. Fine when there is none.
+///
+/// # Errors
+/// When systemd can't end it.
+pub(crate) fn take_away(paths: &Paths) -> Result<()> {
+    if systemctl::status(UNIT)?.active != "inactive" {
+        systemctl::job(["stop", UNIT]).context("ending the page on which an install can be watched")?;
+    }
+    match fs_err::remove_file(paths.install_news()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The process that shows one now.
+pub(crate) fn process() -> Option<u32> {
+    let output = systemctl::ask(["show", "--property=MainPID", "--value", UNIT]).ok()?;
+    output.stdout.trim().parse().ok().filter(|pid| *pid != 0)
+}
+
+/// Where a browser finds it: in clear, for there is no certificate yet.
+pub(crate) fn address(config: &Config, own: Option<IpAddr>) -> Option<String> {
+    let guessed = settings::guess_url(&config.http.listen, own)?;
+    let host = config.hub.url.as_deref().and_then(|url| url::Url::parse(url).ok()?.host_str().map(str::to_owned));
+    let port = config.http.listen.first()?.port();
+    Some(match (host, port) {
+        (Some(host), 80) => format!("http://{host}"),
+        (Some(host), port) => format!("http://{host}:{port}"),
+        (None, _) => guessed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_in_clear_and_where_the_hub_will_be() {
+        for (source, expected) in [
+            ("", "http://192.0.2.7"),
+            ("[http]\nlisten = [\"[::]:8000\"]\n", "http://192.0.2.7:8000"),
+            ("[hub]\nurl = \"https://hub.example.org\"\n", "http://hub.example.org"),
+            ("[hub]\nurl = \"http://[2001:db8::1]:81\"\n[http]\nlisten = [\"[::]:81\"]\n", "http://[2001:db8::1]:81"),
+        ] {
+            let config = hub_core::config::parse(&format!("[roles]\nadmins = [\"ada\"]\n{source}"), "config.toml").unwrap();
+            assert_eq!(address(&config, "192.0.2.7".parse().ok()).as_deref(), Some(expected), "{source}");
+        }
+    }
+}
