@@ -64,27 +64,7 @@ document.addEventListener("submit", (event) => {
 addEventListener("pageshow", (event) => {
   if (event.persisted) {
     ready(document);
-    // The page at which an install can be watched gives way to the hub: `ready` answers well once `next` can be opened there.
-async function wait() {
-  const page = document.querySelector("[data-installing]");
-  try {
-    const news = await fetch(location.href, { cache: "no-store", redirect: "manual" });
-    if (news.headers.has("hubd-installing")) {
-      const fresh = new DOMParser().parseFromString(await news.text(), "text/html").querySelector("[data-installing]");
-      if (fresh && fresh.innerHTML !== page.innerHTML) page.replaceWith(fresh);
-    } else {
-      const { ok, type } = await fetch(page.dataset.ready, { method: "HEAD", cache: "no-store", redirect: "manual" });
-      // A redirect leads to https, where a script may not look.
-      if (ok || type === "opaqueredirect") return setTimeout(() => location.replace(page.dataset.next), ok ? 0 : 3000);
-    }
-  } catch {
-    // Between the installer and the hub nobody answers for a moment.
-  }
-  setTimeout(wait, 1000);
-}
-
-listen();
-if (document.querySelector("[data-installing]")) wait();
+    listen();
   }
 });
 
@@ -111,3 +91,24 @@ for (const field of document.querySelectorAll("input[type=password]:not([name=re
 }
 
 listen();
+
+// The page at which an install can be watched gives way to the hub: `ready` answers well once `next` can be opened there.
+async function wait() {
+  const page = document.querySelector("[data-installing]");
+  try {
+    const news = await fetch(location.href, { cache: "no-store", redirect: "manual" });
+    if (news.headers.has("hubd-installing")) {
+      const fresh = new DOMParser().parseFromString(await news.text(), "text/html").querySelector("[data-installing]");
+      if (fresh && fresh.innerHTML !== page.innerHTML) page.replaceWith(fresh);
+    } else {
+      const { ok, type } = await fetch(page.dataset.ready, { method: "HEAD", cache: "no-store", redirect: "manual" });
+      // A redirect leads to https, where a script may not look.
+      if (ok || type === "opaqueredirect") return setTimeout(() => location.replace(page.dataset.next), ok ? 0 : 3000);
+    }
+  } catch {
+    // Between the installer and the hub nobody answers for a moment.
+  }
+  setTimeout(wait, 1000);
+}
+
+if (document.querySelector("[data-installing]")) wait();

@@ -42,6 +42,8 @@ struct Page<'page> {
     look: Look,
     frame: Frame,
     news: &'page News,
+    /// What is being done, without the quotes of a terminal.
+    title: String,
     problem: Option<&'page str>,
     claims: bool,
     /// Answers well as soon as `next` can be opened.
@@ -70,6 +72,7 @@ async fn page(State(installing): State<Arc<Installing>>, Path(token): Path<Strin
         look: Look::Narrow,
         frame: Frame::without_visitor(&installing.hub),
         news: &news,
+        title: news.title.replace('`', ""),
         problem: news.problem.as_deref().or(killed),
         claims: installing.claims,
         ready,

@@ -24,8 +24,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
 const PAGE_DEADLINE: Duration = Duration::from_secs(120);
-/// Something that no install puts up with.
-const OBSTACLE: &str = "/etc/systemd/system/hubd.socket.d/listen.conf";
+/// Where nothing can be put for a while, as no look beforehand shows.
+const OBSTACLE: &str = "/etc/systemd/system";
 
 struct Install<'context> {
     machine: &'context TestMachine,
@@ -59,7 +59,7 @@ fn run(context: &Context) -> Result<()> {
     let install = Install { machine: &machine, release: &release, key: Token::random()?, port };
     let link = install.address(&format!("/hub/link/{}", install.key.as_str()));
 
-    machine.sh(&format!("mkdir -p {OBSTACLE}"))?;
+    machine.sh(&format!("mount --bind {OBSTACLE} {OBSTACLE}; mount -o remount,bind,ro {OBSTACLE}"))?;
     let failed = install.run("")?;
     ensure!(!failed.success(), "an install over an obstacle went well");
     ensure!(!failed.complaint().contains(install.key.as_str()), "the key is in what the installer says: {}", failed.complaint());
@@ -75,7 +75,7 @@ fn run(context: &Context) -> Result<()> {
     }
     context.step("a page says why the install stopped")?;
 
-    machine.sh(&format!("rmdir {OBSTACLE}"))?;
+    machine.sh(&format!("umount {OBSTACLE}"))?;
     let killed = install.run("--die-at environment=started")?;
     ensure!(!killed.success(), "the install was not killed: {}", killed.complaint());
     browser.wait_for_text(".problem", "ended from outside", PAGE_DEADLINE)?;
