@@ -71,7 +71,10 @@ mod tests {
         writer.lock().unwrap();
         assert_eq!(read(&reader).unwrap(), (News::default(), true));
         let news = News { done: 3, total: 4, title: "units".into(), problem: None };
-        writeln!(writer, "{}\n{}", r#"{"done":1,"total":4,"title":"old"}"#, serde_json::to_string(&news).unwrap()).unwrap();
+        let old = News { title: "old".into(), ..news.clone() };
+        for news in [&old, &news] {
+            writeln!(writer, "{}", serde_json::to_string(news).unwrap()).unwrap();
+        }
         write!(writer, "{{\"done\":4,\"tot").unwrap();
         assert_eq!(read(&reader).unwrap(), (news.clone(), true));
         drop(writer);
