@@ -20,6 +20,7 @@ use nix::unistd::{Uid, User};
 use serde::Serialize;
 
 use apply::Way;
+use health::Files;
 
 use super::super::World;
 use super::super::failure::Exit;
@@ -97,16 +98,18 @@ pub(in crate::ctl) fn commit(world: &mut World, text: &str, how: How) -> Result<
             history.leave_open(number, &reason)?;
             return Ok(Outcome::SavedNotApplied { number, reason });
         }
-        Ok(applied) => match health::wait(world, &new, health::HEALTH_DEADLINE) {
-            Ok(()) => {
+        Ok(mut applied) => match health::wait(world, &new, before.files(&new), health::HEALTH_DEADLINE) {
+            Ok(https_problem) => {
                 history.settle(number, State::Healthy, None)?;
+                let finding = |problem| format!("https is not well, which this change neither caused nor cured: {problem}");
+                applied.warnings.extend(https_problem.filter(|_| before.files(&new) == Files::Known).map(finding));
                 return Ok(Outcome::Applied(Report { number, done: applied.done, warnings: applied.warnings }));
             }
             Err(error) => format!("{error:#}"),
         },
         Err(error) => format!("{error:#}"),
     };
-    let Before::Valid { text: old_text, config: old, problem: None } = before else {
+    let Before::Valid { text: old_text, config: old, problem: None, files } = before else {
         // What was there before was no better, so there is nothing to go back to.
         history.leave_open(number, &reason)?;
         return Ok(Outcome::SavedNotApplied { number, reason });
@@ -114,7 +117,7 @@ pub(in crate::ctl) fn commit(world: &mut World, text: &str, how: How) -> Result<
     tracing::warn!(number, reason, "taking a configuration back");
     save(world, &old_text)?;
     let restored =
-        apply::apply(world, Some(&new), &old, Way::Back).and_then(|_| health::wait(world, &old, health::HEALTH_DEADLINE));
+        apply::apply(world, Some(&new), &old, Way::Back).and_then(|_| health::wait(world, &old, files, health::HEALTH_DEADLINE));
     history.settle(number, State::RolledBack, Some(&reason))?;
     restored.with_context(|| {
         format!("version {number} of the configuration was taken back ({reason}), but the hub is not well with the one before")
@@ -124,7 +127,14 @@ pub(in crate::ctl) fn commit(world: &mut World, text: &str, how: How) -> Result<
 
 /// What was in force until now, and what can be gone back to.
 enum Before {
-    Valid { text: String, config: Box<Config>, problem: Option<String> },
+    Valid {
+        text: String,
+        config: Box<Config>,
+        /// Why the hub is not well with it.
+        problem: Option<String>,
+        /// What can be asked of its certificate files when it is gone back to: no more than now.
+        files: Files,
+    },
     Nothing,
 }
 
@@ -142,8 +152,11 @@ impl Before {
         for text in live.into_iter().chain(healthy).filter(|text| text != new) {
             // One that this version can't read any more can't be gone back to either.
             let Ok(config) = config::parse(&text, &path.display().to_string()) else { continue };
-            let problem = health::wait(world, &config, health::REST_DEADLINE).err().map(|error| format!("{error:#}"));
-            return Ok(Self::Valid { text, config: Box::new(config), problem });
+            let (problem, files) = match health::wait(world, &config, Files::Known, health::REST_DEADLINE) {
+                Ok(https_problem) => (None, if https_problem.is_some() { Files::Known } else { Files::New }),
+                Err(error) => (Some(format!("{error:#}")), Files::Known),
+            };
+            return Ok(Self::Valid { text, config: Box::new(config), problem, files });
         }
         Ok(Self::Nothing)
     }
@@ -152,6 +165,12 @@ impl Before {
     fn remember(&self, world: &World, history: &History) -> Result<()> {
         let Self::Valid { text, problem: None, .. } = self else { return Ok(()) };
         history.remember_healthy(text, "unknown", How::Apply, world.now)
+    }
+
+    /// Whether `new` takes its certificate from elsewhere than before.
+    fn files(&self, new: &Config) -> Files {
+        let method = |config: &Config| config.https.as_ref().map(|https| https.method.clone());
+        if self.config().is_some_and(|old| method(old) == method(new)) { Files::Known } else { Files::New }
     }
 
     fn config(&self) -> Option<&Config> {

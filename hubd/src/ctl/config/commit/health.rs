@@ -29,15 +29,24 @@ const PAGE: &str = "/hub/login";
 /// The most that is read of an answer.
 const LARGEST_ANSWER: u64 = 64 * 1024;
 
-/// Waits until the hub is well with `config`, at most for `patience`.
+/// Whether own certificate files can be the fault of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// It names them: they have to be good.
+    New,
+    /// They were named before: what is wrong with them, as that they expired, is not the fault of what changed.
+    Known,
+}
+
+/// Waits until the hub is well with `config`, at most for `patience`. What is wrong with https all the same.
 ///
 /// # Errors
 /// When it is not at the deadline; what was wrong last.
-pub(super) fn wait(world: &World, config: &Config, patience: Duration) -> Result<()> {
+pub(super) fn wait(world: &World, config: &Config, files: Files, patience: Duration) -> Result<Option<String>> {
     let deadline = Instant::now() + patience;
     loop {
-        match ask(world, config) {
-            Ok(()) => return Ok(()),
+        match ask(world, config, files) {
+            Ok(https_problem) => return Ok(https_problem),
             Err(error) if Instant::now() >= deadline => {
                 return Err(error).with_context(|| format!("waited {} s for the hub to be well", patience.as_secs()));
             }
@@ -50,7 +59,7 @@ pub(super) fn wait(world: &World, config: &Config, patience: Duration) -> Result
 ///
 /// # Errors
 /// What is wrong.
-fn ask(world: &World, config: &Config) -> Result<()> {
+fn ask(world: &World, config: &Config, files: Files) -> Result<Option<String>> {
     let https_problem =
         match control::call(&world.paths.control_socket(), &Request::Status).context("asking the hub how it is")? {
             Reply::Status(status) => match status.launcher_problem {
@@ -66,12 +75,14 @@ fn ask(world: &World, config: &Config) -> Result<()> {
         other => bail!("the launcher gave an answer to something else than which servers run: {other:?}"),
     }
     // An authority takes its time, and may refuse: that is a finding of the hub's, and no fault of the configuration. Files
-    // that are no certificate are one.
-    let waits = match (&config.https, https_problem) {
-        (Some(Https { method: HttpsMethod::Files { .. }, .. }), Some(problem)) => bail!("https has no certificate: {problem}"),
-        (Some(_), problem) => problem.is_some(),
-        (None, _) => false,
-    };
+    // that are no certificate are one, when the configuration is what names them.
+    let https_problem = https_problem.filter(|_| config.https.is_some());
+    if let (Files::New, Some(Https { method: HttpsMethod::Files { .. }, .. }), Some(problem)) =
+        (files, &config.https, &https_problem)
+    {
+        bail!("https has no certificate: {problem}");
+    }
+    let waits = https_problem.is_some();
     let page_path = format!("{}{PAGE}", config.hub.base());
     for address in config.http.listen.iter().copied().map(reachable) {
         let context = || format!("asking for the login page at http://{address}{page_path}");
@@ -91,7 +102,7 @@ fn ask(world: &World, config: &Config) -> Result<()> {
         judge(status, 200).with_context(context)?;
     }
     if waits {
-        return Ok(());
+        return Ok(https_problem);
     }
     for address in config.https.iter().flat_map(|https| &https.listen).copied().map(reachable) {
         let context = || format!("asking for the login page at https://{address}{page_path}");
@@ -100,7 +111,7 @@ fn ask(world: &World, config: &Config) -> Result<()> {
             .with_context(context)?;
         judge(status, 200).with_context(context)?;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn judge(status: u16, expected: u16) -> Result<()> {

@@ -70,13 +70,16 @@ impl Machine {
             memory: None,
             servers: Vec::new(),
         });
-        let (file, loaded) = (paths.config_file(), machine.loaded());
+        let (file, loaded, ailing) = (paths.config_file(), machine.loaded(), machine.https_problem());
         answer(&paths.control_socket(), move |request| match request {
             Request::Reload => {
                 std::fs::copy(&file, &loaded).unwrap();
                 Reply::Reloaded(hub_core::control::Reloaded::default())
             }
-            _ => status.clone(),
+            _ => match (status.clone(), std::fs::read_to_string(&ailing)) {
+                (Reply::Status(status), Ok(problem)) => Reply::Status(HubStatus { https_problem: Some(problem), ..status }),
+                (status, _) => status,
+            },
         });
         answer(&paths.launcher_socket(), |request| match request {
             protocol::Request::Apply => protocol::Reply::Applied(protocol::Applied::default()),
@@ -113,6 +116,11 @@ impl Machine {
 
     fn loaded(&self) -> std::path::PathBuf {
         self.root.path().join("loaded")
+    }
+
+    /// What the hub says is wrong with https, if it is there.
+    fn https_problem(&self) -> std::path::PathBuf {
+        self.root.path().join("https problem")
     }
 
     /// The hub runs with this.
@@ -164,8 +172,12 @@ fn serve_pages(listener: TcpListener, config: std::path::PathBuf) {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let _read = stream.read(&mut [0; 1024]).unwrap();
-            let is_sick = std::fs::read_to_string(&config).unwrap().contains("sick");
-            let status = if is_sick { "500 Internal Server Error" } else { "200 OK" };
+            let text = std::fs::read_to_string(&config).unwrap();
+            let status = match text.as_str() {
+                text if text.contains("sick") => "500 Internal Server Error",
+                text if text.contains("[https]") => "503 Service Unavailable",
+                _ => "200 OK",
+            };
             write!(stream, "HTTP/1.0 {status}\r\n\r\n").unwrap();
         }
     });
@@ -207,6 +219,24 @@ fn one_with_which_it_is_not_gives_way_to_the_one_before_by_itself() {
     let entry = &machine.history()[1];
     assert_eq!((entry.state, entry.reason.as_deref()), (State::RolledBack, Some(reason.as_str())));
     assert!(!machine.paths().config_pending().exists());
+}
+
+#[test]
+fn an_expired_certificate_is_not_the_fault_of_another_change() {
+    let machine = Machine::new();
+    let with = |name: &str, certificate: &str| {
+        let https = format!("[https]\nlisten = [\"127.0.0.1:1\"]\ncertificate = \"{certificate}\"\nkey = \"/k\"\n");
+        format!("{}{https}", machine.text(name))
+    };
+    machine.runs_with(&with("first", "/a"));
+    std::fs::write(machine.https_problem(), "it is good until yesterday").unwrap();
+    let Outcome::Applied(report) = machine.commit(&with("renamed", "/a")).unwrap() else { panic!() };
+    let finding = "https is not well, which this change neither caused nor cured: it is good until yesterday";
+    assert_eq!(report.warnings, [finding]);
+    // Other files are this change's own, and what was there is no worse.
+    let Outcome::RolledBack { reason, .. } = machine.commit(&with("renamed", "/b")).unwrap() else { panic!() };
+    assert!(reason.ends_with("https has no certificate: it is good until yesterday"), "{reason}");
+    assert_eq!(machine.live(), with("renamed", "/a"));
 }
 
 #[test]
