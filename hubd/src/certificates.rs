@@ -6,15 +6,17 @@ mod answers;
 mod client;
 pub mod description;
 mod lan;
+mod orders;
 mod record;
 mod run;
 mod schedule;
 mod store;
 
-pub use acme::USUAL_DIRECTORY;
+pub use acme::{USUAL_DIRECTORY, account_at};
 pub use answers::{is_server_name, is_token};
 pub use description::Description;
 pub use lan::own_addresses;
+pub use orders::Orders;
 pub use record::Record;
 pub use run::{Moment, run};
 pub use schedule::renewal;

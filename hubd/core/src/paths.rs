@@ -29,6 +29,8 @@ macro_rules! paths {
 paths! {
     /// The administrator's directory.
     config_directory = "etc/hubd";
+    /// Which name servers the machine asks.
+    resolv_conf = "etc/resolv.conf";
     /// The configuration, the one truth about policy.
     config_file = "etc/hubd/config.toml";
     /// Proxies, mirrors and certificates as the administrator set them; root only.
@@ -79,6 +81,8 @@ paths! {
     lan_certificate = "var/lib/hubd-certificates/lan.pem";
     /// How getting certificates went.
     certificate_record = "var/lib/hubd-certificates/record.json";
+    /// What authorities were asked for of late.
+    certificate_orders = "var/lib/hubd-certificates/orders.json";
     /// The certificate of the local authority, for people to trust.
     certificate_authority = "var/lib/hubd-certificates/ca.pem";
     /// Answers for an authority that asks over http, by token.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use hub_core::paths::Paths;
 use instant_acme::{
     Account, AccountCredentials, AuthorizationStatus, ChallengeStatus, Error, Identifier, LetsEncrypt, NewAccount, NewOrder,
     Order, OrderStatus, Problem,
@@ -103,6 +104,36 @@ pub(super) async fn issue(store: &Store, client: &Client, wish: &Wish<'_>, at: &
         }
         Err(error) => Err(error),
     }
+}
+
+/// The hub's account with `directory`, if it has one.
+///
+/// # Errors
+/// When what is kept of it can't be read.
+pub fn account_at(paths: &Paths, directory: &str) -> Result<Option<String>> {
+    #[derive(Deserialize)]
+    struct Kept {
+        directory: String,
+        credentials: Credentials,
+    }
+    #[derive(Deserialize)]
+    struct Credentials {
+        id: String,
+    }
+    let path = paths.certificates_private().join(ACCOUNT);
+    let reading = || format!("reading `{}`", path.display());
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(reading),
+    };
+    let kept: Kept = serde_json::from_str(&text).with_context(reading)?;
+    Ok((kept.directory == directory).then_some(kept.credentials.id))
+}
+
+/// Whether an authority looked and said no, and did not just want to be left alone.
+pub(super) fn is_refusal(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Said>().is_some_and(|Said(problem)| !is(problem, "rateLimited"))
 }
 
 async fn account(store: &Store, client: &Client, wish: &Wish<'_>) -> Result<Account> {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::acme::{self, Wish};
 use super::answers::Kind;
 use super::lan;
+use super::orders::{Asked, Orders};
 use super::record::Record;
 use super::schedule::{Decision, decide};
 use super::store::Store;
@@ -66,6 +67,10 @@ pub async fn run(paths: &Paths, config: &Config, at: &dyn Fn(Moment)) -> Result<
                 let wish = Wish { email, domains, directory, kind: Kind::after(failures, config) };
                 let result = acme::issue(&store, &client, &wish, at).await;
                 told_to_wait = client.told_to_wait_until();
+                if result.as_ref().err().is_none_or(acme::is_refusal) {
+                    let names = domains.iter().cloned().collect();
+                    count(paths, Asked { at: now, directory: directory.to_owned(), names, issued: result.is_ok() });
+                }
                 result
             }
             Err(error) => Err(error),
@@ -89,4 +94,17 @@ pub async fn run(paths: &Paths, config: &Config, at: &dyn Fn(Moment)) -> Result<
         }
     }
     Ok(())
+}
+
+/// Writes down what an authority counts as well. That it can't be is no reason to go without a certificate.
+fn count(paths: &Paths, asked: Asked) {
+    let path = paths.certificate_orders();
+    let mut orders = Orders::load(&path).unwrap_or_else(|error| {
+        tracing::warn!("going on without what authorities were asked for earlier: {error:#}");
+        Orders::default()
+    });
+    orders.add(asked);
+    if let Err(error) = orders.save(&path) {
+        tracing::warn!("not keeping what an authority was asked for: {error:#}");
+    }
 }

@@ -1,7 +1,11 @@
 //! `hubctl https`: which certificate browsers get, and why there may be none.
 
+mod authority;
+mod caa;
 mod check;
+mod dns;
 mod judge;
+mod limits;
 
 use std::time::{Duration, Instant};
 

@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hub_core::config::{self, Config, Https, HttpsMethod, ReadError};
 use hub_core::control::HttpsStatus;
 use hub_core::paths::Paths;
@@ -23,9 +23,10 @@ use super::super::World;
 use super::super::connect::only_on_the_host;
 use super::super::failure::{Exit, Failure};
 use super::super::output::{Cell, Table, Tone};
-use super::ask_hub;
+use super::caa::{self, Signer};
 use super::judge::{self, Answer, Finding, Name, Weight};
-use crate::certificates::Description;
+use super::{ask_hub, authority, dns, limits};
+use crate::certificates::{Description, Orders, Record, USUAL_DIRECTORY, account_at};
 use crate::listen::Tls;
 use crate::web::CHECK_TOKEN;
 
@@ -75,9 +76,7 @@ pub(super) fn run(world: &mut World) -> Result<Exit> {
         }
         HttpsMethod::Acme { domains, directory, directory_ca, .. } => {
             findings.extend(names(domains, hub.as_ref())?);
-            let directory = directory.as_deref().unwrap_or(crate::certificates::USUAL_DIRECTORY);
-            let network = NetworkSettings::recall(&world.paths)?;
-            findings.extend(authority(directory, directory_ca.as_deref(), &network));
+            findings.extend(before_asking(&world.paths, domains, directory.as_deref(), directory_ca.as_deref(), world.now)?);
             "acme"
         }
         HttpsMethod::Lan { .. } => "lan",
@@ -268,36 +267,28 @@ fn knock(name: &str, address: IpAddr, check: Option<&str>) -> Answer {
     }
 }
 
-/// Whether the authority can be reached, and what time it is there.
-fn authority(directory: &str, root: Option<&Path>, network: &NetworkSettings) -> Vec<Finding> {
-    match ask_authority(directory, root, network) {
-        Err(error) => {
-            let remedy = "can this machine reach the internet, and is its clock right? timedatectl; curl -I gives details";
-            vec![Finding::bad(format!("the authority `{directory}` can't be asked: {error:#}"), remedy)]
-        }
-        Ok(time) => {
-            let reached = Finding::good(format!("the authority `{directory}` answers"));
-            let clock = time.map(|time| judge::clock(Timestamp::now(), time));
-            [Some(reached), clock].into_iter().flatten().collect()
-        }
+/// What an authority would find, and whether it can be asked at all.
+fn before_asking(
+    paths: &Paths,
+    domains: &[String],
+    directory: Option<&str>,
+    root: Option<&Path>,
+    now: Timestamp,
+) -> Result<Vec<Finding>> {
+    let directory = directory.unwrap_or(USUAL_DIRECTORY);
+    let asked = authority::ask(directory, root, &NetworkSettings::recall(paths)?);
+    let mut findings = judge::authority(directory, asked.as_ref(), Timestamp::now());
+    let identities = asked.map(|offer| offer.identities).unwrap_or_default();
+    let account = account_at(paths, directory)?;
+    let signer = Signer { identities: &identities, account: account.as_deref() };
+    let servers = dns::servers(&std::fs::read_to_string(paths.resolv_conf()).unwrap_or_default());
+    for name in domains {
+        let deadline = Instant::now() + PATIENCE;
+        let policy = caa::policy(name, |name| dns::caa(name, &servers, deadline));
+        findings.push(caa::judge(name, &policy, signer));
     }
-}
-
-fn ask_authority(directory: &str, root: Option<&Path>, network: &NetworkSettings) -> Result<Option<Timestamp>> {
-    let mut builder = Client::builder().timeout(PATIENCE).https_only(true);
-    if let Some(path) = root {
-        let reading = || format!("reading certificates `{}` (https.directory_ca)", path.display());
-        let bundle = std::fs::read(path).with_context(reading)?;
-        builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&bundle).with_context(reading)?);
-    }
-    // sudo drops what the administrator's shell knows of proxies.
-    if let Some((address, exceptions)) = network.https_proxy() {
-        let proxy = reqwest::Proxy::https(address).context("reading the address of the proxy in /etc/hubd/network.env")?;
-        builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(exceptions)));
-    }
-    let client = builder.build().context("preparing a question")?;
-    let answer =
-        client.get(directory).send().and_then(|answer| answer.error_for_status()).map_err(reqwest::Error::without_url)?;
-    let date = answer.headers().get("date").and_then(|value| value.to_str().ok());
-    Ok(date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp()))
+    let orders = Orders::load(&paths.certificate_orders())?;
+    let record = Record::load(&paths.certificate_record())?;
+    findings.extend(limits::judge(directory, domains, &orders, record.as_ref(), now));
+    Ok(findings)
 }

@@ -6,6 +6,7 @@ use hub_core::sys::ports::Listener;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::authority::Offer;
 use crate::certificates::Description;
 
 /// Certificates and authorities are strict about time; a network that answers late is not a wrong clock.
@@ -141,8 +142,22 @@ pub(super) fn ports(wanted: &[SocketAddr], listeners: &[Listener]) -> Vec<Findin
         .collect()
 }
 
+/// Judges whether an authority can be asked, and the clock by what it says.
+pub(super) fn authority(directory: &str, asked: Result<&Offer, &anyhow::Error>, now: Timestamp) -> Vec<Finding> {
+    match asked {
+        Err(error) => {
+            let remedy = "can this machine reach the internet, and is its clock right? timedatectl; curl -I gives details";
+            vec![Finding::bad(format!("the authority `{directory}` can't be asked: {error:#}"), remedy)]
+        }
+        Ok(offer) => {
+            let reached = Finding::good(format!("the authority `{directory}` answers"));
+            [Some(reached), offer.time.map(|time| clock(now, time))].into_iter().flatten().collect()
+        }
+    }
+}
+
 /// Judges the clock by what an authority says the time is.
-pub(super) fn clock(own: Timestamp, theirs: Timestamp) -> Finding {
+fn clock(own: Timestamp, theirs: Timestamp) -> Finding {
     let error = own.duration_since(theirs);
     if error.abs() <= LARGEST_CLOCK_ERROR {
         return Finding::good("the clock of this machine is right");
