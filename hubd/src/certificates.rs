@@ -11,6 +11,7 @@ mod record;
 mod run;
 mod schedule;
 mod store;
+mod suggestion;
 
 pub use acme::{USUAL_DIRECTORY, account_at};
 pub use answers::{is_server_name, is_token};
@@ -20,3 +21,4 @@ pub use orders::Orders;
 pub use record::Record;
 pub use run::{Moment, run};
 pub use schedule::renewal;
+pub use suggestion::Suggestion;

@@ -83,6 +83,8 @@ paths! {
     certificate_record = "var/lib/hubd-certificates/record.json";
     /// What authorities were asked for of late.
     certificate_orders = "var/lib/hubd-certificates/orders.json";
+    /// When an authority suggests to renew.
+    certificate_suggestion = "var/lib/hubd-certificates/suggestion.json";
     /// The certificate of the local authority, for people to trust.
     certificate_authority = "var/lib/hubd-certificates/ca.pem";
     /// Answers for an authority that asks over http, by token.

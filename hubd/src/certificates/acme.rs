@@ -1,16 +1,18 @@
 //! A certificate from an authority that speaks ACME (RFC 8555). Account, order and key are on disk before anything
 //! depends on them, so a run that is cut short anywhere is continued by the next.
 
+mod said;
+
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use hub_core::paths::Paths;
 use instant_acme::{
-    Account, AccountCredentials, AuthorizationStatus, ChallengeStatus, Error, Identifier, LetsEncrypt, NewAccount, NewOrder,
-    Order, OrderStatus, Problem,
+    Account, AccountCredentials, AuthorizationStatus, CertificateIdentifier, ChallengeStatus, Error, HttpClient, Identifier,
+    LetsEncrypt, NewAccount, NewOrder, Order, OrderStatus, Problem,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -23,6 +25,8 @@ use super::answers::{self, Kind};
 use super::client::Client;
 use super::run::Moment;
 use super::store::Store;
+pub(super) use said::is_refusal;
+use said::{STALE_ATTEMPTS, Said, in_words, is_stale, is_unknown_account, patient, say};
 
 const ACCOUNT: &str = "account.json";
 const ORDER: &str = "order.json";
@@ -32,8 +36,6 @@ const ORDER_DEADLINE: Duration = Duration::from_secs(240);
 const POLL: Duration = Duration::from_secs(1);
 /// How long it may take to be told why it refused.
 const WORDS_DEADLINE: Duration = Duration::from_secs(60);
-/// An authority may call any request out of date; one that does so this often in a row is broken.
-const STALE_ATTEMPTS: u32 = 8;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -131,9 +133,35 @@ pub fn account_at(paths: &Paths, directory: &str) -> Result<Option<String>> {
     Ok((kept.directory == directory).then_some(kept.credentials.id))
 }
 
-/// Whether an authority looked and said no, and did not just want to be left alone.
-pub(super) fn is_refusal(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Said>().is_some_and(|Said(problem)| !is(problem, "rateLimited"))
+/// When the authority suggests to renew the certificate in use, and how long not to ask again; `None`: it has no account of
+/// ours, or suggests nothing.
+///
+/// # Errors
+/// When it can't be asked, or its answer makes no sense.
+pub(super) async fn suggested(
+    store: &Store,
+    http: Box<dyn HttpClient>,
+    directory: &str,
+) -> Result<Option<((Timestamp, Timestamp), SignedDuration)>> {
+    let (Some(certificate), Some(kept)) = (store.certificate(), store.load::<Kept>(ACCOUNT)?) else { return Ok(None) };
+    if kept.directory != directory {
+        return Ok(None);
+    }
+    let id = CertificateIdentifier::try_from(&certificate).map_err(anyhow::Error::msg)?;
+    let asking = async {
+        let account = Account::builder_with_http(http).from_credentials(kept.credentials).await?;
+        account.renewal_info(&id).await
+    };
+    match asking.await {
+        Ok((info, pause)) => {
+            let moment = |moment: i64| Timestamp::from_second(moment).context("reading when the authority suggests to renew");
+            let window = info.suggested_window;
+            let window = (moment(window.start.unix_timestamp())?, moment(window.end.unix_timestamp())?);
+            Ok(Some((window, SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX))))
+        }
+        Err(Error::Unsupported(_)) => Ok(None),
+        Err(error) => Err(in_words(error)),
+    }
 }
 
 async fn account(store: &Store, client: &Client, wish: &Wish<'_>) -> Result<Account> {
@@ -180,7 +208,22 @@ async fn resume(store: &Store, account: &Account, wish: &Wish<'_>) -> Result<Opt
 async fn start(store: &Store, account: &Account, wish: &Wish<'_>) -> Result<(Order, Pending)> {
     let identifiers: Vec<Identifier> = wish.domains.iter().map(|name| Identifier::Dns(name.clone())).collect();
     let new = NewOrder::new(&identifiers);
-    let order = patient("ordering a certificate", async || account.new_order(&new).await).await?;
+    let ordering = "ordering a certificate";
+    // What replaces another is not counted by authorities that limit how many there may be. Not all know of it, and one
+    // knows only its own, so it is no more than a try.
+    let replaced = store.certificate().filter(|certificate| shares_a_name(certificate, wish.domains));
+    let order = match replaced.as_ref().and_then(|certificate| CertificateIdentifier::try_from(certificate).ok()) {
+        Some(id) => {
+            let new = NewOrder::new(&identifiers).replaces(id);
+            let asked = patient(ordering, async || account.new_order(&new).await).await;
+            asked.inspect_err(|error| tracing::debug!("ordering one that replaces nothing: {error:#}")).ok()
+        }
+        None => None,
+    };
+    let order = match order {
+        Some(order) => order,
+        None => patient(ordering, async || account.new_order(&new).await).await?,
+    };
     let pending = Pending {
         directory: wish.directory.to_owned(),
         account: account.id().to_owned(),
@@ -190,6 +233,10 @@ async fn start(store: &Store, account: &Account, wish: &Wish<'_>) -> Result<(Ord
     };
     store.save(ORDER, &pending)?;
     Ok((order, pending))
+}
+
+fn shares_a_name(certificate: &CertificateDer<'_>, names: &[String]) -> bool {
+    Description::read(certificate).is_ok_and(|present| names.iter().any(|name| present.covers(name)))
 }
 
 /// Goes from wherever the order is to the certificate.
@@ -333,66 +380,6 @@ async fn reasons(order: &mut Order, wish: &Wish<'_>) -> anyhow::Error {
         wish.domains.join(", "),
         wish.kind.words()
     ))
-}
-
-/// What an authority answered instead of doing what it was asked.
-#[derive(Debug)]
-struct Said(Problem);
-
-impl Said {
-    fn context(self, text: String) -> anyhow::Error {
-        anyhow::Error::new(self).context(text)
-    }
-}
-
-impl std::fmt::Display for Said {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&say(&self.0))
-    }
-}
-
-impl std::error::Error for Said {}
-
-/// The authority's own words.
-fn say(problem: &Problem) -> String {
-    let mut text = problem.detail.clone().unwrap_or_else(|| "it did not say why".to_owned());
-    for part in problem.subproblems.iter().filter_map(|part| part.detail.as_ref()) {
-        text = format!("{text}; {part}");
-    }
-    match problem.r#type.as_deref().map(|kind| kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(kind)) {
-        Some(kind) => format!("{text} ({kind})"),
-        None => text,
-    }
-}
-
-fn in_words(error: Error) -> anyhow::Error {
-    match error {
-        Error::Api(problem) => anyhow::Error::new(Said(problem)).context("the authority said no"),
-        other => anyhow::Error::new(other),
-    }
-}
-
-fn is(error: &Problem, kind: &str) -> bool {
-    error.r#type.as_deref().and_then(|found| found.strip_prefix("urn:ietf:params:acme:error:")) == Some(kind)
-}
-
-fn is_stale(error: &Error) -> bool {
-    matches!(error, Error::Api(problem) if is(problem, "badNonce"))
-}
-
-fn is_unknown_account(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Said>().is_some_and(|Said(problem)| is(problem, "accountDoesNotExist"))
-}
-
-/// Asks once more, some times, when the authority says that the question is out of date.
-async fn patient<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, Error>) -> Result<T> {
-    let mut attempt = 1;
-    loop {
-        match ask().await {
-            Err(error) if is_stale(&error) && attempt < STALE_ATTEMPTS => attempt += 1,
-            result => return result.map_err(in_words).with_context(|| what.to_owned()),
-        }
-    }
 }
 
 /// Prepares to speak with the authority.

@@ -1,6 +1,8 @@
 //! One run of `hubd certificates`: looks what there is, does what is due, writes down how it went, and ends. A timer, and
 //! every change of the configuration, begin the next.
 
+use std::path::Path;
+
 use anyhow::Result;
 use hub_core::config::{Config, HttpsMethod};
 use hub_core::paths::Paths;
@@ -11,8 +13,9 @@ use super::answers::Kind;
 use super::lan;
 use super::orders::{Asked, Orders};
 use super::record::Record;
-use super::schedule::{Decision, decide};
+use super::schedule::{Decision, decide, renewal};
 use super::store::Store;
+use super::{Description, Suggestion};
 
 /// How far a run is; for tests that cut it short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -49,7 +52,14 @@ pub async fn run(paths: &Paths, config: &Config, at: &dyn Fn(Moment)) -> Result<
         None
     });
     let now = Timestamp::now();
-    match decide(now, store.present().as_ref(), &names, &settings, record.as_ref()) {
+    let present = store.present();
+    let suggestion = match (&https.method, &present) {
+        (HttpsMethod::Acme { directory, directory_ca, .. }, Some(present)) => {
+            suggestion(&store, directory.as_deref().unwrap_or(acme::USUAL_DIRECTORY), directory_ca.as_deref(), present, now).await
+        }
+        _ => None,
+    };
+    match decide(now, present.as_ref(), &names, &settings, record.as_ref(), suggestion.as_ref()) {
         Decision::Rest(until) => {
             tracing::debug!(%until, "nothing is due before {until:.0}");
             return Ok(());
@@ -94,6 +104,39 @@ pub async fn run(paths: &Paths, config: &Config, at: &dyn Fn(Moment)) -> Result<
         }
     }
     Ok(())
+}
+
+/// What the authority suggests about the certificate in use: as it said last, or asked anew. It can only make a renewal
+/// earlier, so one that says nothing, or nonsense, is no reason for anything.
+async fn suggestion(
+    store: &Store,
+    directory: &str,
+    directory_ca: Option<&Path>,
+    present: &Description,
+    now: Timestamp,
+) -> Option<Suggestion> {
+    let path = store.suggestion();
+    let known = Suggestion::load(&path).unwrap_or_else(|error| {
+        tracing::warn!("asking anew what the authority suggests: {error:#}");
+        None
+    });
+    let is_due = now >= renewal(present, None);
+    if is_due || known.as_ref().is_some_and(|known| !known.is_stale(&present.fingerprint, now)) {
+        return known;
+    }
+    let answer = match acme::client(directory_ca) {
+        Ok(client) => acme::suggested(store, Box::new(client), directory).await,
+        Err(error) => Err(error),
+    };
+    let answer = answer.unwrap_or_else(|error| {
+        tracing::info!("the authority does not say when to renew: {error:#}");
+        None
+    });
+    let suggestion = Suggestion::new(&present.fingerprint, answer, now);
+    if let Err(error) = suggestion.save(&path) {
+        tracing::warn!("not keeping what the authority suggests: {error:#}");
+    }
+    Some(suggestion)
 }
 
 /// Writes down what an authority counts as well. That it can't be is no reason to go without a certificate.

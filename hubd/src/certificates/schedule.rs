@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Description, Record};
+use super::{Description, Record, Suggestion};
 
 /// Waits after the first, second, ... failure in a row; after that always the last. Authorities count failures by the
 /// hour and the name, and five in an hour are too many.
@@ -33,14 +33,16 @@ pub(super) fn decide(
     names: &[String],
     settings: &str,
     record: Option<&Record>,
+    suggestion: Option<&Suggestion>,
 ) -> Decision {
     let same = record.filter(|record| record.settings == settings);
     let reason = match present {
         None => "there is none",
         Some(_) if same.is_none() => "the configuration changed",
         Some(present) if !names.iter().all(|name| present.names.contains(name)) => "it has to be for other names",
-        Some(present) if now >= renewal(present) => "two thirds of its time are over",
-        Some(present) => return Decision::Rest(renewal(present)),
+        Some(present) if now >= renewal(present, None) => "two thirds of its time are over",
+        Some(present) if now >= renewal(present, suggestion) => "the authority suggests it",
+        Some(present) => return Decision::Rest(renewal(present, suggestion)),
     };
     match same.and_then(|record| record.not_before(now)) {
         Some(moment) => Decision::Rest(moment),
@@ -48,13 +50,19 @@ pub(super) fn decide(
     }
 }
 
-/// When to get the next certificate: at two thirds of its life and up to a fiftieth later, the same for the same
-/// certificate, so that the hubs of the world do not all come at once.
-pub fn renewal(present: &Description) -> Timestamp {
+/// When to get the next certificate: at two thirds of its life and up to a fiftieth later, or when the authority suggests it,
+/// if that is earlier. The same for the same certificate, so that the hubs of the world do not all come at once.
+pub fn renewal(present: &Description, suggestion: Option<&Suggestion>) -> Timestamp {
     let (from, until) = (present.not_before.as_second(), present.not_after.as_second());
     let life = (until - from).max(0);
-    let seconds = from + life / 3 * 2 + life / 50 * i64::from(spread(&present.fingerprint)) / 256;
-    Timestamp::from_second(seconds).unwrap_or(present.not_before)
+    let seconds = from + life / 3 * 2 + share(life / 50, present);
+    let own = Timestamp::from_second(seconds).unwrap_or(present.not_before);
+    let window = suggestion.filter(|suggestion| suggestion.fingerprint == present.fingerprint).and_then(|known| known.window);
+    let suggested = window.and_then(|(start, end)| {
+        let (start, end) = (start.as_second(), end.as_second());
+        Timestamp::from_second(start + share(end - start, present)).ok()
+    });
+    suggested.map_or(own, |suggested| suggested.min(own))
 }
 
 /// How long to wait after so many failures in a row.
@@ -63,9 +71,10 @@ pub(super) fn patience(failures: u32) -> SignedDuration {
     PATIENCE.get(index).or(PATIENCE.last()).copied().unwrap_or(SignedDuration::from_hours(24))
 }
 
-/// The first byte of a fingerprint: as good as random, and the same after every restart.
-fn spread(fingerprint: &str) -> u8 {
-    fingerprint.get(..2).and_then(|pair| u8::from_str_radix(pair, 16).ok()).unwrap_or(0)
+/// A part of so many seconds by the first byte of the fingerprint: as good as random, and the same after every restart.
+fn share(seconds: i64, present: &Description) -> i64 {
+    let byte = present.fingerprint.get(..2).and_then(|pair| u8::from_str_radix(pair, 16).ok()).unwrap_or(0);
+    i64::try_from(i128::from(seconds) * i128::from(byte) / 256).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -92,13 +101,13 @@ mod tests {
 
     fn decide_for(now: &str, present: Option<&Description>, names: &[&str], record: &Record) -> Decision {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        decide(moment(now), present, &names, "settings", Some(record))
+        decide(moment(now), present, &names, "settings", Some(record), None)
     }
 
     #[test]
     fn renews_after_two_thirds_of_the_life_and_a_little() {
-        assert_eq!(renewal(&present("00:11")).to_string(), "2026-03-02T00:00:00Z");
-        let latest = renewal(&present("FF:11"));
+        assert_eq!(renewal(&present("00:11"), None).to_string(), "2026-03-02T00:00:00Z");
+        let latest = renewal(&present("FF:11"), None);
         assert!(latest > moment("2026-03-03T00:00:00Z") && latest < moment("2026-03-04T00:00:00Z"), "{latest}");
         let (good, record) = (present("00:11"), failed("settings", 0, "2026-01-01T00:00:00Z"));
         let rest = Decision::Rest(moment("2026-03-02T00:00:00Z"));
@@ -107,6 +116,35 @@ mod tests {
         assert_eq!(decide_for("2026-03-02T00:00:00Z", Some(&good), &["hub.test"], &record), due);
         // A machine that was off for a year.
         assert_eq!(decide_for("2027-03-02T00:00:00Z", Some(&good), &["hub.test"], &record), due);
+    }
+
+    #[test]
+    fn renews_when_the_authority_suggests_and_never_later_than_by_itself() {
+        let own = moment("2026-03-02T00:00:00Z");
+        let suggest = |fingerprint: &str, start: &str, end: &str| {
+            let answer = ((moment(start), moment(end)), SignedDuration::from_hours(6));
+            Suggestion::new(fingerprint, Some(answer), moment("2026-01-01T00:00:00Z"))
+        };
+        for (suggestion, expected) in [
+            (suggest("00:11", "2026-02-01T00:00:00Z", "2026-02-03T00:00:00Z"), moment("2026-02-01T00:00:00Z")),
+            // It is about to be revoked.
+            (suggest("00:11", "2025-12-31T00:00:00Z", "2026-01-01T00:00:00Z"), moment("2025-12-31T00:00:00Z")),
+            (suggest("00:11", "2026-03-30T00:00:00Z", "2026-03-31T00:00:00Z"), own),
+            (suggest("00:11", "9999-01-01T00:00:00Z", "9999-12-30T00:00:00Z"), own),
+            // Backwards, or about another certificate.
+            (suggest("00:11", "2026-02-03T00:00:00Z", "2026-02-01T00:00:00Z"), own),
+            (suggest("00:22", "2026-02-01T00:00:00Z", "2026-02-03T00:00:00Z"), own),
+        ] {
+            assert_eq!(renewal(&present("00:11"), Some(&suggestion)), expected, "{suggestion:?}");
+        }
+        let middle = renewal(&present("80:11"), Some(&suggest("80:11", "2026-02-01T00:00:00Z", "2026-02-03T00:00:00Z")));
+        assert_eq!(middle, moment("2026-02-02T00:00:00Z"));
+        let (good, suggestion) = (present("80:11"), suggest("80:11", "2026-02-01T00:00:00Z", "2026-02-03T00:00:00Z"));
+        let record = failed("settings", 0, "2026-01-01T00:00:00Z");
+        let decide_at =
+            |now: &str| decide(moment(now), Some(&good), &["hub.test".to_owned()], "settings", Some(&record), Some(&suggestion));
+        assert_eq!(decide_at("2026-02-01T23:59:59Z"), Decision::Rest(middle));
+        assert_eq!(decide_at("2026-02-02T00:00:00Z"), Decision::Act("the authority suggests it"));
     }
 
     #[test]

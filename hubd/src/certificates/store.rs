@@ -47,15 +47,22 @@ impl Store {
         self.paths.certificate_record()
     }
 
+    /// Where it is kept when the authority suggests to renew.
+    pub(super) fn suggestion(&self) -> PathBuf {
+        self.paths.certificate_suggestion()
+    }
+
     /// The certificate in use; `None` when there is none, or one that nobody can read.
     pub(super) fn present(&self) -> Option<Description> {
-        match CertificateDer::from_pem_file(&self.certificate) {
-            Ok(der) => Description::read(&der).inspect_err(|error| tracing::warn!("the present certificate: {error}")).ok(),
-            Err(error) => {
-                tracing::debug!(%error, "there is no present certificate");
-                None
-            }
-        }
+        let der = self.certificate()?;
+        Description::read(&der).inspect_err(|error| tracing::warn!("the present certificate: {error}")).ok()
+    }
+
+    /// The same, as it is sent.
+    pub(super) fn certificate(&self) -> Option<CertificateDer<'static>> {
+        CertificateDer::from_pem_file(&self.certificate)
+            .inspect_err(|error| tracing::debug!(%error, "there is no present certificate"))
+            .ok()
     }
 
     /// Puts a certificate with its chain and its key in use; the hub notices by itself.

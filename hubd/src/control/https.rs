@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::ControlContext;
 use crate::certificates::description::fingerprint;
-use crate::certificates::{Description, Record, renewal};
+use crate::certificates::{Description, Record, Suggestion, renewal};
 
 pub(super) fn status(context: &ControlContext) -> HttpsStatus {
     let config = context.config.get();
@@ -52,7 +52,14 @@ pub(super) fn status(context: &ControlContext) -> HttpsStatus {
     };
     let next = (method != "files").then(|| {
         let waits = record.as_ref().and_then(|record| record.not_before(now));
-        waits.or_else(|| certificate.map(renewal)).unwrap_or(now)
+        let suggestion = || {
+            Suggestion::load(&context.paths.certificate_suggestion()).unwrap_or_else(|error| {
+                tracing::warn!("reading what the authority suggests: {error:#}");
+                None
+            })
+        };
+        let suggestion = if method == "acme" { suggestion() } else { None };
+        waits.or_else(|| certificate.map(|certificate| renewal(certificate, suggestion.as_ref()))).unwrap_or(now)
     });
     let authority = (method == "lan").then(|| CertificateDer::from_pem_file(context.paths.certificate_authority()).ok());
     HttpsStatus {
