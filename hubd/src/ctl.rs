@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
+use hub_core::config::Config;
 use hub_core::paths::Paths;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -55,6 +56,8 @@ pub struct World<'a> {
     pub variables: BTreeMap<OsString, OsString>,
     /// Ctrl-C and a lost terminal.
     pub interruptions: Interruptions,
+    /// What an authority would trip over with a configuration, asked of the network; one sentence each.
+    pub obstacles: fn(&World<'_>, &Config) -> Vec<String>,
     /// The clock.
     pub now: Timestamp,
     /// Where the clock hangs.
@@ -91,6 +94,7 @@ fn run_here(input: &mut dyn Read, output: &mut io::Stdout, messages: &mut dyn Wr
         terminal: &mut terminal,
         variables: std::env::vars_os().collect(),
         interruptions: Interruptions::of_this_process(),
+        obstacles: https::obstacles,
         now: Timestamp::now(),
         zone: TimeZone::system(),
     };

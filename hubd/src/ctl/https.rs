@@ -30,7 +30,7 @@ const NOTICE_POLL: Duration = Duration::from_millis(250);
 /// Fewer days than this are worth a colour.
 const SOON_DAYS: i64 = 14;
 
-pub(super) use check::uncertified;
+pub(super) use check::{obstacles, uncertified};
 
 pub(super) fn obey(verb: HttpsVerb, world: &mut World) -> Result<Exit> {
     match verb {

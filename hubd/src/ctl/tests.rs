@@ -12,6 +12,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::thread::JoinHandle;
 
+use hub_core::config::HttpsMethod;
 use hub_core::control::{Reply, Request, ServerInfo, ServerPhase};
 use hub_core::wire;
 
@@ -108,6 +109,13 @@ impl Machine {
             terminal: &mut terminal,
             variables: self.variables.clone(),
             interruptions: Interruptions::none(),
+            obstacles: |_, config| {
+                let domains = config.https.iter().flat_map(|https| match &https.method {
+                    HttpsMethod::Acme { domains, .. } => domains.as_slice(),
+                    _ => &[],
+                });
+                domains.map(|domain| format!("{domain} leads nowhere")).collect()
+            },
             now: "2026-09-07T10:00:00Z".parse().unwrap(),
             zone: TimeZone::UTC,
         };

@@ -55,9 +55,14 @@ impl Review {
             is_here: &guard::is_here,
             uncertified: &|config| super::super::https::uncertified(config, &world.paths, world.now),
         };
+        let mut warnings = status.as_ref().map(|status| squeezed(status, new, &changes)).unwrap_or_default();
+        let method = |config: &Config| config.https.as_ref().map(|https| https.method.clone());
+        if old.as_ref().is_none_or(|old| method(old) != method(new)) {
+            warnings.extend((world.obstacles)(world, new));
+        }
         Ok(Self {
             lockouts: guard::lockouts(old.as_ref(), new, &facts),
-            warnings: status.as_ref().map(|status| squeezed(status, new, &changes)).unwrap_or_default(),
+            warnings,
             online: status.map(|status| status.sessions),
             changes,
             before: before.to_owned(),

@@ -76,7 +76,7 @@ pub(super) fn run(world: &mut World) -> Result<Exit> {
         }
         HttpsMethod::Acme { domains, directory, directory_ca, .. } => {
             findings.extend(names(domains, hub.as_ref())?);
-            findings.extend(before_asking(&world.paths, domains, directory.as_deref(), directory_ca.as_deref(), world.now)?);
+            findings.extend(before_asking(world, domains, directory.as_deref(), directory_ca.as_deref())?);
             "acme"
         }
         HttpsMethod::Lan { .. } => "lan",
@@ -175,6 +175,26 @@ pub(in super::super) fn uncertified(config: &Config, paths: &Paths, now: Timesta
     }
 }
 
+/// Why an authority would refuse what `config` makes the hub ask for; one sentence each.
+pub(in super::super) fn obstacles(world: &World, config: &Config) -> Vec<String> {
+    let Some(HttpsMethod::Acme { domains, directory, directory_ca, .. }) = config.https.as_ref().map(|https| &https.method)
+    else {
+        return Vec::new();
+    };
+    let hub = ask_hub(world).inspect_err(|error| tracing::debug!("asking the hub: {error:#}")).ok();
+    let found = names(domains, hub.as_ref()).and_then(|mut findings| {
+        findings.extend(before_asking(world, domains, directory.as_deref(), directory_ca.as_deref())?);
+        Ok(findings)
+    });
+    match found {
+        Ok(findings) => {
+            let bad = findings.into_iter().filter(|finding| finding.weight == Weight::Bad);
+            bad.map(|finding| format!("{}\n  -> {}", finding.what, finding.remedy.unwrap_or_default())).collect()
+        }
+        Err(error) => vec![format!("what stands in the way of a certificate can't be found out: {error:#}")],
+    }
+}
+
 /// What people type, without port.
 fn host(config: &Config) -> Option<&str> {
     let host = config.hub.origin()?.split_once("://")?.1;
@@ -268,13 +288,8 @@ fn knock(name: &str, address: IpAddr, check: Option<&str>) -> Answer {
 }
 
 /// What an authority would find, and whether it can be asked at all.
-fn before_asking(
-    paths: &Paths,
-    domains: &[String],
-    directory: Option<&str>,
-    root: Option<&Path>,
-    now: Timestamp,
-) -> Result<Vec<Finding>> {
+fn before_asking(world: &World, domains: &[String], directory: Option<&str>, root: Option<&Path>) -> Result<Vec<Finding>> {
+    let paths = &world.paths;
     let directory = directory.unwrap_or(USUAL_DIRECTORY);
     let asked = authority::ask(directory, root, &NetworkSettings::recall(paths)?);
     let mut findings = judge::authority(directory, asked.as_ref(), Timestamp::now());
@@ -289,6 +304,6 @@ fn before_asking(
     }
     let orders = Orders::load(&paths.certificate_orders())?;
     let record = Record::load(&paths.certificate_record())?;
-    findings.extend(limits::judge(directory, domains, &orders, record.as_ref(), now));
+    findings.extend(limits::judge(directory, domains, &orders, record.as_ref(), world.now));
     Ok(findings)
 }

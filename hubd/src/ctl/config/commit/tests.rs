@@ -151,6 +151,7 @@ impl Machine {
             terminal: &mut Nobody,
             variables: std::collections::BTreeMap::new(),
             interruptions: crate::ctl::Interruptions::none(),
+            obstacles: |_, _| Vec::new(),
             now: "2026-09-07T10:00:00Z".parse().unwrap(),
             zone: TimeZone::UTC,
         };
