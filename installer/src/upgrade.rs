@@ -194,3 +194,6 @@ fn installed(paths: &Paths) -> Result<(Receipt, Version)> {
     let version = receipt.product.parse().map_err(|problem: String| anyhow!("reading the installed version: {problem}"))?;
     Ok((receipt, version))
 }
+
+#[cfg(test)]
+mod tests;

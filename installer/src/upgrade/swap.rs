@@ -24,9 +24,21 @@ const INSTALL_DEADLINE: Duration = Duration::from_secs(30 * 60);
 const SERVE: &str = "hubd.service";
 const LAUNCHER: &str = "hubd-launcher.service";
 
-/// Copies everything aside; from here on a kill or a power cut leads back.
+/// Copies everything aside; from here on a kill or a power cut leads back. When that fails, as on a full disk, nothing is
+/// under way and nothing has to be gone back from.
 pub(super) fn begin(paths: &Paths, receipt: &Receipt) -> Result<()> {
     before::keep(paths, receipt).context("copying the installed version aside")?;
+    let begun = mark(paths);
+    if begun.is_err() {
+        remove_drop_in(paths)?;
+        if paths.upgrade_pending().exists() {
+            fs::remove_file(paths.upgrade_pending())?;
+        }
+    }
+    begun
+}
+
+fn mark(paths: &Paths) -> Result<()> {
     atomic::replace(&paths.upgrade_pending(), b"", Access::mode(0o600))?;
     let drop_in = paths.upgrade_drop_in();
     if let Some(directory) = drop_in.parent() {
@@ -152,6 +164,31 @@ mod tests {
         ] {
             assert_eq!(unit_of(&paths, Path::new(path)).as_deref(), unit, "{path}");
         }
+    }
+
+    #[test]
+    fn what_can_not_be_copied_aside_leaves_nothing_under_way() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::under(root.path());
+        for path in [paths.config_file(), paths.binaries().join("hub-installer")] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "as it was").unwrap();
+        }
+        // As on a full disk, one of the copies fails.
+        let (copies, kept) = (paths.upgrade_before(), paths.upgrade_before().with_extension("kept"));
+        fs::create_dir_all(copies.parent().unwrap()).unwrap();
+        fs::hard_link(paths.config_file(), &kept).unwrap();
+        let error = begin(&paths, &Receipt::default()).unwrap_err();
+        assert!(format!("{error:#}").starts_with("copying the installed version aside: "), "{error:#}");
+        assert!(!paths.upgrade_pending().exists());
+        fs::remove_file(&kept).unwrap();
+        // There is no room for what systemd is to read.
+        let units = paths.upgrade_drop_in().parent().unwrap().to_owned();
+        fs::create_dir_all(units.parent().unwrap()).unwrap();
+        fs::write(&units, "in the way").unwrap();
+        begin(&paths, &Receipt::default()).unwrap_err();
+        assert!(!paths.upgrade_pending().exists(), "the next start would go back from nothing");
+        assert_eq!(fs::read_to_string(paths.config_file()).unwrap(), "as it was");
     }
 
     #[test]
