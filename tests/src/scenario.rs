@@ -94,6 +94,7 @@ pub const ALL: &[Scenario] = &[
     limits::SCENARIO,
     hardening::SCENARIO,
     https::SCENARIO,
+    https::ORDEAL,
     behind::SCENARIO,
     proxy::SCENARIO,
 ];

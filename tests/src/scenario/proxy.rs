@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use installer::machine::{BaseSpec, Release};
 use serde_json::Value;
 
-use super::https::pebble::{self, Pebble};
+use super::https::pebble::{self, Behaviour, Pebble};
 use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::ADMIN;
@@ -32,7 +32,7 @@ fn run(context: &Context) -> Result<()> {
          for i in $(seq 100); do ss -Htln | grep -q 127.0.0.1:{port} && exit 0; sleep 0.1; done; exit 1"
     ))?;
     let pebble = Pebble::prepare(context, &machine, address)?;
-    pebble.start(&machine, 0, 80)?;
+    pebble.start(&machine, Behaviour::default())?;
     for program in ["hubd", "hubctl", "hub-installer"] {
         machine.copy_in(&context.program(program)?, &format!("/root/new/{program}"), 0o755)?;
     }

@@ -15,11 +15,29 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// The root that vouches for Pebble's own directory, as the hub is told of it.
 pub(in crate::scenario) const DIRECTORY_CA: &str = "/usr/local/share/pebble.pem";
 
-/// An authority, and how it is to behave.
+/// An authority, and the name server it asks.
 pub(in crate::scenario) struct Pebble<'a> {
     context: &'a Context,
     address: Ipv4Addr,
     client: reqwest::blocking::Client,
+}
+
+/// How it is to behave.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::scenario) struct Behaviour {
+    /// How many percent of all requests it calls out of date.
+    pub(in crate::scenario) stale: u32,
+    /// The port at which it asks over http.
+    pub(in crate::scenario) http: u16,
+    /// How long its certificates are good.
+    pub(in crate::scenario) life: Duration,
+}
+
+/// As real ones are on a good day.
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self { stale: 0, http: 80, life: Duration::from_hours(90 * 24) }
+    }
 }
 
 impl<'a> Pebble<'a> {
@@ -39,11 +57,19 @@ impl<'a> Pebble<'a> {
         machine.sh(&format!("echo '{address} hub.test www.hub.test' >>/etc/hosts"))?;
         let root = reqwest::Certificate::from_pem(authority.pem().as_bytes())?;
         let client = reqwest::blocking::Client::builder().no_proxy().tls_certs_only([root]).timeout(DEADLINE).build()?;
+        let pebble = Self { context, address, client };
+        pebble.start_names(machine)?;
+        Ok(pebble)
+    }
+
+    /// Starts the name server, at the usual port; there every name leads to the hub.
+    pub(in crate::scenario) fn start_names(&self, machine: &Machine) -> Result<()> {
+        let address = self.address;
         machine.sh(&format!(
             "systemd-run --quiet --unit=names /usr/bin/pebble-challtestsrv -defaultIPv6 '' -defaultIPv4 {address} \
-             -http01 '' -https01 '' -tlsalpn01 '' -dns01 {address}:8053 -management {address}:8055"
+             -http01 '' -https01 '' -tlsalpn01 '' -dns01 {address}:53 -management {address}:8055"
         ))?;
-        Ok(Self { context, address, client })
+        Ok(())
     }
 
     /// The directory's address.
@@ -51,10 +77,10 @@ impl<'a> Pebble<'a> {
         format!("https://{}:14000/dir", self.address)
     }
 
-    /// Starts it anew: it knows nobody then. It calls `stale` percent of all requests out of date, and asks over http at
-    /// port `http`.
-    pub(in crate::scenario) fn start(&self, machine: &Machine, stale: u32, http: u16) -> Result<()> {
+    /// Starts it anew: it knows nobody then.
+    pub(in crate::scenario) fn start(&self, machine: &Machine, behaviour: Behaviour) -> Result<()> {
         self.stop(machine)?;
+        let Behaviour { stale, http, life } = behaviour;
         let address = self.address;
         let config = json!({ "pebble": {
             "listenAddress": format!("{address}:14000"),
@@ -65,14 +91,18 @@ impl<'a> Pebble<'a> {
             "tlsPort": 443,
             "ocspResponderURL": "",
             "externalAccountBindingRequired": false,
+            "certificateValidityPeriod": life.as_secs(),
         } });
         machine.write("/root/pebble.json", config.to_string(), 0o644)?;
         machine.sh(&format!(
             "systemd-run --quiet --unit=pebble --setenv=PEBBLE_VA_NOSLEEP=1 --setenv=PEBBLE_AUTHZREUSE=0 --setenv=PEBBLE_WFE_NONCEREJECT={stale} \
-             /usr/bin/pebble -config /root/pebble.json -dnsserver {address}:8053
+             /usr/bin/pebble -config /root/pebble.json -dnsserver {address}:53
              for i in $(seq 100); do ss -Htln | grep -q {address}:14000 && ss -Htln | grep -q {address}:15000 && exit 0; sleep 0.1; done; exit 1"
         ))?;
-        self.context.step(&format!("the authority runs; {stale} % of requests are out of date, it asks at port {http}"))
+        let life = life.as_secs();
+        self.context.step(&format!(
+            "the authority runs; {stale} % of requests are out of date, it asks at port {http}, certificates are good for {life} s"
+        ))
     }
 
     /// Stops it.
@@ -87,6 +117,17 @@ impl<'a> Pebble<'a> {
         let own = self.address;
         let body = json!({ "host": "hub.test.", "addresses": [address.to_string()] });
         machine.sh(&format!("curl -sS --noproxy '*' -d '{{\"host\":\"hub.test.\"}}' http://{own}:8055/clear-a && curl -sS --noproxy '*' -d '{body}' http://{own}:8055/add-a"))?;
+        Ok(())
+    }
+
+    /// Whom the owner of `hub.test` lets sign for it; `None`: everybody.
+    pub(in crate::scenario) fn let_sign(&self, machine: &Machine, issuer: Option<&str>) -> Result<()> {
+        let own = self.address;
+        let (verb, body) = match issuer {
+            Some(issuer) => ("add-caa", json!({ "host": "hub.test.", "policies": [{ "tag": "issue", "value": issuer }] })),
+            None => ("clear-caa", json!({ "host": "hub.test." })),
+        };
+        machine.sh(&format!("curl -sS --fail --noproxy '*' -d '{body}' http://{own}:8055/{verb}"))?;
         Ok(())
     }
 
