@@ -4,6 +4,7 @@
 //! [`desk`] takes questions (in the launcher, or in `hubctl` on the host) and needs no rights but to write the job;
 //! [`work`] is `hubd environment`, run by `hubd-environment.service`.
 
+mod apt;
 mod archive;
 pub(crate) mod desk;
 mod settings;

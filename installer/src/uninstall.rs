@@ -66,6 +66,7 @@ pub fn run(paths: &Paths, purge: bool, talk: &Talk) -> Result<Ending> {
     } else {
         keep_state(paths)?;
     }
+    report.notes.extend(apt_note(paths));
     talk.detail("taking back the steps of the install");
     take_back(paths, &mut receipt, &store, purge, &mut left, &mut report)?;
     if purge {
@@ -150,6 +151,13 @@ fn take_back(
         store.save(receipt)?;
     }
     Ok(())
+}
+
+/// Packages of the distribution that came because of the hub stay: other things may need them by now.
+fn apt_note(paths: &Paths) -> Option<String> {
+    let state: serde_json::Value = serde_json::from_slice(&fs_err::read(paths.apt_state()).ok()?).ok()?;
+    let names: Vec<&str> = state["brought"].as_array()?.iter().filter_map(|name| name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("packages of the distribution that came for everybody stay: {}", names.join(", ")))
 }
 
 fn delete(path: &Path) -> Result<()> {

@@ -3,6 +3,7 @@
 //! To add one: a file here with a `SCENARIO`, and a line in [`ALL`].
 
 mod apply;
+mod apt;
 mod behind;
 mod browser_driver;
 mod class;
@@ -82,6 +83,7 @@ pub const ALL: &[Scenario] = &[
     environment::SCENARIO,
     own_packages::SCENARIO,
     kernels::SCENARIO,
+    apt::SCENARIO,
     release_upgrade::SCENARIO,
     resume::SCENARIO,
     apply::SCENARIO,

@@ -31,6 +31,7 @@ pub use quantity::{format_bytes, parse_bytes, parse_duration, write_bytes, write
 pub use roles::{Group, GroupName, Role, Roles, UserSettings};
 
 use crate::accounts::Username;
+use crate::apt::PackageName;
 use crate::pyenv::KernelName;
 
 /// A configuration that has passed every check.
@@ -214,6 +215,10 @@ pub struct Environment {
     pub keep: u64,
     /// Kernels that are environments of their own.
     pub kernels: BTreeMap<KernelName, Kernel>,
+    /// What the machine has of its distribution for everybody.
+    pub apt: Vec<PackageName>,
+    /// Whether administrators may change that from inside the hub.
+    pub apt_by_admins: bool,
 }
 
 /// `[environment.kernels.NAME]`

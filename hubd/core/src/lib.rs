@@ -2,6 +2,7 @@
 //! talk to systemd and to each other. Nothing here listens on a network.
 
 pub mod accounts;
+pub mod apt;
 pub mod config;
 pub mod control;
 pub mod installing;

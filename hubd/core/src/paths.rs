@@ -57,6 +57,8 @@ paths! {
     environment_state = "var/lib/hubd-environments";
     /// What is to be done next, or is being done.
     environment_job = "var/lib/hubd-environments/job.json";
+    /// Which packages of the distribution came because of the hub.
+    apt_state = "var/lib/hubd-environments/apt.json";
     /// Held by whoever writes or takes a job.
     environment_lock = "var/lib/hubd-environments/lock";
     /// Wheels that no index has, as an administrator of the host gave them.

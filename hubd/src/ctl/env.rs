@@ -1,6 +1,7 @@
 //! `hubctl env`: the packages that everybody has. On the host it acts by itself, as root and without the hub; inside the
 //! hub it asks.
 
+mod apt;
 mod arguments;
 mod ask;
 mod file;
@@ -28,7 +29,8 @@ pub(super) fn obey(kernel: Option<KernelName>, verb: EnvVerb, world: &mut World)
     let (kernel, ask) = match (verb, kernel) {
         (EnvVerb::Kernels, None) => (None, Ask::Kernels),
         (EnvVerb::RemoveKernel { name }, None) => (Some(name), Ask::RemoveKernel),
-        (EnvVerb::Kernels | EnvVerb::RemoveKernel { .. }, Some(_)) => {
+        (EnvVerb::Apt { verb }, None) => return apt::obey(verb, world),
+        (EnvVerb::Kernels | EnvVerb::RemoveKernel { .. } | EnvVerb::Apt { .. }, Some(_)) => {
             return Err(Failure::plain("--kernel has no meaning for this command; leave it away").into());
         }
         (EnvVerb::Status, kernel) => (kernel, Ask::Status),

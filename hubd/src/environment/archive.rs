@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use hub_core::control::environment::apt::AptChange;
 use hub_core::control::environment::{Asker, BuildState, Change, Record};
 use hub_core::paths::Paths;
+use hub_core::pyenv::lock::VersionChange;
 use hub_core::pyenv::{self, KernelName};
 use hub_core::sys::atomic::{self, Access};
 use hub_core::sys::lock::{LockGuard, wait_for_lock};
@@ -38,10 +40,22 @@ pub(crate) struct Job {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Task {
-    Build { change: Change },
-    Rollback { to: u32 },
+    Build {
+        change: Change,
+    },
+    Rollback {
+        to: u32,
+    },
     Collect,
     RemoveKernel,
+    PlanApt {
+        change: AptChange,
+    },
+    /// `confirmed`: what the plan said; `None`: nobody was asked.
+    Apt {
+        change: AptChange,
+        confirmed: Option<Vec<VersionChange>>,
+    },
 }
 
 /// Where all of it lies.
@@ -81,6 +95,7 @@ impl Archive {
             format: FORMAT,
             number,
             kernel: self.paths.kernel().cloned(),
+            apt: None,
             what,
             who: asker.to_string(),
             when: Timestamp::from_second(now.as_second()).unwrap_or(now).to_string(),

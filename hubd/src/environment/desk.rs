@@ -1,12 +1,16 @@
 //! Where questions about the environment are answered and jobs are taken. Whether somebody may ask was decided before;
 //! what is asked for is judged here once more.
 
+mod upkeep;
+
 use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use hub_core::apt::PackageName;
 use hub_core::control::RefusalKind;
+use hub_core::control::environment::apt::AptRequest;
 use hub_core::control::environment::{
     Asker, BuildState, Change, EnvironmentReply, EnvironmentRequest, EnvironmentStatus, GenerationInfo, KernelInfo, Record,
     ServersOf,
@@ -17,7 +21,7 @@ use hub_core::sys::command::Command;
 use jiff::Timestamp;
 
 use super::archive::{Archive, Job, Task};
-use super::{settings, transaction, work};
+use super::{apt, settings, transaction, work};
 
 /// Questions to systemd's own program.
 const ASK_DEADLINE: Duration = Duration::from_secs(20);
@@ -28,11 +32,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 const WAKE_INTERVAL: Duration = Duration::from_secs(1);
 /// More packages than any class asks for.
 const MOST_PACKAGES: usize = 500;
-
-/// Who asks for an environment whose Python was replaced.
-const NEW_PYTHON: &str = "a new Python";
-/// How long after it began a build for a new Python that failed is tried again.
-const AGAIN_SECONDS: i64 = 120;
 
 /// Takes questions and jobs for the machine at `paths`.
 #[derive(Debug, Clone)]
@@ -80,10 +79,15 @@ impl Desk {
             EnvironmentRequest::History => self.history(),
             EnvironmentRequest::Progress { number, after } => self.progress(*number, *after),
             EnvironmentRequest::Check => self.check(),
+            EnvironmentRequest::Apt { about: AptRequest::List } => apt::list(&self.paths).map_err(Problem::from),
             EnvironmentRequest::Build { .. }
             | EnvironmentRequest::Rollback { .. }
             | EnvironmentRequest::Collect
-            | EnvironmentRequest::RemoveKernel => self.task(request).and_then(|(what, task)| self.submit(asker, what, task)),
+            | EnvironmentRequest::RemoveKernel
+            | EnvironmentRequest::Apt { .. } => self
+                .allow(asker, request)
+                .and_then(|()| self.task(request))
+                .and_then(|(what, task)| self.submit(asker, what, task)),
         };
         reply(answer)
     }
@@ -105,65 +109,31 @@ impl Desk {
         reply(act())
     }
 
-    /// Has what was interrupted settled, and an environment built anew whose Python an upgrade of the system has replaced.
-    ///
-    /// # Errors
-    /// When systemd can't be asked.
-    pub(crate) fn wake(&self) -> Result<()> {
-        if let Some(generation) = self.current()?
-            && self.is_python_replaced(&generation)?
-        {
-            let _lock = self.archive.lock()?;
-            if self.archive.job()?.is_none() && !self.has_just_failed()? {
-                tracing::warn!("{} was replaced, so the environment is built anew", generation.manifest().python);
-                let asker = Asker::Host { account: Some(NEW_PYTHON.to_owned()) };
-                let record = self.archive.begin(&asker, Change::Configured.to_string(), Timestamp::now())?;
-                let task = Task::Build { change: Change::Configured };
-                self.archive.submit(&Job { number: record.number, kernel: None, task })?;
-            }
-        }
-        if self.archive.job()?.is_some() || pyenv::has_unfinished(&self.paths)? {
-            self.start_service()?;
+    /// What runs scripts as root is the host's, unless the configuration says otherwise.
+    fn allow(&self, asker: &Asker, request: &EnvironmentRequest) -> Result<(), Problem> {
+        let is_root = matches!((asker, request), (Asker::Admin { .. }, EnvironmentRequest::Apt { .. }));
+        if is_root && !settings::read(&self.paths)?.environment.apt_by_admins {
+            return Err(Problem::Refused {
+                kind: RefusalKind::NotAllowed,
+                message: "packages of the distribution need the host".to_owned(),
+                hint: Some(
+                    "on the machine: sudo hubctl env apt; or have administrators do it in here, which makes them mightier: \
+                     sudo hubctl config set environment.apt_by_admins true"
+                        .to_owned(),
+                ),
+            });
         }
         Ok(())
     }
 
-    /// Whether the current environment still has to be built for the Python that is there now.
-    ///
-    /// # Errors
-    /// When the environment can't be read.
-    pub(crate) fn is_outdated(&self) -> Result<bool> {
-        self.current()?.map_or(Ok(false), |generation| self.is_python_replaced(&generation))
-    }
-
-    /// The generation is of another minor version than the distribution's Python. A newer patch of the same one serves, and
-    /// so does one that somebody went back to whose Python is still there.
-    fn is_python_replaced(&self, generation: &Generation) -> Result<bool> {
-        let (own, path) = (&generation.manifest().python, self.paths.below(transaction::PYTHON.trim_start_matches('/')));
-        if fs_err::canonicalize(&path).is_ok_and(|found| found == own.interpreter) {
-            return Ok(false);
-        }
-        match Python::probe(&path) {
-            Ok(found) if found.directory() == own.directory() => Ok(false),
-            Ok(found) => {
-                let is_there = |other: &Generation| other.manifest().python.directory() == found.directory();
-                Ok(!own.interpreter.exists() || !pyenv::all(&self.paths)?.iter().any(is_there))
-            }
-            // It may be one that no environment can be built for; what works stays.
-            Err(error) => {
-                tracing::debug!("looking for the machine's Python: {error:#}");
-                Ok(!own.interpreter.exists())
-            }
-        }
-    }
-
-    /// Asking an index again and again that can't be reached helps nobody.
-    fn has_just_failed(&self) -> Result<bool> {
-        let last = self.archive.records()?.pop();
-        Ok(last.is_some_and(|record| {
-            let age = record.when.parse::<Timestamp>().map(|when| Timestamp::now().duration_since(when).as_secs());
-            record.state == BuildState::Failed && record.who.starts_with(NEW_PYTHON) && age.is_ok_and(|age| age < AGAIN_SECONDS)
-        }))
+    /// The change that record `number` planned.
+    fn planned(&self, number: u32) -> Result<Task, Problem> {
+        let record = self.archive.record(number)?.filter(|record| record.state == BuildState::Planned);
+        let plan = record.and_then(|record| Some((record.apt?, record.changes)));
+        let Some((plan, changes)) = plan else {
+            return Err(refused(format!("{number} is no plan"), Some("hubctl env apt install makes one and shows it")));
+        };
+        Ok(Task::Apt { change: plan.change, confirmed: Some(changes) })
     }
 
     fn task(&self, request: &EnvironmentRequest) -> Result<(String, Task), Problem> {
@@ -177,9 +147,16 @@ impl Desk {
                 self.known_kernel()?;
                 Task::RemoveKernel
             }
+            EnvironmentRequest::Apt { about } if self.paths.kernel().is_none() => match about {
+                AptRequest::Plan { change } => Task::PlanApt { change: change.clone() },
+                AptRequest::Perform { plan } => self.planned(*plan)?,
+                AptRequest::List => return Err(refused("a list is nothing to be done", None)),
+            },
+            EnvironmentRequest::Apt { .. } => return Err(refused("packages of the distribution are in no kernel", None)),
             _ => Task::Collect,
         };
         let what = match &task {
+            Task::PlanApt { change } | Task::Apt { change, .. } => change.to_string(),
             Task::Rollback { to } => format!("rollback {to}"),
             _ => request.act().unwrap_or_default(),
         };
@@ -324,7 +301,9 @@ impl Desk {
             // What was removed and is still in use is nobody's kernel.
             if current.is_some() || asked.is_some() {
                 let is_as_asked = current.as_ref().map(|generation| &generation.manifest().asked) == asked.as_ref();
-                kernels.push(KernelInfo { name, current: current.map(|generation| generation.number()), asked, is_as_asked });
+                let is_outdated = self.of_kernel(&name).is_python_replaced_under(current.as_ref())?;
+                let current = current.map(|generation| generation.number());
+                kernels.push(KernelInfo { name, current, asked, is_as_asked, is_outdated });
             }
         }
         Ok(EnvironmentReply::Kernels { kernels })
@@ -380,7 +359,8 @@ impl Desk {
     fn history(&self) -> Answer {
         let job = self.archive.job()?.map(|job| job.number);
         let settle = |record: Record| if record.is_over() || job == Some(record.number) { record } else { interrupted(record) };
-        let records = self.archive.records()?.into_iter();
+        // A plan that was made is part of what comes of it.
+        let records = self.archive.records()?.into_iter().filter(|record| record.state != BuildState::Planned);
         let records = records.filter(|record| self.paths.kernel().is_none() || record.kernel.as_ref() == self.paths.kernel());
         Ok(EnvironmentReply::History { records: records.map(settle).collect() })
     }
@@ -406,6 +386,12 @@ impl Desk {
                 problems.push(format!("it was built with {python}, and the machine has {found}: hubctl env apply builds it anew"))
             }
             Err(error) => problems.push(format!("its Python does not run: {error:#}")),
+        }
+        let missing = if self.paths.kernel().is_none() { apt::missing(&self.paths)? } else { Vec::new() };
+        if !missing.is_empty() {
+            let names: Vec<&str> = missing.iter().map(PackageName::as_str).collect();
+            let names = names.join(", ");
+            problems.push(format!("packages of the distribution are missing: {names}: hubctl env apt apply installs them"));
         }
         let asked = settings::asked(&settings::read(&self.paths)?, self.paths.kernel())?;
         if generation.manifest().asked != asked {

@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use hub_core::apt::PackageName;
 use hub_core::config::edit::{self, KeyPath};
 use hub_core::config::history::History;
 use hub_core::config::{self, Config};
@@ -49,6 +50,16 @@ pub(super) fn write(paths: &Paths, packages: &[Requirement], who: &str) -> Resul
     edit(paths, &key(paths.kernel()), who, |source| changed(source, paths.kernel(), packages))
 }
 
+/// Makes the configuration ask for these packages of the distribution and no others, because `who` wants it.
+pub(super) fn write_apt(paths: &Paths, packages: &[PackageName], who: &str) -> Result<()> {
+    let key = KeyPath::new(["environment", "apt"]);
+    let after: Vec<String> = packages.iter().map(ToString::to_string).collect();
+    edit(paths, &key, who, |source| {
+        let before: Vec<String> = config::parse(source, "")?.environment.apt.iter().map(ToString::to_string).collect();
+        relisted(source, &key, &before, after)
+    })
+}
+
 /// Makes the configuration not name the kernel `name`, because `who` wants it.
 pub(super) fn forget(paths: &Paths, name: &KernelName, who: &str) -> Result<()> {
     let section = KeyPath::new(["environment", "kernels", name.as_str()]);
@@ -81,15 +92,19 @@ fn changed(source: &str, kernel: Option<&KernelName>, packages: &[Requirement]) 
         let packages = packages.iter().map(Requirement::as_str);
         return Ok(Some(edit::set(source, &key, &Value::from(Array::from_iter(packages)))?));
     };
-    let after: Vec<String> = packages.iter().map(ToString::to_string).collect();
+    relisted(source, &key, before, packages.iter().map(ToString::to_string).collect())
+}
+
+/// The text with `after` in the list at `key` in place of `before`; `None`: it says so already.
+fn relisted(source: &str, key: &KeyPath, before: &[String], after: Vec<String>) -> Result<Option<String>> {
     let gone: Vec<String> = before.iter().filter(|one| !after.contains(one)).cloned().collect();
     let mut text = source.to_owned();
     if !gone.is_empty() {
-        text = edit::remove(&text, &key, &gone)?.unwrap_or(text);
+        text = edit::remove(&text, key, &gone)?.unwrap_or(text);
     }
     let new: Vec<String> = after.into_iter().filter(|one| !before.contains(one)).collect();
     if !new.is_empty() {
-        text = edit::add(&text, &key, &new)?.unwrap_or(text);
+        text = edit::add(&text, key, &new)?.unwrap_or(text);
     }
     Ok((text != source).then_some(text))
 }

@@ -13,15 +13,15 @@ use hub_core::pyenv::{
 };
 
 use super::archive::{Archive, Task, write_line};
-use super::settings;
+use super::{apt, settings};
 
 /// The distribution's own, which every generation is built on.
 pub(super) const PYTHON: &str = "/usr/bin/python3";
 
 /// One job and what is noted about it while it is done.
-struct Journal<'a> {
+pub(super) struct Journal<'a> {
     archive: &'a Archive,
-    record: Record,
+    pub(super) record: Record,
     log: Option<File>,
     begun: Instant,
 }
@@ -37,6 +37,7 @@ pub(super) fn perform(
 ) -> Record {
     let log = archive.open_log(record.number).map_err(|error| tracing::warn!("going on without a log: {error:#}")).ok();
     let mut journal = Journal { archive, record, log, begun: Instant::now() };
+    let is_resumed = journal.record.state == BuildState::Building;
     journal.record.state = BuildState::Building;
     journal.save();
     let done = match task {
@@ -44,6 +45,8 @@ pub(super) fn perform(
         Task::Rollback { to } => rollback(paths, *to, &mut journal),
         Task::Collect => collect_all(paths, &mut journal, in_use).map(|()| BuildState::Done),
         Task::RemoveKernel => remove_kernel(paths, &mut journal, in_use).map(|()| BuildState::Done),
+        Task::PlanApt { change } => apt::plan(paths, change, &mut journal),
+        Task::Apt { change, confirmed } => apt::perform(paths, change, confirmed.as_deref(), is_resumed, &mut journal),
     };
     if matches!((&done, task), (Ok(BuildState::Done), Task::Build { .. }))
         && let Err(error) = collect(paths, &mut journal, in_use)
@@ -214,7 +217,7 @@ fn sorted(text: &str) -> Result<Vec<(String, Option<String>)>> {
 }
 
 impl Journal<'_> {
-    fn hear(&mut self, said: Said<'_>) {
+    pub(super) fn hear(&mut self, said: Said<'_>) {
         match said {
             Said::Phase(text) => {
                 tracing::info!(number = self.record.number, "environment {}: {text}", self.record.number);
@@ -226,7 +229,7 @@ impl Journal<'_> {
         }
     }
 
-    fn note(&mut self, text: &str) {
+    pub(super) fn note(&mut self, text: &str) {
         self.write(&format!("[{:5.1} s] {text}", self.begun.elapsed().as_secs_f64()));
     }
 

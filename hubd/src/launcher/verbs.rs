@@ -355,7 +355,15 @@ impl<M: Machine + 'static> Launcher<M> {
 
     /// An upgrade of the system may replace Python at any moment, and the index may be out of reach just then.
     async fn follow_python(self: Arc<Self>) {
+        let mut is_complete = false;
         loop {
+            if !is_complete {
+                let desk = Desk::new(self.paths.clone());
+                match blocking(move || desk.complete_apt()).await {
+                    Ok(done) => is_complete = done,
+                    Err(refusal) => tracing::debug!("looking for packages of the distribution: {refusal}"),
+                }
+            }
             tokio::time::sleep(PYTHON_ROUND).await;
             let desk = Desk::new(self.paths.clone());
             match blocking(move || desk.is_outdated()).await {

@@ -64,8 +64,14 @@ impl Config {
         section(&mut text, "sessions", &[("lifetime", string(write_duration(*lifetime)))]);
         let Machine { reserve } = machine;
         section(&mut text, "machine", &[("reserve", reserve.and_then(|reserve| string(write_bytes(reserve))))]);
-        let Environment { packages, keep, kernels } = environment;
-        section(&mut text, "environment", &[("packages", list(packages.iter().cloned())), ("keep", integer(*keep))]);
+        let Environment { packages, keep, kernels, apt, apt_by_admins } = environment;
+        let keys = [
+            ("packages", list(packages.iter().cloned())),
+            ("keep", integer(*keep)),
+            ("apt", list(apt.iter().map(ToString::to_string))),
+            ("apt_by_admins", Some(Value::Boolean(*apt_by_admins))),
+        ];
+        section(&mut text, "environment", &keys);
         for (name, Kernel { packages }) in kernels {
             section(&mut text, &format!("environment.kernels.{name}"), &[("packages", list(packages.iter().cloned()))]);
         }
@@ -250,6 +256,8 @@ reserve = "512M"
 [environment]
 packages = ["pandas>=2"]
 keep = 5
+apt = ["r-cran-irkernel"]
+apt_by_admins = true
 
 [environment.kernels.pytorch]
 packages = ["torch==2.9.*"]

@@ -1,11 +1,14 @@
 //! What is asked about the shared Python environment and what is answered. Also what `hubctl env --json` prints, and, for
 //! [`Record`], what is kept on disk: stable.
 
+pub mod apt;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use self::apt::{AptPackage, AptPlan, AptRequest};
 use super::RefusalKind;
 use crate::accounts::Username;
 use crate::pyenv::lock::{Installed, VersionChange};
@@ -96,6 +99,11 @@ pub enum EnvironmentRequest {
     },
     /// Take a kernel out of everybody's menus, and off the disk; only asked of a kernel.
     RemoveKernel,
+    /// Packages of the distribution.
+    Apt {
+        /// What is asked of them.
+        about: AptRequest,
+    },
 }
 
 impl EnvironmentRequest {
@@ -107,6 +115,8 @@ impl EnvironmentRequest {
             Self::Rollback { to: None } => Some("rollback".to_owned()),
             Self::Collect => Some("gc".to_owned()),
             Self::RemoveKernel => Some("remove-kernel".to_owned()),
+            Self::Apt { about: AptRequest::Plan { change } } => Some(format!("plan {change}")),
+            Self::Apt { about: AptRequest::Perform { plan } } => Some(format!("apt, as planned in {plan}")),
             Self::Kernel { name, about } => about.act().map(|act| format!("--kernel {name} {act}")),
             _ => None,
         }
@@ -242,6 +252,13 @@ pub enum EnvironmentReply {
         /// By name.
         kernels: Vec<KernelInfo>,
     },
+    /// Answers [`AptRequest::List`].
+    AptPackages {
+        /// In the order of the configuration.
+        packages: Vec<AptPackage>,
+        /// Every package that came because of these, by name.
+        brought: Vec<String>,
+    },
     /// Answers whatever is not done at once.
     Started {
         /// The number of its record; a build's generation has the same.
@@ -326,6 +343,9 @@ pub struct KernelInfo {
     pub asked: Option<Vec<Requirement>>,
     /// Whether the current generation holds what the configuration asks for.
     pub is_as_asked: bool,
+    /// Whether its Python was replaced, so that it is to be built anew.
+    #[serde(default)]
+    pub is_outdated: bool,
 }
 
 /// How far something is.
@@ -340,6 +360,8 @@ pub enum BuildState {
     Done,
     /// There was nothing to change.
     Unchanged,
+    /// It is known what it takes; nothing was changed.
+    Planned,
     /// It did not work; nobody was affected.
     Failed,
 }
@@ -354,6 +376,9 @@ pub struct Record {
     /// The kernel that it is about; `None`: everybody's environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<KernelName>,
+    /// What it takes, where it is about packages of the distribution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apt: Option<Box<AptPlan>>,
     /// What, as it would be typed behind `hubctl env`.
     pub what: String,
     /// Who asked.

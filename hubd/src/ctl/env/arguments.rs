@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use hub_core::pyenv::{KernelName, Requirement};
 
+use super::apt::AptVerb;
+
 #[derive(Debug, Subcommand)]
 pub(in crate::ctl) enum EnvVerb {
     /// Show which environment is in force, who runs on which, and what is being built
@@ -133,6 +135,18 @@ Example:
     RemoveKernel {
         /// Which kernel
         name: KernelName,
+    },
+    /// Change the packages of the distribution that everybody has
+    #[command(
+        after_help = "Needs the host, unless the configuration lets administrators do it: apt_by_admins under [environment].
+
+Examples:
+  sudo hubctl env apt install r-cran-irkernel   R, as a kernel in every server
+  sudo hubctl env apt list"
+    )]
+    Apt {
+        #[command(subcommand)]
+        verb: AptVerb,
     },
     /// Check that the environment is whole, as asked for, and fits the machine's Python
     #[command(after_help = "Ends with 1 when something is wrong.

@@ -19,10 +19,16 @@ const ABSENCE_PATIENCE: Duration = Duration::from_secs(60);
 /// Lines of changes that a terminal has room for.
 const MOST_CHANGES: usize = 20;
 
-/// Prints what is done until it is done.
+/// Prints what is done until it is done, and what came of it.
 pub(super) fn follow(world: &mut World, number: u32) -> Result<Exit> {
+    let record = wait(world, number)?;
+    conclude(world, &record)
+}
+
+/// Prints what is done until it is done.
+pub(super) fn wait(world: &mut World, number: u32) -> Result<Record> {
     let (mut after, mut answered) = (0, Instant::now());
-    let record = loop {
+    loop {
         match ask(world, &EnvironmentRequest::Progress { number, after }) {
             Ok(EnvironmentReply::Progress { record, log, known }) => {
                 (after, answered) = (known, Instant::now());
@@ -34,7 +40,7 @@ pub(super) fn follow(world: &mut World, number: u32) -> Result<Exit> {
                     }
                 }
                 if record.is_over() {
-                    break record;
+                    return Ok(record);
                 }
             }
             Ok(other) => return Err(unexpected(&other).into()),
@@ -44,20 +50,25 @@ pub(super) fn follow(world: &mut World, number: u32) -> Result<Exit> {
             Err(error) => tracing::debug!("asking how it goes: {error:#}"),
         }
         thread::sleep(LOOK_INTERVAL);
-    };
+    }
+}
+
+/// Tells what came of it.
+pub(super) fn conclude(world: &mut World, record: &Record) -> Result<Exit> {
     if world.printer.json {
-        world.printer.json(&record)?;
+        world.printer.json(record)?;
     }
     if record.state == BuildState::Failed {
         let reason = record.reason.as_deref().unwrap_or("it did not work");
-        world.printer.error(
-            &format!("{reason}\nNobody is affected. Everything that was said: {}", record.log.display()),
-            record.hint.as_deref(),
-        )?;
+        // What packages of the distribution do is everybody's at once.
+        let nobody = if record.apt.is_some() { "" } else { "Nobody is affected. " };
+        world
+            .printer
+            .error(&format!("{reason}\n{nobody}Everything that was said: {}", record.log.display()), record.hint.as_deref())?;
         return Ok(Exit::Failed);
     }
     if !world.printer.json {
-        tell(world, &record)?;
+        tell(world, record)?;
     }
     Ok(Exit::Done)
 }
@@ -68,6 +79,7 @@ fn tell(world: &mut World, record: &Record) -> Result<()> {
         (BuildState::Unchanged, _) => {
             world.printer.line("Nothing to change: what is asked for is there.")?;
         }
+        _ if record.apt.is_some() => super::apt::tell(world, record)?,
         (_, Some(to)) => {
             for change in record.changes.iter().take(MOST_CHANGES) {
                 world.printer.line(&change_line(change))?;

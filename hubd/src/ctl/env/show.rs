@@ -151,6 +151,7 @@ fn history(world: &mut World, records: &[Record]) -> Result<()> {
                 None => "done".into(),
             },
             BuildState::Unchanged => "nothing to change".into(),
+            BuildState::Planned => "planned".into(),
             BuildState::Failed => Cell::new("failed", Tone::Bad),
             BuildState::Waiting | BuildState::Building => Cell::new(record.phase.as_str(), Tone::Warning),
         };
@@ -176,6 +177,7 @@ fn kernels(world: &mut World, kernels: &[KernelInfo]) -> Result<()> {
         let current = kernel.current.map_or_else(|| "not built yet".to_owned(), |number| number.to_string());
         let note = match (&kernel.asked, kernel.is_as_asked) {
             (None, _) => Cell::new("not in the configuration", Tone::Warning),
+            _ if kernel.is_outdated => Cell::new("its Python was replaced; it is being built anew", Tone::Warning),
             (_, false) => Cell::new(format!("hubctl env --kernel {} apply builds what is asked for", kernel.name), Tone::Warning),
             (_, true) => Cell::new("as asked for", Tone::Good),
         };

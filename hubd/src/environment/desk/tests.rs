@@ -2,6 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use hub_core::control::environment::apt::AptChange;
+use hub_core::control::environment::{BuildState, Record};
+
 use super::*;
 
 struct Machine {
@@ -181,7 +184,7 @@ fn a_kernel_has_generations_records_and_a_part_of_the_configuration_of_its_own()
     assert_eq!((config.packages, config.kernels[&name].packages.clone()), (vec!["cowsay".to_owned()], vec!["numpy".to_owned()]));
     let EnvironmentReply::Kernels { kernels } = machine.ask(&EnvironmentRequest::Kernels) else { panic!() };
     let asked = Some(list(&["numpy"]));
-    assert_eq!(kernels, [KernelInfo { name: name.clone(), current: Some(7), asked, is_as_asked: true }]);
+    assert_eq!(kernels, [KernelInfo { name: name.clone(), current: Some(7), asked, is_as_asked: true, is_outdated: false }]);
     let EnvironmentReply::History { records } = machine.ask(&about(EnvironmentRequest::History)) else { panic!() };
     assert_eq!((records.len(), records[0].what.as_str()), (1, "--kernel r rollback 7"));
 }
@@ -219,4 +222,65 @@ fn a_replaced_python_has_the_environment_built_anew_once() {
     std::fs::create_dir(machine.paths.environment(3)).unwrap();
     std::fs::write(machine.paths.environment(3).join("hubd-environment.json"), text).unwrap();
     assert_eq!(machine.desk.is_outdated().unwrap(), !std::path::Path::new("/usr/bin/python3.11").exists());
+}
+
+#[test]
+fn a_kernel_follows_a_replaced_python_after_everybodys_environment() {
+    let machine = Machine::new();
+    let path = machine.paths.below("usr/bin/python3");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, "#!/bin/sh\necho 3.13.5 /usr/bin/python3.13\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    machine.systemctl("exit 0");
+    let config = "[environment]\npackages = [\"cowsay\"]\n[environment.kernels.r]\npackages = [\"numpy\"]\n";
+    std::fs::write(machine.paths.config_file(), config).unwrap();
+    let store = machine.paths.of_kernel(&"r".parse().unwrap());
+    let of_kernel = Machine { desk: Desk::new(store.clone()), paths: store.clone(), _root: tempfile::tempdir().unwrap() };
+    of_kernel.generation(7, &["numpy"], &["ipykernel-7.0", "numpy-2.1"]);
+    pyenv::switch(&store, &Generation::open(&store, 7).unwrap().unwrap()).unwrap();
+    let job = || machine.desk.archive.job().unwrap().unwrap();
+    let finish = |state| {
+        let record = machine.desk.archive.record(job().number).unwrap().unwrap();
+        machine.desk.archive.save(&Record { state, ..record }).unwrap();
+        machine.desk.archive.clear_job().unwrap();
+    };
+
+    machine.desk.wake().unwrap();
+    assert_eq!(job().kernel, None, "everybody's first");
+    finish(BuildState::Done);
+    let text = std::fs::read_to_string(machine.paths.environment(2).join("hubd-environment.json")).unwrap();
+    let text = text.replace("\"generation\":2", "\"generation\":8").replace("3.11", "3.13");
+    std::fs::create_dir(machine.paths.environment(8)).unwrap();
+    std::fs::write(machine.paths.environment(8).join("hubd-environment.json"), text).unwrap();
+    pyenv::switch(&machine.paths, &Generation::open(&machine.paths, 8).unwrap().unwrap()).unwrap();
+
+    let EnvironmentReply::Kernels { kernels } = machine.ask(&EnvironmentRequest::Kernels) else { panic!() };
+    assert!(kernels[0].is_outdated, "{kernels:?}");
+    assert!(machine.desk.is_outdated().unwrap());
+    machine.desk.wake().unwrap();
+    assert_eq!(job().kernel.as_ref().map(KernelName::as_str), Some("r"));
+    let record = machine.desk.archive.record(job().number).unwrap().unwrap();
+    assert_eq!((record.what.as_str(), record.who.as_str()), ("--kernel r apply", "a new Python on the host"));
+    finish(BuildState::Failed);
+    assert!(!machine.desk.is_outdated().unwrap(), "not again at once");
+}
+
+#[test]
+fn packages_of_the_distribution_are_the_hosts_unless_the_configuration_says_otherwise() {
+    let machine = Machine::new();
+    let change = AptChange::Install { packages: vec!["ffmpeg".parse().unwrap()] };
+    let plan = EnvironmentRequest::Apt { about: AptRequest::Plan { change: change.clone() } };
+    let perform = |plan| EnvironmentRequest::Apt { about: AptRequest::Perform { plan } };
+    for request in [&plan, &perform(1)] {
+        let EnvironmentReply::Refused { kind, .. } = machine.desk.answer(&ada(), request, None) else { panic!() };
+        assert_eq!(kind, RefusalKind::NotAllowed);
+    }
+    assert_eq!(machine.desk.archive.records().unwrap(), [], "nothing was begun");
+    let config = "[environment]\npackages = [\"cowsay\"]\napt_by_admins = true\n";
+    std::fs::write(machine.paths.config_file(), config).unwrap();
+    assert_eq!(machine.refusal(&perform(1)), (RefusalKind::Invalid, "1 is no plan".to_owned()));
+    let (what, task) = machine.desk.task(&plan).ok().unwrap();
+    assert_eq!((what.as_str(), task), ("apt install ffmpeg", Task::PlanApt { change }));
+    let kernel = EnvironmentRequest::Kernel { name: "r".parse().unwrap(), about: Box::new(perform(1)) };
+    assert_eq!(machine.refusal(&kernel).0, RefusalKind::Invalid);
 }

@@ -12,6 +12,8 @@ impl Check<'_, '_> {
             packages: self.packages("environment.packages"),
             keep: self.integer("environment.keep", 1, 100).unwrap_or(3),
             kernels: self.kernels(),
+            apt: self.list("environment.apt", read::apt_package).unwrap_or_default().into_iter().map(first).collect(),
+            apt_by_admins: self.switch("environment.apt_by_admins").unwrap_or(false),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::super::quantity::parse_duration;
 use super::super::{Channel, DefaultApp, SignUp};
+use crate::apt::PackageName;
 use crate::pyenv::Requirement;
 
 /// Directories of the system, in which nobody's home can be.
@@ -140,6 +141,11 @@ pub(super) fn group_name(text: &str) -> Result<String, String> {
 /// A package, as whoever installs it will read it.
 pub(super) fn package(text: &str) -> Result<String, String> {
     text.parse::<Requirement>().map(String::from).map_err(|error| error.to_string())
+}
+
+/// A package of the distribution.
+pub(super) fn apt_package(text: &str) -> Result<PackageName, String> {
+    text.parse::<PackageName>().map_err(|error| error.to_string())
 }
 
 pub(super) fn email(text: &str) -> Result<String, String> {

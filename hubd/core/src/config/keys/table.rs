@@ -375,6 +375,27 @@ pub const TABLES: &[Table] = &[
                 doc: "How many generations of the environment, and of each kernel, are kept, to go back to.",
                 effect: Now,
             },
+            Key {
+                name: "apt",
+                kind: List,
+                default: Value("[]"),
+                example: "[\"r-cran-irkernel\", \"ffmpeg\"]",
+                range: "names of packages of the distribution",
+                doc: "What the machine has of its distribution for everybody. hubctl env apt install adds to it; after a change by \
+                      hand, hubctl env apt apply shows what it takes and does it. What is missing when the machine starts is \
+                      installed then.",
+                effect: Now,
+            },
+            Key {
+                name: "apt_by_admins",
+                kind: Switch,
+                default: Value("false"),
+                example: "true",
+                range: "true or false",
+                doc: "Whether administrators may change `apt` from inside the hub. Such packages run scripts as root and may bring \
+                      services: with true, administrators do what otherwise takes sudo on the machine.",
+                effect: Now,
+            },
         ],
     },
     Table {

@@ -1,0 +1,133 @@
+//! What is asked for by nobody: settling what was interrupted, following a Python that the distribution replaces, completing
+//! the packages of the distribution.
+
+use anyhow::Result;
+use hub_core::control::environment::apt::AptChange;
+use hub_core::control::environment::{Asker, BuildState, Change, Record};
+use hub_core::pyenv::{self, Generation, KernelName, Python};
+use jiff::Timestamp;
+
+use super::Desk;
+use crate::environment::archive::{Job, Task};
+use crate::environment::{apt, settings, transaction};
+
+/// Who asks for an environment whose Python was replaced.
+const NEW_PYTHON: &str = "a new Python";
+/// Who asks for packages of the distribution that were missing when the hub started.
+const START: &str = "the start of the hub";
+/// How long after it began a build for a new Python that failed is tried again.
+const AGAIN_SECONDS: i64 = 120;
+
+impl Desk {
+    /// Has what was interrupted settled, and an environment built anew whose Python an upgrade of the system has replaced.
+    ///
+    /// # Errors
+    /// When systemd can't be asked.
+    pub(crate) fn wake(&self) -> Result<()> {
+        if let Some(outdated) = self.outdated()? {
+            let (generation, kernel) = (outdated.current()?, outdated.paths.kernel().cloned());
+            let _lock = self.archive.lock()?;
+            if self.archive.job()?.is_none() && !outdated.has_just_failed()? {
+                let python = generation.map(|generation| generation.manifest().python.to_string()).unwrap_or_default();
+                let what = kernel.as_ref().map_or_else(|| "the environment".to_owned(), |name| format!("kernel {name}"));
+                tracing::warn!("{python} was replaced, so {what} is built anew");
+                let change = Change::Configured;
+                let about = kernel.as_ref().map_or(String::new(), |name| format!("--kernel {name} "));
+                self.leave(&outdated, NEW_PYTHON, format!("{about}{change}"), Task::Build { change })?;
+            }
+        }
+        if self.archive.job()?.is_some() || pyenv::has_unfinished(&self.paths)? {
+            self.start_service()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the current environment, or a kernel, still has to be built for the Python that is there now.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub(crate) fn is_outdated(&self) -> Result<bool> {
+        Ok(self.outdated()?.is_some())
+    }
+
+    /// Has packages of the distribution installed that the configuration asks for and the machine lacks, as on a new machine, or
+    /// after an upgrade of the system that took some away. `false`: something else is under way.
+    ///
+    /// # Errors
+    /// When dpkg or systemd can't be asked.
+    pub(crate) fn complete_apt(&self) -> Result<bool> {
+        let missing = apt::missing(&self.paths)?;
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        {
+            let _lock = self.archive.lock()?;
+            if self.archive.job()?.is_some() {
+                return Ok(false);
+            }
+            tracing::info!(?missing, "packages of the distribution are missing, and are installed");
+            let change = AptChange::Configured;
+            self.leave(self, START, change.to_string(), Task::Apt { change, confirmed: None })?;
+        }
+        self.start_service()?;
+        Ok(true)
+    }
+
+    /// Leaves a job about what `desk` is for. The lock is held.
+    fn leave(&self, desk: &Self, who: &str, what: String, task: Task) -> Result<()> {
+        let record = desk.archive.begin(&Asker::Host { account: Some(who.to_owned()) }, what, Timestamp::now())?;
+        self.archive.submit(&Job { number: record.number, kernel: desk.paths.kernel().cloned(), task })
+    }
+
+    /// The first that has to be built anew: everybody's environment, or a kernel that is configured. A kernel is tried out by
+    /// a server of everybody's, so that comes first; one whose build has just failed does not hold up the others.
+    fn outdated(&self) -> Result<Option<Self>> {
+        if self.is_python_replaced_under(self.current()?.as_ref())? {
+            return Ok(Some(self.clone()));
+        }
+        // What was taken out of the configuration by hand is nobody's wish any more.
+        for name in settings::read(&self.paths).map(|config| config.environment.kernels).unwrap_or_default().keys() {
+            let desk = self.of_kernel(name);
+            if desk.is_python_replaced_under(desk.current()?.as_ref())? && !desk.has_just_failed()? {
+                return Ok(Some(desk));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether `generation` is of another minor version than the distribution's Python. A newer patch of the same one serves,
+    /// and so does one that somebody went back to whose Python is still there.
+    pub(super) fn is_python_replaced_under(&self, generation: Option<&Generation>) -> Result<bool> {
+        let Some(generation) = generation else { return Ok(false) };
+        let (own, path) = (&generation.manifest().python, self.paths.below(transaction::PYTHON.trim_start_matches('/')));
+        if fs_err::canonicalize(&path).is_ok_and(|found| found == own.interpreter) {
+            return Ok(false);
+        }
+        match Python::probe(&path) {
+            Ok(found) if found.directory() == own.directory() => Ok(false),
+            Ok(found) => {
+                let is_there = |other: &Generation| other.manifest().python.directory() == found.directory();
+                Ok(!own.interpreter.exists() || !pyenv::all(&self.paths)?.iter().any(is_there))
+            }
+            // It may be one that no environment can be built for; what works stays.
+            Err(error) => {
+                tracing::debug!("looking for the machine's Python: {error:#}");
+                Ok(!own.interpreter.exists())
+            }
+        }
+    }
+
+    /// Asking an index again and again that can't be reached helps nobody.
+    fn has_just_failed(&self) -> Result<bool> {
+        let records = self.archive.records()?;
+        let last = records.iter().rev().find(|record| is_about(record, self.paths.kernel()));
+        Ok(last.is_some_and(|record| {
+            let age = record.when.parse::<Timestamp>().map(|when| Timestamp::now().duration_since(when).as_secs());
+            record.state == BuildState::Failed && record.who.starts_with(NEW_PYTHON) && age.is_ok_and(|age| age < AGAIN_SECONDS)
+        }))
+    }
+}
+
+fn is_about(record: &Record, kernel: Option<&KernelName>) -> bool {
+    record.kernel.as_ref() == kernel && record.apt.is_none()
+}
