@@ -21,6 +21,7 @@ mod machine_on_v2;
 mod own_packages;
 mod packages;
 mod proxy;
+mod r;
 mod release_upgrade;
 mod resume;
 mod revoke;
@@ -84,6 +85,7 @@ pub const ALL: &[Scenario] = &[
     own_packages::SCENARIO,
     kernels::SCENARIO,
     apt::SCENARIO,
+    r::SCENARIO,
     release_upgrade::SCENARIO,
     resume::SCENARIO,
     apply::SCENARIO,

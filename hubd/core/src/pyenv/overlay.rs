@@ -41,6 +41,7 @@ pub(super) fn files(python: &Python) -> Vec<File> {
         program(&format!("bin/pip{}", python.directory().trim_start_matches("python")), asset!("pip")),
         data("share/jupyter/kernels/python3/kernel.json".into(), asset!("kernel.json")),
         data("share/jupyter/lab/settings/overrides.json".into(), asset!("overrides.json")),
+        data("share/hubd/Rprofile".into(), asset!("Rprofile")),
     ]
 }
 

@@ -29,7 +29,9 @@ def environment(home):
         own = os.path.join(runtime_directory(), "plain")
         env["JUPYTER_CONFIG_DIR"], env["IPYTHONDIR"] = os.path.join(own, "jupyter"), os.path.join(own, "ipython")
         env["PYTHONNOUSERSITE"] = "1"
+        env["R_LIBS_USER"] = "NULL"
     else:
+        env["R_PROFILE"] = os.path.join(sys.prefix, "share", "hubd", "Rprofile")
         try:
             layer = hubd_layer.ensure(home)
             env["HUBD_LAYER"] = env["VIRTUAL_ENV"] = layer
