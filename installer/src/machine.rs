@@ -1,7 +1,7 @@
 //! Throw-away Debian machines with systemd as PID 1, in a container of systemd-nspawn on top of an overlay.
 //!
-//! Used by `bootstrap.sh --try` and by the machine tests. A machine shares the network of its host; its limits really
-//! bite, on hosts with cgroup v1 controllers and on those with cgroup v2 alone. Nothing here knows about the hub.
+//! Used by `bootstrap.sh --try` and by the machine tests. A machine shares the network of its host or has none at all; its
+//! limits really bite, on hosts with cgroup v1 controllers and on those with cgroup v2 alone. Nothing here knows about the hub.
 
 mod base;
 mod cgroup;

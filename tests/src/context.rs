@@ -85,6 +85,16 @@ impl Context {
 
     /// A fresh machine made of `spec`; it is gone when the value is dropped.
     pub fn machine_with(&self, spec: &BaseSpec) -> Result<TestMachine> {
+        let environment = carried_environment(std::env::vars());
+        self.boot(spec, BootOptions { environment, ..BootOptions::default() })
+    }
+
+    /// As [`Context::machine_with`], but nothing leads from the machine to anywhere, nor from anywhere to it.
+    pub fn offline_machine(&self, spec: &BaseSpec) -> Result<TestMachine> {
+        self.boot(spec, BootOptions { private_network: true, ..BootOptions::default() })
+    }
+
+    fn boot(&self, spec: &BaseSpec, options: BootOptions) -> Result<TestMachine> {
         let mut told = Vec::new();
         let base = Base::ensure(spec, Path::new(CACHE_DIRECTORY), &mut |text| told.push(text.to_owned()))?;
         for text in told {
@@ -92,7 +102,6 @@ impl Context {
         }
         self.machines.set(self.machines.get() + 1);
         let name = format!("{NAME_PREFIX}{}-{}-{}", std::process::id(), self.name, self.machines.get());
-        let options = BootOptions { environment: carried_environment(std::env::vars()), ..BootOptions::default() };
         let machine = Machine::boot(&base, &name, options)?;
         self.step(&format!("booted machine `{name}`, Debian {}", spec.release.codename()))?;
         Ok(TestMachine { machine, artefacts: self.artefacts.clone(), keep: self.options.keep_machines })

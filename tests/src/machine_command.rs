@@ -23,6 +23,9 @@ pub enum Verb {
         /// A Debian package the machine has from the start; may be given again
         #[arg(long = "with", value_name = "PACKAGE")]
         packages: Vec<String>,
+        /// No network but a loopback device of its own
+        #[arg(long)]
+        offline: bool,
         /// Use this root tree instead of making one
         #[arg(long, hide = true)]
         base: Option<PathBuf>,
@@ -75,13 +78,14 @@ pub enum Verb {
 /// Does it.
 pub fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::Boot { name, release, packages, base } => {
+        Verb::Boot { name, release, packages, offline, base } => {
             let spec = packages.iter().fold(BaseSpec::new(release), |spec, package| spec.with(package));
             let base = match base {
                 Some(directory) => Base { directory, release },
                 None => Base::ensure(&spec, Path::new(CACHE_DIRECTORY), &mut |text| eprintln!("{text}"))?,
             };
-            let options = BootOptions { environment: carried_environment(std::env::vars()), ..BootOptions::default() };
+            let environment = if offline { Vec::new() } else { carried_environment(std::env::vars()) };
+            let options = BootOptions { environment, private_network: offline, ..BootOptions::default() };
             let machine = Machine::boot(&base, &name, options)?;
             for unit in machine.failed_units()? {
                 eprintln!("unit `{unit}` did not start");

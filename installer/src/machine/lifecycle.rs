@@ -30,11 +30,13 @@ pub struct BootOptions {
     pub environment: Vec<(String, String)>,
     /// How long systemd may take to have started everything.
     pub timeout: Duration,
+    /// Whether the machine has no network but its own loopback device, instead of sharing that of its host.
+    pub private_network: bool,
 }
 
 impl Default for BootOptions {
     fn default() -> Self {
-        Self { environment: Vec::new(), timeout: Duration::from_secs(60) }
+        Self { environment: Vec::new(), timeout: Duration::from_secs(60), private_network: false }
     }
 }
 
@@ -58,7 +60,9 @@ impl Machine {
             bail!("machine `{name}` exists already\nhint: end it first: tests/machine destroy {name}");
         }
         let environment = options.environment.clone();
-        let mut machine = Self { record: Record::new(name, base.release, &base.directory, environment) };
+        let mut record = Record::new(name, base.release, &base.directory, environment);
+        record.private_network = options.private_network;
+        let mut machine = Self { record };
         let booted = machine.prepare().and_then(|()| machine.start(options.timeout));
         if let Err(error) = booted {
             let error = error.context(format!("booting machine `{name}`"));

@@ -25,6 +25,9 @@ pub(super) struct Record {
     pub(super) base: PathBuf,
     /// Variables every process that is sent into the machine gets; may hold passwords of proxies.
     pub(super) environment: Vec<(String, String)>,
+    /// Whether it has a network of its own, with nothing in it.
+    #[serde(default)]
+    pub(super) private_network: bool,
     pub(super) running: Option<Running>,
 }
 
@@ -39,7 +42,15 @@ pub(super) struct Running {
 
 impl Record {
     pub(super) fn new(name: &str, release: Release, base: &Path, environment: Vec<(String, String)>) -> Self {
-        Self { version: VERSION, name: name.to_owned(), release, base: base.to_owned(), environment, running: None }
+        Self {
+            version: VERSION,
+            name: name.to_owned(),
+            release,
+            base: base.to_owned(),
+            environment,
+            private_network: false,
+            running: None,
+        }
     }
 
     pub(super) fn disk(&self) -> Disk {

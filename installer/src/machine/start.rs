@@ -47,7 +47,7 @@ pub(super) fn start(record: &Record) -> Result<Running> {
     let disk = record.disk();
     let console = disk.directory.join("console.log");
     let groups = Groups::named(&record.name)?;
-    let arguments = nspawn_arguments(&record.name, &disk.root(), groups.layout);
+    let arguments = nspawn_arguments(record, groups.layout);
     let supervisor = if groups.layout == Layout::Unified && Path::new(SYSTEMD_RUNS).exists() {
         start_as_unit(&record.name, &console, &arguments)?
     } else {
@@ -88,7 +88,7 @@ pub(super) fn last_lines(console: &Path) -> String {
     lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n")
 }
 
-fn nspawn_arguments(name: &str, root: &Path, layout: Layout) -> Vec<String> {
+fn nspawn_arguments(record: &Record, layout: Layout) -> Vec<String> {
     let mut arguments: Vec<String> = [
         NSPAWN,
         "--quiet",
@@ -106,7 +106,8 @@ fn nspawn_arguments(name: &str, root: &Path, layout: Layout) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    arguments.extend([format!("--machine={name}"), format!("--directory={}", root.display())]);
+    arguments.extend([format!("--machine={}", record.name), format!("--directory={}", record.disk().root().display())]);
+    arguments.extend(record.private_network.then(|| "--private-network".to_owned()));
     match layout {
         Layout::Controllers => {
             arguments.extend([LEGACY_CGROUPS, SHELL, "-euc", INIT].map(str::to_owned));
