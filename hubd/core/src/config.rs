@@ -6,6 +6,7 @@ pub mod edit;
 pub mod effects;
 mod file;
 pub mod history;
+mod index_url;
 pub mod keys;
 mod limits;
 mod places;
@@ -24,6 +25,7 @@ use serde::Serialize;
 pub use check::parse;
 pub use diagnostic::{Diagnostic, Problems};
 pub use file::{LARGEST, Loaded, ReadError, judge, read};
+pub use index_url::{IndexUrl, without_secret};
 pub use keys::Effect;
 pub use limits::{ExplainedLimit, LimitOverrides, Limits, Origin};
 pub use places::Places;
@@ -213,6 +215,10 @@ pub struct Environment {
     pub packages: Vec<String>,
     /// How many generations are kept.
     pub keep: u64,
+    /// Where packages come from; `None`: as the install was told, or the usual index. May hold a password.
+    pub index_url: Option<IndexUrl>,
+    /// Indexes that are asked, too. May hold passwords.
+    pub extra_index_urls: Vec<IndexUrl>,
     /// Kernels that are environments of their own.
     pub kernels: BTreeMap<KernelName, Kernel>,
     /// What the machine has of its distribution for everybody.

@@ -3,8 +3,10 @@
 
 pub mod accounts;
 pub mod apt;
+pub mod bundle;
 pub mod config;
 pub mod control;
+pub mod distribution;
 pub mod installing;
 pub mod listener;
 pub mod paths;

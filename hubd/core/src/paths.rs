@@ -47,6 +47,8 @@ paths! {
     network_told = "opt/hubd/share/network.json";
     /// Documents that come with the programs.
     documents = "opt/hubd/share/doc";
+    /// What was taken in of bundles: wheels that builds and students install from.
+    bundle = "opt/hubd/bundle";
     /// What Jupyter finds beside the environment that a server runs in.
     jupyter = "opt/hubd/jupyter";
     /// One directory for each kernel that is an environment of its own: its generations, and what Jupyter reads about it.
@@ -184,6 +186,8 @@ paths! {
     loginctl = "usr/bin/loginctl";
     /// Asks systemd.
     systemctl = "usr/bin/systemctl";
+    /// Where something large lies for some minutes.
+    large_temporary = "var/tmp";
     /// Unpacks a release.
     tar = "usr/bin/tar";
     /// Runs a program as somebody else.

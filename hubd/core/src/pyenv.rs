@@ -13,6 +13,7 @@ mod kernel;
 pub mod lock;
 mod network;
 mod overlay;
+pub mod pip;
 mod python;
 pub mod requirement;
 mod seal;

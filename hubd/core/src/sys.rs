@@ -2,5 +2,6 @@
 
 pub mod atomic;
 pub mod command;
+pub mod digest;
 pub mod lock;
 pub mod ports;

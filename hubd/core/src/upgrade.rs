@@ -11,14 +11,30 @@ mod version;
 use std::fmt;
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 pub use archive::{Archive, Left};
 pub use desk::{UpgradeReply, UpgradeRequest, answer};
 pub use version::{Version, Way, way};
 
+use crate::paths::Paths;
+
 /// The service that does what was asked for.
 pub const SERVICE: &str = "hubd-upgrade.service";
+
+/// The version that is installed, as the installer's receipt says.
+///
+/// # Errors
+/// When there is no receipt, or it can't be read.
+pub fn installed_version(paths: &Paths) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Receipt {
+        product: String,
+    }
+    let read = || -> Result<Receipt> { Ok(serde_json::from_slice(&fs_err::read(paths.receipt())?)?) };
+    Ok(read().context("reading which version is installed")?.product)
+}
 
 /// Which release is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -91,7 +91,7 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
         bail!("hub-installer is building an environment just now\nhint: wait for it to end, then ask again");
     };
     let (uv, wheels, before) = (paths.uv(), paths.environment_wheels(), base.lock()?);
-    let network = NetworkSettings::recall(paths)?;
+    let network = NetworkSettings::of_machine(paths, &settings::read(paths)?.environment)?;
     let mut request = BuildRequest {
         generation: journal.record.number,
         uv: &uv,

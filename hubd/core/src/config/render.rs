@@ -64,12 +64,14 @@ impl Config {
         section(&mut text, "sessions", &[("lifetime", string(write_duration(*lifetime)))]);
         let Machine { reserve } = machine;
         section(&mut text, "machine", &[("reserve", reserve.and_then(|reserve| string(write_bytes(reserve))))]);
-        let Environment { packages, keep, kernels, apt, apt_by_admins } = environment;
+        let Environment { packages, keep, kernels, apt, apt_by_admins, index_url, extra_index_urls } = environment;
         let keys = [
             ("packages", list(packages.iter().cloned())),
             ("keep", integer(*keep)),
             ("apt", list(apt.iter().map(ToString::to_string))),
             ("apt_by_admins", Some(Value::Boolean(*apt_by_admins))),
+            ("index_url", index_url.as_ref().and_then(|url| string(url.as_str()))),
+            ("extra_index_urls", list(extra_index_urls.iter().map(|url| url.as_str().to_owned()))),
         ];
         section(&mut text, "environment", &keys);
         for (name, Kernel { packages }) in kernels {
@@ -258,6 +260,8 @@ packages = ["pandas>=2"]
 keep = 5
 apt = ["r-cran-irkernel"]
 apt_by_admins = true
+index_url = "https://ada:secret@mirror.example.org/simple/"
+extra_index_urls = ["file:///srv/index/"]
 
 [environment.kernels.pytorch]
 packages = ["torch==2.9.*"]

@@ -3,6 +3,7 @@
 
 mod run;
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use super::{BASE, Generation, Manifest, NetworkSettings, Python, canary, generat
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 use crate::sys::command::Command;
+use crate::sys::digest;
 use crate::sys::lock::{LockGuard, try_lock};
 
 /// Free bytes that a build of the shipped lock needs below `/opt`, with room to spare.
@@ -28,6 +30,8 @@ pub const DISK_BYTES: u64 = 450 << 20;
 /// Downloads and unpacked archives of one build, in the directory that it may write to. No other build ever sees them: uv
 /// installs files by giving them a second name, so whoever can write to its cache can change what others install.
 pub(super) const CACHE: &str = ".cache";
+/// Where wheels are downloaded to for a bundle.
+pub(super) const FETCHED: &str = "fetched";
 pub(super) const LOCK_FILE: &str = ".hubd.lock";
 pub(super) const NETWORK_FILE: &str = "network.env";
 const COMPILE: &str = include_str!("assets/compile.py");
@@ -65,7 +69,7 @@ pub struct Workshop {
 /// What to build.
 #[derive(Debug)]
 pub struct BuildRequest<'a> {
-    /// The number it gets.
+    /// The number it gets; 0 where nothing is built.
     pub generation: u32,
     /// The program `uv`.
     pub uv: &'a Path,
@@ -222,6 +226,37 @@ impl Workshop {
         self.tidied(request, || self.build_new(request, listener))
     }
 
+    /// Downloads the wheels that the lock of `request` has for this machine into `target`; returns how many. Nothing in them
+    /// is run, and what comes out is what the lock has hashes of.
+    ///
+    /// # Errors
+    /// When a package has no wheel, the index can't be reached or the disk is full.
+    pub fn download(&self, request: &BuildRequest<'_>, target: &Path, listener: Listener<'_>) -> Result<usize> {
+        self.tidied(request, || {
+            let python = Python::probe(request.python)?;
+            let new = self.prepare(request, &python)?;
+            let input = self.unfinished(request.generation, "input");
+            let mut variables = request.network.for_pip();
+            if let Some(file) = request.network.visible_certificates(&input)? {
+                variables.insert("PIP_CERT".to_owned(), file.display().to_string());
+            }
+            let variables = network::environment_file(&variables);
+            atomic::replace(&input.join(NETWORK_FILE), variables.as_bytes(), Access::mode(0o600))?;
+            let environment = self.paths.environment_at_work(request.generation);
+            let places = self.places(request, &input, &environment);
+            let (all, mut begun) = (lock::parse(request.lock)?.len(), 0);
+            run(&unit::download(&places)?, &places, &new, &mut |said| {
+                if matches!(said, Said::Detail(line) if line.starts_with("Collecting ")) {
+                    begun += 1;
+                    listener(Said::Detail(&format!("{begun} of {all}")));
+                }
+            })?;
+            let taken = take_wheels(&new.join(FETCHED), target, &lock::hashes(request.lock))?;
+            self.clear()?;
+            Ok(taken)
+        })
+    }
+
     fn build_new(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<Candidate> {
         lock::parse(request.lock)?;
         let python = Python::probe(request.python)?;
@@ -309,7 +344,17 @@ impl Workshop {
 
     fn places<'a>(&self, request: &BuildRequest<'a>, input: &'a Path, environment: &'a Path) -> Places<'a> {
         let beside = self.paths.kernel().map(|_| [input].into_iter().chain(request.previous.map(Generation::path)).collect());
-        Places { input, environment, uv: request.uv, service: self.service, beside }
+        let network = request.network;
+        Places {
+            input,
+            environment,
+            uv: request.uv,
+            service: self.service,
+            bundle: network.bundle(),
+            is_bundle_only: network.only_bundle(),
+            is_local: network.is_local(),
+            beside,
+        }
     }
 
     /// What the build's user may write to, and what it may read: our own files, the lock, the network settings.
@@ -358,7 +403,11 @@ impl Workshop {
 
     /// Does `work`; when that fails, nothing of it is left.
     fn tidied<T>(&self, request: &BuildRequest<'_>, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        work().with_context(|| format!("building environment {}", request.generation)).map_err(|error| match self.clear() {
+        let what = match request.generation {
+            0 => "looking for packages".to_owned(),
+            number => format!("building environment {number}"),
+        };
+        work().context(what).map_err(|error| match self.clear() {
             Ok(()) => error,
             Err(other) => other.context(format!("tidying up after: {error:#}")),
         })
@@ -400,15 +449,46 @@ fn unfinished(paths: &Paths) -> Result<Vec<PathBuf>> {
 
 /// A file that the build's user may have replaced by anything: only a plain one of sensible size is read.
 fn untrusted(path: &Path) -> Result<String> {
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC;
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.len() > lock::LARGEST {
+    let file = plain_file(path)?;
+    if file.metadata()?.len() > lock::LARGEST {
         bail!("it is no file of at most {} bytes", lock::LARGEST);
     }
     let mut text = String::new();
     file.take(lock::LARGEST).read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// Opens a file that the build's user may have replaced by anything: a link, a pipe.
+fn plain_file(path: &Path) -> Result<std::fs::File> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC;
+    let open = || std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = open().with_context(|| format!("opening `{}`", path.display()))?;
+    if !file.metadata()?.is_file() {
+        bail!("`{}` is no plain file", path.display());
+    }
+    Ok(file)
+}
+
+/// Copies wheels that a step without rights downloaded, as far as the lock has their hashes.
+fn take_wheels(fetched: &Path, target: &Path, hashes: &BTreeSet<&str>) -> Result<usize> {
+    let mut taken = 0;
+    for entry in fs_err::read_dir(fetched)? {
+        let entry = entry?;
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+!".contains(c);
+        if !name.ends_with(".whl") || !name.chars().all(is_plain) {
+            bail!("the download left `{name}`, expected wheels");
+        }
+        let copy = target.join(&name);
+        let mut file = plain_file(&entry.path())?;
+        std::io::copy(&mut file, &mut fs_err::File::create(&copy)?)?;
+        // What was copied is what counts: the other one may still change.
+        if !hashes.contains(digest::of_file(&copy)?.as_str()) {
+            bail!("`{name}` is not what the lock has a hash of");
+        }
+        taken += 1;
+    }
+    Ok(taken)
 }
 
 /// A file of ours that everybody may read, whatever the caller's umask.

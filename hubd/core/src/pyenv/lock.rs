@@ -3,6 +3,8 @@
 //! The resolver that writes one runs beside code of packages, so what it leaves is judged line by line before anything is
 //! installed by it.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 
 use super::requirement::{Requirement, normalized};
@@ -52,6 +54,32 @@ pub fn parse(text: &str) -> Result<Vec<Locked>> {
         bail!("`{}` has no hash in the lock", last.name);
     }
     Ok(packages)
+}
+
+/// Every hash in a lock.
+pub fn hashes(text: &str) -> BTreeSet<&str> {
+    text.lines().filter_map(|line| line.trim().trim_end_matches('\\').trim_end().strip_prefix(HASH)).collect()
+}
+
+/// The packages of each lock, with their hashes, that none of those before has.
+pub fn distinct(locks: &[String]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut distinct = Vec::new();
+    for lock in locks {
+        let (mut text, mut is_new) = (String::new(), false);
+        for line in lock.lines() {
+            let content = line.trim().trim_end_matches('\\').trim_end();
+            if !content.is_empty() && !content.starts_with(['#', '-']) {
+                is_new = seen.insert(content.to_owned());
+            }
+            if is_new && !content.starts_with('#') {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        distinct.push(text);
+    }
+    distinct
 }
 
 fn pinned(line: &str) -> Option<Locked> {
@@ -130,6 +158,15 @@ mod tests {
         ] {
             assert!(parse(&text).is_err(), "{text:?} was accepted");
         }
+    }
+
+    #[test]
+    fn a_lock_adds_what_those_before_have_not() {
+        let package = |name: &str, hash: char| format!("{name} \\\n    --hash=sha256:{}\n", hash.to_string().repeat(64));
+        let (one, two, newer) = (package("one==1", 'a'), package("two==1 ; python_version > '3'", 'b'), package("one==2", 'c'));
+        let locks = [format!("# made\n{one}    # via x\n{two}"), format!("{two}{newer}{one}"), one.clone()];
+        assert_eq!(distinct(&locks), [format!("{one}{two}"), newer, String::new()]);
+        assert_eq!(hashes(&locks[0]), BTreeSet::from(["a".repeat(64).as_str(), "b".repeat(64).as_str()]));
     }
 
     #[test]

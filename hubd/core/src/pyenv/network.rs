@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::bundle::store;
+use crate::config::{Environment, IndexUrl};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 
@@ -23,16 +25,24 @@ const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"
 /// What the sandboxes of builds and servers show as it is on the machine.
 const VISIBLE: [&str; 2] = ["/etc", "/usr"];
 
-/// What the administrator set, by variable name as in her shell.
+/// What the administrator set. The configuration's word goes before a bundle, a bundle before variables, and those before
+/// the usual index of uv and pip.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct NetworkSettings {
+    /// By name as in her shell.
     variables: BTreeMap<String, String>,
+    /// `[environment] index_url`
+    index_url: Option<String>,
+    /// `[environment] extra_index_urls`, divided by blanks; empty: not set.
+    extra_index_urls: String,
+    /// The wheels of a bundle.
+    bundle: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for NetworkSettings {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The values hold passwords of proxies and mirrors.
-        formatter.debug_set().entries(self.variables.keys()).finish()
+        formatter.debug_set().entries(self.variables.keys()).entries(&self.bundle).finish()
     }
 }
 
@@ -40,7 +50,8 @@ impl<Name: Into<String>, Value: Into<String>> FromIterator<(Name, Value)> for Ne
     /// Takes any variables; those that are not about the network have no effect.
     fn from_iter<Pairs: IntoIterator<Item = (Name, Value)>>(variables: Pairs) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        Self { variables: variables.filter(|(_, value): &(_, String)| !value.is_empty()).collect() }
+        let variables = variables.filter(|(_, value): &(_, String)| !value.is_empty()).collect();
+        Self { variables, ..Self::default() }
     }
 }
 
@@ -59,9 +70,55 @@ impl NetworkSettings {
         Ok(pairs.map(|(name, value)| (name, value.trim_matches('"'))).collect())
     }
 
-    /// The package index, uv's word before pip's; `None`: the usual one of uv and pip. May hold a password.
+    /// All that the machine at `paths` knows, with what its configuration says.
+    ///
+    /// # Errors
+    /// As [`NetworkSettings::recall`].
+    pub fn of_machine(paths: &Paths, environment: &Environment) -> Result<Self> {
+        Ok(Self::recall(paths)?.on(paths, Some(environment)))
+    }
+
+    /// The same, with what the configuration and bundles of the machine at `paths` have to say.
+    #[must_use]
+    pub fn on(mut self, paths: &Paths, environment: Option<&Environment>) -> Self {
+        if let Some(environment) = environment {
+            self.index_url = environment.index_url.as_ref().map(|url| url.as_str().to_owned());
+            let more: Vec<&str> = environment.extra_index_urls.iter().map(IndexUrl::as_str).collect();
+            self.extra_index_urls = more.join(" ");
+        }
+        self.bundle = store::wheels(paths);
+        self
+    }
+
+    /// The package index, uv's word before pip's; `None`: the usual one of uv and pip, or none at all. May hold a password.
     pub fn index(&self) -> Option<&str> {
-        self.first(INDEX)
+        match self.only_bundle() {
+            true => None,
+            false => self.index_url.as_deref().or_else(|| self.first(INDEX)),
+        }
+    }
+
+    /// Whether packages come from a bundle and no index is asked.
+    pub(super) fn only_bundle(&self) -> bool {
+        self.bundle.is_some() && self.index_url.is_none()
+    }
+
+    /// Whether packages are files of this machine, and for machines like this one alone.
+    pub(super) fn is_local(&self) -> bool {
+        self.only_bundle() || self.index().is_some_and(|index| index.starts_with("file:"))
+    }
+
+    /// The wheels of a bundle, where this machine has one.
+    pub(super) fn bundle(&self) -> Option<&Path> {
+        self.bundle.as_deref()
+    }
+
+    fn more_indexes(&self) -> Option<&str> {
+        match (self.only_bundle(), self.extra_index_urls.as_str()) {
+            (true, _) => None,
+            (false, "") => self.first(MORE_INDEXES),
+            (false, configured) => Some(configured),
+        }
     }
 
     /// The proxy on the way to addresses of https, and whom to ask without it.
@@ -79,8 +136,8 @@ impl NetworkSettings {
     /// What a build is told: uv's variables, passwords included.
     pub(super) fn for_build(&self, certificates: Option<&Path>) -> BTreeMap<String, String> {
         let mut told = self.proxies();
-        self.hand_on(&mut told, "UV_DEFAULT_INDEX", INDEX);
-        self.hand_on(&mut told, "UV_INDEX", MORE_INDEXES);
+        put(&mut told, "UV_DEFAULT_INDEX", self.index());
+        put(&mut told, "UV_INDEX", self.more_indexes());
         self.hand_on(&mut told, "UV_INSECURE_HOST", TRUSTED_HOSTS);
         self.hand_on(&mut told, "UV_HTTP_TIMEOUT", TIMEOUTS);
         match certificates {
@@ -91,11 +148,18 @@ impl NetworkSettings {
         told
     }
 
-    /// What pip is told when it fetches uv: its own variables, passwords included.
+    /// What apt is told.
+    pub fn for_apt(&self) -> BTreeMap<String, String> {
+        self.proxies()
+    }
+
+    /// What pip is told when it fetches something: its own variables, passwords included.
     pub fn for_pip(&self) -> BTreeMap<String, String> {
         let mut told = self.proxies();
-        self.hand_on(&mut told, "PIP_INDEX_URL", INDEX);
-        self.hand_on(&mut told, "PIP_EXTRA_INDEX_URL", MORE_INDEXES);
+        put(&mut told, "PIP_INDEX_URL", self.index());
+        put(&mut told, "PIP_EXTRA_INDEX_URL", self.more_indexes());
+        put(&mut told, "PIP_FIND_LINKS", self.bundle_text().as_deref());
+        put(&mut told, "PIP_NO_INDEX", self.only_bundle().then_some("1"));
         self.hand_on(&mut told, "PIP_TRUSTED_HOST", TRUSTED_HOSTS);
         self.hand_on(&mut told, "PIP_DEFAULT_TIMEOUT", TIMEOUTS);
         self.hand_on(&mut told, "PIP_CERT", CERTIFICATE_FILES);
@@ -105,13 +169,16 @@ impl NetworkSettings {
     /// What students' servers are told. An address with a password in it stays out: every student could read it.
     pub(super) fn for_students(&self, certificates: Option<&Path>) -> BTreeMap<String, String> {
         let mut told = self.proxies();
-        for (pip, uv, names) in [
-            ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", &INDEX[..]),
-            ("PIP_EXTRA_INDEX_URL", "UV_INDEX", &MORE_INDEXES),
-            ("PIP_TRUSTED_HOST", "UV_INSECURE_HOST", &TRUSTED_HOSTS),
+        let (links, nothing_else) = (self.bundle_text(), self.only_bundle().then_some("1"));
+        for (pip, uv, value) in [
+            ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", self.index()),
+            ("PIP_EXTRA_INDEX_URL", "UV_INDEX", self.more_indexes()),
+            ("PIP_TRUSTED_HOST", "UV_INSECURE_HOST", self.first(TRUSTED_HOSTS)),
+            ("PIP_FIND_LINKS", "UV_FIND_LINKS", links.as_deref()),
+            ("PIP_NO_INDEX", "UV_OFFLINE", nothing_else),
         ] {
-            self.hand_on(&mut told, pip, names.iter().copied());
-            self.hand_on(&mut told, uv, names.iter().copied());
+            put(&mut told, pip, value);
+            put(&mut told, uv, value);
         }
         if let Some(file) = certificates {
             let file = file.display().to_string();
@@ -163,14 +230,22 @@ impl NetworkSettings {
         told
     }
 
+    fn bundle_text(&self) -> Option<String> {
+        self.bundle.as_ref().map(|wheels| wheels.display().to_string())
+    }
+
     fn hand_on<'name>(&self, told: &mut BTreeMap<String, String>, name: &str, from: impl IntoIterator<Item = &'name str>) {
-        if let Some(value) = self.first(from) {
-            told.insert(name.to_owned(), value.to_owned());
-        }
+        put(told, name, self.first(from));
     }
 
     fn first<'name>(&self, names: impl IntoIterator<Item = &'name str>) -> Option<&str> {
         names.into_iter().find_map(|name| self.variables.get(name)).map(String::as_str)
+    }
+}
+
+fn put(told: &mut BTreeMap<String, String>, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        told.insert(name.to_owned(), value.to_owned());
     }
 }
 
@@ -261,6 +336,55 @@ mod tests {
         );
         assert!(!format!("{settings:?}").contains("secret"));
         assert_eq!(settings.for_build(None)["UV_DEFAULT_INDEX"], "https://ada:secret@mirror.example/simple");
+    }
+
+    fn environment(text: &str) -> Environment {
+        crate::config::parse(&format!("[environment]\n{text}"), "config.toml").unwrap().environment
+    }
+
+    #[test]
+    fn the_configuration_wins_over_a_bundle_and_that_over_variables() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::under(root.path());
+        let told = |paths: &Paths, text: &str| {
+            let variables = [("UV_DEFAULT_INDEX", "https://told.example/"), ("HTTPS_PROXY", "http://proxy.example")];
+            variables.into_iter().collect::<NetworkSettings>().on(paths, Some(&environment(text)))
+        };
+        let of = |settings: &NetworkSettings, name: &str| settings.for_students(None).get(name).cloned();
+        let both =
+            "index_url = \"https://mirror.example/\"\nextra_index_urls = [\"https://a.example/\", \"https://b.example/\"]\n";
+        let (index, more) =
+            (Some("https://mirror.example/".to_owned()), Some("https://a.example/ https://b.example/".to_owned()));
+
+        assert_eq!(of(&told(&paths, ""), "PIP_INDEX_URL").as_deref(), Some("https://told.example/"));
+        let configured = told(&paths, both);
+        assert_eq!((of(&configured, "PIP_INDEX_URL"), of(&configured, "UV_INDEX")), (index.clone(), more));
+        assert_eq!(configured.for_build(None)["UV_DEFAULT_INDEX"], "https://mirror.example/");
+        assert!(of(&configured, "https_proxy").is_some(), "the proxy is what the install was told");
+        assert!(!configured.is_local() && told(&paths, "index_url = \"file:///srv/index/\"\n").is_local());
+
+        std::fs::create_dir_all(paths.bundle()).unwrap();
+        std::fs::write(paths.bundle().join("manifest.json"), "{}").unwrap();
+        let wheels = paths.bundle().join("wheels").display().to_string();
+        let bundle = told(&paths, "extra_index_urls = [\"https://a.example/\"]\n");
+        assert!(bundle.only_bundle() && bundle.is_local() && bundle.index().is_none());
+        assert!(!bundle.for_build(None).keys().any(|name| name.contains("INDEX")), "{:?}", bundle.for_build(None));
+        assert_eq!((of(&bundle, "PIP_NO_INDEX").as_deref(), of(&bundle, "PIP_INDEX_URL")), (Some("1"), None));
+        assert_eq!(of(&bundle, "PIP_FIND_LINKS").as_ref(), Some(&wheels));
+        let beside = told(&paths, both);
+        assert!(!beside.only_bundle() && !beside.is_local());
+        assert_eq!((of(&beside, "PIP_INDEX_URL"), of(&beside, "PIP_NO_INDEX")), (index, None));
+        assert_eq!(of(&beside, "PIP_FIND_LINKS"), Some(wheels));
+    }
+
+    #[test]
+    fn students_are_not_told_of_an_index_with_a_password() {
+        let root = tempfile::tempdir().unwrap();
+        let secret = environment("index_url = \"https://ada:secret@mirror.example/\"\n");
+        let settings = NetworkSettings::default().on(&Paths::under(root.path()), Some(&secret));
+        assert_eq!(settings.for_students(None), map(&[]));
+        assert_eq!(settings.for_pip(), map(&[("PIP_INDEX_URL", "https://ada:secret@mirror.example/")]));
+        assert!(!format!("{settings:?} {secret:?}").contains("secret"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::Python;
+use super::{Python, pip};
 
 /// The one build that may run at a time.
 pub(super) const UNIT: &str = "hubd-build.service";
@@ -31,6 +31,12 @@ pub(super) struct Places<'a> {
     pub(super) uv: &'a Path,
     /// The service that asked for the build, which does not outlive it.
     pub(super) service: Option<&'a str>,
+    /// Wheels of a bundle.
+    pub(super) bundle: Option<&'a Path>,
+    /// Whether there is nothing else to install from.
+    pub(super) is_bundle_only: bool,
+    /// Whether packages are files of this machine, made for machines like this one alone.
+    pub(super) is_local: bool,
     /// What is seen beside the environment, where others lie beside it; `None`: it has a place of its own.
     pub(super) beside: Option<Vec<&'a Path>>,
 }
@@ -54,9 +60,6 @@ pub(super) fn resolution(places: &Places<'_>, python: &Python, upgrade: &Upgrade
         places.uv.display().to_string(),
         "pip".to_owned(),
         "compile".to_owned(),
-        // For every processor and for later Pythons, so that the lock serves another machine and the next Debian.
-        "--universal".to_owned(),
-        format!("--python-version={version}"),
         format!("--python={}", python.interpreter.display()),
         "--generate-hashes".to_owned(),
         "--no-header".to_owned(),
@@ -66,6 +69,11 @@ pub(super) fn resolution(places: &Places<'_>, python: &Python, upgrade: &Upgrade
         format!("--find-links={}", input("wheels")),
         format!("--output-file={}", places.environment.join(super::build::LOCK_FILE).display()),
     ];
+    if !places.is_local {
+        // For every processor and for later Pythons, so that the lock serves another machine and the next Debian.
+        arguments.extend(["--universal".to_owned(), format!("--python-version={version}")]);
+    }
+    arguments.extend(sources(places));
     match upgrade {
         Upgrade::Nothing => {}
         Upgrade::Everything => arguments.push("--upgrade".to_owned()),
@@ -73,6 +81,20 @@ pub(super) fn resolution(places: &Places<'_>, python: &Python, upgrade: &Upgrade
     }
     arguments.push(input("requirements.in"));
     Step { title: "finding versions that go together".to_owned(), network: true, arguments }
+}
+
+/// Where uv looks for packages beside an index, or in place of one.
+fn sources(places: &Places<'_>) -> Vec<String> {
+    let links = places.bundle.map(|wheels| format!("--find-links={}", wheels.display()));
+    links.into_iter().chain(places.is_bundle_only.then(|| "--no-index".to_owned())).collect()
+}
+
+/// Downloads the wheels of the lock.
+pub(super) fn download(places: &Places<'_>) -> anyhow::Result<Step> {
+    let wheels = places.input.join("wheels");
+    let mut arguments = pip::download(&places.input.join("requirements.txt"), &places.environment.join(super::build::FETCHED))?;
+    arguments.push(format!("--find-links={}", wheels.display()));
+    Ok(Step { title: "downloading wheels".to_owned(), network: true, arguments })
 }
 
 /// The programs to run, in order. `previous` is a generation of the same Python, whose bytecode serves where the source is
@@ -97,26 +119,28 @@ pub(super) fn steps(places: &Places<'_>, python: &Python, previous: Option<&Path
         inside("lib"),
     ];
     compiling.extend(previous);
+    let mut installing = step(
+        "downloading and installing the packages",
+        true,
+        &[
+            &uv,
+            "pip",
+            "sync",
+            "--python",
+            &inside("bin/python"),
+            "--require-hashes",
+            &format!("--find-links={}", input("wheels")),
+            &input("requirements.txt"),
+        ],
+    );
+    installing.arguments.extend(sources(places));
     vec![
         step(
             "making an empty environment",
             false,
             &[&uv, "venv", "--no-cache", "--allow-existing", "--python", &python.interpreter.display().to_string(), &inside("")],
         ),
-        step(
-            "downloading and installing the packages",
-            true,
-            &[
-                &uv,
-                "pip",
-                "sync",
-                "--python",
-                &inside("bin/python"),
-                "--require-hashes",
-                &format!("--find-links={}", input("wheels")),
-                &input("requirements.txt"),
-            ],
-        ),
+        installing,
         step(
             "adding the hub's own files",
             false,
@@ -214,9 +238,22 @@ pub(super) fn properties(places: &Places<'_>, new: &Path, network: bool) -> Vec<
 }
 
 /// What a person can do about what the build said, where that is known.
-pub(super) fn hint(said: &str) -> Option<&'static str> {
+pub(super) fn hint(said: &str, is_bundle_only: bool) -> Option<&'static str> {
     let said = said.to_ascii_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if is_bundle_only && any(&["no solution found", "unsatisfiable", "no matching distribution"]) {
+        return Some(
+            "this machine installs from a bundle alone, and that does not have it (hubctl bundle show); on a hub with \
+             internet make another, hubctl bundle create FILE --with PACKAGE, bring it here, and take it in: \
+             hubctl bundle add FILE",
+        );
+    }
+    if any(&["no matching distribution"]) {
+        return Some(
+            "a bundle carries wheels only, and the package named above has none for this machine; remove it, make the \
+             bundle, and install it again",
+        );
+    }
     if any(&["no solution found", "unsatisfiable"]) {
         return Some(if any(&["was not found in the package registry", "was not found in the provided package locations"]) {
             "look whether the name is spelled as on the package index"
@@ -265,6 +302,9 @@ mod tests {
             environment: Path::new("/opt/hubd/env"),
             uv: Path::new("/opt/hubd/bin/uv"),
             service: None,
+            bundle: None,
+            is_bundle_only: false,
+            is_local: false,
             beside: None,
         }
     }
@@ -301,6 +341,26 @@ mod tests {
         let some = told(Upgrade::Packages(vec!["pandas".to_owned(), "numpy".to_owned()]));
         assert_eq!(some.iter().filter(is_upgrade).collect::<Vec<_>>(), ["--upgrade-package=pandas", "--upgrade-package=numpy"]);
         assert!(some.contains(&"--python-version=3.11".to_owned()), "{some:?}");
+    }
+
+    #[test]
+    fn with_a_bundle_alone_no_index_is_asked_and_versions_are_for_this_machine() {
+        let wheels = Path::new("/opt/hubd/bundle/wheels");
+        let alone = Places { bundle: Some(wheels), is_bundle_only: true, is_local: true, ..places() };
+        let beside = Places { bundle: Some(wheels), ..places() };
+        let has = |arguments: &[String], wanted: &str| arguments.iter().any(|argument| argument == wanted);
+        for (places, is_alone) in [(&alone, true), (&beside, false)] {
+            let resolving = resolution(places, &python(), &Upgrade::Nothing).arguments;
+            let installing = steps(places, &python(), None).into_iter().find(|step| step.network).unwrap().arguments;
+            for arguments in [&resolving, &installing] {
+                assert!(has(arguments, "--find-links=/opt/hubd/bundle/wheels"), "{arguments:?}");
+                assert_eq!(has(arguments, "--no-index"), is_alone, "{arguments:?}");
+            }
+            assert_eq!(has(&resolving, "--universal"), !is_alone, "{resolving:?}");
+        }
+        let said = "error: No solution found\n  cause: Because pandas was not found in the provided package locations";
+        assert!(hint(said, true).is_some_and(|hint| hint.contains("hubctl bundle add FILE")));
+        assert!(hint(said, false).is_some_and(|hint| hint.contains("spelled")));
     }
 
     #[test]
@@ -353,7 +413,7 @@ mod tests {
             ("something else", None),
         ];
         for (said, expected) in cases {
-            match (hint(said), expected) {
+            match (hint(said, false), expected) {
                 (Some(hint), Some(start)) => assert!(hint.starts_with(start), "{said}: {hint}"),
                 (found, expected) => assert_eq!(found, expected, "{said}"),
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Check, first, read};
+use crate::config::index_url::IndexUrl;
 use crate::config::{Environment, Kernel};
 use crate::pyenv::KernelName;
 
@@ -11,6 +12,13 @@ impl Check<'_, '_> {
         Environment {
             packages: self.packages("environment.packages"),
             keep: self.integer("environment.keep", 1, 100).unwrap_or(3),
+            index_url: self.text("environment.index_url", IndexUrl::parse),
+            extra_index_urls: self
+                .list("environment.extra_index_urls", IndexUrl::parse)
+                .unwrap_or_default()
+                .into_iter()
+                .map(first)
+                .collect(),
             kernels: self.kernels(),
             apt: self.list("environment.apt", read::apt_package).unwrap_or_default().into_iter().map(first).collect(),
             apt_by_admins: self.switch("environment.apt_by_admins").unwrap_or(false),

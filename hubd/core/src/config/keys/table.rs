@@ -396,6 +396,25 @@ pub const TABLES: &[Table] = &[
                       services: with true, administrators do what otherwise takes sudo on the machine.",
                 effect: Now,
             },
+            Key {
+                name: "index_url",
+                kind: Text,
+                default: Unset("as the install was told, else the usual one of pip and uv"),
+                example: "\"https://mirror.example.org/simple/\"",
+                range: "an address that begins with https://, http:// or file:///",
+                doc: "The index that packages come from. Builds use it, and so do pip and uv in students' servers, unless there is \
+                      a password in it.",
+                effect: NewServers,
+            },
+            Key {
+                name: "extra_index_urls",
+                kind: List,
+                default: Value("[]"),
+                example: "[\"https://wheels.example.org/simple/\"]",
+                range: "addresses as for index_url",
+                doc: "Indexes that are asked beside it.",
+                effect: NewServers,
+            },
         ],
     },
     Table {

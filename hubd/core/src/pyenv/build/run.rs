@@ -57,7 +57,7 @@ pub(super) fn run(step: &Step, places: &Places<'_>, new: &Path, listener: Listen
     let said = format!("{}{}", output.stdout, output.stderr);
     let last: Vec<&str> = said.trim_end().lines().filter(|line| !line.starts_with(" + ")).collect();
     let last = last[last.len().saturating_sub(LAST_LINES)..].join("\n");
-    let hint = unit::hint(&said).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    let hint = unit::hint(&said, places.is_bundle_only).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
     if said.contains("No solution found") {
         // The resolver's own words say it best.
         bail!("{}{hint}", last.trim_start_matches("error: "));

@@ -1,0 +1,235 @@
+//! Making a bundle of this hub: what its environments are made of is downloaded once more, by hash.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::opened::files;
+use super::{BOOTSTRAP, FORMAT, LOCK, MANIFEST, Machine, Manifest, PACKAGES, PROGRAMS, SUMS, UV, VERSION, WHEELS, debian};
+use crate::distribution::{PYTHON, needed_packages};
+use crate::paths::Paths;
+use crate::pyenv::{
+    self, BuildRequest, Builder, Generation, KernelName, Listener, NetworkSettings, Requirement, Resolution, Said, Workshop,
+    lock, uv,
+};
+use crate::sys::command::Command;
+use crate::sys::digest;
+
+const PACK_DEADLINE: Duration = Duration::from_secs(3600);
+/// The programs of a release.
+const RELEASED: [&str; 3] = ["hubd", "hubctl", "hub-installer"];
+
+/// What a bundle is to be made of.
+#[derive(Debug)]
+pub struct Making<'a> {
+    /// The machine with the hub.
+    pub paths: &'a Paths,
+    /// The version of the hub.
+    pub version: &'a str,
+    /// The text of `bootstrap.sh`.
+    pub bootstrap: &'a str,
+    /// When, for people.
+    pub now: String,
+    /// The administrator's mirrors, proxies and certificates.
+    pub network: &'a NetworkSettings,
+    /// Packages that are not installed here, to be installed from the bundle later.
+    pub more: &'a [Requirement],
+    /// Whether packages of the distribution come along.
+    pub has_packages: bool,
+}
+
+/// What was asked for in everybody's environment and in kernels of their own.
+struct Asked {
+    packages: Vec<Requirement>,
+    kernels: BTreeMap<KernelName, Vec<Requirement>>,
+}
+
+/// A bundle that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Made {
+    /// Where it is.
+    pub file: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Its checksum.
+    pub sha256: String,
+    /// How many wheels are in it.
+    pub wheels: usize,
+    /// What it says of itself.
+    pub manifest: Manifest,
+}
+
+impl Making<'_> {
+    /// Makes it at `target`, which is there whole or not at all.
+    ///
+    /// # Errors
+    /// When a package has no wheel, a download fails or the disk is full.
+    pub fn make(&self, target: &Path, listener: Listener<'_>) -> Result<Made> {
+        // Not where the bundle goes: sticks are slow with many files.
+        let scratch = tempfile::Builder::new().prefix("hubd-bundle-").tempdir_in(self.paths.large_temporary())?;
+        let root = scratch.path();
+        let place = |name: &str| root.join(name);
+        for directory in [PROGRAMS, WHEELS] {
+            fs_err::create_dir_all(place(directory))?;
+        }
+        listener(Said::Phase("copying the programs"));
+        for name in RELEASED {
+            fs_err::copy(self.paths.binaries().join(name), place(PROGRAMS).join(name))?;
+        }
+        fs_err::copy(self.paths.uv(), place(UV))?;
+        fs_err::write(place(VERSION), format!("{}\n", self.version))?;
+        fs_err::write(place(BOOTSTRAP), self.bootstrap)?;
+        fs_err::set_permissions(place(BOOTSTRAP), PermissionsExt::from_mode(0o755))?;
+        let Asked { packages, kernels } = self.environments(root, listener)?;
+        let names = needed_packages();
+        if self.has_packages {
+            listener(Said::Phase("downloading packages of the distribution"));
+            debian::fetch(&names, &place(PACKAGES), &self.network.for_apt())?;
+        }
+        let manifest = Manifest {
+            format: FORMAT,
+            version: self.version.to_owned(),
+            made: self.now.clone(),
+            machine: Machine::probe(self.paths)?,
+            uv: uv::VERSION.to_owned(),
+            packages,
+            kernels,
+            more: self.more.to_vec(),
+            distribution_packages: names.iter().filter(|_| self.has_packages).map(|&name| name.to_owned()).collect(),
+        };
+        fs_err::write(place(MANIFEST), serde_json::to_string_pretty(&manifest)?)?;
+        listener(Said::Phase("packing"));
+        let wheels = files(root, &place(WHEELS))?.len();
+        pack(self.paths, root, target)?;
+        let (bytes, sha256) = (fs_err::metadata(target)?.len(), digest::of_file(target)?);
+        Ok(Made { file: target.to_owned(), bytes, sha256, wheels, manifest })
+    }
+
+    /// Everybody's environment, every kernel, and what is wanted beside: locks and wheels.
+    fn environments(&self, root: &Path, listener: Listener<'_>) -> Result<Asked> {
+        let (uv, own) = (self.paths.uv(), self.paths.environment_wheels());
+        let places = (uv.as_path(), own.as_path());
+        let Some(workshop) = Builder::new(self.paths.of_everybody()).enter()? else {
+            bail!("an environment is being built just now\nhint: hubctl env status says which; make the bundle after it");
+        };
+        let everybodys = current(&self.paths.of_everybody())?.context("there is no Python environment yet")?;
+        let text = everybodys.lock()?;
+        fs_err::write(root.join(LOCK), &text)?;
+        let packages = everybodys.manifest().asked.clone();
+        let mut locks = vec![text.clone()];
+        let mut kernels = BTreeMap::new();
+        for name in pyenv::kernels(self.paths)? {
+            if let Some(generation) = current(&self.paths.of_kernel(&name))? {
+                locks.push(generation.lock()?);
+                kernels.insert(name, generation.manifest().asked.clone());
+            }
+        }
+        if !self.more.is_empty() {
+            locks.push(self.resolve(&workshop, &everybodys, places, &text, listener)?);
+        }
+        listener(Said::Phase("downloading wheels"));
+        for lock in lock::distinct(&locks).iter().filter(|lock| !lock.is_empty()) {
+            workshop.download(&self.request(&everybodys, places, lock, &[]), &root.join(WHEELS), listener)?;
+        }
+        Ok(Asked { packages, kernels })
+    }
+
+    /// A lock of everybody's environment together with what is wanted beside.
+    fn resolve(
+        &self,
+        workshop: &Workshop,
+        base: &Generation,
+        places: (&Path, &Path),
+        text: &str,
+        listener: Listener<'_>,
+    ) -> Result<String> {
+        let mut asked = base.manifest().asked.clone();
+        asked.retain(|one| !self.more.iter().any(|more| more.name() == one.name()));
+        asked.extend_from_slice(self.more);
+        let request = self.request(base, places, text, &asked);
+        workshop.resolve(&Resolution { build: &request, upgrade: &[], everything: false }, listener)
+    }
+
+    fn request<'a>(
+        &'a self,
+        base: &'a Generation,
+        (uv, own): (&'a Path, &'a Path),
+        lock: &'a str,
+        asked: &'a [Requirement],
+    ) -> BuildRequest<'a> {
+        BuildRequest {
+            generation: 0,
+            uv,
+            python: Path::new(PYTHON),
+            lock,
+            network: self.network,
+            asked,
+            previous: Some(base),
+            wheels: Some(own),
+        }
+    }
+}
+
+fn current(paths: &Paths) -> Result<Option<Generation>> {
+    let number = pyenv::current(paths)?;
+    Ok(number.map(|number| Generation::open(paths, number)).transpose()?.flatten())
+}
+
+/// Writes the list of files, and everything into one file, the list first.
+fn pack(paths: &Paths, root: &Path, target: &Path) -> Result<()> {
+    let names: BTreeSet<String> = files(root, root)?;
+    let mut sums = String::new();
+    for name in &names {
+        sums.push_str(&format!("{}  {name}\n", digest::of_file(&root.join(name))?));
+    }
+    fs_err::write(root.join(SUMS), sums)?;
+    // What starts an install comes first, so that it is found without reading all of a slow stick.
+    let first = [SUMS, MANIFEST, BOOTSTRAP, "release", UV, LOCK, WHEELS, PACKAGES];
+    let unfinished = PathBuf::from(format!("{}.part", target.display()));
+    let packed = Command::new(paths.tar(), PACK_DEADLINE)
+        // Names of wheels are long.
+        .args(["--create", "--format=gnu", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX"])
+        .arg(format!("--file={}", unfinished.display()))
+        .arg(format!("--directory={}", root.display()))
+        .args(first.into_iter().filter(|name| root.join(name).exists()))
+        .run()
+        .and_then(|_| Ok(fs_err::File::open(&unfinished)?.sync_all()?))
+        .and_then(|()| Ok(fs_err::rename(&unfinished, target)?));
+    packed.with_context(|| format!("writing `{}`", target.display())).inspect_err(|_| {
+        if let Err(error) = std::fs::remove_file(&unfinished) {
+            tracing::debug!(%error, "nothing unfinished to remove");
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::manifest::tests::manifest;
+    use crate::bundle::{Opened, store};
+
+    #[test]
+    fn what_is_packed_is_opened_again_whatever_the_length_of_a_name() {
+        let root = tempfile::tempdir().unwrap();
+        let (content, file) = (root.path().join("content"), root.path().join("class.bundle"));
+        let paths = Paths::under(root.path().join("machine"));
+        for directory in [content.join(WHEELS), paths.below("opt"), paths.below("usr/bin")] {
+            std::fs::create_dir_all(directory).unwrap();
+        }
+        std::os::unix::fs::symlink("/usr/bin/tar", paths.tar()).unwrap();
+        let wheel = format!("{}-1.0-py3-none-any.whl", "long_".repeat(40));
+        for name in [BOOTSTRAP, LOCK, UV, &format!("{WHEELS}/{wheel}")] {
+            std::fs::write(content.join(name), name).unwrap();
+        }
+        std::fs::write(content.join(MANIFEST), serde_json::to_vec(&manifest()).unwrap()).unwrap();
+        pack(&paths, &content, &file).unwrap();
+        store::add(&paths, &Opened::open(&paths, &file).unwrap()).unwrap();
+        assert_eq!(store::names(&paths).unwrap(), [wheel]);
+        let left: Vec<_> = std::fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 3, "{left:?}");
+    }
+}

@@ -1,0 +1,49 @@
+//! The distribution's own pip, run out of the wheel that it keeps for new environments.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::distribution::{PIP_WHEELS, PYTHON};
+
+/// Runs pip out of its wheel: the wheel, then pip's arguments. All it says goes to standard error, as it says it.
+const RUN: &str = "\
+import os, runpy, sys
+os.dup2(2, 1)
+sys.path.insert(0, sys.argv.pop(1))
+runpy.run_module('pip', run_name='__main__', alter_sys=True)
+";
+/// Downloads what a file of requirements names by hash, and runs nothing of it.
+const DOWNLOAD: [&str; 8] = [
+    "download",
+    "--no-input",
+    "--no-cache-dir",
+    "--disable-pip-version-check",
+    "--progress-bar=off",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--require-hashes",
+];
+
+/// The program and its arguments that download the wheels of `requirements` into `directory`.
+///
+/// # Errors
+/// When the distribution's pip is not there.
+pub fn download(requirements: &Path, directory: &Path) -> Result<Vec<String>> {
+    let mut command: Vec<String> = [PYTHON, "-I", "-c", RUN].map(str::to_owned).into();
+    command.push(wheel()?.display().to_string());
+    command.extend(DOWNLOAD.map(str::to_owned));
+    command.extend([format!("--dest={}", directory.display()), format!("--requirement={}", requirements.display())]);
+    Ok(command)
+}
+
+fn wheel() -> Result<PathBuf> {
+    for entry in fs_err::read_dir(PIP_WHEELS)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("pip-") && name.ends_with(".whl") {
+            return Ok(path);
+        }
+    }
+    None.with_context(|| format!("no pip in `{PIP_WHEELS}`\nhint: apt-get install --reinstall python3-pip-whl"))
+}

@@ -1,0 +1,39 @@
+//! Checksums of files, whatever their size.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+const CHUNK: usize = 128 * 1024;
+
+/// The SHA-256 of a file, in lower-case hexadecimal.
+///
+/// # Errors
+/// When it can't be read.
+pub fn of_file(path: &Path) -> Result<String> {
+    let read = || -> std::io::Result<Sha256> {
+        let (mut file, mut hash, mut chunk) = (std::fs::File::open(path)?, Sha256::new(), vec![0; CHUNK]);
+        loop {
+            match file.read(&mut chunk)? {
+                0 => return Ok(hash),
+                count => hash.update(&chunk[..count]),
+            }
+        }
+    };
+    let hash = read().with_context(|| format!("reading `{}`", path.display()))?;
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_that_of_sha256sum() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "abc").unwrap();
+        assert_eq!(of_file(file.path()).unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}
