@@ -11,6 +11,10 @@
 #   sudo ./bootstrap.sh --try                   look at it in a throw-away Debian; changes little on this machine
 #   sudo ./bootstrap.sh --try --stop            end that again
 #
+# From a file, on a machine that reaches no network (made with `hubctl bundle create` on a hub like this one):
+#
+#   sudo ./bootstrap.sh --bundle FILE --admin ada
+#
 # `--version 0.3`, before everything else, takes the newest release of 0.3, and `--version 0.3.1` that one.
 # Everything after --try is for `hub-installer try`, everything else for `hub-installer install`; each has --help.
 # This script only finds or builds the programs and hands over.
@@ -146,6 +150,22 @@ fetch_release() {
     programs=$1/${tarball%.tar.gz}/bin
 }
 
+# Takes the programs out of the bundle $1 into $2, checks these, and sees that they can run here; sets $programs. The
+# installer checks all the rest before it does anything.
+open_bundle() {
+    [ -f "$1" ] || fail "there is no bundle \`$1\`"
+    damaged="the file is no bundle, or was damaged or cut short on its way; copy it again from where it was made"
+    tar -xf "$1" -C "$2" --no-same-owner SHA256SUMS manifest.json release 2>/dev/null ||
+        fail "the bundle \`$1\` can't be unpacked; nothing was installed" "$damaged"
+    (cd "$2" && grep '  \(manifest\.json\|release/bin/hub-installer\)$' SHA256SUMS | sha256sum --check --status -) ||
+        fail "the bundle \`$1\` is not what its SHA256SUMS says it is; nothing was installed" "$damaged"
+    architecture=$(find_architecture)
+    grep -q "\"architecture\": \"$architecture\"" "$2/manifest.json" ||
+        fail "the bundle \`$1\` is for another kind of processor than this one ($architecture); nothing was installed" \
+            "make one on a hub whose processor is like this one's"
+    programs=$2/release/bin
+}
+
 # Builds the programs of the checkout $1; sets $programs.
 build_checkout() {
     # sudo leaves rustup's directory out of the path.
@@ -177,6 +197,7 @@ main() {
     case ${1:-} in
         -h | --help)
             say "usage: bootstrap.sh --admin NAME [OPTION...]    install (hub-installer install --help tells the options)"
+            say "       bootstrap.sh --bundle FILE --admin NAME [OPTION...]   from a file, without a network"
             say "       bootstrap.sh --try [--stop] [OPTION...]  look at it in a throw-away machine"
             say "       bootstrap.sh --version 0.3 ...           the newest release of 0.3 instead of the newest of all"
             return 0
@@ -199,11 +220,17 @@ main() {
         "$TRIAL_PROGRAM" try "$@"
         return
     fi
-    scratch=
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    trap 'exit 1' HUP INT TERM
+    if [ "$command ${1:-}" = "install --bundle" ]; then
+        [ $# -ge 2 ] || fail "--bundle needs a file" "as in --bundle /media/stick/class.bundle --admin ada"
+        open_bundle "$2" "$scratch"
+        status=0
+        "$programs/hub-installer" install "$@" || status=$?
+        return "$status"
+    fi
     if [ -n "${HUBD_RELEASE_URL:-}" ]; then
-        scratch=$(mktemp -d)
-        trap 'rm -rf "$scratch"' EXIT
-        trap 'exit 1' HUP INT TERM
         fetch_release "$scratch"
     elif [ -n "$checkout" ]; then
         build_checkout "$checkout"

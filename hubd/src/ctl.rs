@@ -2,6 +2,7 @@
 //! decided at the other end of the socket.
 
 mod arguments;
+mod bundle;
 mod caller;
 mod config;
 mod connect;
@@ -136,6 +137,7 @@ fn obey(noun: Noun, world: &mut World) -> Result<Exit> {
         Noun::User { verb } => user::obey(verb, world),
         Noun::Server { verb } => server::obey(verb, world),
         Noun::Env { kernel, verb } => env::obey(kernel, verb, world),
+        Noun::Bundle { verb } => bundle::obey(verb, world),
         Noun::Config { verb } => config::obey(verb, world),
         Noun::Limits { verb } => limits::obey(verb, world),
         Noun::Https { verb } => https::obey(verb, world),

@@ -4,6 +4,7 @@
 //! again at any moment, also after a power cut in the middle of `act`.
 
 mod account;
+mod bundle;
 mod environment;
 mod file;
 mod fresh;
@@ -18,7 +19,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use hub_core::accounts::Username;
+use hub_core::bundle::Opened;
+use hub_core::config;
 use hub_core::paths::Paths;
+use hub_core::pyenv::NetworkSettings;
 
 pub(crate) use account::undo;
 pub use packages::Ahead;
@@ -87,6 +91,8 @@ pub enum Action {
     },
     /// What an uninstall kept has its owners again.
     Leftovers,
+    /// The wheels of the bundle are where builds find them.
+    Bundle,
     /// Builds, and students' servers, know the way to the package index.
     Network {
         /// What is remembered; `None`: nothing is set.
@@ -208,12 +214,24 @@ pub struct World<'a> {
     pub paths: &'a Paths,
     /// How the machine reaches the world.
     pub network: &'a Network,
+    /// What is installed from in place of a network.
+    pub bundle: Option<&'a Opened>,
     /// Told what takes time.
     pub progress: &'a mut (dyn FnMut(&str) + Send),
     /// An install of packages that is under way.
     pub ahead: Option<Ahead>,
     /// How people who have no password yet set one; filled by enrolling them.
     pub invitations: Vec<Invitation>,
+}
+
+impl World<'_> {
+    /// Where packages come from, with what the configuration on disk says.
+    fn settings(&self) -> NetworkSettings {
+        let settings: NetworkSettings = self.network.variables().collect();
+        let config =
+            config::read(&self.paths.config_file()).map_err(|error| tracing::debug!("reading the configuration: {error}"));
+        settings.on(self.paths, config.ok().map(|loaded| loaded.config.environment).as_ref())
+    }
 }
 
 /// Something that can check steps and take them; the machine, or a model of one in tests.
@@ -245,6 +263,7 @@ impl Ground for World<'_> {
             }
             Action::Link { path, target } => file::check_link(path, target),
             Action::Leftovers => leftovers::check(self.paths),
+            Action::Bundle => bundle::check(self),
             Action::Network { text } => network::check(self.paths, text.as_deref()),
             Action::Uv => uv::check(self.paths),
             Action::Environment => environment::check(self.paths),
@@ -270,6 +289,7 @@ impl Ground for World<'_> {
             }
             Action::Link { path, target } => file::make_link(path, target).map(|()| None),
             Action::Leftovers => leftovers::give_back(self),
+            Action::Bundle => bundle::take_in(self).map(|()| None),
             Action::Network { text } => network::write(self, text.as_deref()).map(|()| None),
             Action::Uv => uv::fetch(self).map(|()| None),
             Action::Environment => environment::build(self).map(|()| None),

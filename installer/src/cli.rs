@@ -4,9 +4,11 @@ mod arguments;
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
+use hub_core::bundle::Opened;
 use hub_core::paths::Paths;
 use hub_core::token::Token;
 use serde::Serialize;
@@ -104,7 +106,11 @@ fn print(output: &Output, report: &impl Serialize, text: &str) -> Result<()> {
 }
 
 fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: impl FnOnce(&Task<'_>) -> Result<T>) -> Result<T> {
-    let programs = install.programs()?;
+    let bundle = match &install.bundle {
+        Some(file) => needs_root().and_then(|()| Opened::open(paths, file)).map(Arc::new).map(Some)?,
+        None => None,
+    };
+    let programs = bundle.as_ref().map_or_else(|| install.programs(), |bundle| Ok(bundle.programs()))?;
     let options = Options {
         admins: install.admins.clone(),
         admin_password: std::env::var("HUBD_ADMIN_PASSWORD").ok().filter(|password| !password.is_empty()),
@@ -116,6 +122,7 @@ fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: imp
         source: std::env::var("HUBD_RELEASE_URL").ok().filter(|source| source.starts_with("http")),
         version: options::version_of(&programs),
         programs,
+        bundle,
     };
     let network = Network::recall(paths, std::env::vars())?;
     let operator = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty() && name != "root");

@@ -16,7 +16,6 @@ pub use accounts::{OWN_GROUPS, OWN_USERS, OwnAccount};
 pub use hub_core::sys::ports::Listener;
 pub use index::Index;
 pub use system::System;
-pub(crate) use system::{PIP_WHEELS, missing_packages};
 
 use crate::leftovers::{self, Leftovers};
 use crate::network::Network;
@@ -88,6 +87,7 @@ pub fn probe(paths: &Paths, options: &Options, network: &Network, operator: Opti
     // Only root may read what earlier runs left; that this is not root is told anyway.
     let receipt = if root { receipt::load(paths).map_err(|error| format!("{error:#}")) } else { Ok(None) };
     let environment = pyenv::current(paths).unwrap_or_default();
+    let config = if root { read_config(paths) } else { ConfigFact::Absent };
     let system = system::probe(paths)?;
     let mut listeners = hub_core::sys::ports::probe(&systemctl::listening_addresses(paths))?;
     let page = page::process();
@@ -98,10 +98,14 @@ pub fn probe(paths: &Paths, options: &Options, network: &Network, operator: Opti
         root,
         listeners,
         accounts: accounts::probe()?,
-        config: if root { read_config(paths) } else { ConfigFact::Absent },
         leftovers: if root { leftovers::load(paths).map_err(|error| format!("{error:#}")) } else { Ok(None) },
         // Where an environment is there already, a machine that is offline by now is no less a hub.
-        index: if environment.is_none() && system.can_check_certificates() { index::probe(network) } else { None },
+        index: if environment.is_none() && options.bundle.is_none() && system.can_check_certificates() {
+            index::probe(paths, network, config.config())
+        } else {
+            None
+        },
+        config,
         operator,
         address: system::address(),
         missing_programs: PROGRAMS.iter().map(|name| options.programs.join(name)).filter(|path| !path.is_file()).collect(),

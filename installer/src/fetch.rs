@@ -44,32 +44,9 @@ pub fn client(network: &Network) -> Result<Client> {
     builder.build().context("preparing to ask")
 }
 
-/// An address as it may stand in a message: without user, password and query.
-pub fn without_secret(address: &str) -> String {
-    let address = address.split(['?', '#']).next().unwrap_or_default();
-    match address.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_once('/').map_or((rest, String::new()), |(host, path)| (host, format!("/{path}")));
-            format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or(host))
-        }
-        None => address.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_in_a_message_has_no_password() {
-        for (address, shown) in [
-            ("https://ada:secret@mirror.example/simple/uv/?token=x", "https://mirror.example/simple/uv/"),
-            ("https://mirror.example", "https://mirror.example"),
-            ("nonsense", "nonsense"),
-        ] {
-            assert_eq!(without_secret(address), shown);
-        }
-    }
 
     #[test]
     fn a_bad_proxy_is_named_without_its_password() {

@@ -189,7 +189,14 @@ impl Task<'_> {
     }
 
     fn world<'a>(&'a self, progress: &'a mut (dyn FnMut(&str) + Send)) -> World<'a> {
-        World { paths: self.paths, network: self.network, progress, ahead: None, invitations: Vec::new() }
+        World {
+            paths: self.paths,
+            network: self.network,
+            bundle: self.options.bundle.as_deref(),
+            progress,
+            ahead: None,
+            invitations: Vec::new(),
+        }
     }
 
     /// What the configuration, as it is now, says.

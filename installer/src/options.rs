@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hub_core::accounts::Username;
+use hub_core::bundle::Opened;
 use hub_core::config::HttpsMethod;
 use hub_core::token::Token;
 
@@ -37,6 +39,8 @@ pub struct Options {
     pub source: Option<String>,
     /// The version they are of.
     pub version: String,
+    /// What is installed from in place of a network.
+    pub bundle: Option<Arc<Opened>>,
 }
 
 /// The version of the programs in a directory: what the release they came in says, else this program's own.
@@ -68,6 +72,7 @@ impl std::fmt::Debug for Options {
             .field("programs", &self.programs)
             .field("source", &self.source)
             .field("version", &self.version)
+            .field("bundle", &self.bundle.as_ref().map(|bundle| bundle.manifest()))
             .finish()
     }
 }

@@ -46,6 +46,9 @@ pub fn build(paths: &Paths, facts: &Facts, options: &Options, network: &Network)
     }
     plan.directories(paths);
     plan.programs(paths, options);
+    if options.bundle.is_some() {
+        plan.add("bundle", "the wheels of the bundle", Action::Bundle);
+    }
     plan.settings(paths, &config, text, network)?;
     plan.units(paths, &config);
     plan.add("uv", "uv, which builds Python environments", Action::Uv);
@@ -123,7 +126,7 @@ impl Plan {
         self.directory(paths.config_directory(), root, Leaving::Keep);
         self.directory(paths.program_directory(), root, Leaving::RemoveEmpty);
         self.directory(paths.binaries(), root, Leaving::RemoveEmpty);
-        for path in [paths.share(), paths.documents(), paths.environments(), paths.jupyter()] {
+        for path in [paths.share(), paths.documents(), paths.environments(), paths.bundle(), paths.jupyter()] {
             self.directory(path, root, Leaving::RemoveTree);
         }
         self.directory(paths.environment_mount(), root, Leaving::RemoveEmpty);

@@ -58,6 +58,7 @@ pub fn check(facts: &Facts, options: &Options) -> Judgement {
     let mut judgement = Judgement::default();
     check_system(facts, &mut judgement);
     check_size(facts, &mut judgement);
+    check_bundle(facts, options, &mut judgement);
     check_network(facts, &mut judgement);
     check_ports(facts, options, &mut judgement);
     check_behind(facts, options, &mut judgement);
@@ -139,6 +140,20 @@ fn check_size(facts: &Facts, judgement: &mut Judgement) {
     }
     if system.clock_behind_seconds > LARGEST_CLOCK_ERROR {
         clock_is_wrong(judgement, &format!("{} minutes behind", system.clock_behind_seconds / 60));
+    }
+}
+
+fn check_bundle(facts: &Facts, options: &Options, judgement: &mut Judgement) {
+    let Some(bundle) = &options.bundle else { return };
+    if let Err(misfit) = bundle.manifest().check(&facts.system.machine()) {
+        judgement.block(misfit.what, misfit.remedy);
+    }
+    let missing = &facts.system.missing_packages;
+    if !missing.is_empty() && bundle.packages().is_none() {
+        judgement.warn(
+            format!("{} missing, and the bundle was made without packages of the distribution", missing.join(", ")),
+            "apt takes them from where it usually does; without a network, make the bundle anew without --no-packages",
+        );
     }
 }
 

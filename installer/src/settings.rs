@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use hub_core::config::{self, Config, HttpsMethod, format_bytes};
-use toml_edit::{Array, DocumentMut, Item, Value};
+use hub_core::pyenv::Requirement;
+use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use crate::assets;
 use crate::facts::{ConfigFact, Facts};
@@ -36,6 +37,7 @@ pub fn config(facts: &Facts, options: &Options) -> Result<String> {
             document.to_string()
         }
     };
+    let text = asking_as_the_bundle(text, facts, options)?;
     if let Err(problems) = config::parse(&text, "config.toml") {
         return Err(problems).context("preparing the configuration");
     }
@@ -105,6 +107,28 @@ fn remember_source(document: &mut DocumentMut, options: &Options) {
     if let (None, Some(source)) = (said, &options.source) {
         set(document, "upgrade", "source", Value::from(source.as_str()));
     }
+}
+
+/// What was asked for on the hub that a bundle is from is asked for here, too, where nobody asked for anything yet.
+fn asking_as_the_bundle(text: String, facts: &Facts, options: &Options) -> Result<String> {
+    let Some(bundle) = options.bundle.as_ref().filter(|_| facts.environment.is_none()) else { return Ok(text) };
+    let mut document: DocumentMut = text.parse().context("preparing the configuration")?;
+    let list = |asked: &[Requirement]| Value::Array(asked.iter().map(Requirement::as_str).collect::<Array>());
+    let manifest = bundle.manifest();
+    let says = |document: &DocumentMut, key: &str| document.get("environment").and_then(|table| table.get(key)).is_some();
+    if !manifest.packages.is_empty() && !says(&document, "packages") {
+        set(&mut document, "environment", "packages", list(&manifest.packages));
+    }
+    if !manifest.kernels.is_empty() && !says(&document, "kernels") {
+        let mut kernels = Table::new();
+        kernels.set_implicit(true);
+        for (name, packages) in &manifest.kernels {
+            let kernel = Table::from_iter([("packages", toml_edit::value(list(packages)))]);
+            kernels.insert(name.as_str(), Item::Table(kernel));
+        }
+        document.entry("environment").or_insert(toml_edit::table())["kernels"] = Item::Table(kernels);
+    }
+    Ok(document.to_string())
 }
 
 /// Writes down where the certificate comes from, and nothing of where one came from before.

@@ -18,6 +18,7 @@ mod kernels;
 mod limits;
 mod machine_limits;
 mod machine_on_v2;
+mod no_internet;
 mod own_packages;
 mod packages;
 mod proxy;
@@ -86,6 +87,7 @@ pub const ALL: &[Scenario] = &[
     kernels::SCENARIO,
     apt::SCENARIO,
     r::SCENARIO,
+    no_internet::SCENARIO,
     release_upgrade::SCENARIO,
     resume::SCENARIO,
     apply::SCENARIO,

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use hub_core::accounts::Username;
 use hub_core::pyenv::KernelName;
 
+use super::bundle::BundleVerb;
 use super::env::EnvVerb;
 use super::upgrade::UpgradeArguments;
 
@@ -80,6 +81,14 @@ Examples:
         kernel: Option<KernelName>,
         #[command(subcommand)]
         verb: EnvVerb,
+    },
+    /// Carry the hub and its packages to machines that reach no network
+    #[command(after_help = "Examples:
+  sudo hubctl bundle create class.bundle    all an install needs, in one file
+  sudo hubctl bundle add more.bundle        more packages, on the machine without a network")]
+    Bundle {
+        #[command(subcommand)]
+        verb: BundleVerb,
     },
     /// Edit, show and check the configuration, and go back to earlier ones
     #[command(

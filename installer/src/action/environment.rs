@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use anyhow::Result;
+use hub_core::distribution::PYTHON;
 use hub_core::paths::Paths;
-use hub_core::pyenv::{self, BuildRequest, Builder, Generation, NetworkSettings};
+use hub_core::pyenv::{self, BuildRequest, Builder, Generation};
 
 use super::{Check, World};
 
 const FIRST: u32 = 1;
-const PYTHON: &str = "/usr/bin/python3";
 
 /// Any whole generation will do: which one servers get is the admin's affair once there is one.
 pub(super) fn check(paths: &Paths) -> Result<Check> {
@@ -22,15 +22,15 @@ pub(super) fn check(paths: &Paths) -> Result<Check> {
 }
 
 pub(super) fn build(world: &mut World<'_>) -> Result<()> {
-    let network: NetworkSettings = world.network.variables().collect();
-    let uv = world.paths.uv();
+    let (network, uv) = (world.settings(), world.paths.uv());
+    let own = world.bundle.map(|bundle| bundle.lock()).transpose()?;
     let request = BuildRequest {
         generation: FIRST,
         uv: &uv,
         python: Path::new(PYTHON),
-        lock: pyenv::LOCK,
+        lock: own.as_deref().unwrap_or(pyenv::LOCK),
         network: &network,
-        asked: &[],
+        asked: world.bundle.map_or(&[], |bundle| &bundle.manifest().packages),
         previous: None,
         wheels: None,
     };

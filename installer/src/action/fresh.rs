@@ -26,7 +26,7 @@ impl Action {
             Self::Uv => Some(Undo::RemoveTree { path: paths.uv() }),
             Self::Services => Some(Undo::DisableUnits { units: SERVICES.map(str::to_owned).to_vec() }),
             // What they make lies in directories that go, or is somebody's who goes.
-            Self::PackagesAhead { .. } | Self::Leftovers | Self::Environment | Self::People { .. } => None,
+            Self::PackagesAhead { .. } | Self::Leftovers | Self::Bundle | Self::Environment | Self::People { .. } => None,
         }
     }
 }
@@ -60,7 +60,8 @@ mod tests {
         let options = crate::options::Options { programs, ..options() };
         let steps = crate::plan::build(&paths, &machine(), &options, &network).unwrap();
         let mut ignore = |_: &str| ();
-        let mut world = World { paths: &paths, network: &network, progress: &mut ignore, ahead: None, invitations: Vec::new() };
+        let mut world =
+            World { paths: &paths, network: &network, bundle: None, progress: &mut ignore, ahead: None, invitations: Vec::new() };
         let mut compared = 0;
         for step in steps {
             // The others look at the machine itself, wherever the root is; so does where homes are.

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use hub_core::paths::Paths;
-use hub_core::pyenv::NetworkSettings;
 use hub_core::sys::atomic::{self, Access};
 
 use super::{Check, World};
@@ -28,6 +27,5 @@ pub(super) fn write(world: &mut World<'_>, text: Option<&str>) -> Result<()> {
     if let Some(text) = text {
         atomic::replace(&world.paths.network_file(), text.as_bytes(), REMEMBERED)?;
     }
-    let settings: NetworkSettings = world.network.variables().collect();
-    settings.publish(world.paths).map(drop)
+    world.settings().publish(world.paths).map(drop)
 }

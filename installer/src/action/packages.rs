@@ -4,10 +4,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use hub_core::bundle::{Archive, Opened};
+use hub_core::distribution;
 use hub_core::sys::command::Command;
 
 use super::{Check, World};
-use crate::facts;
 use crate::network::Network;
 use crate::undo::Undo;
 
@@ -36,7 +37,7 @@ impl Ahead {
 }
 
 pub(super) fn check(names: &[String]) -> Check {
-    let missing: Vec<String> = facts::missing_packages().into_iter().filter(|name| names.contains(name)).collect();
+    let missing: Vec<String> = distribution::missing_packages().into_iter().filter(|name| names.contains(name)).collect();
     if missing.is_empty() {
         return Check::Satisfied(None);
     }
@@ -44,7 +45,7 @@ pub(super) fn check(names: &[String]) -> Check {
 }
 
 pub(super) fn begin(world: &mut World<'_>, names: &[String]) {
-    let job = Job { names: names.to_vec(), network: world.network.clone() };
+    let job = Job::new(world, names);
     world.ahead = Some(Ahead { names: names.to_vec(), thread: thread::spawn(move || job.run(&mut |_| ())) });
 }
 
@@ -57,7 +58,7 @@ pub(super) fn install(world: &mut World<'_>, names: &[String]) -> Result<()> {
         }
         other => {
             world.ahead = other;
-            Job { names: names.to_vec(), network: world.network.clone() }.run(&mut |text| (world.progress)(text))
+            Job::new(world, names).run(&mut |text| (world.progress)(text))
         }
     }
 }
@@ -65,11 +66,22 @@ pub(super) fn install(world: &mut World<'_>, names: &[String]) -> Result<()> {
 struct Job {
     names: Vec<String>,
     network: Network,
+    /// In place of the machine's own sources.
+    archive: Option<Archive>,
 }
 
 impl Job {
+    fn new(world: &World<'_>, names: &[String]) -> Self {
+        let archive = world.bundle.and_then(Opened::packages).map(Archive::new);
+        Self { names: names.to_vec(), network: world.network.clone(), archive }
+    }
+
     fn run(&self, progress: &mut dyn FnMut(&str)) -> Result<()> {
         progress(&format!("installing {}", self.names.join(", ")));
+        if let Some(archive) = &self.archive {
+            archive.prepare()?;
+            self.apt().arg("update").run().context("reading the packages of the bundle")?;
+        }
         let install = || self.apt().args(["install", "--yes", "--no-install-recommends"]).args(self.names.iter()).run();
         if let Err(error) = install() {
             // The usual reason is a package list that is absent or old.
@@ -86,7 +98,8 @@ impl Job {
 
     fn apt(&self) -> Command {
         let lock = format!("--option=DPkg::Lock::Timeout={LOCK_SECONDS}");
-        self.environment(Command::new(APT_GET, DEADLINE)).args(["--quiet=2", &lock])
+        let apt = self.environment(Command::new(APT_GET, DEADLINE)).args(["--quiet=2", &lock]);
+        apt.args(self.archive.iter().flat_map(Archive::options))
     }
 
     fn environment(&self, command: Command) -> Command {

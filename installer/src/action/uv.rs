@@ -5,24 +5,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use hub_core::distribution::PYTHON;
 use hub_core::paths::Paths;
-use hub_core::pyenv::{NetworkSettings, uv};
+use hub_core::pyenv::{pip, uv};
+use hub_core::sys::atomic::{self, Access};
 use hub_core::sys::command::Command;
 
 use super::{Check, World};
-use crate::facts::PIP_WHEELS;
 use crate::undo::Undo;
 
 /// For some twenty megabytes over a slow line.
 const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(600);
-/// Runs pip out of its wheel: the wheel, then pip's arguments.
-const RUN_PIP: &str = "\
-import runpy, sys
-sys.path.insert(0, sys.argv.pop(1))
-runpy.run_module('pip', run_name='__main__', alter_sys=True)
-";
 const VERSION_DEADLINE: Duration = Duration::from_secs(15);
-const PYTHON: &str = "/usr/bin/python3";
+const PROGRAM: Access = Access::mode(0o755).owned_by(0, 0);
 
 pub(super) fn check(paths: &Paths) -> Result<Check> {
     let path = paths.uv();
@@ -44,34 +39,25 @@ fn version(program: &Path) -> Option<String> {
 }
 
 pub(super) fn fetch(world: &mut World<'_>) -> Result<()> {
-    let settings: NetworkSettings = world.network.variables().collect();
-    let pip = pip()?;
+    if let Some(bundle) = world.bundle {
+        return atomic::replace(&world.paths.uv(), &fs_err::read(bundle.uv())?, PROGRAM);
+    }
     (world.progress)(&format!("downloading uv {}", uv::VERSION));
     let scratch = tempfile::tempdir().context("making a temporary directory")?;
     let (requirements, target) = (scratch.path().join("requirements.txt"), scratch.path().join("wheels"));
     fs_err::write(&requirements, uv::requirement())?;
-    let command = Command::new(PYTHON, DOWNLOAD_DEADLINE).args(["-I", "-c", RUN_PIP]).arg(pip.to_string_lossy());
-    let command = command.args(["download", "--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check"]);
-    let command = command.args(["--no-deps", "--only-binary=:all:", "--require-hashes", "--dest"]).arg(target.to_string_lossy());
-    let command = command.arg("--requirement").arg(requirements.to_string_lossy());
-    settings.for_pip().iter().fold(command, |command, (name, value)| command.env(name, value)).run().with_context(|| {
-        format!(
-            "downloading uv {} with pip\nhint: a proxy, a mirror or a private certificate is given with HTTPS_PROXY, \
+    let command = Command::new(PYTHON, DOWNLOAD_DEADLINE).args(pip::download(&requirements, &target)?.into_iter().skip(1));
+    world.settings().for_pip().iter().fold(command, |command, (name, value)| command.env(name, value)).run().with_context(
+        || {
+            format!(
+                "downloading uv {} with pip\nhint: a proxy, a mirror or a private certificate is given with HTTPS_PROXY, \
              PIP_INDEX_URL or SSL_CERT_FILE (sudo drops them: put them behind `sudo env`)",
-            uv::VERSION
-        )
-    })?;
+                uv::VERSION
+            )
+        },
+    )?;
     let wheel = only_file(&target)?;
     uv::unpack(Path::new(PYTHON), &wheel, &world.paths.uv())
-}
-
-/// The distribution's pip, which it keeps as a wheel to put into new environments.
-fn pip() -> Result<PathBuf> {
-    let found = entries(Path::new(PIP_WHEELS))?.into_iter().find(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("pip-") && name.ends_with(".whl")
-    });
-    found.with_context(|| format!("no pip in `{PIP_WHEELS}`\nhint: apt-get install --reinstall python3-pip-whl"))
 }
 
 fn only_file(directory: &Path) -> Result<PathBuf> {

@@ -110,6 +110,9 @@ pub(super) struct InstallArguments {
     /// The directory with hubd, hubctl and hub-installer [default: where this program lies]
     #[arg(long, value_name = "DIRECTORY")]
     programs: Option<PathBuf>,
+    /// Install from this file, made with `hubctl bundle create` on a hub like this one, and ask no network for anything
+    #[arg(long, value_name = "FILE", conflicts_with = "programs")]
+    pub(super) bundle: Option<PathBuf>,
     /// For tests of the installer: die like in a power cut when STEP was begun or done
     #[arg(long, value_name = "STEP=started|done", value_parser = parse_death, hide = true)]
     pub(super) die_at: Option<(String, State)>,

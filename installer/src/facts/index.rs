@@ -1,5 +1,7 @@
 //! Whether the package index that the admin named answers, and what time it thinks it is.
 
+use hub_core::config::{Config, without_secret};
+use hub_core::paths::Paths;
 use hub_core::pyenv::NetworkSettings;
 
 use crate::fetch;
@@ -15,17 +17,20 @@ pub struct Index {
 }
 
 /// `None` when no index is named: then pip and uv go to their usual one.
-pub(super) fn probe(network: &Network) -> Option<Index> {
+pub(super) fn probe(paths: &Paths, network: &Network, config: Option<&Config>) -> Option<Index> {
     let settings: NetworkSettings = network.variables().collect();
-    settings.index().map(|address| probe_at(network, address))
+    settings.on(paths, config.map(|config| &config.environment)).index().map(|address| probe_at(network, address))
 }
 
 fn probe_at(network: &Network, address: &str) -> Index {
     let answer = ask(network, address).map_err(|error| format!("{error:#}"));
-    Index { address: fetch::without_secret(address), answer }
+    Index { address: without_secret(address), answer }
 }
 
 fn ask(network: &Network, address: &str) -> anyhow::Result<Option<i64>> {
+    if let Some(directory) = address.strip_prefix("file://") {
+        return Ok(fs_err::read_dir(directory).map(|_| None)?);
+    }
     let client = fetch::client(network)?;
     // The answer counts, whatever it is: some mirrors refuse HEAD, or this very page.
     let response = client.head(address).send().map_err(reqwest::Error::without_url)?;

@@ -5,15 +5,14 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
+use hub_core::bundle;
+use hub_core::distribution::{CERTIFICATES, PYTHON, missing_packages, os_release_field};
 use hub_core::paths::Paths;
 use hub_core::sys::command::Command;
 use nix::sys::statvfs::statvfs;
 
 const ASK_DEADLINE: Duration = Duration::from_secs(15);
-const PYTHON: &str = "/usr/bin/python3";
 const APT_GET: &str = "/usr/bin/apt-get";
-/// Where the distribution keeps pip in the form of a wheel; with it uv is fetched.
-pub(crate) const PIP_WHEELS: &str = "/usr/share/python-wheels";
 
 /// The machine itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,20 +48,16 @@ impl System {
     pub(super) fn can_check_certificates(&self) -> bool {
         !self.missing_packages.iter().any(|name| name == CERTIFICATES)
     }
+
+    /// What a bundle must be made for.
+    pub(crate) fn machine(&self) -> bundle::Machine {
+        bundle::Machine {
+            system: format!("{} {}", self.id, self.version),
+            architecture: self.architecture.clone(),
+            python: self.python.map(|(major, minor)| format!("{major}.{minor}")),
+        }
+    }
 }
-
-const CERTIFICATES: &str = "ca-certificates";
-
-/// What the hub needs of the distribution: a file, and the package that brings it.
-const NEEDED: [(&str, &str); 7] = [
-    (PYTHON, "python3"),
-    (PIP_WHEELS, "python3-pip-whl"),
-    ("/etc/ssl/certs/ca-certificates.crt", CERTIFICATES),
-    ("/usr/bin/dbus-daemon", "dbus"),
-    ("/usr/bin/passwd", "passwd"),
-    ("/usr/sbin/visudo", "sudo"),
-    ("/usr/bin/git", "git"),
-];
 
 pub(super) fn probe(paths: &Paths) -> Result<System> {
     let release = std::fs::read_to_string(paths.below("etc/os-release")).unwrap_or_default();
@@ -97,17 +92,6 @@ pub(super) fn address() -> Option<IpAddr> {
         let address = socket.local_addr().ok()?.ip();
         (!address.is_loopback() && !address.is_unspecified()).then_some(address)
     })
-}
-
-/// The value of `name` in an os-release file.
-pub(super) fn os_release_field(text: &str, name: &str) -> Option<String> {
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
-    Some(value.trim().trim_matches(['"', '\'']).to_owned())
-}
-
-/// Packages the hub needs that are missing now.
-pub(crate) fn missing_packages() -> Vec<String> {
-    NEEDED.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, package)| (*package).to_owned()).collect()
 }
 
 fn systemd_version() -> Result<u32> {
@@ -162,14 +146,6 @@ mod tests {
         assert_eq!(parse_python("Python 3.11.2\n"), Some((3, 11)));
         assert_eq!(parse_python("Python 3.13.0rc1"), Some((3, 13)));
         assert_eq!(parse_python("python"), None);
-    }
-
-    #[test]
-    fn reads_os_release_with_and_without_quotes() {
-        let text = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\nID_LIKE=x\n";
-        assert_eq!(os_release_field(text, "ID").as_deref(), Some("debian"));
-        assert_eq!(os_release_field(text, "VERSION_ID").as_deref(), Some("12"));
-        assert_eq!(os_release_field(text, "NOTHING"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use hub_core::config::Channel;
+use hub_core::config::{Channel, without_secret};
 use hub_core::paths::Paths;
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
@@ -15,7 +15,7 @@ use reqwest::header::RANGE;
 
 use super::refusal;
 use crate::facts::{self, ConfigFact};
-use crate::fetch::{client, without_secret};
+use crate::fetch::client;
 use crate::files;
 use crate::network::Network;
 

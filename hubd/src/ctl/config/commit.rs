@@ -4,6 +4,7 @@
 mod apply;
 mod health;
 mod listener;
+mod network;
 mod operators;
 #[cfg(test)]
 mod tests;
@@ -192,6 +193,9 @@ fn who(world: &World) -> Result<String> {
 pub(super) fn write_files(world: &World, text: &str, config: &Config) -> Result<bool> {
     save(world, text)?;
     operators::apply(world, None, config, &mut apply::Applied::default())?;
+    if let Err(error) = network::write(world, config) {
+        tracing::warn!("telling servers of the package index: {error:#}");
+    }
     listener::write(world, config)
 }
 

@@ -9,7 +9,7 @@ use hub_core::wire;
 
 use super::super::super::World;
 use super::super::super::text::counted;
-use super::{listener, operators};
+use super::{listener, network, operators};
 use crate::launcher::protocol::{self, Applied as Followed};
 use std::time::Duration;
 
@@ -46,6 +46,9 @@ pub(super) fn apply(world: &World, old: Option<&Config>, new: &Config, way: Way)
     let mut applied = Applied::default();
     // Rights first: they end even if the hub itself can't follow.
     operators::apply(world, old, new, &mut applied)?;
+    if let Err(error) = network::write(world, new) {
+        applied.warnings.push(format!("New servers are not told of the package index: {error:#}"));
+    }
     let moved = listener::write(world, new)?;
     let state = systemctl.status(SERVE)?.active;
     if state == "inactive" && way == Way::Forth {
