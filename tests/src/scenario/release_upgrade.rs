@@ -42,6 +42,7 @@ fn run(context: &Context) -> Result<()> {
     hub.log_in(&bob, "bob")?;
     hub.wait_for_lab(&bob)?;
     hub.command(["/usr/local/bin/hubctl", "env", "install", "cowsay==6.0"]).timeout(BUILD_DEADLINE).run()?;
+    hub.command(["/usr/local/bin/hubctl", "env", "--kernel", "science", "install", "pyjokes"]).timeout(BUILD_DEADLINE).run()?;
     let config = hub.sh("sha256sum /etc/hubd/config.toml")?;
     hub.sh(HOLD)?;
 
@@ -57,7 +58,7 @@ fn run(context: &Context) -> Result<()> {
 
     let begun = Instant::now();
     hub.sh("touch /run/build-now; systemctl start --no-block hubd-environment.service")?;
-    let wait = "for i in $(seq 9000); do [ \"$(cat /opt/hubd/envs/current)\" -gt 2 ] && exit 0; sleep 0.1; done
+    let wait = "for i in $(seq 9000); do [ \"$(cat /opt/hubd/envs/current)\" -gt 3 ] && exit 0; sleep 0.1; done
                 hubctl env history >&2; tail -n 20 /var/lib/hubd-environments/*.log >&2; exit 1";
     hub.command(["/bin/sh", "-euc", wait]).timeout(BUILD_DEADLINE).run()?;
     context.step(&format!("built anew in {} s", begun.elapsed().as_secs()))?;
@@ -68,6 +69,14 @@ fn run(context: &Context) -> Result<()> {
     bob.screenshot("after")?;
     let ran = kernel::run(&hub, "bob", "%pip install --quiet pyjokes\nimport pyjokes; print('own')")?;
     ensure!(ran.printed.contains("own") && ran.error.is_none(), "own packages on the new Python: {ran:?}");
+    let wait = "for i in $(seq 9000); do
+            hubctl --json env --kernel science status | grep -q '\"python\": \"Python 3.13' && exit 0
+            sleep 0.1
+        done; hubctl env kernels >&2; exit 1";
+    hub.command(["/bin/sh", "-euc", wait]).timeout(BUILD_DEADLINE).run()?;
+    let ran = kernel::run_as(&**hub, "bob", "science", "import sys, pyjokes; print(sys.version_info[1])")?;
+    ensure!(ran.printed.trim() == "13" && ran.error.is_none(), "the kernel of its own on the new Python: {ran:?}");
+    context.step("a kernel of its own was built anew, too")?;
     let problems = hub.hubctl(&["env", "check"])?;
     ensure!(problems["problems"].as_array().is_some_and(Vec::is_empty), "env check: {problems}");
     ensure!(hub.sh("sha256sum /etc/hubd/config.toml")? == config, "the configuration was edited");
