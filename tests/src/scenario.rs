@@ -16,6 +16,7 @@ mod install;
 mod isolation;
 mod kernels;
 mod limits;
+mod locks;
 mod machine_limits;
 mod machine_on_v2;
 mod no_internet;
@@ -85,6 +86,7 @@ pub const ALL: &[Scenario] = &[
     environment::SCENARIO,
     own_packages::SCENARIO,
     kernels::SCENARIO,
+    locks::SCENARIO,
     apt::SCENARIO,
     r::SCENARIO,
     no_internet::SCENARIO,

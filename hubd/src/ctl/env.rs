@@ -6,6 +6,7 @@ mod arguments;
 mod ask;
 mod file;
 mod follow;
+mod locked;
 mod show;
 mod wheel;
 
@@ -13,7 +14,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use hub_core::control::environment::{Change, EnvironmentReply, EnvironmentRequest};
-use hub_core::pyenv::{KernelName, Requirement};
+use hub_core::pyenv::{KernelName, Requirement, lock};
 
 pub(super) use arguments::EnvVerb;
 
@@ -22,7 +23,7 @@ use super::failure::{Exit, Failure};
 use crate::environment::desk::only_names;
 
 /// No list of packages is longer.
-const LARGEST_FILE: u64 = 1024 * 1024;
+const LARGEST_FILE: u64 = 3 << 20;
 
 pub(super) fn obey(kernel: Option<KernelName>, verb: EnvVerb, world: &mut World) -> Result<Exit> {
     use EnvironmentRequest as Ask;
@@ -45,7 +46,7 @@ pub(super) fn obey(kernel: Option<KernelName>, verb: EnvVerb, world: &mut World)
         (EnvVerb::Install { packages }, kernel) => (kernel, build(Change::Install { packages: wanted(world, &packages)? })),
         (EnvVerb::Remove { packages }, kernel) => (kernel, build(Change::Remove { packages: names(packages)? })),
         (EnvVerb::Upgrade { packages }, kernel) => (kernel, build(Change::Upgrade { packages: names(packages)? })),
-        (EnvVerb::Apply { file: Some(file) }, kernel) => (kernel, build(Change::Set { packages: listed(world, &file)? })),
+        (EnvVerb::Apply { file: Some(file) }, kernel) => (kernel, build(listed(world, &file)?)),
         (EnvVerb::Apply { file: None }, kernel) => (kernel, build(Change::Configured)),
     };
     let ask = match kernel {
@@ -88,8 +89,15 @@ fn names(packages: Vec<Requirement>) -> Result<Vec<Requirement>> {
     Err(Failure { hint: Some(hint), ..Failure::plain("only names count here; expected packages without versions") }.into())
 }
 
-fn listed(world: &mut World, path: &Path) -> Result<Vec<Requirement>> {
+fn listed(world: &mut World, path: &Path) -> Result<Change> {
     let content = world.caller.read(path, LARGEST_FILE, world.input)?;
     let text = String::from_utf8(content).with_context(|| format!("reading `{}` as UTF-8", path.display()))?;
-    file::parse(path, &text)
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
+    if let Some(change) = locked::read(&name, &text)? {
+        return Ok(change);
+    }
+    let packages = file::parse(path, &text)?;
+    // Requirements that are all pinned by hash are a lock.
+    let is_lock = lock::parse(&text).is_ok_and(|locked| !locked.is_empty());
+    Ok(Change::Set { packages, lock: is_lock.then_some(text) })
 }

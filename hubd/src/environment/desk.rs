@@ -12,8 +12,8 @@ use hub_core::apt::PackageName;
 use hub_core::control::RefusalKind;
 use hub_core::control::environment::apt::AptRequest;
 use hub_core::control::environment::{
-    Asker, BuildState, Change, EnvironmentReply, EnvironmentRequest, EnvironmentStatus, GenerationInfo, KernelInfo, Record,
-    ServersOf,
+    ASKED, Asker, BuildState, Change, EnvironmentReply, EnvironmentRequest, EnvironmentStatus, GenerationInfo, KernelInfo,
+    Record, ServersOf,
 };
 use hub_core::paths::Paths;
 use hub_core::pyenv::{self, Builder, Generation, KernelName, Python, Requirement, lock};
@@ -177,12 +177,17 @@ impl Desk {
         let (Change::Install { packages }
         | Change::Remove { packages }
         | Change::Upgrade { packages }
-        | Change::Set { packages }) = change
+        | Change::Set { packages, .. }) = change
         else {
             return Ok(());
         };
         if packages.len() > MOST_PACKAGES {
             return Err(refused(format!("{} packages at once, at most {MOST_PACKAGES} are possible", packages.len()), None));
+        }
+        if let Change::Set { lock: Some(text), .. } = change
+            && let Err(error) = lock::parse(text)
+        {
+            return Err(refused(format!("the lock can't be used: {error:#}"), None));
         }
         if matches!(change, Change::Install { .. } | Change::Remove { .. }) && packages.is_empty() {
             return Err(refused("no package is named", None));
@@ -343,7 +348,11 @@ impl Desk {
 
     fn export(&self, number: Option<u32>) -> Answer {
         let generation = self.generation(number)?;
-        Ok(EnvironmentReply::Lock { number: generation.number(), text: generation.lock()? })
+        let mut asked: String = generation.manifest().asked.iter().map(|one| format!("{ASKED}{one}\n")).collect();
+        if asked.is_empty() {
+            asked = format!("{ASKED}\n");
+        }
+        Ok(EnvironmentReply::Lock { number: generation.number(), text: format!("{asked}{}", generation.lock()?) })
     }
 
     fn diff(&self, from: Option<u32>, to: Option<u32>) -> Answer {

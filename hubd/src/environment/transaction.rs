@@ -92,11 +92,16 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
     };
     let (uv, wheels, before) = (paths.uv(), paths.environment_wheels(), base.lock()?);
     let network = NetworkSettings::of_machine(paths, &settings::read(paths)?.environment)?;
+    let given = match change {
+        Change::Set { lock, .. } => lock.as_deref(),
+        _ => None,
+    };
+    let preferred = given.map_or_else(|| Ok(before.clone()), |given| lock::merged(given, &before))?;
     let mut request = BuildRequest {
         generation: journal.record.number,
         uv: &uv,
         python: Path::new(PYTHON),
-        lock: &before,
+        lock: &preferred,
         network: &network,
         asked: &asked,
         previous: Some(&base),
@@ -108,8 +113,11 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
     };
     let everything = matches!(change, Change::Upgrade { packages } if packages.is_empty());
     let resolution = Resolution { build: &request, upgrade, everything };
-    let found = workshop.resolve(&resolution, &mut |said| journal.hear(said))?;
-    let is_same = sorted(&found)? == sorted(&before)?;
+    let mut found = workshop.resolve(&resolution, &mut |said| journal.hear(said))?;
+    if let Some(given) = given {
+        found = lock::imposed(given, &found)?;
+    }
+    let is_same = if given.is_some() { lock::has_same_files(&found, &before)? } else { sorted(&found)? == sorted(&before)? };
     if let Some(current) = &current
         && is_same
         && asked == current.manifest().asked

@@ -14,6 +14,9 @@ use crate::accounts::Username;
 use crate::pyenv::lock::{Installed, VersionChange};
 use crate::pyenv::{KernelName, Requirement};
 
+/// How a line of an exported lock begins that says what was asked for.
+pub const ASKED: &str = "# asked for: ";
+
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "snake_case", deny_unknown_fields)]
@@ -154,6 +157,9 @@ pub enum Change {
     Set {
         /// Which.
         packages: Vec<Requirement>,
+        /// Exactly these versions and files, where the list came with a lock.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lock: Option<String>,
     },
     /// What the configuration says.
     Configured,
@@ -180,7 +186,7 @@ impl Change {
             }
             Self::Remove { packages } => without(packages),
             Self::Upgrade { .. } | Self::Configured => before.to_vec(),
-            Self::Set { packages } => packages.clone(),
+            Self::Set { packages, .. } => packages.clone(),
         }
     }
 }
@@ -192,7 +198,7 @@ impl fmt::Display for Change {
             Self::Install { packages } => ("install", packages.as_slice()),
             Self::Remove { packages } => ("remove", packages.as_slice()),
             Self::Upgrade { packages } => ("upgrade", packages.as_slice()),
-            Self::Set { packages } => ("apply", packages.as_slice()),
+            Self::Set { packages, .. } => ("apply", packages.as_slice()),
             Self::Configured => ("apply", &[][..]),
         };
         formatter.write_str(verb)?;
@@ -437,7 +443,7 @@ mod tests {
             (Change::Install { packages: list(&["a==1", "a==2"]) }, &["pandas>=2", "cowsay", "a==2"]),
             (Change::Remove { packages: list(&["PANDAS", "missing"]) }, &["cowsay"]),
             (Change::Upgrade { packages: list(&["pandas"]) }, &["pandas>=2", "cowsay"]),
-            (Change::Set { packages: list(&["x"]) }, &["x"]),
+            (Change::Set { packages: list(&["x"]), lock: None }, &["x"]),
             (Change::Configured, &["pandas>=2", "cowsay"]),
         ] {
             assert_eq!(change.apply(&before), list(after), "{change}");

@@ -92,6 +92,93 @@ fn pinned(line: &str) -> Option<Locked> {
         .then(|| Locked { name: requirement.name().to_owned(), version: version.map(|version| version.trim().to_owned()) })
 }
 
+/// The packages of a lock, each with its lines as they are written.
+fn entries(text: &str) -> Result<Vec<(Locked, String)>> {
+    let packages = parse(text)?;
+    let mut written: Vec<String> = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')) {
+        match written.last_mut().filter(|_| line.trim_start().starts_with("--")) {
+            Some(entry) => entry.push_str(&format!("{line}\n")),
+            None => written.push(format!("{line}\n")),
+        }
+    }
+    Ok(packages.into_iter().zip(written).collect())
+}
+
+/// `given`, and what else is in `before`.
+///
+/// # Errors
+/// When either is no lock.
+pub fn merged(given: &str, before: &str) -> Result<String> {
+    let given = entries(given)?;
+    let others = entries(before)?.into_iter().filter(|(one, _)| !given.iter().any(|(other, _)| other.name == one.name));
+    Ok(given.iter().map(|(_, text)| text.clone()).chain(others.map(|(_, text)| text)).collect())
+}
+
+/// `found`, with the files that `given` names and no others for each package that is in both.
+///
+/// # Errors
+/// When a version is another one than in `given`, or either is no lock.
+pub fn imposed(given: &str, found: &str) -> Result<String> {
+    let (given, mut imposed, mut others) = (entries(given)?, String::new(), Vec::new());
+    for (package, text) in entries(found)? {
+        let same: Vec<&(Locked, String)> = given.iter().filter(|(one, _)| one.name == package.name).collect();
+        if same.is_empty() {
+            imposed.push_str(&text);
+            continue;
+        }
+        let exact: Vec<&str> =
+            same.iter().filter(|(one, _)| one.version == package.version).map(|(_, text)| text.as_str()).collect();
+        if exact.is_empty() {
+            let version = |package: &Locked| package.version.clone().unwrap_or_else(|| "an address".to_owned());
+            let wanted: Vec<String> = same.iter().map(|(one, _)| version(one)).collect();
+            others.push(format!(
+                "{}: {} in the lock, {} with what the hub needs",
+                package.name,
+                wanted.join(" or "),
+                version(&package)
+            ));
+            continue;
+        }
+        let head = text.lines().next().unwrap_or_default().trim_end_matches('\\').trim_end();
+        imposed.push_str(head);
+        for hash in exact.into_iter().flat_map(hashes) {
+            imposed.push_str(&format!(" \\\n    {hash}"));
+        }
+        imposed.push('\n');
+    }
+    if !others.is_empty() {
+        bail!(
+            "the lock does not fit:\n{}\nhint: lock these again with other versions, or apply requirements without hashes",
+            others.join("\n")
+        );
+    }
+    Ok(imposed)
+}
+
+/// Whether both name the same files of the same packages.
+///
+/// # Errors
+/// When either is no lock.
+pub fn has_same_files(one: &str, other: &str) -> Result<bool> {
+    let files = |text: &str| -> Result<Vec<(String, Option<String>, Vec<String>)>> {
+        let entries = entries(text)?.into_iter().map(|(package, text)| {
+            let mut hashes: Vec<String> = hashes(&text).map(str::to_owned).collect();
+            hashes.sort();
+            (package.name, package.version, hashes)
+        });
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort();
+        Ok(entries)
+    };
+    Ok(files(one)? == files(other)?)
+}
+
+/// The hashes in the lines of a package, as they are written.
+fn hashes(entry: &str) -> impl Iterator<Item = &str> {
+    entry.lines().map(|line| line.trim().trim_end_matches('\\').trim_end()).filter(|line| line.starts_with(HASH))
+}
+
 /// What is different between two lists of installed packages.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct VersionChange {
@@ -182,6 +269,24 @@ mod tests {
             versions,
             [(owned("numpy"), Some(owned("2.4.6"))), (owned("dask"), Some(owned("1.0"))), (owned("demo"), None)]
         );
+    }
+
+    #[test]
+    fn a_lock_that_is_given_is_kept_to_the_letter() {
+        let hash = |digit: &str| format!("--hash=sha256:{}", digit.repeat(64));
+        let (ones, twos, threes) = (hash("1"), hash("2"), hash("3"));
+        let given = format!("# asked for: a\nA==1 \\\n    {ones} \\\n    {twos}\n");
+        let before = format!("a==2 \\\n    {threes}\nb==1 ; sys_platform == 'x' \\\n    {threes}\n    # via a\n");
+        let kept = format!("A==1 \\\n    {ones} \\\n    {twos}\nb==1 ; sys_platform == 'x' \\\n    {threes}\n");
+        assert_eq!(merged(&given, &before).unwrap(), kept);
+        let found = format!("a==1 ; python_version > '3' \\\n    {threes}\nb==1 \\\n    {threes}\n");
+        let exact = format!("a==1 ; python_version > '3' \\\n    {ones} \\\n    {twos}\nb==1 \\\n    {threes}\n");
+        assert_eq!(imposed(&given, &found).unwrap(), exact, "its files, and no others");
+        let told = imposed(&given, &before).unwrap_err().to_string();
+        assert!(told.contains("a: 1 in the lock, 2 with what the hub needs"), "{told}");
+        assert!(has_same_files(&given, &format!("a==1 \\\n    {twos} \\\n    {ones}\n")).unwrap());
+        assert!(!has_same_files(&given, &format!("a==1 \\\n    {ones}\n")).unwrap());
+        assert_eq!(parse(&imposed(crate::pyenv::LOCK, crate::pyenv::LOCK).unwrap()).unwrap(), parse(crate::pyenv::LOCK).unwrap());
     }
 
     #[test]

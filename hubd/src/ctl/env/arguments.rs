@@ -65,12 +65,14 @@ Example:
     },
     /// Ask for exactly what a file lists, or build what the configuration says
     #[command(
-        after_help = "FILE is a requirements.txt, or a pyproject.toml whose dependencies count. It is opened with your own \
-rights. Options in it (--index-url, -r, -e) are refused: mirrors are set in the configuration of the machine. Without a FILE \
+        after_help = "FILE is a requirements.txt, a pyproject.toml whose dependencies count, a uv.lock, or what hubctl env export \
+printed. With a lock, or requirements that all have hashes, it is exactly these versions and files, or nothing. It is opened with \
+your own rights. Options in it (--index-url, -r, -e) are refused: mirrors are set in the configuration of the machine. Without a FILE \
 it builds what `packages` under [environment] in the configuration says, for when that was edited by hand.
 
 Examples:
   hubctl env apply requirements.txt
+  hubctl env apply uv.lock
   sudo hubctl env apply                     what the configuration says"
     )]
     Apply {
@@ -78,7 +80,9 @@ Examples:
         file: Option<PathBuf>,
     },
     /// Print the lock of an environment: every package with its version and hashes
-    #[command(after_help = "Example:
+    #[command(after_help = "On another machine hubctl env apply lock.txt makes the same environment of it.
+
+Example:
   hubctl env export > lock.txt")]
     Export {
         /// Which environment [default: the one that new servers get]

@@ -16,11 +16,6 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Requirement>> {
             hint: Some("list the packages in a requirements.txt by the names they have on the package index".to_owned()),
             ..Failure::plain(format!("`{}` describes a conda environment, which this version can't build", path.display()))
         });
-    } else if name == "uv.lock" || name.ends_with(".lock") {
-        bail!(Failure {
-            hint: Some("write it as requirements: uv export --format requirements-txt > requirements.txt".to_owned()),
-            ..Failure::plain(format!("`{}` is a lock of uv, which this version can't read", path.display()))
-        });
     } else if name.ends_with(".toml") {
         dependencies(text)?.into_iter().map(|line| (None, line)).collect()
     } else {
@@ -130,7 +125,7 @@ mod tests {
 
     #[test]
     fn says_what_is_not_in_this_version() {
-        for name in ["environment.yml", "environment.yaml", "uv.lock"] {
+        for name in ["environment.yml", "environment.yaml"] {
             assert!(read(name, "").unwrap_err().to_string().contains("this version"), "{name}");
         }
     }
