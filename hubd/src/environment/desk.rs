@@ -284,6 +284,7 @@ impl Desk {
         Ok(EnvironmentReply::Status(EnvironmentStatus {
             current: current.as_ref().map(Generation::number),
             python: current.as_ref().map(|generation| generation.manifest().python.to_string()),
+            is_of_this_version: self.paths.kernel().is_some() || current.as_ref().is_none_or(Generation::is_of_this_version),
             is_as_asked: current.is_some_and(|generation| generation.manifest().asked == asked),
             asked,
             building,
@@ -405,6 +406,13 @@ impl Desk {
         let asked = settings::asked(&settings::read(&self.paths)?, self.paths.kernel())?;
         if generation.manifest().asked != asked {
             problems.push("the configuration asks for something else than is in it: hubctl env apply builds that".to_owned());
+        }
+        if self.paths.kernel().is_none() && !generation.is_of_this_version() {
+            problems.push(
+                "another version of hubd made it, and it lacks what came since (kernels of their own, a library of R): \
+                 hubctl env apply builds it anew"
+                    .to_owned(),
+            );
         }
         problems.extend(generation.strangers()?);
         Ok(EnvironmentReply::Checked { problems })

@@ -121,6 +121,7 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
     if let Some(current) = &current
         && is_same
         && asked == current.manifest().asked
+        && (paths.kernel().is_some() || current.is_of_this_version())
         && Python::probe(request.python)? == current.manifest().python
     {
         workshop.clear()?;

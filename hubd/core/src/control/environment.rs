@@ -306,10 +306,17 @@ pub struct EnvironmentStatus {
     pub asked: Vec<Requirement>,
     /// Whether the current generation holds what the configuration asks for.
     pub is_as_asked: bool,
+    /// Whether the current generation has what this version of the hub brings; for everybody's environment.
+    #[serde(default = "yes")]
+    pub is_of_this_version: bool,
     /// The build that is running or waiting.
     pub building: Option<Record>,
     /// Who runs on which generation; `None`: systemd did not say.
     pub servers: Option<Vec<ServersOf>>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The servers of one generation.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::Installed;
 use super::requirement::Requirement;
-use super::{LOCK, Python, kernel};
+use super::{LOCK, Python, kernel, overlay};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 
@@ -92,6 +92,11 @@ impl Generation {
     /// What it says of itself.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Whether the hub's own files in it are those of this version: what came since is not in one that an earlier version made.
+    pub fn is_of_this_version(&self) -> bool {
+        overlay::is_current(&self.path, &self.manifest.python)
     }
 
     /// The lock it was built from. The first ones did not keep theirs: it was the shipped one.

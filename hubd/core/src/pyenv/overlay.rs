@@ -45,6 +45,12 @@ pub(super) fn files(python: &Python) -> Vec<File> {
     ]
 }
 
+/// Whether the environment at `place` has these files as they are in this version.
+pub(super) fn is_current(place: &Path, python: &Python) -> bool {
+    let is_same = |file: &File| fs_err::read(place.join(&file.path)).is_ok_and(|content| content == file.content.as_bytes());
+    files(python).iter().all(is_same)
+}
+
 /// Writes the tree below `directory`, for the build to copy.
 pub(super) fn write(directory: &Path, python: &Python) -> Result<()> {
     for file in files(python) {
@@ -77,6 +83,17 @@ mod tests {
             }
         }
         assert!(shipped.iter().any(|file| file.path == Path::new("bin/pip3.11")));
+    }
+
+    #[test]
+    fn an_environment_of_another_version_is_told_from_one_of_this() {
+        let place = tempfile::tempdir().unwrap();
+        let python = Python { interpreter: "/usr/bin/python3.11".into(), version: "3.11.2".to_owned() };
+        assert!(!is_current(place.path(), &python));
+        write(place.path(), &python).unwrap();
+        assert!(is_current(place.path(), &python));
+        std::fs::write(place.path().join("bin/pip"), "another").unwrap();
+        assert!(!is_current(place.path(), &python));
     }
 
     #[test]

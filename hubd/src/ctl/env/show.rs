@@ -66,6 +66,10 @@ fn status(world: &mut World, status: &EnvironmentStatus) -> Result<()> {
         let hint = "the configuration asks for something else than is in it: hubctl env apply builds that";
         table.row([Cell::new("", Tone::Plain), Cell::new(hint, Tone::Warning)]);
     }
+    if !status.is_of_this_version {
+        let hint = "another version of hubd made it, without kernels of their own maybe: hubctl env apply builds it anew";
+        table.row([Cell::new("", Tone::Plain), Cell::new(hint, Tone::Warning)]);
+    }
     match &status.building {
         Some(record) => {
             let text =
