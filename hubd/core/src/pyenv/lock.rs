@@ -14,7 +14,7 @@ pub const LARGEST: u64 = 4 << 20;
 const HASH: &str = "--hash=sha256:";
 
 /// One package of a lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Locked {
     /// As indexes compare it.
     pub name: String,
@@ -143,7 +143,7 @@ pub fn imposed(given: &str, found: &str) -> Result<String> {
         let head = text.lines().next().unwrap_or_default().trim_end_matches('\\').trim_end();
         imposed.push_str(head);
         for hash in exact.into_iter().flat_map(hashes) {
-            imposed.push_str(&format!(" \\\n    {hash}"));
+            imposed.push_str(&format!(" \\\n    {HASH}{hash}"));
         }
         imposed.push('\n');
     }
@@ -161,22 +161,14 @@ pub fn imposed(given: &str, found: &str) -> Result<String> {
 /// # Errors
 /// When either is no lock.
 pub fn has_same_files(one: &str, other: &str) -> Result<bool> {
-    let files = |text: &str| -> Result<Vec<(String, Option<String>, Vec<String>)>> {
-        let entries = entries(text)?.into_iter().map(|(package, text)| {
-            let mut hashes: Vec<String> = hashes(&text).map(str::to_owned).collect();
-            hashes.sort();
-            (package.name, package.version, hashes)
-        });
-        let mut entries: Vec<_> = entries.collect();
-        entries.sort();
-        Ok(entries)
+    let files = |text: &str| -> Result<Vec<(Locked, Vec<String>)>> {
+        let entries = entries(text)?.into_iter();
+        let mut files: Vec<_> =
+            entries.map(|(package, text)| (package, hashes(&text).into_iter().map(str::to_owned).collect())).collect();
+        files.sort();
+        Ok(files)
     };
     Ok(files(one)? == files(other)?)
-}
-
-/// The hashes in the lines of a package, as they are written.
-fn hashes(entry: &str) -> impl Iterator<Item = &str> {
-    entry.lines().map(|line| line.trim().trim_end_matches('\\').trim_end()).filter(|line| line.starts_with(HASH))
 }
 
 /// What is different between two lists of installed packages.
