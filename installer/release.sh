@@ -1,30 +1,54 @@
 #!/bin/sh
-# Packages a release: the tarball, bootstrap.sh, SHA256SUMS and its signature, to be put on any web server as they are.
+# Packages a release: the tarball, what is in it (CycloneDX), bootstrap.sh, SHA256SUMS and its signature, to be put on any
+# web server as they are.
 #
 #   installer/release.sh                  builds, and leaves the release in target/package/
 #   installer/release.sh DIRECTORY        ... in DIRECTORY: a new one, or one with earlier releases, which it is added to
+#   HUBD_TARGETS="x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu" installer/release.sh
 #
-# The same sources and tools give the same tarball, byte for byte.
+# The programs run with glibc $GLIBC and later, whatever this machine has: zig compiles the C in them and links. It comes
+# from PyPI, by its hash, into ~/.cache. The same sources give the same bytes, wherever and whenever they are built.
 #
 # Variables:
 #   HUBD_RELEASE_KEY    the public key of releases, in minisign's form (the last line of minisign.pub). It goes into the
 #                       programs and into bootstrap.sh; without one neither can tell who made a release
 #   HUBD_SIGNING_KEY    the file with its secret half: SHA256SUMS is signed with it, and minisign asks for the password
+#   HUBD_TARGETS        what to build for, this machine's processor by default; for another one its part of Rust is needed
+#                       (rustup target add aarch64-unknown-linux-gnu)
 #   HUBD_VERSION        the version to package, when it is not the one in Cargo.toml
 #   HUBD_PROGRAMS       take the programs of this directory instead of building them
 #   SOURCE_DATE_EPOCH   time stamp of the files; the latest commit's by default
 set -eu
+
+# The oldest that the programs run with.
+GLIBC=2.31
 
 fail() {
     printf 'error: %s\n' "$1" >&2
     exit 1
 }
 
-# No path of this machine in the programs.
+# cargo-zigbuild and zig, in a virtual environment that is made once for each list of versions; sets $tools.
+ensure_tools() {
+    list=$root/installer/release/requirements.txt
+    tools=${XDG_CACHE_HOME:-$HOME/.cache}/hubd-release/$(sha256sum "$list" | cut -c -12)
+    if [ -e "$tools/complete" ]; then return; fi
+    rm -rf "$tools"
+    python3 -m venv "$tools" || fail "making a virtual environment for zig (apt-get install python3-venv)"
+    "$tools/bin/pip" install --quiet --require-hashes --no-deps --only-binary :all: --requirement "$list" >&2
+    : >"$tools/complete"
+}
+
+# Builds for $1; sets $programs. No path of this machine gets into the programs: Rust's are mapped, C's are stripped.
 build() {
-    RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$root=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-        cargo build --profile dist --locked --manifest-path "$root/Cargo.toml" --package hubd --package installer >&2
-    programs=${CARGO_TARGET_DIR:-$root/target}/dist
+    [ -d "$(cd "$root" && rustc --print target-libdir --target "$1")" ] ||
+        fail "this Rust can't build for $1 (rustup target add $1)"
+    ensure_tools
+    cargo_home=${CARGO_HOME:-$HOME/.cargo}
+    PATH=$tools/bin:$PATH CARGO_PROFILE_RELEASE_INCREMENTAL=false \
+        RUSTFLAGS="--remap-path-prefix=$root=. --remap-path-prefix=$cargo_home=/cargo" \
+        cargo zigbuild --target "$1.$GLIBC" --profile dist --locked --manifest-path "$root/Cargo.toml" --package hubd --package installer >&2
+    programs=${CARGO_TARGET_DIR:-$root/target}/$1/dist
 }
 
 # The versions whose tarballs are there, oldest first. `~` is what comes before a release.
@@ -47,22 +71,10 @@ sign() {
     minisign -V -q -P "$HUBD_RELEASE_KEY" -m "$output/SHA256SUMS" || fail "HUBD_SIGNING_KEY is not the other half of HUBD_RELEASE_KEY"
 }
 
-main() {
-    root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
-    output=${1:-$root/target/package}
-    if [ $# -eq 0 ]; then
-        rm -rf "$output"
-    fi
-    mkdir -p "$output"
-    if [ -n "$(ls -A "$output")" ] && ! [ -f "$output/SHA256SUMS" ]; then fail "\`$output\` holds something else than releases"; fi
-    programs=${HUBD_PROGRAMS:-}
-    [ -n "$programs" ] || build
-    version=${HUBD_VERSION:-$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)}
-    epoch=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || printf '0')}
-    name=hubd-$version-$(uname -m)
-
-    tree=$(mktemp -d)
-    trap 'rm -rf "$tree"' EXIT
+# Packages $programs, built for $1, and says what is in them.
+package() {
+    name=hubd-$version-${1%%-*}
+    tree=$scratch/$1
     mkdir -p "$tree/$name/bin"
     for program in hubd hubctl hub-installer; do
         cp "$programs/$program" "$tree/$name/bin/"
@@ -72,10 +84,30 @@ main() {
     chmod -R u=rwX,go=rX "$tree/$name"
     tar --create --sort=name --format=ustar --mtime="@$epoch" --owner=0 --group=0 --numeric-owner \
         --directory="$tree" "$name" | gzip --no-name >"$output/$name.tar.gz"
+    python3 "$root/installer/release/sbom.py" "$version" "$1" >"$output/$name.cdx.json"
+}
+
+main() {
+    root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+    output=${1:-$root/target/package}
+    if [ $# -eq 0 ]; then
+        rm -rf "$output"
+    fi
+    mkdir -p "$output"
+    if [ -n "$(ls -A "$output")" ] && ! [ -f "$output/SHA256SUMS" ]; then fail "\`$output\` holds something else than releases"; fi
+    version=${HUBD_VERSION:-$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)}
+    epoch=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || printf '0')}
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    for target in ${HUBD_TARGETS:-$(uname -m)-unknown-linux-gnu}; do
+        programs=${HUBD_PROGRAMS:-}
+        [ -n "$programs" ] || build "$target"
+        package "$target"
+    done
     sed "s|^RELEASE_KEY=''\$|RELEASE_KEY='${HUBD_RELEASE_KEY:-}'|" "$root/bootstrap.sh" >"$output/bootstrap.sh"
     chmod 755 "$output/bootstrap.sh"
     list_versions >"$output/versions.json"
-    (cd "$output" && sha256sum -- bootstrap.sh versions.json hubd-*.tar.gz >SHA256SUMS)
+    (cd "$output" && sha256sum -- bootstrap.sh versions.json hubd-*.tar.gz hubd-*.cdx.json >SHA256SUMS)
     if [ -n "${HUBD_SIGNING_KEY:-}" ]; then sign; fi
     printf '%s\n' "$output"
 }

@@ -39,6 +39,22 @@ impl ReleaseServer {
         Ok(Self { directory, url })
     }
 
+    /// Serves a release that was built.
+    ///
+    /// # Errors
+    /// When it can't be copied or no port is free.
+    pub fn of(built: &Path) -> Result<Self> {
+        let directory = TempDir::with_prefix("hubd-release-")?;
+        let release = directory.path().join("release");
+        fs::create_dir(&release)?;
+        for entry in fs::read_dir(built)? {
+            let entry = entry?;
+            fs::copy(entry.path(), release.join(entry.file_name()))?;
+        }
+        let url = serve(release)?;
+        Ok(Self { directory, url })
+    }
+
     /// The address of the release, without a slash at the end.
     pub fn url(&self) -> &str {
         &self.url
@@ -57,23 +73,29 @@ pub fn test_key() -> &'static str {
 
 /// Makes a release of the programs in a directory, signed with the key of the tests.
 fn package(context: &Context, programs: &Path, version: Option<&str>, output: &Path) -> Result<()> {
-    ensure_packages(&[("/usr/bin/minisign", "minisign")], &mut |text| eprintln!("{text}"))?;
-    Command::new(context.repository().join("installer/release.sh"), PACKAGE_DEADLINE)
-        .arg(output.display().to_string())
-        .env("HUBD_PROGRAMS", programs.display().to_string())
-        .env("HUBD_RELEASE_KEY", test_key())
-        .env("HUBD_SIGNING_KEY", context.repository().join("tests/keys/only-for-tests.key").display().to_string())
-        .env("HUBD_VERSION", version.unwrap_or_default())
-        .run()
-        .map(drop)
-        .context("packaging a release")
+    let command = release_command(context.repository(), output, PACKAGE_DEADLINE)?;
+    let command = command.env("HUBD_PROGRAMS", programs.display().to_string()).env("HUBD_VERSION", version.unwrap_or_default());
+    command.run().map(drop).context("packaging a release")
 }
 
-/// A later release in a directory: the same programs, whose ends differ, called `version`. `hubd` replaces the daemon.
+/// `installer/release.sh` of the sources at `root`, which leaves a release in `output`, signed with the key of the tests.
+///
+/// # Errors
+/// When minisign is not there and can't be installed.
+pub fn release_command(root: &Path, output: &Path, deadline: Duration) -> Result<Command> {
+    ensure_packages(&[("/usr/bin/minisign", "minisign")], &mut |text| eprintln!("{text}"))?;
+    Ok(Command::new(root.join("installer/release.sh"), deadline)
+        .arg(output.display().to_string())
+        .env("HUBD_RELEASE_KEY", test_key())
+        .env("HUBD_SIGNING_KEY", root.join("tests/keys/only-for-tests.key").display().to_string()))
+}
+
+/// A later release in a directory: the same programs, whose ends differ, called `version`. `replaced`: one of them, and the
+/// script that stands in its place.
 ///
 /// # Errors
 /// When packaging does not work.
-pub fn later(context: &Context, version: &str, hubd: Option<&str>) -> Result<TempDir> {
+pub fn later(context: &Context, version: &str, replaced: Option<(&str, &str)>) -> Result<TempDir> {
     let directory = TempDir::with_prefix("hubd-release-")?;
     let programs = directory.path().join("programs");
     fs::create_dir(&programs)?;
@@ -81,7 +103,7 @@ pub fn later(context: &Context, version: &str, hubd: Option<&str>) -> Result<Tem
         let mut content = fs::read(context.program(name)?)?;
         // What stands behind the end of a program changes nothing but its digest.
         content.extend_from_slice(version.as_bytes());
-        if let Some(script) = hubd.filter(|_| name == "hubd") {
+        if let Some((_, script)) = replaced.filter(|(program, _)| *program == name) {
             content = script.as_bytes().to_vec();
         }
         fs::write(programs.join(name), content)?;

@@ -30,6 +30,9 @@ pub struct Arguments {
     /// Leave the machines of scenarios running, to look around in them
     #[arg(long)]
     keep_machines: bool,
+    /// Use the built programs of this directory instead of building them, as those of a release
+    #[arg(long, value_name = "DIRECTORY")]
+    programs: Option<PathBuf>,
     /// How virtual machines run: `tcg` is emulation and works everywhere, `kvm` is fast where it works
     #[arg(long, env = "HUBD_TESTS_ACCELERATOR", default_value = "tcg")]
     accelerator: String,
@@ -45,11 +48,16 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let selected = part::select(&parts, &arguments.parts)?;
+    let mut selected = part::select(&parts, &arguments.parts)?;
+    if arguments.programs.is_some() {
+        selected.retain(|part| !matches!(part.work, Work::Build));
+    }
     if selected.iter().any(|part| matches!(part.work, Work::Scenario(_))) && !nix::unistd::Uid::effective().is_root() {
         bail!("machines need root\nhint: run this as root, or only the parts `lint` and `unit`");
     }
     context::sweep_machines()?;
+    let programs = arguments.programs.as_deref().map(fs::canonicalize).transpose()?;
+    let programs = programs.map_or_else(programs_of_this_build, Ok)?;
     let options = Options { keep_machines: arguments.keep_machines, accelerator: arguments.accelerator.clone() };
     let (mut passed, mut failed) = (0, 0);
     for part in selected {
@@ -57,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         if std::io::stderr().is_terminal() {
             eprint!("{:<22} ...\r", part.name);
         }
-        let outcome = run_part(part, &options);
+        let outcome = run_part(part, &programs, &options);
         let seconds = started.elapsed().as_secs_f64();
         match outcome {
             Ok(()) => {
@@ -76,7 +84,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run_part(part: &Part, options: &Options) -> Result<()> {
+fn run_part(part: &Part, programs: &Path, options: &Options) -> Result<()> {
     let directory = artefacts(part.name);
     if directory.exists() {
         fs::remove_dir_all(&directory)?;
@@ -89,7 +97,7 @@ fn run_part(part: &Part, options: &Options) -> Result<()> {
         Work::Book => book::run(&directory),
         Work::Fuzz => fuzz::run(&directory),
         Work::Scenario(scenario) => {
-            let context = Context::new(scenario.name, directory, programs()?, options.clone())?;
+            let context = Context::new(scenario.name, directory, programs.to_owned(), options.clone())?;
             // A thread of its own, so that a panic fails this part and the others still run.
             let told = thread::spawn(move || (scenario.run)(&context)).join();
             told.unwrap_or_else(|panic| Err(anyhow!("the scenario panicked: {}", panic_text(panic.as_ref()))))
@@ -108,7 +116,7 @@ fn artefacts(part: &str) -> PathBuf {
 }
 
 /// Where cargo puts release builds, wherever the target directory is: this program lies in `debug` beside it.
-fn programs() -> Result<PathBuf> {
+fn programs_of_this_build() -> Result<PathBuf> {
     let own = std::env::current_exe().context("looking for this program")?;
     let target = own.parent().and_then(Path::parent).context("this program has no directory above its own")?;
     Ok(target.join("release"))

@@ -24,6 +24,7 @@ mod own_packages;
 mod packages;
 mod proxy;
 mod r;
+mod release;
 mod release_upgrade;
 mod resume;
 mod revoke;
@@ -90,6 +91,7 @@ pub const ALL: &[Scenario] = &[
     apt::SCENARIO,
     r::SCENARIO,
     no_internet::SCENARIO,
+    release::SCENARIO,
     release_upgrade::SCENARIO,
     resume::SCENARIO,
     apply::SCENARIO,
