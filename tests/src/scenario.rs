@@ -97,6 +97,7 @@ pub const ALL: &[Scenario] = &[
     apply::SCENARIO,
     revoke::SCENARIO,
     upgrade::SCENARIO,
+    upgrade::FULL,
     upgrade::BROKEN,
     uninstall::SCENARIO,
     uninstall::TRIXIE,

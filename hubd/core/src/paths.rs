@@ -127,8 +127,9 @@ paths! {
     upgrade_before = "var/lib/hubd-upgrade/before";
     /// There from the first change of an upgrade until it is known that the hub is well, or the old version is back.
     upgrade_pending = "var/lib/hubd-upgrade/pending";
-    /// Has the database copied between the last moment of the old version and the first of the new one.
-    upgrade_drop_in = "run/systemd/system/hubd.service.d/10-hubd-upgrade.conf";
+    /// Has the database copied between the last moment of the old version and the first of the new one, be it after a power
+    /// cut.
+    upgrade_drop_in = "etc/systemd/system/hubd.service.d/10-hubd-upgrade.conf";
     /// What the page on which an install can be watched shows.
     install_news = "run/hubd-installing.jsonl";
     /// Held by whoever changes the configuration.

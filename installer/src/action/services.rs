@@ -16,6 +16,8 @@ use crate::undo::Undo;
 
 /// From started to answering. Opening the database and its sockets takes milliseconds; this is for a machine in trouble.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+/// From the hub's first answer to one of the launcher, which was ready before the hub was started.
+const LAUNCHER_DEADLINE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(50);
 
 /// An authority looks at every name before it signs.
@@ -119,14 +121,18 @@ fn start(unit: &str, verb: &str) -> Result<()> {
 /// Waits until the hub, with its launcher behind it, answers on the control socket.
 ///
 /// # Errors
-/// When it does not in a minute; the error carries what it said last.
+/// When the hub does not in a minute, or its launcher a while later; the error carries what it said last.
 pub(crate) fn wait_until_it_answers(paths: &Paths) -> Result<()> {
-    let deadline = Instant::now() + ANSWER_DEADLINE;
+    let begun = Instant::now();
+    let mut deadline = begun + ANSWER_DEADLINE;
     loop {
         let problem = match control::call(&paths.control_socket(), &Request::Status) {
             Ok(Reply::Status(status)) => match status.launcher_problem {
                 None => return Ok(()),
-                Some(problem) => problem,
+                Some(problem) => {
+                    deadline = deadline.min(Instant::now() + LAUNCHER_DEADLINE);
+                    problem
+                }
             },
             Ok(other) => format!("it answered {other:?}"),
             Err(error) => format!("{error:#}"),
@@ -134,7 +140,7 @@ pub(crate) fn wait_until_it_answers(paths: &Paths) -> Result<()> {
         if Instant::now() >= deadline {
             bail!(
                 "waited {} s for the hub to answer: {problem}\n{}",
-                ANSWER_DEADLINE.as_secs(),
+                begun.elapsed().as_secs(),
                 systemctl::last_words(SERVE).trim_end()
             );
         }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::stage::Staged;
 use super::{Work, before, installed};
-use crate::action::{World, bring_up, disable};
+use crate::action::{self, World, bring_up, disable};
 use crate::network::Network;
 use crate::receipt::{self, Receipt};
 use crate::undo::Undo;
@@ -50,9 +50,9 @@ fn mark(paths: &Paths) -> Result<()> {
 
 /// The new version is in charge.
 pub(super) fn end(paths: &Paths) -> Result<()> {
-    fs::remove_file(paths.upgrade_pending())?;
     remove_drop_in(paths)?;
-    systemctl::reload()
+    systemctl::reload()?;
+    Ok(fs::remove_file(paths.upgrade_pending())?)
 }
 
 fn remove_drop_in(paths: &Paths) -> Result<()> {
@@ -115,7 +115,12 @@ pub(super) fn back(paths: &Paths) -> Result<()> {
     before::restore_database(paths).context("putting the database back")?;
     for record in new.steps.iter().rev().filter(|record| old.step(&record.id).is_none()) {
         if let Some(undo) = record.undo.as_ref().filter(|undo| undo.file().is_none_or(|(path, _)| !before.has(path))) {
-            undo.files(false).with_context(|| format!("taking back {}", record.title))?;
+            let undone = match undo {
+                // The units that ran as it are stopped.
+                Undo::DeleteUser { .. } | Undo::DeleteGroup { .. } => action::undo(undo).map(drop),
+                undo => undo.files(false).map(drop),
+            };
+            undone.with_context(|| format!("taking back {}", record.title))?;
         }
     }
     let mut restarts = vec![LAUNCHER.to_owned(), SERVE.to_owned()];

@@ -1,4 +1,5 @@
-//! People at work while something happens to the hub: about a hundred requests a second and a WebSocket to every kernel.
+//! People at work while something happens to the hub: more than a hundred requests a second, where there is a processor for
+//! them, and a WebSocket to every kernel.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,7 +16,7 @@ use crate::hub::PASSWORD;
 
 const REQUEST_DEADLINE: Duration = Duration::from_secs(60);
 const LAB_DEADLINE: Duration = Duration::from_secs(300);
-const WORKERS: usize = 10;
+const WORKERS: usize = 16;
 /// Of each worker.
 const PAUSE: Duration = Duration::from_millis(100);
 /// As fast as a patient browser tries again.
@@ -119,10 +120,18 @@ pub(super) struct Seen {
     pub(super) failures: Vec<String>,
     pub(super) reconnects: usize,
     pub(super) longest_gap: Duration,
+    pub(super) lasted: Duration,
+}
+
+impl Seen {
+    pub(super) fn requests_each_second(&self) -> f64 {
+        self.requests as f64 / self.lasted.as_secs_f64()
+    }
 }
 
 /// Work that goes on until it is stopped.
 pub(super) struct Load {
+    begun: Instant,
     is_over: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,
     threads: Vec<JoinHandle<Result<()>>>,
@@ -148,18 +157,19 @@ impl Load {
             ensure!(begun.elapsed() < REQUEST_DEADLINE, "not every WebSocket was opened");
             thread::sleep(PAUSE);
         }
-        Ok(Self { is_over, seen, threads })
+        Ok(Self { begun: Instant::now(), is_over, seen, threads })
     }
 
     /// Ends the work a moment later.
     pub(super) fn stop(self) -> Result<Seen> {
         thread::sleep(AFTERMATH);
+        let lasted = self.begun.elapsed();
         self.is_over.store(true, Ordering::SeqCst);
         for thread in self.threads {
             thread.join().map_err(|_| anyhow::anyhow!("a thread of the test panicked"))??;
         }
         let mut seen = lock(&self.seen)?;
-        Ok(std::mem::take(&mut *seen))
+        Ok(Seen { lasted, ..std::mem::take(&mut *seen) })
     }
 }
 
