@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// systemd units, by file name.
-pub const UNITS: [(&str, &str); 14] = [
+pub const UNITS: [(&str, &str); 16] = [
     ("hubd-config-guard.service", include_str!("../../units/hubd-config-guard.service")),
     ("hubd.slice", include_str!("../../units/hubd.slice")),
     ("hubd-users.slice", include_str!("../../units/hubd-users.slice")),
@@ -11,6 +11,8 @@ pub const UNITS: [(&str, &str); 14] = [
     ("hubd-launcher.service", include_str!("../../units/hubd-launcher.service")),
     ("hubd-environment.service", include_str!("../../units/hubd-environment.service")),
     ("hubd-upgrade.service", include_str!("../../units/hubd-upgrade.service")),
+    ("hubd-auto-upgrade.service", include_str!("../../units/hubd-auto-upgrade.service")),
+    ("hubd-auto-upgrade.timer", include_str!("../../units/hubd-auto-upgrade.timer")),
     ("hubd-control.socket", include_str!("../../units/hubd-control.socket")),
     ("hubd-admin.socket", include_str!("../../units/hubd-admin.socket")),
     ("hubd.socket", include_str!("../../units/hubd.socket")),
@@ -31,7 +33,7 @@ pub const DOCUMENTS: [(&str, &str); 3] = [
 pub const CONFIG: &str = include_str!("assets/config.toml");
 
 /// Units that are enabled and kept running, in the order in which they start.
-pub const SERVICES: [&str; 8] = [
+pub const SERVICES: [&str; 9] = [
     "hubd-launcher.socket",
     "hubd-control.socket",
     "hubd-admin.socket",
@@ -40,6 +42,7 @@ pub const SERVICES: [&str; 8] = [
     "hubd.service",
     "hubd-certificates.path",
     "hubd-certificates.timer",
+    "hubd-auto-upgrade.timer",
 ];
 
 const GENERATED: &str = "# Written by hub-installer from /etc/hubd/config.toml. Put changes into a drop-in of your own.\n";

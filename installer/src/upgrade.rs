@@ -21,7 +21,7 @@ use serde_json::Value;
 pub use before::keep_database;
 
 use crate::receipt::{self, Receipt};
-use stage::Staged;
+use stage::{Installed, Staged};
 
 /// Looking at a machine takes a second or two, and asking a package index as long as that takes.
 const PLAN_DEADLINE: Duration = Duration::from_secs(180);
@@ -87,7 +87,10 @@ impl Work<'_> {
         self.record.state = State::Running;
         self.archive.save(&self.record)?;
         let done = match task {
-            Task::Prepare(source) => self.fetch(source).and_then(|staged| self.prepare(&staged)),
+            Task::Prepare(source) => self.fetch(source).and_then(|staged| match staged {
+                Some(staged) => self.prepare(&staged),
+                None => self.leave(),
+            }),
             Task::Perform(version) => self.perform(version),
         };
         if let Err(error) = done {
@@ -103,9 +106,19 @@ impl Work<'_> {
         self.record.hint = refusal.map(|refusal| refusal.hint.clone());
     }
 
-    fn fetch(&self, source: &Source) -> Result<Staged> {
-        let (_, from) = installed(self.paths)?;
-        stage::fetch(self.paths, source, &from, &|line| self.say(line))
+    fn fetch(&self, source: &Source) -> Result<Option<Staged>> {
+        let (_, version) = installed(self.paths)?;
+        let failed = self.archive.outcome()?.filter(|outcome| outcome.state != State::Upgraded);
+        let installed = Installed { version, taken_back: failed.and_then(|outcome| outcome.to) };
+        stage::fetch(self.paths, source, &installed, &|line| self.say(line))
+    }
+
+    /// What is installed is as new as can be.
+    fn leave(&mut self) -> Result<()> {
+        let (_, version) = installed(self.paths)?;
+        (self.record.from, self.record.to) = (Some(version.clone()), Some(version));
+        self.record.state = State::Unchanged;
+        Ok(())
     }
 
     /// Finds out what an upgrade to `staged` would change.

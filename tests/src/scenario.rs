@@ -99,6 +99,7 @@ pub const ALL: &[Scenario] = &[
     upgrade::SCENARIO,
     upgrade::FULL,
     upgrade::BROKEN,
+    upgrade::AUTOMATIC,
     uninstall::SCENARIO,
     uninstall::TRIXIE,
     isolation::SCENARIO,

@@ -14,6 +14,7 @@ mod quantity;
 mod render;
 mod roles;
 mod tree;
+mod window;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ pub use limits::{ExplainedLimit, LimitOverrides, Limits, Origin};
 pub use places::Places;
 pub use quantity::{format_bytes, parse_bytes, parse_duration, write_bytes, write_duration};
 pub use roles::{Group, GroupName, Role, Roles, UserSettings};
+pub use window::Window;
 
 use crate::accounts::Username;
 use crate::apt::PackageName;
@@ -260,6 +262,12 @@ pub struct Upgrade {
     pub source: Option<String>,
     /// Which of them.
     pub channel: Channel,
+    /// Whether the hub upgrades by itself.
+    pub automatic: bool,
+    /// When it may begin to, in the machine's local time.
+    pub window: Window,
+    /// It does not while more people than this have a server that runs.
+    pub max_online: u64,
 }
 
 /// Which releases are meant when none is named.

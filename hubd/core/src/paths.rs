@@ -113,6 +113,8 @@ paths! {
     upgrade_job = "var/lib/hubd-upgrade/job.json";
     /// How the latest upgrade went.
     upgrade_record = "var/lib/hubd-upgrade/record.json";
+    /// How the latest one went that changed something or was taken back.
+    upgrade_outcome = "var/lib/hubd-upgrade/outcome.json";
     /// What was done in the latest upgrade.
     upgrade_log = "var/lib/hubd-upgrade/log";
     /// Held by whoever leaves a job.

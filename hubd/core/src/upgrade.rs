@@ -44,6 +44,8 @@ pub enum Source {
     File(PathBuf),
     /// The newest that one can get to in one step, of the configured channel.
     Newest,
+    /// As that, but nothing as old as one that was taken back.
+    Untried,
     /// `0.3.1`, or the newest of `0.3`.
     Version(String),
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Source {
         match self {
             Self::File(path) => write!(formatter, "`{}`", path.display()),
             Self::Newest => formatter.write_str("the newest release"),
+            Self::Untried => formatter.write_str("the newest release that was not taken back"),
             Self::Version(version) => formatter.write_str(version),
         }
     }
@@ -127,5 +130,10 @@ impl Record {
     /// Whether nothing more will come.
     pub fn is_over(&self) -> bool {
         !matches!(self.state, State::Waiting | State::Running)
+    }
+
+    /// Whether the installed version changed, or was to.
+    pub fn is_outcome(&self) -> bool {
+        matches!(self.state, State::Upgraded | State::RolledBack | State::Failed)
     }
 }

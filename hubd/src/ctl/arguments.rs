@@ -132,6 +132,7 @@ Examples:
   sudo hubctl upgrade hubd-0.2.0-x86_64.tar.gz
                                             with SHA256SUMS and SHA256SUMS.minisig beside it
   hubctl upgrade --status                   how did the latest one go?
+  sudo hubctl upgrade --automatic           what the timer does: upgrade now, or say why not
 
 Ends with 6 when the old version is back, with 7 when nothing was touched."
     )]

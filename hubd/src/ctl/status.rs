@@ -4,7 +4,9 @@ mod units;
 
 use anyhow::Result;
 use hub_core::config::history::{History, State};
+use hub_core::control::environment::Asker;
 use hub_core::control::{HubStatus, Reply, Request, ServerInfo, ServerPhase};
+use hub_core::upgrade::{self, Archive};
 use serde::Serialize;
 
 use super::World;
@@ -12,6 +14,7 @@ use super::connect::{Place, ask, unexpected};
 use super::failure::{Exit, Failure};
 use super::output::{Cell, Table, Tone};
 use super::text::{counted, memory, span};
+use super::upgrade::describe;
 use units::UnitReport;
 
 /// What `hubctl status --json` prints when the hub answers.
@@ -71,6 +74,9 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     if let Some(cell) = configuration(world)? {
         table.row([label("configuration"), cell]);
     }
+    if let Some(cell) = upgrade(world)? {
+        table.row([label("upgrade"), cell]);
+    }
     world.printer.table(&table)?;
     if status.https_problem.is_some() {
         world.printer.say("hint: hubctl https status")?;
@@ -113,6 +119,25 @@ fn configuration(world: &World) -> Result<Option<Cell>> {
         }
         State::Pending => Some(Cell::new(format!("version {} is not confirmed: {reason}", last.number), Tone::Warning)),
     })
+}
+
+/// How the latest upgrade ended, when it was taken back or nobody stood by. Inside the hub nobody can tell.
+fn upgrade(world: &World) -> Result<Option<Cell>> {
+    if !matches!(Place::find(world)?, Place::Host(_)) {
+        return Ok(None);
+    }
+    let outcome = match Archive::new(&world.paths).outcome() {
+        Ok(outcome) => outcome,
+        Err(error) => return Ok(Some(Cell::new(format!("{error:#}"), Tone::Bad))),
+    };
+    let Some(outcome) = outcome else { return Ok(None) };
+    let tone = match outcome.state {
+        upgrade::State::RolledBack => Tone::Warning,
+        upgrade::State::Failed => Tone::Bad,
+        _ if outcome.who == Asker::Timer.to_string() => Tone::Plain,
+        _ => return Ok(None),
+    };
+    Ok(Some(Cell::new(describe(&outcome), tone)))
 }
 
 fn launcher(status: &HubStatus) -> Cell {

@@ -1,6 +1,8 @@
 //! `hubctl upgrade`: asks, shows the plan, asks the person, and follows. `hub-installer` does the work, in a service of its
 //! own: on the host it is asked for by this process, inside the hub by the launcher.
 
+mod automatic;
+
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -39,18 +41,22 @@ pub(super) struct UpgradeArguments {
     /// Show how the latest upgrade went
     #[arg(long, conflicts_with_all = ["which", "check", "yes"])]
     status: bool,
+    /// Upgrade without asking if the configuration wants that now (upgrade.automatic, upgrade.window, upgrade.max_online),
+    /// and say why if not; a timer does this every few minutes
+    #[arg(long, conflicts_with_all = ["which", "check", "yes", "status"])]
+    automatic: bool,
 }
 
 /// Obeys.
 pub(super) fn obey(arguments: &UpgradeArguments, world: &mut World) -> Result<Exit> {
-    if arguments.status {
-        let (Some(record), _, _) = progress(world, 0)? else {
-            world.printer.line("There was no upgrade yet.")?;
-            return Ok(Exit::Done);
-        };
-        return conclude(world, &record);
+    if arguments.automatic {
+        return automatic::obey(world);
     }
-    let record = run(world, &UpgradeRequest::Prepare { source: source(arguments.which.as_deref())? })?;
+    let asker = Asker::Host { account: account(world)? };
+    if arguments.status {
+        return show_status(world, &asker);
+    }
+    let record = run(world, &asker, &UpgradeRequest::Prepare { source: source(arguments.which.as_deref())? })?;
     let Some(version) = record.to.clone().filter(|_| record.state == State::Prepared) else {
         return conclude(world, &record);
     };
@@ -68,8 +74,34 @@ pub(super) fn obey(arguments: &UpgradeArguments, world: &mut World) -> Result<Ex
         world.confirm("People's servers run on, and the hub restarts within a moment. Upgrade?")?;
     }
     world.printer.say("It goes on when this terminal closes; hubctl upgrade --status tells how it went.")?;
-    let record = run(world, &UpgradeRequest::Perform { version })?;
+    let record = run(world, &asker, &UpgradeRequest::Perform { version })?;
     conclude(world, &record)
+}
+
+/// The latest one, and the one before that matters more.
+fn show_status(world: &mut World, asker: &Asker) -> Result<Exit> {
+    let latest = progress(world, asker, 0)?;
+    let Some(record) = latest.record else {
+        world.printer.line("There was no upgrade yet.")?;
+        return Ok(Exit::Done);
+    };
+    if let Some(outcome) = latest.outcome.filter(|outcome| outcome.number != record.number && !world.printer.json) {
+        world.printer.line(&describe(&outcome))?;
+    }
+    conclude(world, &record)
+}
+
+/// An upgrade that is over, in one line.
+pub(super) fn describe(outcome: &Record) -> String {
+    let version = |version: &Option<_>| version.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+    let (from, to) = (version(&outcome.from), version(&outcome.to));
+    let asked = format!("asked for by {} at {}", outcome.who, outcome.when);
+    let reason = outcome.reason.as_deref().unwrap_or("it is not known why");
+    match outcome.state {
+        State::RolledBack => format!("hubd {to} did not work and was taken back ({asked}): {reason}"),
+        State::Failed => format!("hubd {to} did not work, and could not be taken back ({asked}): {reason}"),
+        _ => format!("from hubd {from} to {to} ({asked})"),
+    }
 }
 
 /// What has a slash in it or is called like a tarball is a file.
@@ -83,15 +115,15 @@ fn source(which: Option<&str>) -> Result<Source, Failure> {
 }
 
 /// Has something done and follows it to its end.
-fn run(world: &mut World, request: &UpgradeRequest) -> Result<Record> {
-    let number = match ask(world, request)? {
+fn run(world: &mut World, asker: &Asker, request: &UpgradeRequest) -> Result<Record> {
+    let number = match ask(world, asker, request)? {
         UpgradeReply::Begun { number } => number,
         other => return Err(unexpected(&other).into()),
     };
     let (mut known, mut answered, mut heard) = (0, Instant::now(), Instant::now());
     loop {
-        match progress(world, known) {
-            Ok((record, log, now_known)) => {
+        match progress(world, asker, known) {
+            Ok(Progress { record, log, known: now_known, .. }) => {
                 let record = record.filter(|record| record.number == number).context("another upgrade was begun meanwhile")?;
                 (known, answered) = (now_known, Instant::now());
                 for line in log.lines() {
@@ -117,17 +149,25 @@ fn run(world: &mut World, request: &UpgradeRequest) -> Result<Record> {
     }
 }
 
-fn progress(world: &World, after: u64) -> Result<(Option<Box<Record>>, String, u64)> {
-    match ask(world, &UpgradeRequest::Progress { after })? {
-        UpgradeReply::Progress { record, log, known } => Ok((record, log, known)),
+/// How it goes.
+struct Progress {
+    record: Option<Box<Record>>,
+    outcome: Option<Box<Record>>,
+    log: String,
+    known: u64,
+}
+
+fn progress(world: &World, asker: &Asker, after: u64) -> Result<Progress> {
+    match ask(world, asker, &UpgradeRequest::Progress { after })? {
+        UpgradeReply::Progress { record, outcome, log, known } => Ok(Progress { record, outcome, log, known }),
         other => Err(unexpected(&other).into()),
     }
 }
 
-/// Asks. A refusal is an error.
-fn ask(world: &World, request: &UpgradeRequest) -> Result<UpgradeReply> {
+/// Asks; inside the hub it is the launcher that says who. A refusal is an error.
+fn ask(world: &World, asker: &Asker, request: &UpgradeRequest) -> Result<UpgradeReply> {
     let answer = match Place::find(world)? {
-        Place::Host(_) => upgrade::answer(&world.paths, &Asker::Host { account: account(world)? }, request),
+        Place::Host(_) => upgrade::answer(&world.paths, asker, request),
         Place::Inside(_) => match connect::ask(world, &Request::Upgrade { ask: request.clone() })? {
             Reply::Upgrade { answer } => answer,
             other => return Err(connect::unexpected(&other).into()),

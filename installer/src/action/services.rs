@@ -25,8 +25,8 @@ const CERTIFICATE_DEADLINE: Duration = Duration::from_secs(150);
 const CERTIFICATE_POLL: Duration = Duration::from_millis(500);
 
 const CERTIFICATES: &str = "hubd-certificates.service";
-/// What starts it, later.
-const CERTIFICATE_TRIGGERS: [&str; 2] = ["hubd-certificates.path", "hubd-certificates.timer"];
+/// What starts something later.
+const TRIGGERS: [&str; 3] = ["hubd-certificates.path", "hubd-certificates.timer", "hubd-auto-upgrade.timer"];
 const SERVE: &str = "hubd.service";
 const LAUNCHER: &str = "hubd-launcher.service";
 
@@ -74,7 +74,7 @@ pub(crate) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()>
     }
     (world.progress)("waiting for the hub to answer");
     wait_until_it_answers(world.paths)?;
-    for unit in CERTIFICATE_TRIGGERS {
+    for unit in TRIGGERS {
         start(unit, if out_of_date(unit) { "restart" } else { "start" })?;
     }
     get_certificate(world)

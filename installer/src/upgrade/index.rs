@@ -29,10 +29,21 @@ impl Index {
         }
         Ok(index)
     }
+
+    /// Forgets the versions that are not for this machine.
+    pub(super) fn keep(&mut self, is_here: impl Fn(&Version) -> bool) {
+        self.versions.retain(is_here);
+    }
 }
 
-/// The version that is meant.
-pub(super) fn choose(index: &Index, source: &Source, channel: Channel, installed: &Version) -> Result<Version> {
+/// The version that is meant. `taken_back`: one that did not work here.
+pub(super) fn choose(
+    index: &Index,
+    source: &Source,
+    channel: Channel,
+    installed: &Version,
+    taken_back: Option<&Version>,
+) -> Result<Version> {
     if let Source::Version(wanted) = source {
         let found = index.versions.iter().filter(|version| version.is_of(wanted)).max();
         return found.cloned().ok_or_else(|| {
@@ -46,6 +57,10 @@ pub(super) fn choose(index: &Index, source: &Source, channel: Channel, installed
     };
     // As far as one gets in one step.
     let in_reach = |version: &&Version| *version <= newest && way(installed, version) == Way::Open;
+    if *source == Source::Untried {
+        let untried = index.versions.iter().filter(in_reach).filter(|version| taken_back.is_none_or(|back| *version > back));
+        return Ok(untried.max().unwrap_or(installed).clone());
+    }
     Ok(index.versions.iter().filter(in_reach).max().unwrap_or(newest).clone())
 }
 
@@ -70,11 +85,35 @@ mod tests {
             ("0.1.0", Some("0.2.0"), Channel::Stable, "0.2.0"),
         ] {
             let source = wanted.map_or(Source::Newest, |wanted: &str| Source::Version(wanted.to_owned()));
-            let found = choose(&index, &source, channel, &installed.parse().unwrap()).unwrap();
+            let found = choose(&index, &source, channel, &installed.parse().unwrap(), None).unwrap();
             assert_eq!(found.to_string(), chosen, "{installed}, {wanted:?}, {channel:?}");
         }
-        let error = choose(&index, &Source::Version("0.9".into()), Channel::Stable, &"0.1.0".parse().unwrap()).unwrap_err();
+        let wanted = Source::Version("0.9".into());
+        let error = choose(&index, &wanted, Channel::Stable, &"0.1.0".parse().unwrap(), None).unwrap_err();
         assert!(error.downcast_ref::<Refusal>().unwrap().hint.contains("0.2.1"), "{error:#}");
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_tried_again() {
+        let index = Index::parse(INDEX.as_bytes()).unwrap();
+        for (installed, taken_back, chosen) in [
+            ("0.1.0", None, "0.2.1"),
+            ("0.1.0", Some("0.2.0"), "0.2.1"),
+            ("0.1.0", Some("0.2.1"), "0.1.0"),
+            ("0.4.0", None, "0.4.0"),
+        ] {
+            let taken_back: Option<Version> = taken_back.map(|version: &str| version.parse().unwrap());
+            let found = choose(&index, &Source::Untried, Channel::Stable, &installed.parse().unwrap(), taken_back.as_ref());
+            assert_eq!(found.unwrap().to_string(), chosen, "{installed}, {taken_back:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_built_for_this_machine_is_not_chosen() {
+        let mut index = Index::parse(INDEX.as_bytes()).unwrap();
+        index.keep(|version| version.is_of("0.1"));
+        let found = choose(&index, &Source::Untried, Channel::Stable, &"0.1.0".parse().unwrap(), None).unwrap();
+        assert_eq!(found.to_string(), "0.1.0");
     }
 
     #[test]

@@ -29,8 +29,16 @@ pub(super) struct Staged {
     pub(super) programs: PathBuf,
 }
 
-/// Gets a release and verifies it. What was staged before goes.
-pub(super) fn fetch(paths: &Paths, source: &Source, installed: &Version, say: &dyn Fn(&str)) -> Result<Staged> {
+/// What is there.
+#[derive(Debug)]
+pub(super) struct Installed {
+    pub(super) version: Version,
+    /// The version that was tried last and did not work here.
+    pub(super) taken_back: Option<Version>,
+}
+
+/// Gets a release and verifies it; `None`: it is the one that is installed. What was staged before goes.
+pub(super) fn fetch(paths: &Paths, source: &Source, installed: &Installed, say: &dyn Fn(&str)) -> Result<Option<Staged>> {
     let stage = paths.upgrade_stage();
     clear(&stage)?;
     files::ensure_private_directory(&stage)?;
@@ -50,7 +58,7 @@ pub(super) fn fetch(paths: &Paths, source: &Source, installed: &Version, say: &d
             }
             (version, directory, name, genuine_sums()?)
         }
-        Source::Newest | Source::Version(_) => {
+        Source::Newest | Source::Untried | Source::Version(_) => {
             let server = Server::find(paths)?;
             for name in [SUMS, SIGNATURE, INDEX] {
                 fs::write(stage.join(name), server.small(name)?)?;
@@ -58,9 +66,14 @@ pub(super) fn fetch(paths: &Paths, source: &Source, installed: &Version, say: &d
             let sums = genuine_sums()?;
             let index = fs::read(stage.join(INDEX))?;
             trust::check_sum(&sums, INDEX, &index).map_err(distrusted)?;
-            let version = choose(&Index::parse(&index)?, source, server.channel, installed)?;
-            let directory = directory_of(&version);
-            let name = format!("{directory}.tar.gz");
+            let mut index = Index::parse(&index)?;
+            index.keep(|version| trust::names(&sums, &name_of(version)));
+            let Installed { version: from, taken_back } = installed;
+            let version = choose(&index, source, server.channel, from, taken_back.as_ref())?;
+            if version == *from {
+                return Ok(None);
+            }
+            let (directory, name) = (directory_of(&version), name_of(&version));
             server.large(&name, &paths.upgrade_downloads().join(&name), say)?;
             fs::rename(paths.upgrade_downloads().join(&name), stage.join(&name))?;
             (version, directory, name, sums)
@@ -70,7 +83,7 @@ pub(super) fn fetch(paths: &Paths, source: &Source, installed: &Version, say: &d
     let (archive, stage_text) = (stage.join(&name).display().to_string(), stage.display().to_string());
     let tar = Command::new(paths.tar(), UNPACK_DEADLINE).args(["-xzf", &archive, "-C", &stage_text, "--no-same-owner"]);
     tar.run().context("unpacking the release")?;
-    open(paths, &version, &directory)
+    open(paths, &version, &directory).map(Some)
 }
 
 /// The release that was verified before, if it is `version`.
@@ -112,6 +125,10 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 fn directory_of(version: &Version) -> String {
     format!("hubd-{version}-{}", std::env::consts::ARCH)
+}
+
+fn name_of(version: &Version) -> String {
+    format!("{}.tar.gz", directory_of(version))
 }
 
 /// `hubd-0.2.0-x86_64.tar.gz`: the version, and the directory in it.

@@ -54,15 +54,23 @@ pub(super) fn check_signature(key: &PublicKey, sums: &[u8], signature: &str) -> 
     })
 }
 
+/// Whether there is a checksum for `name`.
+pub(super) fn names(sums: &str, name: &str) -> bool {
+    sum_of(sums, name).is_some()
+}
+
 /// Checks `content` against the line that names it.
 pub(super) fn check_sum(sums: &str, name: &str, content: &[u8]) -> Result<(), Distrust> {
-    let known =
-        sums.lines().find_map(|line| line.split_once([' ']).filter(|(_, rest)| rest.trim_start_matches([' ', '*']) == name));
-    match known {
+    match sum_of(sums, name) {
         None => Err(Distrust::Unknown(name.to_owned())),
-        Some((sum, _)) if sum == files::digest_of(content) => Ok(()),
+        Some(sum) if sum == files::digest_of(content) => Ok(()),
         Some(_) => Err(Distrust::Altered(name.to_owned())),
     }
+}
+
+fn sum_of<'sums>(sums: &'sums str, name: &str) -> Option<&'sums str> {
+    let mut lines = sums.lines().filter_map(|line| line.split_once(' '));
+    lines.find(|(_, rest)| rest.trim_start_matches([' ', '*']) == name).map(|(sum, _)| sum)
 }
 
 #[cfg(test)]

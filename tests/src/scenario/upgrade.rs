@@ -1,6 +1,7 @@
 //! From one release to the next while people work, and back when the next one is broken. The next one is made of the same
 //! programs with other bytes at their ends.
 
+mod automatic;
 mod broken;
 mod load;
 
@@ -15,6 +16,7 @@ use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::{ADMIN, Hub};
 use crate::{kernel, release};
+pub(super) use automatic::SCENARIO as AUTOMATIC;
 pub(super) use broken::SCENARIO as BROKEN;
 use load::{Load, Session};
 

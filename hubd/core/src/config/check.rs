@@ -190,6 +190,9 @@ impl Check<'_, '_> {
             upgrade: Upgrade {
                 source: self.text("upgrade.source", read::source),
                 channel: self.text("upgrade.channel", read::channel).unwrap_or(Channel::Stable),
+                automatic: self.switch("upgrade.automatic").unwrap_or(false),
+                window: self.text("upgrade.window", str::parse).unwrap_or_default(),
+                max_online: self.integer("upgrade.max_online", 0, 100_000).unwrap_or(0),
             },
             places: std::mem::take(&mut self.places),
         }

@@ -77,8 +77,15 @@ impl Config {
         for (name, Kernel { packages }) in kernels {
             section(&mut text, &format!("environment.kernels.{name}"), &[("packages", list(packages.iter().cloned()))]);
         }
-        let Upgrade { source, channel } = upgrade;
-        section(&mut text, "upgrade", &[("source", optional(source)), ("channel", string(channel.name()))]);
+        let Upgrade { source, channel, automatic, window, max_online } = upgrade;
+        let keys = [
+            ("source", optional(source)),
+            ("channel", string(channel.name())),
+            ("automatic", Some(Value::Boolean(*automatic))),
+            ("window", string(window.to_string())),
+            ("max_online", integer(*max_online)),
+        ];
+        section(&mut text, "upgrade", &keys);
         text
     }
 }
@@ -269,6 +276,9 @@ packages = ["torch==2.9.*"]
 [upgrade]
 source = "https://downloads.example.org/hubd"
 channel = "testing"
+automatic = true
+window = "22:30-04:00"
+max_online = 2
 "#;
 
     #[test]

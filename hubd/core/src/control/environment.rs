@@ -31,6 +31,8 @@ pub enum Asker {
         /// Who.
         name: Username,
     },
+    /// The hub itself, by a timer.
+    Timer,
 }
 
 impl fmt::Display for Asker {
@@ -39,6 +41,7 @@ impl fmt::Display for Asker {
             Self::Host { account: Some(account) } => write!(formatter, "{account} on the host"),
             Self::Host { account: None } => formatter.write_str("root on the host"),
             Self::Admin { name } => formatter.write_str(name.as_str()),
+            Self::Timer => formatter.write_str("the hub by itself"),
         }
     }
 }

@@ -118,11 +118,22 @@ impl Archive {
         self.read_json(&self.paths.upgrade_record())
     }
 
+    /// What is known of the latest job that changed the installed version, or was to and was taken back.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn outcome(&self) -> Result<Option<Record>> {
+        self.read_json(&self.paths.upgrade_outcome())
+    }
+
     /// Writes the record.
     ///
     /// # Errors
     /// When the disk is full.
     pub fn save(&self, record: &Record) -> Result<()> {
+        if record.is_outcome() {
+            self.write_json(&self.paths.upgrade_outcome(), record)?;
+        }
         self.write_json(&self.paths.upgrade_record(), record)
     }
 
@@ -210,6 +221,12 @@ mod tests {
     }
 
     #[test]
+    fn reads_what_a_released_version_wrote() {
+        let record: Record = serde_json::from_str(include_str!("fixtures/record-0.1.json")).unwrap();
+        assert_eq!((record.number, record.state), (7, State::RolledBack));
+    }
+
+    #[test]
     fn what_is_saved_is_read_back() {
         let root = tempfile::tempdir().unwrap();
         let archive = Archive::new(&Paths::under(root.path()));
@@ -227,7 +244,11 @@ mod tests {
             hint: None,
         };
         archive.save(&record).unwrap();
-        assert_eq!(archive.record().unwrap(), Some(record));
+        assert_eq!((archive.record().unwrap(), archive.outcome().unwrap()), (Some(record.clone()), None));
+        let back = Record { state: State::RolledBack, ..record.clone() };
+        archive.save(&back).unwrap();
+        archive.save(&Record { number: 4, state: State::Unchanged, ..record }).unwrap();
+        assert_eq!(archive.outcome().unwrap(), Some(back), "what happened last was forgotten");
         let job = Job { number: 4, task: Task::Perform("0.2.0".parse().unwrap()) };
         archive.write_json(&archive.paths.upgrade_job(), &job).unwrap();
         archive.clear_job(3).unwrap();

@@ -54,6 +54,9 @@ pub enum UpgradeReply {
     Progress {
         /// The latest; `None`: there was none yet.
         record: Option<Box<Record>>,
+        /// The latest that changed the installed version or was taken back; `None`: there was none yet.
+        #[serde(default)]
+        outcome: Option<Box<Record>>,
         /// More of the log, in whole lines.
         log: String,
         /// How many bytes of it are known now.
@@ -79,9 +82,9 @@ pub fn answer(paths: &Paths, asker: &Asker, request: &UpgradeRequest) -> Upgrade
     };
     let task = match request {
         UpgradeRequest::Progress { after } => {
-            let read = || Ok((archive.record()?.map(Box::new), archive.read_log(*after)?));
+            let read = || Ok((archive.record()?.map(Box::new), archive.outcome()?.map(Box::new), archive.read_log(*after)?));
             return match read() {
-                Ok((record, (log, known))) => UpgradeReply::Progress { record, log, known },
+                Ok((record, outcome, (log, known))) => UpgradeReply::Progress { record, outcome, log, known },
                 Err(error) => failed(&error),
             };
         }
