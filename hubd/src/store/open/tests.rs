@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::store::{people, sessions};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -16,7 +17,7 @@ fn with_database() -> (tempfile::TempDir, PathBuf) {
     (directory, path)
 }
 
-fn people(path: &Path) -> i64 {
+fn count(path: &Path) -> i64 {
     open(path).unwrap().query_row("SELECT count(*) FROM people", [], |row| row.get(0)).unwrap()
 }
 
@@ -38,7 +39,7 @@ fn makes_a_database_that_only_its_owner_reads() {
 #[test]
 fn keeps_what_was_stored_and_waits_for_the_disk() {
     let (_directory, path) = with_database();
-    assert_eq!(people(&path), 1);
+    assert_eq!(count(&path), 1);
     let connection = open(&path).unwrap();
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
     assert_eq!(pragma("synchronous"), rusqlite::types::Value::Integer(2));
@@ -50,14 +51,14 @@ fn starts_over_when_a_first_start_was_cut_short() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hubd.db");
     std::fs::write(directory.path().join("hubd.db.new"), "half a database").unwrap();
-    assert_eq!(people(&path), 0);
+    assert_eq!(count(&path), 0);
 }
 
 #[test]
 fn closes_a_restored_copy_to_others() {
     let (_directory, path) = with_database();
     std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(people(&path), 1);
+    assert_eq!(count(&path), 1);
     assert_eq!(mode(&path), 0o600);
 }
 
@@ -95,6 +96,26 @@ fn refuses_a_database_with_a_page_of_rubbish() {
     bytes[4096..8192].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
     assert!(matches!(open(&path), Err(StoreError::Damaged { .. })));
+}
+
+/// As it was handed on by each version that was released.
+const RELEASED: [&str; 1] = [include_str!("fixtures/version-1.sql")];
+
+#[test]
+fn reads_what_every_released_version_wrote() {
+    assert_eq!(RELEASED.len(), MIGRATIONS.len(), "a migration was added without the database of the version before it");
+    for dump in RELEASED {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hubd.db");
+        Connection::open(&path).unwrap().execute_batch(dump).unwrap();
+        let connection = open(&path).unwrap();
+        let ada = people::find(&connection, &"ada.lovelace".parse().unwrap()).unwrap().unwrap();
+        assert!(ada.password.is_some_and(|hash| hash.starts_with("$argon2id$")) && ada.last_active == Some(1_760_000_100));
+        assert!(people::find(&connection, &"mallory".parse().unwrap()).unwrap().unwrap().blocked);
+        assert_eq!(people::find_link(&connection, &[1, 2], 0).unwrap().unwrap().name.as_str(), "ada.lovelace");
+        let sessions = sessions::list(&connection).unwrap();
+        assert_eq!((sessions.len(), sessions[0].source.to_string().as_str()), (1, "192.0.2.1"));
+    }
 }
 
 #[test]

@@ -86,6 +86,14 @@ fn a_syntax_error_has_a_place() {
     assert_eq!(found.diagnostics[0].line, 1);
 }
 
+#[test]
+fn reads_what_a_released_version_knew() {
+    let config = parse(include_str!("../fixtures/config-0.1.toml"), "config.toml").unwrap();
+    assert_eq!((config.hub.name.as_str(), config.limits.tasks), ("Statistics \"A\"", 700));
+    assert_eq!(config.upgrade.source.as_deref(), Some("https://downloads.example.org/hubd"));
+    assert!(!config.upgrade.automatic);
+}
+
 const BAD: &str = include_str!("fixtures/bad.txt");
 
 /// Every file in `fixtures/bad.txt` with the problems found in it: `=== name`, the file, `---`, the problems.
