@@ -126,7 +126,8 @@ impl Plan {
         self.directory(paths.config_directory(), root, Leaving::Keep);
         self.directory(paths.program_directory(), root, Leaving::RemoveEmpty);
         self.directory(paths.binaries(), root, Leaving::RemoveEmpty);
-        for path in [paths.share(), paths.documents(), paths.environments(), paths.bundle(), paths.jupyter()] {
+        let trees = [paths.share(), paths.documents(), paths.environments(), paths.bundle(), paths.jupyter(), paths.tools()];
+        for path in trees {
             self.directory(path, root, Leaving::RemoveTree);
         }
         self.directory(paths.environment_mount(), root, Leaving::RemoveEmpty);

@@ -7,6 +7,7 @@ mod apt;
 mod behind;
 mod browser_driver;
 mod class;
+mod conda;
 mod config_edit;
 mod docs;
 mod environment;
@@ -92,6 +93,7 @@ pub const ALL: &[Scenario] = &[
     r::SCENARIO,
     no_internet::SCENARIO,
     release::SCENARIO,
+    conda::SCENARIO,
     release_upgrade::SCENARIO,
     resume::SCENARIO,
     apply::SCENARIO,

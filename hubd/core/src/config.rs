@@ -36,7 +36,7 @@ pub use window::Window;
 
 use crate::accounts::Username;
 use crate::apt::PackageName;
-use crate::pyenv::KernelName;
+use crate::pyenv::{CondaSpec, KernelName, conda};
 
 /// A configuration that has passed every check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -221,6 +221,10 @@ pub struct Environment {
     pub index_url: Option<IndexUrl>,
     /// Indexes that are asked, too. May hold passwords.
     pub extra_index_urls: Vec<IndexUrl>,
+    /// Where conda kernels that name no channels have their packages from.
+    pub conda_channels: Vec<conda::Channel>,
+    /// The address below which channels are that are named without one.
+    pub conda_channel_alias: String,
     /// Kernels that are environments of their own.
     pub kernels: BTreeMap<KernelName, Kernel>,
     /// What the machine has of its distribution for everybody.
@@ -234,6 +238,10 @@ pub struct Environment {
 pub struct Kernel {
     /// What is installed in it, each as in a requirements file.
     pub packages: Vec<String>,
+    /// What is installed in it from conda's channels; empty: nothing, it stands on the machine's Python.
+    pub conda: Vec<CondaSpec>,
+    /// Those channels; empty: those of all conda kernels.
+    pub channels: Vec<conda::Channel>,
 }
 
 impl Hub {

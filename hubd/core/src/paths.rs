@@ -53,6 +53,8 @@ paths! {
     jupyter = "opt/hubd/jupyter";
     /// One directory for each kernel that is an environment of its own: its generations, and what Jupyter reads about it.
     kernels = "opt/hubd/jupyter/kernels";
+    /// What builds fetch to do their work with, one directory each, made on first need.
+    tools = "opt/hubd/tools";
     /// Held by whoever builds, whatever for.
     workshop_lock = "opt/hubd/envs/.lock";
     /// What was asked about environments and what came of it: records, logs, the job under way.

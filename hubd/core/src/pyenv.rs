@@ -1,13 +1,16 @@
 //! The shared Python environment: numbered generations below `/opt/hubd/envs`, each built by a user without rights in a
 //! unit without rights, sealed by root, and from then on never written to. Every server and every build sees its one
 //! generation at `/opt/hubd/env`.
-//! A kernel that is an environment of its own is built the same way ([`kernel`]).
+//! A kernel that is an environment of its own is built the same way ([`kernel`]), from the package index or from conda
+//! channels ([`conda`]).
 //!
 //! What a student installs goes to her *layer*, a small virtual environment in her home above the shared one
 //! (`assets/hubd_layer.py`); her server runs without it (`python -I`), her kernels and terminals with it.
 
+mod asked;
 mod build;
 mod canary;
+pub mod conda;
 mod generation;
 mod kernel;
 pub mod lock;
@@ -21,7 +24,11 @@ mod server;
 mod unit;
 pub mod uv;
 
-pub use build::{BuildRequest, Builder, Candidate, DISK_BYTES, Listener, Resolution, Said, Workshop, has_unfinished};
+pub use asked::Asked;
+pub use build::{
+    BuildRequest, Builder, Candidate, CondaRequest, DISK_BYTES, Listener, Locks, Resolution, Said, Workshop, has_unfinished,
+};
+pub use conda::{Conda, CondaSpec};
 pub use generation::{Generation, Manifest, all, current, delete, switch};
 pub use kernel::{KernelName, KernelNameError, kernels, retire};
 pub use network::NetworkSettings;

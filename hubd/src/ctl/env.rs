@@ -4,6 +4,7 @@
 mod apt;
 mod arguments;
 mod ask;
+mod conda_file;
 mod file;
 mod follow;
 mod locked;
@@ -14,10 +15,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use hub_core::control::environment::{Change, EnvironmentReply, EnvironmentRequest};
-use hub_core::pyenv::{KernelName, Requirement, lock};
+use hub_core::pyenv::conda::spec::SpecError;
+use hub_core::pyenv::{Conda, CondaSpec, KernelName, Requirement, lock};
 
 pub(super) use arguments::EnvVerb;
 
+use self::conda_file::EnvironmentFile;
 use super::World;
 use super::failure::{Exit, Failure};
 use crate::environment::desk::only_names;
@@ -37,16 +40,37 @@ pub(super) fn obey(kernel: Option<KernelName>, verb: EnvVerb, world: &mut World)
         (EnvVerb::Status, kernel) => (kernel, Ask::Status),
         (EnvVerb::List, kernel) => (kernel, Ask::List),
         (EnvVerb::Show { number }, kernel) => (kernel, Ask::Show { number }),
-        (EnvVerb::Export { number }, kernel) => (kernel, Ask::Export { number }),
+        (EnvVerb::Export { number, explicit }, kernel) => (kernel, Ask::Export { number, explicit }),
         (EnvVerb::Diff { from, to }, kernel) => (kernel, Ask::Diff { from, to }),
         (EnvVerb::History, kernel) => (kernel, Ask::History),
         (EnvVerb::Check, kernel) => (kernel, Ask::Check),
         (EnvVerb::Rollback { number }, kernel) => (kernel, Ask::Rollback { to: number }),
         (EnvVerb::Gc, kernel) => (kernel, Ask::Collect),
-        (EnvVerb::Install { packages }, kernel) => (kernel, build(Change::Install { packages: wanted(world, &packages)? })),
-        (EnvVerb::Remove { packages }, kernel) => (kernel, build(Change::Remove { packages: names(packages)? })),
-        (EnvVerb::Upgrade { packages }, kernel) => (kernel, build(Change::Upgrade { packages: names(packages)? })),
-        (EnvVerb::Apply { file: Some(file) }, kernel) => (kernel, build(listed(world, &file)?)),
+        (EnvVerb::Install { packages, from }, kernel) => {
+            let change = match from.is_conda(world, kernel.as_ref())? {
+                true => Change::InstallConda { specs: specs(&packages)? },
+                false => Change::Install { packages: wanted(world, &packages)? },
+            };
+            (kernel, build(change))
+        }
+        (EnvVerb::Remove { packages, from }, kernel) => {
+            let change = match from.is_conda(world, kernel.as_ref())? {
+                true => Change::RemoveConda { specs: conda_names(&packages)? },
+                false => Change::Remove { packages: names(&packages)? },
+            };
+            (kernel, build(change))
+        }
+        (EnvVerb::Upgrade { packages, from }, kernel) => {
+            let change = match !packages.is_empty() && from.is_conda(world, kernel.as_ref())? {
+                true => Change::UpgradeConda { specs: conda_names(&packages)? },
+                false => Change::Upgrade { packages: names(&packages)? },
+            };
+            (kernel, build(change))
+        }
+        (EnvVerb::Apply { file: Some(file) }, kernel) => {
+            let change = applied(world, kernel.as_ref(), &file)?;
+            (kernel, build(change))
+        }
         (EnvVerb::Apply { file: None }, kernel) => (kernel, build(Change::Configured)),
     };
     let ask = match kernel {
@@ -81,23 +105,71 @@ fn wanted(world: &mut World, packages: &[String]) -> Result<Vec<Requirement>> {
     Ok(wanted)
 }
 
-fn names(packages: Vec<Requirement>) -> Result<Vec<Requirement>> {
-    if only_names(&packages) {
-        return Ok(packages);
-    }
-    let hint = "versions are asked for with hubctl env install, as in 'pandas<3'".to_owned();
-    Err(Failure { hint: Some(hint), ..Failure::plain("only names count here; expected packages without versions") }.into())
+fn specs(packages: &[String]) -> Result<Vec<CondaSpec>> {
+    let parse = |package: &String| package.parse().map_err(|error: SpecError| Failure::plain(error.to_string()).into());
+    packages.iter().map(parse).collect()
 }
 
-fn listed(world: &mut World, path: &Path) -> Result<Change> {
+fn conda_names(packages: &[String]) -> Result<Vec<CondaSpec>> {
+    let specs = specs(packages)?;
+    match specs.iter().all(CondaSpec::is_name) {
+        true => Ok(specs),
+        false => Err(not_a_name("versions are asked for with hubctl env --kernel NAME install, as in 'numpy<2'")),
+    }
+}
+
+fn names(packages: &[String]) -> Result<Vec<Requirement>> {
+    let parse = |package: &String| package.parse().map_err(|error| Failure::plain(format!("{error}")).into());
+    let packages = packages.iter().map(parse).collect::<Result<Vec<Requirement>>>()?;
+    match only_names(&packages) {
+        true => Ok(packages),
+        false => Err(not_a_name("versions are asked for with hubctl env install, as in 'pandas<3'")),
+    }
+}
+
+fn not_a_name(hint: &str) -> anyhow::Error {
+    let plain = Failure::plain("only names count here; expected packages without versions");
+    Failure { hint: Some(hint.to_owned()), ..plain }.into()
+}
+
+/// What a file asks for.
+fn applied(world: &mut World, kernel: Option<&KernelName>, path: &Path) -> Result<Change> {
     let content = world.caller.read(path, LARGEST_FILE, world.input)?;
     let text = String::from_utf8(content).with_context(|| format!("reading `{}` as UTF-8", path.display()))?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
     if let Some(change) = locked::read(&name, &text)? {
         return Ok(change);
     }
-    let packages = file::parse(path, &text)?;
-    // Requirements that are all pinned by hash are a lock.
-    let is_lock = lock::parse(&text).is_ok_and(|locked| !locked.is_empty());
-    Ok(Change::Set { packages, lock: is_lock.then_some(text) })
+    let is_conda = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("yml") || end.eq_ignore_ascii_case("yaml"));
+    if !is_conda {
+        // Requirements that are all pinned by hash are a lock.
+        let is_lock = lock::parse(&text).is_ok_and(|locked| !locked.is_empty());
+        return Ok(Change::Set { packages: file::parse(path, &text)?, lock: is_lock.then_some(text) });
+    }
+    let file = conda_file::parse(path, &text)?;
+    for note in &file.notes {
+        world.printer.say(note)?;
+    }
+    let EnvironmentFile { channels, specs, packages, .. } = match kernel {
+        Some(_) => file,
+        None if file.is_for_the_index() => {
+            if !file.specs.is_empty() {
+                world.printer.say("The Python of everybody's environment is the machine's own; packages of `pip:` are taken")?;
+            }
+            EnvironmentFile { specs: Vec::new(), ..file }
+        }
+        None => {
+            let name = file.name.as_deref().filter(|name| name.parse::<KernelName>().is_ok()).unwrap_or("NAME");
+            let hint = format!("it can be a kernel for everybody: hubctl env --kernel {name} apply {}", path.display());
+            let plain = Failure::plain(format!(
+                "`{}` asks for conda packages, and everybody's environment is made of the package index",
+                path.display()
+            ));
+            return Err(Failure { hint: Some(hint), ..plain }.into());
+        }
+    };
+    match specs.is_empty() {
+        true => Ok(Change::Set { packages, lock: None }),
+        false => Ok(Change::SetConda { conda: Conda { specs, channels }, packages }),
+    }
 }

@@ -102,6 +102,7 @@ impl Archive {
             state: BuildState::Waiting,
             phase: "waiting to begin".to_owned(),
             asked: Vec::new(),
+            conda: None,
             from: pyenv::current(&self.paths)?,
             to: None,
             changes: Vec::new(),

@@ -1,6 +1,7 @@
 //! Where questions about the environment are answered and jobs are taken. Whether somebody may ask was decided before;
 //! what is asked for is judged here once more.
 
+mod conda;
 mod upkeep;
 
 use std::collections::BTreeSet;
@@ -74,7 +75,7 @@ impl Desk {
             EnvironmentRequest::Status => self.status(servers),
             EnvironmentRequest::List => self.list(),
             EnvironmentRequest::Show { number } => self.show(*number),
-            EnvironmentRequest::Export { number } => self.export(*number),
+            EnvironmentRequest::Export { number, explicit } => self.export(*number, *explicit),
             EnvironmentRequest::Diff { from, to } => self.diff(*from, *to),
             EnvironmentRequest::History => self.history(),
             EnvironmentRequest::Progress { number, after } => self.progress(*number, *after),
@@ -174,6 +175,9 @@ impl Desk {
                 Some("hubctl env --kernel NAME install PACKAGE makes it"),
             ));
         }
+        if conda::judge(self, change)? {
+            return Ok(());
+        }
         let (Change::Install { packages }
         | Change::Remove { packages }
         | Change::Upgrade { packages }
@@ -194,7 +198,8 @@ impl Desk {
         }
         if let Change::Remove { .. } = change {
             let asked = settings::asked(&settings::read(&self.paths)?, self.paths.kernel())?;
-            if let Some(unknown) = packages.iter().find(|package| !asked.iter().any(|one| one.name() == package.name())) {
+            let is_asked = |package: &&Requirement| asked.packages.iter().any(|one| one.name() == package.name());
+            if let Some(unknown) = packages.iter().find(|package| !is_asked(package)) {
                 return Err(refused(
                     format!("nobody asked for `{}`, so it can't be taken back", unknown.name()),
                     Some("what was asked for: hubctl env show; other packages are there because these, or the hub, need them"),
@@ -283,10 +288,11 @@ impl Desk {
         };
         Ok(EnvironmentReply::Status(EnvironmentStatus {
             current: current.as_ref().map(Generation::number),
-            python: current.as_ref().map(|generation| generation.manifest().python.to_string()),
+            python: current.as_ref().map(conda::stands_on).transpose()?,
             is_of_this_version: self.paths.kernel().is_some() || current.as_ref().is_none_or(Generation::is_of_this_version),
-            is_as_asked: current.is_some_and(|generation| generation.manifest().asked == asked),
-            asked,
+            is_as_asked: current.is_some_and(|generation| generation.manifest().wanted() == asked),
+            asked: asked.packages,
+            conda: asked.conda,
             building,
             servers,
         }))
@@ -306,10 +312,12 @@ impl Desk {
             };
             // What was removed and is still in use is nobody's kernel.
             if current.is_some() || asked.is_some() {
-                let is_as_asked = current.as_ref().map(|generation| &generation.manifest().asked) == asked.as_ref();
+                let is_as_asked = current.as_ref().map(|generation| generation.manifest().wanted()) == asked;
                 let is_outdated = self.of_kernel(&name).is_python_replaced_under(current.as_ref())?;
                 let current = current.map(|generation| generation.number());
-                kernels.push(KernelInfo { name, current, asked, is_as_asked, is_outdated });
+                let conda = asked.as_ref().and_then(|asked| asked.conda.clone());
+                let asked = asked.map(|asked| asked.packages);
+                kernels.push(KernelInfo { name, current, asked, conda, is_as_asked, is_outdated });
             }
         }
         Ok(EnvironmentReply::Kernels { kernels })
@@ -334,6 +342,7 @@ impl Desk {
                 is_current: current == Some(number),
                 packages: generation.installed()?.len(),
                 asked: generation.manifest().asked.clone(),
+                conda: generation.manifest().conda.clone(),
                 when: record.map(|record| record.when.clone()),
                 who: record.map(|record| record.who.clone()),
             });
@@ -343,17 +352,21 @@ impl Desk {
 
     fn show(&self, number: Option<u32>) -> Answer {
         let generation = self.generation(number)?;
-        let asked = generation.manifest().asked.clone();
-        Ok(EnvironmentReply::Packages { number: generation.number(), asked, packages: generation.installed()? })
+        let (asked, conda) = (generation.manifest().asked.clone(), generation.manifest().conda.clone());
+        Ok(EnvironmentReply::Packages { number: generation.number(), asked, conda, packages: generation.installed()? })
     }
 
-    fn export(&self, number: Option<u32>) -> Answer {
+    fn export(&self, number: Option<u32>, explicit: bool) -> Answer {
         let generation = self.generation(number)?;
-        let mut asked: String = generation.manifest().asked.iter().map(|one| format!("{ASKED}{one}\n")).collect();
-        if asked.is_empty() {
-            asked = format!("{ASKED}\n");
-        }
-        Ok(EnvironmentReply::Lock { number: generation.number(), text: format!("{asked}{}", generation.lock()?) })
+        let text = match generation.conda_lock()? {
+            Some(lock) if explicit => lock.explicit(),
+            Some(lock) => conda::file(self.paths.kernel(), &generation, &lock)?,
+            None if explicit => {
+                return Err(refused("there are no conda packages in it", Some("hubctl env export prints its lock")));
+            }
+            None => locked(&generation)?,
+        };
+        Ok(EnvironmentReply::Lock { number: generation.number(), text })
     }
 
     fn diff(&self, from: Option<u32>, to: Option<u32>) -> Answer {
@@ -389,13 +402,13 @@ impl Desk {
     fn check(&self) -> Answer {
         let mut problems = Vec::new();
         let generation = self.generation(None)?;
-        let python = &generation.manifest().python;
-        match Python::probe(&python.interpreter) {
-            Ok(found) if found == *python => {}
-            Ok(found) => {
-                problems.push(format!("it was built with {python}, and the machine has {found}: hubctl env apply builds it anew"))
+        if let Some(python) = &generation.manifest().python {
+            match Python::probe(&python.interpreter) {
+                Ok(found) if found == *python => {}
+                Ok(found) => problems
+                    .push(format!("it was built with {python}, and the machine has {found}: hubctl env apply builds it anew")),
+                Err(error) => problems.push(format!("its Python does not run: {error:#}")),
             }
-            Err(error) => problems.push(format!("its Python does not run: {error:#}")),
         }
         let missing = if self.paths.kernel().is_none() { apt::missing(&self.paths)? } else { Vec::new() };
         if !missing.is_empty() {
@@ -404,7 +417,7 @@ impl Desk {
             problems.push(format!("packages of the distribution are missing: {names}: hubctl env apt apply installs them"));
         }
         let asked = settings::asked(&settings::read(&self.paths)?, self.paths.kernel())?;
-        if generation.manifest().asked != asked {
+        if generation.manifest().wanted() != asked {
             problems.push("the configuration asks for something else than is in it: hubctl env apply builds that".to_owned());
         }
         if self.paths.kernel().is_none() && !generation.is_of_this_version() {
@@ -488,6 +501,15 @@ fn reply(answer: Answer) -> EnvironmentReply {
             EnvironmentReply::Refused { kind: RefusalKind::Failed, message: message.to_owned(), hint: hint.map(str::to_owned) }
         }
     }
+}
+
+/// The lock of a generation, with what was asked for above it.
+fn locked(generation: &Generation) -> anyhow::Result<String> {
+    let mut asked: String = generation.manifest().asked.iter().map(|one| format!("{ASKED}{one}\n")).collect();
+    if asked.is_empty() {
+        asked = format!("{ASKED}\n");
+    }
+    Ok(format!("{asked}{}", generation.lock()?))
 }
 
 /// Only names count where packages are to go or to become newer.

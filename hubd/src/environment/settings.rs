@@ -9,18 +9,22 @@ use hub_core::config::edit::{self, KeyPath};
 use hub_core::config::history::History;
 use hub_core::config::{self, Config};
 use hub_core::paths::Paths;
-use hub_core::pyenv::{KernelName, Requirement};
+use hub_core::pyenv::{Asked, Conda, CondaSpec, KernelName, Requirement};
 use hub_core::sys::atomic::{self, Access};
 use hub_core::sys::lock::wait_for_lock;
 use jiff::Timestamp;
 use toml_edit::{Array, Value};
 
-/// What the environment that `paths` is about holds.
+/// The packages of the index in everybody's environment, or in a kernel.
 fn key(kernel: Option<&KernelName>) -> KeyPath {
     match kernel {
-        Some(name) => KeyPath::new(["environment", "kernels", name.as_str(), "packages"]),
+        Some(name) => of_kernel(name, "packages"),
         None => KeyPath::new(["environment", "packages"]),
     }
+}
+
+fn of_kernel(name: &KernelName, key: &str) -> KeyPath {
+    KeyPath::new(["environment", "kernels", name.as_str(), key])
 }
 
 /// Somebody may have the configuration open in an editor.
@@ -40,23 +44,26 @@ fn listed<'config>(config: &'config Config, kernel: Option<&KernelName>) -> Opti
 }
 
 /// What it asks for, for everybody's environment or a kernel; nothing where it does not name that kernel.
-pub(super) fn asked(config: &Config, kernel: Option<&KernelName>) -> Result<Vec<Requirement>> {
+pub(super) fn asked(config: &Config, kernel: Option<&KernelName>) -> Result<Asked> {
     let packages = listed(config, kernel).into_iter().flatten();
-    packages.map(|text| text.parse().with_context(|| format!("reading `{}` in the configuration", key(kernel)))).collect()
+    let packages = packages.map(|text| text.parse().with_context(|| format!("reading `{}` in the configuration", key(kernel))));
+    let kernel = kernel.and_then(|name| config.environment.kernels.get(name)).filter(|kernel| !kernel.conda.is_empty());
+    let conda = kernel.map(|kernel| Conda { specs: kernel.conda.clone(), channels: kernel.channels.clone() });
+    Ok(Asked { packages: packages.collect::<Result<_>>()?, conda })
 }
 
-/// Makes the configuration ask for `packages` and nothing else in the environment that `paths` is about, because `who` wants it.
-pub(super) fn write(paths: &Paths, packages: &[Requirement], who: &str) -> Result<()> {
-    edit(paths, &key(paths.kernel()), who, |source| changed(source, paths.kernel(), packages))
+/// Makes the configuration ask for `asked` and nothing else in the environment that `paths` is about, because `who` wants it.
+pub(super) fn write(paths: &Paths, asked: &Asked, who: &str) -> Result<()> {
+    edit(paths, &key(paths.kernel()), who, |source| changed(source, paths.kernel(), asked))
 }
 
 /// Makes the configuration ask for these packages of the distribution and no others, because `who` wants it.
 pub(super) fn write_apt(paths: &Paths, packages: &[PackageName], who: &str) -> Result<()> {
     let key = KeyPath::new(["environment", "apt"]);
-    let after: Vec<String> = packages.iter().map(ToString::to_string).collect();
     edit(paths, &key, who, |source| {
         let before: Vec<String> = config::parse(source, "")?.environment.apt.iter().map(ToString::to_string).collect();
-        relisted(source, &key, &before, after)
+        let text = relist(source, &key, &before, packages.iter().map(PackageName::as_str))?;
+        Ok((text != source).then_some(text))
     })
 }
 
@@ -86,17 +93,38 @@ fn edit(paths: &Paths, key: &KeyPath, who: &str, change: impl FnOnce(&str) -> Re
 }
 
 /// `None`: it says so already.
-fn changed(source: &str, kernel: Option<&KernelName>, packages: &[Requirement]) -> Result<Option<String>> {
-    let (key, config) = (key(kernel), config::parse(source, "")?);
-    let Some(before) = listed(&config, kernel) else {
-        let packages = packages.iter().map(Requirement::as_str);
-        return Ok(Some(edit::set(source, &key, &Value::from(Array::from_iter(packages)))?));
+fn changed(source: &str, kernel: Option<&KernelName>, asked: &Asked) -> Result<Option<String>> {
+    let config = config::parse(source, "")?;
+    let before = kernel.and_then(|name| config.environment.kernels.get(name));
+    let mut text = match listed(&config, kernel) {
+        Some(before) => relist(source, &key(kernel), before, asked.packages.iter().map(Requirement::as_str))?,
+        None => {
+            let packages = Array::from_iter(asked.packages.iter().map(Requirement::as_str));
+            edit::set(source, &key(kernel), &Value::from(packages))?
+        }
     };
-    relisted(source, &key, before, packages.iter().map(ToString::to_string).collect())
+    if let Some(name) = kernel {
+        let specs: Vec<String> = before.map_or(Vec::new(), |kernel| kernel.conda.iter().map(ToString::to_string).collect());
+        let channels: Vec<String> = before.map_or(Vec::new(), |kernel| kernel.channels.iter().map(ToString::to_string).collect());
+        match &asked.conda {
+            Some(conda) => {
+                let wanted = conda.channels.iter().map(|channel| channel.as_str());
+                text = relist(&text, &of_kernel(name, "conda"), &specs, conda.specs.iter().map(CondaSpec::as_str))?;
+                text = rewrite(&text, &of_kernel(name, "channels"), &channels, &wanted.collect::<Vec<_>>())?;
+            }
+            None => {
+                for key in ["conda", "channels"] {
+                    text = edit::unset(&text, &of_kernel(name, key))?.unwrap_or(text);
+                }
+            }
+        }
+    }
+    Ok((text != source).then_some(text))
 }
 
-/// The text with `after` in the list at `key` in place of `before`; `None`: it says so already.
-fn relisted(source: &str, key: &KeyPath, before: &[String], after: Vec<String>) -> Result<Option<String>> {
+/// The list at `key` with `after` in place of `before`; what is in both stays where it is.
+fn relist<'a>(source: &str, key: &KeyPath, before: &[String], after: impl Iterator<Item = &'a str>) -> Result<String> {
+    let after: Vec<String> = after.map(str::to_owned).collect();
     let gone: Vec<String> = before.iter().filter(|one| !after.contains(one)).cloned().collect();
     let mut text = source.to_owned();
     if !gone.is_empty() {
@@ -106,7 +134,16 @@ fn relisted(source: &str, key: &KeyPath, before: &[String], after: Vec<String>) 
     if !new.is_empty() {
         text = edit::add(&text, key, &new)?.unwrap_or(text);
     }
-    Ok((text != source).then_some(text))
+    Ok(text)
+}
+
+/// The same where the order counts.
+fn rewrite(source: &str, key: &KeyPath, before: &[String], after: &[&str]) -> Result<String> {
+    match after {
+        _ if before == after => Ok(source.to_owned()),
+        [] => Ok(edit::unset(source, key)?.unwrap_or_else(|| source.to_owned())),
+        _ => Ok(edit::set(source, key, &Value::from(Array::from_iter(after.iter().copied())))?),
+    }
 }
 
 #[cfg(test)]
@@ -115,8 +152,8 @@ mod tests {
 
     use super::*;
 
-    fn list(texts: &[&str]) -> Vec<Requirement> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
+    fn list(texts: &[&str]) -> Asked {
+        Asked { packages: texts.iter().map(|text| text.parse().unwrap()).collect(), conda: None }
     }
 
     #[test]
@@ -136,8 +173,8 @@ mod tests {
     fn a_section_that_is_not_there_is_made() {
         let text = changed("[hub]\nname = \"Physics\"\n", None, &list(&["pandas"])).unwrap().unwrap();
         assert_eq!(asked(&config::parse(&text, "").unwrap(), None).unwrap(), list(&["pandas"]));
-        let text = changed(&text, None, &[]).unwrap().unwrap();
-        assert_eq!(asked(&config::parse(&text, "").unwrap(), None).unwrap(), []);
+        let text = changed(&text, None, &list(&[])).unwrap().unwrap();
+        assert_eq!(asked(&config::parse(&text, "").unwrap(), None).unwrap(), list(&[]));
     }
 
     #[test]
@@ -149,7 +186,7 @@ mod tests {
         let config = config::parse(&text, "").unwrap();
         assert_eq!(asked(&config, Some(&name)).unwrap(), list(&["torch==2.9.*"]));
         assert_eq!(asked(&config, None).unwrap(), list(&["cowsay"]));
-        let bare = changed(source, Some(&name), &[]).unwrap().unwrap();
+        let bare = changed(source, Some(&name), &list(&[])).unwrap().unwrap();
         assert!(config::parse(&bare, "").unwrap().environment.kernels[&name].packages.is_empty());
 
         let root = tempfile::tempdir().unwrap();
@@ -160,6 +197,31 @@ mod tests {
         forget(&paths, &name, "ada").unwrap();
         assert!(read(&paths).unwrap().environment.kernels.is_empty());
         forget(&paths, &name, "ada").unwrap();
+    }
+
+    #[test]
+    fn a_conda_kernel_has_three_lists_and_may_become_an_ordinary_one() {
+        let name: KernelName = "science".parse().unwrap();
+        let asked = |specs: &[&str], channels: &[&str], packages: &[&str]| Asked {
+            conda: Some(Conda {
+                specs: specs.iter().map(|text| text.parse().unwrap()).collect(),
+                channels: channels.iter().map(|text| text.parse().unwrap()).collect(),
+            }),
+            ..list(packages)
+        };
+        let read = |text: &str| super::asked(&config::parse(text, "").unwrap(), Some(&name)).unwrap();
+        let first = asked(&["python=3.12", "ipykernel"], &["b", "a"], &["cowsay"]);
+        let text = changed("# ours\n", Some(&name), &first).unwrap().unwrap();
+        assert_eq!(read(&text), first, "{text}");
+        assert_eq!(changed(&text, Some(&name), &first).unwrap(), None);
+        let text = text.replace("\"ipykernel\"", "\"ipykernel\" # for notebooks\n");
+        let second = asked(&["python=3.12", "ipykernel", "numpy"], &["a", "b"], &[]);
+        let text = changed(&text, Some(&name), &second).unwrap().unwrap();
+        assert!(read(&text) == second && text.contains("# for notebooks"), "{text}");
+        let text = changed(&text, Some(&name), &asked(&["r-base"], &[], &[])).unwrap().unwrap();
+        assert!(!text.contains("channels"), "{text}");
+        let text = changed(&text, Some(&name), &list(&["torch"])).unwrap().unwrap();
+        assert!(read(&text) == list(&["torch"]) && !text.contains("conda"), "{text}");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 use hub_core::control::environment::{BuildState, Change, Record, ServersOf};
 use hub_core::paths::Paths;
 use hub_core::pyenv::{
-    self, BuildRequest, Builder, Generation, NetworkSettings, Python, Requirement, Resolution, Said, Workshop, lock,
+    self, Asked, BuildRequest, Builder, CondaRequest, Generation, Locks, NetworkSettings, Python, Requirement, Resolution, Said,
+    Workshop, lock,
 };
 
 use super::archive::{Archive, Task, write_line};
@@ -78,8 +79,9 @@ pub(super) fn resume(paths: &Paths, archive: &Archive, record: Record) -> Record
 }
 
 fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journal<'_>) -> Result<BuildState> {
-    let asked = change.apply(&settings::asked(&settings::read(paths)?, paths.kernel())?);
-    journal.record.asked.clone_from(&asked);
+    let config = settings::read(paths)?;
+    let asked = change.apply(&settings::asked(&config, paths.kernel())?);
+    journal.wants(&asked);
     let current = current(paths)?;
     // A kernel's first generation takes its versions and files from everybody's environment where it can.
     let base = match &current {
@@ -90,20 +92,30 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
     let Some(workshop) = builder.enter()? else {
         bail!("hub-installer is building an environment just now\nhint: wait for it to end, then ask again");
     };
-    let (uv, wheels, before) = (paths.uv(), paths.environment_wheels(), base.lock()?);
+    let (uv, wheels) = (paths.uv(), paths.environment_wheels());
+    let before = Locks { packages: base.lock()?, conda: base.conda_lock()? };
+    // What everybody's environment has says nothing about a kernel with another Python.
+    let is_other = before.conda.is_some() != asked.conda.is_some();
+    let preferred = if is_other { "" } else { &before.packages };
     let network = NetworkSettings::of_machine(paths, &settings::read(paths)?.environment)?;
     let given = match change {
         Change::Set { lock, .. } => lock.as_deref(),
         _ => None,
     };
-    let preferred = given.map_or_else(|| Ok(before.clone()), |given| lock::merged(given, &before))?;
+    let preferred = given.map_or_else(|| Ok(preferred.to_owned()), |given| lock::merged(given, preferred))?;
     let mut request = BuildRequest {
         generation: journal.record.number,
         uv: &uv,
         python: Path::new(PYTHON),
         lock: &preferred,
         network: &network,
-        asked: &asked,
+        asked: &asked.packages,
+        conda: asked.conda.as_ref().map(|asked| CondaRequest {
+            asked,
+            channels: &config.environment.conda_channels,
+            alias: &config.environment.conda_channel_alias,
+            lock: None,
+        }),
         previous: Some(&base),
         wheels: Some(&wheels),
     };
@@ -111,24 +123,33 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
         Change::Upgrade { packages } => packages,
         _ => &[],
     };
+    let upgrade_conda: Vec<String> = match change {
+        Change::UpgradeConda { specs } => specs.iter().map(|spec| spec.name().to_owned()).collect(),
+        _ => Vec::new(),
+    };
     let everything = matches!(change, Change::Upgrade { packages } if packages.is_empty());
-    let resolution = Resolution { build: &request, upgrade, everything };
+    let resolution = Resolution { build: &request, upgrade, upgrade_conda: &upgrade_conda, everything };
     let mut found = workshop.resolve(&resolution, &mut |said| journal.hear(said))?;
     if let Some(given) = given {
-        found = lock::imposed(given, &found)?;
+        found.packages = lock::imposed(given, &found.packages)?;
     }
-    let is_same = if given.is_some() { lock::has_same_files(&found, &before)? } else { sorted(&found)? == sorted(&before)? };
+    let is_same = found.conda == before.conda
+        && match given {
+            Some(_) => lock::has_same_files(&found.packages, &before.packages)?,
+            None => sorted(&found.packages)? == sorted(&before.packages)?,
+        };
     if let Some(current) = &current
         && is_same
-        && asked == current.manifest().asked
+        && asked == current.manifest().wanted()
         && (paths.kernel().is_some() || current.is_of_this_version())
-        && Python::probe(request.python)? == current.manifest().python
+        && is_python_the_same(current, request.python)?
     {
         workshop.clear()?;
         settings::write(paths, &asked, &journal.record.who)?;
         return Ok(BuildState::Unchanged);
     }
-    request.lock = &found;
+    request.lock = &found.packages;
+    request.conda = request.conda.map(|conda| CondaRequest { lock: found.conda.as_ref(), ..conda });
     let generation = make(&workshop, &request, journal)?;
     commit(paths, &generation, journal)?;
     journal.compare(current.as_ref(), &generation)?;
@@ -154,7 +175,7 @@ fn make(workshop: &Workshop, request: &BuildRequest<'_>, journal: &mut Journal<'
 fn commit(paths: &Paths, generation: &Generation, journal: &mut Journal<'_>) -> Result<()> {
     let whom = if paths.kernel().is_some() { "giving it to every server" } else { "giving it to new servers" };
     journal.hear(Said::Phase(whom));
-    settings::write(paths, &generation.manifest().asked, &journal.record.who)?;
+    settings::write(paths, &generation.manifest().wanted(), &journal.record.who)?;
     pyenv::switch(paths, generation)?;
     journal.record.to = Some(generation.number());
     Ok(())
@@ -163,7 +184,7 @@ fn commit(paths: &Paths, generation: &Generation, journal: &mut Journal<'_>) -> 
 fn rollback(paths: &Paths, to: u32, journal: &mut Journal<'_>) -> Result<BuildState> {
     let before = current(paths)?;
     let Some(generation) = Generation::open(paths, to)? else { bail!("there is no environment {to}") };
-    journal.record.asked.clone_from(&generation.manifest().asked);
+    journal.wants(&generation.manifest().wanted());
     commit(paths, &generation, journal)?;
     journal.compare(before.as_ref(), &generation)?;
     Ok(BuildState::Done)
@@ -219,6 +240,14 @@ fn current(paths: &Paths) -> Result<Option<Generation>> {
     Ok(number.map(|number| Generation::open(paths, number)).transpose()?.flatten())
 }
 
+/// A conda environment has its own Python, which its lock names.
+fn is_python_the_same(generation: &Generation, python: &Path) -> Result<bool> {
+    match &generation.manifest().python {
+        Some(own) => Ok(Python::probe(python)? == *own),
+        None => Ok(true),
+    }
+}
+
 fn sorted(text: &str) -> Result<Vec<(String, Option<String>)>> {
     let mut packages: Vec<_> = lock::parse(text)?.into_iter().map(|package| (package.name, package.version)).collect();
     packages.sort();
@@ -236,6 +265,11 @@ impl Journal<'_> {
             }
             Said::Detail(text) => self.write(&format!("          {text}")),
         }
+    }
+
+    fn wants(&mut self, asked: &Asked) {
+        self.record.asked.clone_from(&asked.packages);
+        self.record.conda.clone_from(&asked.conda);
     }
 
     pub(super) fn note(&mut self, text: &str) {

@@ -158,18 +158,20 @@ impl<M: Machine + 'static> Launcher<M> {
         let missing = |message: String| {
             refusal(RefusalKind::NoEnvironment, format!("{message}\nhint: run hub-installer install again, it completes it"))
         };
+        let gone = |generation: &Generation| generation.manifest().python.clone().filter(|python| !python.interpreter.exists());
         match pyenv::current(&self.paths).map_err(internal)? {
             None => Err(missing("there is no Python environment yet".to_owned())),
             Some(number) => match Generation::open(&self.paths, number) {
-                Ok(Some(generation)) if !generation.manifest().python.interpreter.exists() => Err(refusal(
-                    RefusalKind::Rebuilding,
-                    format!(
-                        "{} is gone from this machine, and the environment is being built anew for the one that is there\n\
-                         hint: hubctl env status shows how it goes, hubctl env history what went wrong",
-                        generation.manifest().python
-                    ),
-                )),
-                Ok(Some(_)) => Ok(number),
+                Ok(Some(generation)) => match gone(&generation) {
+                    Some(python) => Err(refusal(
+                        RefusalKind::Rebuilding,
+                        format!(
+                            "{python} is gone from this machine, and the environment is being built anew for the one that is \
+                             there\nhint: hubctl env status shows how it goes, hubctl env history what went wrong"
+                        ),
+                    )),
+                    None => Ok(number),
+                },
                 Ok(None) => Err(missing(format!("Python environment `{}` is missing", self.paths.environment(number).display()))),
                 Err(error) => Err(missing(format!("{error:#}"))),
             },

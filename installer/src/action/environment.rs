@@ -31,6 +31,7 @@ pub(super) fn build(world: &mut World<'_>) -> Result<()> {
         lock: own.as_deref().unwrap_or(pyenv::LOCK),
         network: &network,
         asked: world.bundle.map_or(&[], |bundle| &bundle.manifest().packages),
+        conda: None,
         previous: None,
         wheels: None,
     };

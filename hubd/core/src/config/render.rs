@@ -64,7 +64,17 @@ impl Config {
         section(&mut text, "sessions", &[("lifetime", string(write_duration(*lifetime)))]);
         let Machine { reserve } = machine;
         section(&mut text, "machine", &[("reserve", reserve.and_then(|reserve| string(write_bytes(reserve))))]);
-        let Environment { packages, keep, kernels, apt, apt_by_admins, index_url, extra_index_urls } = environment;
+        let Environment {
+            packages,
+            keep,
+            kernels,
+            apt,
+            apt_by_admins,
+            index_url,
+            extra_index_urls,
+            conda_channels,
+            conda_channel_alias,
+        } = environment;
         let keys = [
             ("packages", list(packages.iter().cloned())),
             ("keep", integer(*keep)),
@@ -72,10 +82,18 @@ impl Config {
             ("apt_by_admins", Some(Value::Boolean(*apt_by_admins))),
             ("index_url", index_url.as_ref().and_then(|url| string(url.as_str()))),
             ("extra_index_urls", list(extra_index_urls.iter().map(|url| url.as_str().to_owned()))),
+            ("conda_channels", list(conda_channels.iter().map(ToString::to_string))),
+            ("conda_channel_alias", string(conda_channel_alias)),
         ];
         section(&mut text, "environment", &keys);
-        for (name, Kernel { packages }) in kernels {
-            section(&mut text, &format!("environment.kernels.{name}"), &[("packages", list(packages.iter().cloned()))]);
+        for (name, Kernel { packages, conda, channels }) in kernels {
+            let mut keys = vec![("packages", list(packages.iter().cloned()))];
+            // A kernel of the index alone is shown as such.
+            if !conda.is_empty() {
+                keys.push(("conda", list(conda.iter().map(ToString::to_string))));
+                keys.push(("channels", list(channels.iter().map(ToString::to_string))));
+            }
+            section(&mut text, &format!("environment.kernels.{name}"), &keys);
         }
         let Upgrade { source, channel, automatic, window, max_online } = upgrade;
         let keys = [
@@ -269,9 +287,16 @@ apt = ["r-cran-irkernel"]
 apt_by_admins = true
 index_url = "https://ada:secret@mirror.example.org/simple/"
 extra_index_urls = ["file:///srv/index/"]
+conda_channels = ["conda-forge"]
+conda_channel_alias = "https://conda.anaconda.org"
 
 [environment.kernels.pytorch]
 packages = ["torch==2.9.*"]
+
+[environment.kernels.r]
+packages = []
+conda = ["r-base>=4.4", "r-irkernel"]
+channels = ["conda-forge", "file:///srv/own"]
 
 [upgrade]
 source = "https://downloads.example.org/hubd"

@@ -12,7 +12,7 @@ use self::apt::{AptPackage, AptPlan, AptRequest};
 use super::RefusalKind;
 use crate::accounts::Username;
 use crate::pyenv::lock::{Installed, VersionChange};
-use crate::pyenv::{KernelName, Requirement};
+use crate::pyenv::{Asked, Conda, CondaSpec, KernelName, Requirement};
 
 /// How a line of an exported lock begins that says what was asked for.
 pub const ASKED: &str = "# asked for: ";
@@ -63,6 +63,9 @@ pub enum EnvironmentRequest {
     Export {
         /// Which.
         number: Option<u32>,
+        /// Of conda's packages: addresses with hashes, and not an `environment.yml`.
+        #[serde(default)]
+        explicit: bool,
     },
     /// What differs between two generations.
     Diff {
@@ -164,46 +167,94 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lock: Option<String>,
     },
+    /// These conda packages are there, too; only of a kernel.
+    InstallConda {
+        /// Which.
+        specs: Vec<CondaSpec>,
+    },
+    /// These conda packages are no longer asked for.
+    RemoveConda {
+        /// Only their names count.
+        specs: Vec<CondaSpec>,
+    },
+    /// These conda packages are as new as possible.
+    UpgradeConda {
+        /// Only their names count.
+        specs: Vec<CondaSpec>,
+    },
+    /// This is there, and nothing else is asked for; only of a kernel.
+    SetConda {
+        /// What comes from conda's channels.
+        conda: Conda,
+        /// What comes from the package index, on top.
+        packages: Vec<Requirement>,
+    },
     /// What the configuration says.
     Configured,
 }
 
 impl Change {
     /// What is asked for afterwards, when it was `before`.
-    pub fn apply(&self, before: &[Requirement]) -> Vec<Requirement> {
-        let without = |packages: &[Requirement]| -> Vec<Requirement> {
-            before.iter().filter(|one| !packages.iter().any(|other| other.name() == one.name())).cloned().collect()
-        };
+    pub fn apply(&self, before: &Asked) -> Asked {
+        let specs = before.conda.as_ref().map_or(&[][..], |conda| &conda.specs);
+        let channels = before.conda.as_ref().map_or(&[][..], |conda| &conda.channels);
+        let conda = |specs: Vec<CondaSpec>| (!specs.is_empty()).then(|| Conda { specs, channels: channels.to_vec() });
         match self {
-            // One that is asked for already stays in its place, with what is asked of it now.
             Self::Install { packages } => {
-                let last = |name: &str| packages.iter().rev().find(|one| one.name() == name).cloned();
-                let mut after: Vec<Requirement> =
-                    before.iter().map(|one| last(one.name()).unwrap_or_else(|| one.clone())).collect();
-                for package in packages {
-                    if !after.iter().any(|one| one.name() == package.name()) {
-                        after.extend(last(package.name()));
-                    }
-                }
-                after
+                Asked { packages: with(&before.packages, packages, Requirement::name), ..before.clone() }
             }
-            Self::Remove { packages } => without(packages),
-            Self::Upgrade { .. } | Self::Configured => before.to_vec(),
-            Self::Set { packages, .. } => packages.clone(),
+            Self::Remove { packages } => {
+                Asked { packages: without(&before.packages, packages, Requirement::name), ..before.clone() }
+            }
+            Self::InstallConda { specs: new } => Asked { conda: conda(with(specs, new, CondaSpec::name)), ..before.clone() },
+            Self::RemoveConda { specs: old } => Asked { conda: conda(without(specs, old, CondaSpec::name)), ..before.clone() },
+            Self::Upgrade { .. } | Self::UpgradeConda { .. } | Self::Configured => before.clone(),
+            Self::Set { packages, .. } => Asked { packages: packages.clone(), conda: None },
+            Self::SetConda { conda, packages } => Asked { packages: packages.clone(), conda: Some(conda.clone()) },
         }
     }
+
+    /// The verb, and what it is about.
+    fn words(&self) -> (&'static str, Vec<&str>) {
+        fn packages(list: &[Requirement]) -> Vec<&str> {
+            list.iter().map(Requirement::as_str).collect()
+        }
+        match self {
+            Self::Install { packages: list } => ("install", packages(list)),
+            Self::Remove { packages: list } => ("remove", packages(list)),
+            Self::Upgrade { packages: list } => ("upgrade", packages(list)),
+            Self::Set { packages: list, .. } => ("apply", packages(list)),
+            Self::InstallConda { specs } => ("install --conda", specs.iter().map(CondaSpec::as_str).collect()),
+            Self::RemoveConda { specs } => ("remove --conda", specs.iter().map(CondaSpec::as_str).collect()),
+            Self::UpgradeConda { specs } => ("upgrade --conda", specs.iter().map(CondaSpec::as_str).collect()),
+            Self::SetConda { conda, packages: list } => {
+                ("apply", conda.specs.iter().map(CondaSpec::as_str).chain(list.iter().map(Requirement::as_str)).collect())
+            }
+            Self::Configured => ("apply", Vec::new()),
+        }
+    }
+}
+
+/// `before` and `new`. One that is asked for already stays in its place, with what is asked of it now.
+fn with<T: Clone>(before: &[T], new: &[T], name: impl Fn(&T) -> &str) -> Vec<T> {
+    let last = |wanted: &str| new.iter().rev().find(|one| name(one) == wanted).cloned();
+    let mut after: Vec<T> = before.iter().map(|one| last(name(one)).unwrap_or_else(|| one.clone())).collect();
+    for one in new {
+        if !after.iter().any(|other| name(other) == name(one)) {
+            after.extend(last(name(one)));
+        }
+    }
+    after
+}
+
+fn without<T: Clone>(before: &[T], old: &[T], name: impl Fn(&T) -> &str) -> Vec<T> {
+    before.iter().filter(|one| !old.iter().any(|other| name(other) == name(one))).cloned().collect()
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 6;
-        let (verb, packages) = match self {
-            Self::Install { packages } => ("install", packages.as_slice()),
-            Self::Remove { packages } => ("remove", packages.as_slice()),
-            Self::Upgrade { packages } => ("upgrade", packages.as_slice()),
-            Self::Set { packages, .. } => ("apply", packages.as_slice()),
-            Self::Configured => ("apply", &[][..]),
-        };
+        let (verb, packages) = self.words();
         formatter.write_str(verb)?;
         for package in packages.iter().take(SHOWN) {
             write!(formatter, " {package}")?;
@@ -232,6 +283,9 @@ pub enum EnvironmentReply {
         number: u32,
         /// What administrators asked for.
         asked: Vec<Requirement>,
+        /// And of conda's packages.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        conda: Option<Conda>,
         /// Everything in it, by name.
         packages: Vec<Installed>,
     },
@@ -307,6 +361,9 @@ pub struct EnvironmentStatus {
     pub python: Option<String>,
     /// What the configuration asks for.
     pub asked: Vec<Requirement>,
+    /// And of conda's packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conda: Option<Conda>,
     /// Whether the current generation holds what the configuration asks for.
     pub is_as_asked: bool,
     /// Whether the current generation has what this version of the hub brings; for everybody's environment.
@@ -342,6 +399,9 @@ pub struct GenerationInfo {
     pub packages: usize,
     /// What administrators asked for.
     pub asked: Vec<Requirement>,
+    /// And of conda's packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conda: Option<Conda>,
     /// When it was asked for, RFC 3339, UTC; `None`: it came with the hub.
     pub when: Option<String>,
     /// By whom.
@@ -357,6 +417,9 @@ pub struct KernelInfo {
     pub current: Option<u32>,
     /// What the configuration asks for; `None`: it does not name this kernel.
     pub asked: Option<Vec<Requirement>>,
+    /// And of conda's packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conda: Option<Conda>,
     /// Whether the current generation holds what the configuration asks for.
     pub is_as_asked: bool,
     /// Whether its Python was replaced, so that it is to be built anew.
@@ -407,6 +470,9 @@ pub struct Record {
     pub phase: String,
     /// What is asked for on top of what the hub needs.
     pub asked: Vec<Requirement>,
+    /// And of conda's packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conda: Option<Conda>,
     /// The generation that new servers got before.
     pub from: Option<u32>,
     /// The generation that they get since.
@@ -445,9 +511,37 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
+    fn specs(texts: &[&str]) -> Vec<CondaSpec> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn conda_packages_and_those_of_the_index_are_two_lists() {
+        let conda = |texts: &[&str]| Conda { specs: specs(texts), channels: vec!["own".parse().unwrap()] };
+        let before = Asked { packages: list(&["cowsay"]), conda: Some(conda(&["python=3.12", "numpy"])) };
+        for (change, packages, wanted) in [
+            (
+                Change::InstallConda { specs: specs(&["numpy<2", "r-base"]) },
+                &["cowsay"][..],
+                &["python=3.12", "numpy<2", "r-base"][..],
+            ),
+            (Change::RemoveConda { specs: specs(&["Numpy"]) }, &["cowsay"], &["python=3.12"]),
+            (Change::UpgradeConda { specs: specs(&["numpy"]) }, &["cowsay"], &["python=3.12", "numpy"]),
+            (Change::Install { packages: list(&["numpy"]) }, &["cowsay", "numpy"], &["python=3.12", "numpy"]),
+            (Change::SetConda { conda: conda(&["x"]), packages: Vec::new() }, &[], &["x"]),
+        ] {
+            let after = Asked { packages: list(packages), conda: Some(conda(wanted)) };
+            assert_eq!(change.apply(&before), after, "{change}");
+        }
+        let none = Change::RemoveConda { specs: specs(&["numpy", "python"]) }.apply(&before);
+        assert_eq!(none, Asked { packages: list(&["cowsay"]), conda: None });
+        let first = Change::InstallConda { specs: specs(&["r-base"]) }.apply(&Asked::default());
+        assert_eq!(first.conda, Some(Conda { specs: specs(&["r-base"]), channels: Vec::new() }));
+    }
+
     #[test]
     fn a_change_leaves_what_it_is_not_about() {
-        let before = list(&["pandas>=2", "cowsay"]);
+        let before = Asked { packages: list(&["pandas>=2", "cowsay"]), conda: None };
         for (change, after) in [
             (Change::Install { packages: list(&["numpy", "Pandas==3"]) }, &["Pandas==3", "cowsay", "numpy"][..]),
             (Change::Install { packages: list(&["a==1", "a==2"]) }, &["pandas>=2", "cowsay", "a==2"]),
@@ -456,7 +550,7 @@ mod tests {
             (Change::Set { packages: list(&["x"]), lock: None }, &["x"]),
             (Change::Configured, &["pandas>=2", "cowsay"]),
         ] {
-            assert_eq!(change.apply(&before), list(after), "{change}");
+            assert_eq!(change.apply(&before).packages, list(after), "{change}");
         }
     }
 

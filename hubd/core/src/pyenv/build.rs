@@ -1,6 +1,7 @@
 //! Building a generation: sweep what an earlier run left, find versions, build without rights, seal, prove, give it its
 //! number. Each step of the build runs in a unit of its own; nothing of one outlives it.
 
+mod conda;
 mod run;
 
 use std::collections::BTreeSet;
@@ -18,8 +19,9 @@ use self::run::run;
 use super::requirement::Requirement;
 use super::seal::{Sealed, Sealing};
 use super::unit::{self, Places, Upgrade};
-use super::{BASE, Generation, Manifest, NetworkSettings, Python, canary, generation, kernel, lock, network, overlay, uv};
+use super::{BASE, Conda, Generation, Manifest, NetworkSettings, Python, canary, generation, kernel, lock, network, overlay, uv};
 use crate::paths::Paths;
+use crate::pyenv::conda::{self as provider, Program};
 use crate::sys::atomic::{self, Access};
 use crate::sys::command::Command;
 use crate::sys::digest;
@@ -33,6 +35,8 @@ pub(super) const CACHE: &str = ".cache";
 /// Where wheels are downloaded to for a bundle.
 pub(super) const FETCHED: &str = "fetched";
 pub(super) const LOCK_FILE: &str = ".hubd.lock";
+/// What is the build's own affair, and stays behind.
+const LEFT_OUT: &[&str] = &[CACHE, LOCK_FILE, provider::RECORDS_FILE];
 pub(super) const NETWORK_FILE: &str = "network.env";
 const COMPILE: &str = include_str!("assets/compile.py");
 const EXCLUDES: &str = include_str!("assets/lock/excludes.txt");
@@ -81,10 +85,34 @@ pub struct BuildRequest<'a> {
     pub network: &'a NetworkSettings,
     /// What was asked for on top of what the hub needs.
     pub asked: &'a [Requirement],
+    /// What it is to have from conda; `None`: it is the package index's alone.
+    pub conda: Option<CondaRequest<'a>>,
     /// The generation to share files with.
     pub previous: Option<&'a Generation>,
     /// A directory of wheels that no index has.
     pub wheels: Option<&'a Path>,
+}
+
+/// The part of a build that comes from conda's channels.
+#[derive(Debug, Clone, Copy)]
+pub struct CondaRequest<'a> {
+    /// What was asked for.
+    pub asked: &'a Conda,
+    /// Channels for those who name none.
+    pub channels: &'a [provider::Channel],
+    /// Where channels are that have no address.
+    pub alias: &'a str,
+    /// What was found; before that: nothing.
+    pub lock: Option<&'a provider::Lock>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locks {
+    /// Packages of the index, with hashes.
+    pub packages: String,
+    /// Packages of conda's channels; `None`: none are asked for.
+    pub conda: Option<provider::Lock>,
 }
 
 /// What versions are to be found for.
@@ -94,8 +122,20 @@ pub struct Resolution<'a> {
     pub build: &'a BuildRequest<'a>,
     /// What may get newer although it need not: nothing when empty and not `everything`.
     pub upgrade: &'a [Requirement],
+    /// The same of conda's, by name.
+    pub upgrade_conda: &'a [String],
     /// Whether everything may.
     pub everything: bool,
+}
+
+impl Resolution<'_> {
+    fn upgrade(&self, names: Vec<String>) -> Upgrade {
+        match (self.everything, names.is_empty()) {
+            (true, _) => Upgrade::Everything,
+            (false, true) => Upgrade::Nothing,
+            (false, false) => Upgrade::Packages(names),
+        }
+    }
 }
 
 /// A generation that is sealed but has no number yet.
@@ -103,8 +143,17 @@ pub struct Resolution<'a> {
 pub struct Candidate {
     number: u32,
     path: PathBuf,
-    python: Python,
+    contents: Contents,
     sealed: Sealed,
+}
+
+/// What a candidate is made of.
+#[derive(Debug)]
+enum Contents {
+    /// Packages of the index, on the machine's Python.
+    Packages(Python),
+    /// Conda's packages, and what the second lock names.
+    Conda { lock: provider::Lock, packages: String, asked: Conda },
 }
 
 impl Candidate {
@@ -123,7 +172,10 @@ impl Candidate {
     /// # Errors
     /// When the directory can't be read.
     pub fn installed(&self) -> Result<Vec<lock::Installed>> {
-        generation::installed(&self.path, &self.python)
+        match &self.contents {
+            Contents::Packages(python) => generation::installed(&self.path, python),
+            Contents::Conda { lock, packages, .. } => generation::installed_with_conda(&self.path, lock, packages),
+        }
     }
 }
 
@@ -193,29 +245,41 @@ impl Workshop {
     ///
     /// # Errors
     /// When nothing fits together (the error has the resolver's own explanation), or the index can't be reached.
-    pub fn resolve(&self, resolution: &Resolution<'_>, listener: Listener<'_>) -> Result<String> {
-        let request = resolution.build;
-        self.tidied(request, || {
-            let python = Python::probe(request.python)?;
-            let new = self.prepare(request, &python)?;
-            let input = self.unfinished(request.generation, "input");
-            let asked: String = request.asked.iter().map(|requirement| format!("{requirement}\n")).collect();
-            readable(&input.join("requirements.in"), &format!("{}{asked}", self.base()))?;
-            readable(&input.join("excludes.txt"), EXCLUDES)?;
-            let upgrade = match (resolution.everything, resolution.upgrade) {
-                (true, _) => Upgrade::Everything,
-                (false, []) => Upgrade::Nothing,
-                (false, some) => Upgrade::Packages(some.iter().map(|one| one.name().to_owned()).collect()),
-            };
-            let environment = self.paths.environment_at_work(request.generation);
-            let places = self.places(request, &input, &environment);
-            let step = unit::resolution(&places, &python, &upgrade);
-            listener(Said::Phase(&step.title));
-            run(&step, &places, &new, listener)?;
-            let found = untrusted(&new.join(LOCK_FILE)).context("reading what the resolver found")?;
-            lock::parse(&found).context("reading what the resolver found")?;
-            Ok(found)
+    pub fn resolve(&self, resolution: &Resolution<'_>, listener: Listener<'_>) -> Result<Locks> {
+        self.tidied(resolution.build, || match &resolution.build.conda {
+            Some(conda) => self.resolve_conda(resolution, conda, listener),
+            None => {
+                let python = Python::probe(resolution.build.python)?;
+                self.prepare(resolution.build, Some(&python))?;
+                let packages = self.resolve_packages(resolution, &python, EXCLUDES, listener)?;
+                Ok(Locks { packages, conda: None })
+            }
         })
+    }
+
+    /// Finds versions for `python`, of everything but `excluded`; what the build may write to is prepared.
+    fn resolve_packages(
+        &self,
+        resolution: &Resolution<'_>,
+        python: &Python,
+        excluded: &str,
+        listener: Listener<'_>,
+    ) -> Result<String> {
+        let request = resolution.build;
+        let (new, input) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "input"));
+        let asked: String = request.asked.iter().map(|requirement| format!("{requirement}\n")).collect();
+        let base = if request.conda.is_some() { "" } else { self.base() };
+        readable(&input.join("requirements.in"), &format!("{base}{asked}"))?;
+        readable(&input.join("excludes.txt"), excluded)?;
+        let upgrade = resolution.upgrade(resolution.upgrade.iter().map(|one| one.name().to_owned()).collect());
+        let environment = self.paths.environment_at_work(request.generation);
+        let places = self.places(request, &input, &environment);
+        let step = unit::resolution(&places, python, &upgrade);
+        listener(Said::Phase(&step.title));
+        run(&step, &places, &new, listener)?;
+        let found = untrusted(&new.join(LOCK_FILE)).context("reading what the resolver found")?;
+        lock::parse(&found).context("reading what the resolver found")?;
+        Ok(found)
     }
 
     /// Builds and seals. What it makes has no number before [`Workshop::keep`].
@@ -259,25 +323,46 @@ impl Workshop {
 
     fn build_new(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<Candidate> {
         lock::parse(request.lock)?;
+        if let Some(conda) = &request.conda {
+            return self.build_conda(request, conda, listener);
+        }
         let python = Python::probe(request.python)?;
-        let new = self.prepare(request, &python)?;
+        let new = self.prepare(request, Some(&python))?;
         let input = self.unfinished(request.generation, "input");
         let environment = self.paths.environment_at_work(request.generation);
         let places = self.places(request, &input, &environment);
-        let previous = request.previous.filter(|previous| previous.manifest().python == python).map(Generation::path);
+        let is_same = |previous: &&Generation| previous.manifest().python.as_ref() == Some(&python);
+        let previous = request.previous.filter(is_same).map(Generation::path);
         for step in unit::steps(&places, &python, previous) {
             listener(Said::Phase(&step.title));
             run(&step, &places, &new, listener).with_context(|| step.title.clone())?;
         }
+        let tag = python.bytecode_tag();
+        let (path, sealed) = self.seal(request, previous.map(|_| tag.as_str()), Some(&python.interpreter), listener)?;
+        let digest = uv::hexadecimal(&Sha256::digest(request.lock.as_bytes()));
+        let manifest = Manifest::new(request.generation, Some(python.clone()), digest, request.asked.to_vec());
+        manifest.write(&path, request.lock, None)?;
+        Ok(Candidate { number: request.generation, path, contents: Contents::Packages(python), sealed })
+    }
+
+    /// Root's own copy of what was built. `bytecode` is the tag of the generation before, where that has the same Python;
+    /// `interpreter` is where links may lead although it is outside.
+    fn seal(
+        &self,
+        request: &BuildRequest<'_>,
+        bytecode: Option<&str>,
+        interpreter: Option<&Path>,
+        listener: Listener<'_>,
+    ) -> Result<(PathBuf, Sealed)> {
         listener(Said::Phase("sealing"));
-        let (target, tag) = (self.unfinished(request.generation, "sealed"), python.bytecode_tag());
+        let (new, target) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "sealed"));
         let sealing = Sealing {
             source: &new,
             target: &target,
             previous: request.previous.map(Generation::path),
-            bytecode: previous.map(|_| tag.as_str()),
-            interpreter: &python.interpreter,
-            left_out: &[CACHE, LOCK_FILE],
+            bytecode,
+            interpreter,
+            left_out: LEFT_OUT,
             builder: fs_err::metadata(&new)?.uid(),
             owner: Some((0, 0)),
         };
@@ -289,9 +374,7 @@ impl Workshop {
             "sealed environment {}",
             request.generation
         );
-        let digest = uv::hexadecimal(&Sha256::digest(request.lock.as_bytes()));
-        Manifest::new(request.generation, python.clone(), digest, request.asked.to_vec()).write(&target, request.lock)?;
-        Ok(Candidate { number: request.generation, path: target, python, sealed })
+        Ok((target, sealed))
     }
 
     /// Proves that a server starts, opens JupyterLab and runs a cell with the candidate, and that what was asked for can be
@@ -301,15 +384,26 @@ impl Workshop {
     /// When one of it does not work, with what was said meanwhile.
     pub fn prove(&self, candidate: &Candidate, asked: &[Requirement], listener: Listener<'_>) -> Result<()> {
         listener(Said::Phase("trying it out: a server, JupyterLab, a cell, the new packages"));
+        let place = self.paths.environment_at_work(candidate.number);
+        let (python, conda) = match &candidate.contents {
+            Contents::Packages(python) => (Some(python.clone()), None),
+            Contents::Conda { lock, asked, .. } => (lock.python(&place), Some(asked)),
+        };
+        let program = match (conda, self.paths.kernel()) {
+            (Some(_), Some(name)) => Program::find(&candidate.path, &place, name)?,
+            _ => Program::python(&place),
+        };
         let trial = canary::Trial {
             paths: &self.paths,
             number: candidate.number,
             candidate: &candidate.path,
-            packages: generation::packages(&self.paths.environment_at_work(candidate.number), &candidate.python),
+            packages: python.map_or_else(|| place.clone(), |python| generation::packages(&place, &python)),
+            conda: conda.iter().flat_map(|conda| &conda.specs).map(|spec| spec.name().to_owned()).collect(),
+            language: program.language(),
             service: self.service,
         };
         if let Some(name) = self.paths.kernel() {
-            let specification = kernel::specification(&self.paths, name, candidate.number);
+            let specification = kernel::specification(&self.paths, name, candidate.number, &program, conda.is_some());
             readable(&self.unfinished(candidate.number, "input").join(canary::SPECIFICATION), &specification)?;
         }
         // Nobody needs what was copied; removing tens of thousands of names takes as long as a server's start.
@@ -358,10 +452,7 @@ impl Workshop {
     }
 
     /// What the build's user may write to, and what it may read: our own files, the lock, the network settings.
-    fn prepare(&self, request: &BuildRequest<'_>, python: &Python) -> Result<PathBuf> {
-        let Some(user) = User::from_name(unit::USER)? else {
-            bail!("there is no user `{}`, expected the one that builds environments", unit::USER);
-        };
+    fn prepare(&self, request: &BuildRequest<'_>, python: Option<&Python>) -> Result<PathBuf> {
         let (new, input) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "input"));
         if self.paths.kernel().is_some() {
             for parent in [self.paths.jupyter(), self.paths.kernels(), self.paths.environments()] {
@@ -373,30 +464,12 @@ impl Workshop {
         readable(&input.join("compile.py"), COMPILE)?;
         directory(&input.join("overlay"))?;
         // A kernel needs nothing of a server.
-        if self.paths.kernel().is_none() {
+        if let (None, Some(python)) = (self.paths.kernel(), python) {
             overlay::write(&input.join("overlay"), python)?;
         }
-        directory(&input.join("wheels"))?;
-        if let Some(wheels) = request.wheels.filter(|wheels| wheels.exists()) {
-            for entry in fs_err::read_dir(wheels)? {
-                let entry = entry?;
-                atomic::replace(
-                    &input.join("wheels").join(entry.file_name()),
-                    &fs_err::read(entry.path())?,
-                    Access::mode(0o644),
-                )?;
-            }
-        }
-        let certificates = request.network.visible_certificates(&input)?;
-        let variables = network::environment_file(&request.network.for_build(certificates.as_deref()));
-        atomic::replace(&input.join(NETWORK_FILE), variables.as_bytes(), Access::mode(0o600))?;
+        network_input(request, &input)?;
         if !new.exists() {
-            directory(&new)?;
-            let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
-            // The resolver reads the versions before from the file that it writes.
-            atomic::replace(&new.join(LOCK_FILE), request.lock.as_bytes(), Access::mode(0o644).owned_by(uid, gid))?;
-            std::os::unix::fs::chown(&new, Some(uid), Some(gid))
-                .with_context(|| format!("changing the owner of `{}`", new.display()))?;
+            own(&new, request.lock)?;
         }
         Ok(new)
     }
@@ -435,7 +508,7 @@ fn sweep(paths: &Paths) -> Result<()> {
 fn unfinished(paths: &Paths) -> Result<Vec<PathBuf>> {
     let stores = kernel::kernels(paths)?.iter().map(|name| paths.of_kernel(name).environments()).collect::<Vec<_>>();
     let mut found = Vec::new();
-    for store in stores.into_iter().chain([paths.of_everybody().environments()]) {
+    for store in stores.into_iter().chain([paths.of_everybody().environments(), paths.tools()]) {
         let entries = match fs_err::read_dir(store) {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             entries => entries?,
@@ -445,6 +518,32 @@ fn unfinished(paths: &Paths) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+/// What a step with a network reads in `input`: wheels that no index has, mirrors, proxies, certificates.
+fn network_input(request: &BuildRequest<'_>, input: &Path) -> Result<()> {
+    directory(&input.join("wheels"))?;
+    if let Some(wheels) = request.wheels.filter(|wheels| wheels.exists()) {
+        for entry in fs_err::read_dir(wheels)? {
+            let entry = entry?;
+            atomic::replace(&input.join("wheels").join(entry.file_name()), &fs_err::read(entry.path())?, Access::mode(0o644))?;
+        }
+    }
+    let certificates = request.network.visible_certificates(input)?;
+    let variables = network::environment_file(&request.network.for_build(certificates.as_deref()));
+    atomic::replace(&input.join(NETWORK_FILE), variables.as_bytes(), Access::mode(0o600))
+}
+
+/// The directory `new`, which the build's user may write to.
+fn own(new: &Path, lock: &str) -> Result<()> {
+    let Some(user) = User::from_name(unit::USER)? else {
+        bail!("there is no user `{}`, expected the one that builds environments", unit::USER);
+    };
+    directory(new)?;
+    let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+    // The resolver reads the versions before from the file that it writes.
+    atomic::replace(&new.join(LOCK_FILE), lock.as_bytes(), Access::mode(0o644).owned_by(uid, gid))?;
+    std::os::unix::fs::chown(new, Some(uid), Some(gid)).with_context(|| format!("changing the owner of `{}`", new.display()))
 }
 
 /// A file that the build's user may have replaced by anything: only a plain one of sensible size is read.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::build::{Listener, Said};
+use super::conda::Language;
 use super::requirement::Requirement;
 use super::{BASE, KernelName, generation};
 use crate::paths::Paths;
@@ -34,6 +35,9 @@ pub(super) struct Trial<'a> {
     pub(super) candidate: &'a Path,
     /// Where its packages are, as seen from inside.
     pub(super) packages: PathBuf,
+    /// Conda packages that were asked for, by name.
+    pub(super) conda: Vec<String>,
+    pub(super) language: Language,
     /// The service that asked for it, which it does not outlive.
     pub(super) service: Option<&'a str>,
 }
@@ -57,9 +61,11 @@ pub(super) fn prove(trial: &Trial<'_>, asked: &[Requirement], listener: Listener
     let kernel = paths.kernel().map_or("python3", KernelName::as_str);
     let command = command
         // The environment's own program does not exist outside the sandbox, where systemd-run looks.
-        .args(["--", "/usr/bin/env", &python.display().to_string(), "-I", "-", &floors(), kernel])
+        .args(["--", "/usr/bin/env", &python.display().to_string(), "-I", "-", &floors(), kernel, trial.language.word()])
+        .arg(paths.environment_at_work(trial.number).display().to_string())
         .arg(trial.packages.display().to_string())
         .args(asked.iter().filter(|requirement| !requirement.as_str().contains(';')).map(Requirement::name))
+        .args(trial.conda.iter().map(|name| format!("conda:{name}")))
         .input(SCRIPT);
     let output = command.output_with(|line| listener(Said::Detail(line)))?;
     if output.success() {
@@ -159,7 +165,15 @@ mod tests {
     #[test]
     fn it_has_no_network_and_nothing_to_write_to() {
         let candidate = Path::new("/opt/hubd/envs/2.sealed");
-        let trial = Trial { paths: &Paths::default(), number: 2, candidate, packages: PathBuf::new(), service: None };
+        let trial = Trial {
+            paths: &Paths::default(),
+            number: 2,
+            candidate,
+            packages: PathBuf::new(),
+            conda: Vec::new(),
+            language: Language::Python,
+            service: None,
+        };
         let properties = properties(&trial, candidate);
         for expected in ["PrivateNetwork=yes", "DynamicUser=yes", "BindReadOnlyPaths=/opt/hubd/envs/2.sealed:/opt/hubd/env"] {
             assert!(properties.iter().any(|property| property == expected), "{expected}");
@@ -170,7 +184,15 @@ mod tests {
     fn a_kernel_is_tried_where_it_will_be_by_a_server_of_everybodys() {
         let paths = Paths::default().of_kernel(&"r".parse().unwrap());
         let candidate = Path::new("/opt/hubd/jupyter/kernels/r/7.sealed");
-        let trial = Trial { paths: &paths, number: 7, candidate, packages: PathBuf::new(), service: None };
+        let trial = Trial {
+            paths: &paths,
+            number: 7,
+            candidate,
+            packages: PathBuf::new(),
+            conda: Vec::new(),
+            language: Language::Python,
+            service: None,
+        };
         let properties = properties(&trial, Path::new("/opt/hubd/envs/2"));
         for expected in [
             "BindReadOnlyPaths=/opt/hubd/envs/2:/opt/hubd/env",

@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::lock::Installed;
+use super::conda::{self, Conda, Program};
+use super::lock::{self, Installed};
 use super::requirement::Requirement;
-use super::{LOCK, Python, kernel, overlay};
+use super::{Asked, KernelName, LOCK, Python, kernel, overlay};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 
 const MANIFEST: &str = "hubd-environment.json";
 const LOCK_FILE: &str = "hubd-environment.lock";
+const CONDA_LOCK_FILE: &str = "hubd-environment.conda.json";
 const FORMAT: u32 = 1;
 
 /// What a generation says of itself.
@@ -24,8 +26,9 @@ pub struct Manifest {
     pub format: u32,
     /// The generation's number.
     pub generation: u32,
-    /// The interpreter it stands on, which stays the distribution's.
-    pub python: Python,
+    /// The interpreter it stands on, which stays the distribution's; `None`: what it needs it has from conda.
+    #[serde(default)]
+    pub python: Option<Python>,
     /// The `uv` that built it.
     pub uv: String,
     /// SHA-256 of the lock file.
@@ -33,16 +36,27 @@ pub struct Manifest {
     /// What administrators asked for on top of what the hub needs.
     #[serde(default)]
     pub asked: Vec<Requirement>,
+    /// What they asked for of conda's packages; `None`: it is not of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conda: Option<Conda>,
 }
 
 impl Manifest {
-    pub(super) fn new(generation: u32, python: Python, lock_sha256: String, asked: Vec<Requirement>) -> Self {
-        Self { format: FORMAT, generation, python, uv: super::uv::VERSION.to_owned(), lock_sha256, asked }
+    pub(super) fn new(generation: u32, python: Option<Python>, lock_sha256: String, asked: Vec<Requirement>) -> Self {
+        Self { format: FORMAT, generation, python, uv: super::uv::VERSION.to_owned(), lock_sha256, asked, conda: None }
     }
 
-    pub(super) fn write(&self, directory: &Path, lock: &str) -> Result<()> {
+    /// What administrators asked for.
+    pub fn wanted(&self) -> Asked {
+        Asked { packages: self.asked.clone(), conda: self.conda.clone() }
+    }
+
+    pub(super) fn write(&self, directory: &Path, lock: &str, conda: Option<&conda::Lock>) -> Result<()> {
         let text = serde_json::to_string_pretty(self)?;
         atomic::replace(&directory.join(LOCK_FILE), lock.as_bytes(), Access::mode(0o644))?;
+        if let Some(conda) = conda {
+            atomic::replace(&directory.join(CONDA_LOCK_FILE), conda.to_text()?.as_bytes(), Access::mode(0o644))?;
+        }
         atomic::replace(&directory.join(MANIFEST), format!("{text}\n").as_bytes(), Access::mode(0o644))
     }
 }
@@ -110,6 +124,27 @@ impl Generation {
         }
     }
 
+    /// Its conda packages; `None`: it is not of them.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn conda_lock(&self) -> Result<Option<conda::Lock>> {
+        let file = self.path.join(CONDA_LOCK_FILE);
+        match fs_err::read_to_string(&file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            read => conda::Lock::parse(&read?).with_context(|| format!("reading `{}`", file.display())).map(Some),
+        }
+    }
+
+    /// What is started in it for a notebook, when it is the kernel `name`.
+    pub(super) fn program(&self, paths: &Paths, name: &KernelName) -> Result<Program> {
+        let place = paths.environment_at_work(self.number());
+        match self.manifest.conda {
+            Some(_) => Program::find(&self.path, &place, name),
+            None => Ok(Program::python(&place)),
+        }
+    }
+
     /// What in it is not as it was sealed: files that belong to somebody else than root, or that somebody may write to.
     ///
     /// # Errors
@@ -143,7 +178,11 @@ impl Generation {
     /// # Errors
     /// When the directory can't be read.
     pub fn installed(&self) -> Result<Vec<Installed>> {
-        installed(&self.path, &self.manifest.python)
+        match (&self.manifest.python, self.conda_lock()?) {
+            (_, Some(conda)) => installed_with_conda(&self.path, &conda, &self.lock()?),
+            (Some(python), None) => installed(&self.path, python),
+            (None, None) => Ok(Vec::new()),
+        }
     }
 }
 
@@ -161,6 +200,19 @@ pub(super) fn installed(directory: &Path, python: &Python) -> Result<Vec<Install
     }
     installed.sort();
     Ok(installed)
+}
+
+/// As [`installed`], where conda brought most of it and the index what `packages` locks.
+pub(super) fn installed_with_conda(directory: &Path, conda: &conda::Lock, packages: &str) -> Result<Vec<Installed>> {
+    let mut all = conda.installed();
+    if let Some(python) = conda.python(directory) {
+        let added: Vec<String> = lock::parse(packages)?.into_iter().map(|package| package.name).collect();
+        if !added.is_empty() {
+            all.extend(installed(directory, &python)?.into_iter().filter(|one| added.contains(&one.name)));
+        }
+    }
+    all.sort();
+    Ok(all)
 }
 
 /// Every whole generation, by number. What lies there and is none is left out.
@@ -247,7 +299,7 @@ mod tests {
 
     fn manifest(number: u32) -> Manifest {
         let python = Python { interpreter: "/usr/bin/python3.11".into(), version: "3.11.2".to_owned() };
-        Manifest::new(number, python, "00".to_owned(), Vec::new())
+        Manifest::new(number, Some(python), "00".to_owned(), Vec::new())
     }
 
     #[test]
@@ -256,7 +308,7 @@ mod tests {
         assert_eq!(current(&paths).unwrap(), None);
         assert_eq!(Generation::open(&paths, 3).unwrap(), None);
         std::fs::create_dir(paths.environment(3)).unwrap();
-        manifest(3).write(&paths.environment(3), "# lock\n").unwrap();
+        manifest(3).write(&paths.environment(3), "# lock\n", None).unwrap();
         let generation = Generation::open(&paths, 3).unwrap().unwrap();
         assert_eq!((generation.number(), generation.path()), (3, paths.environment(3).as_path()));
         switch(&paths, &generation).unwrap();
@@ -273,7 +325,7 @@ mod tests {
             let packages = paths.environment(number).join("lib/python3.11/site-packages");
             std::fs::create_dir_all(packages.join("Cow_Say-6.1.dist-info")).unwrap();
             std::fs::create_dir_all(packages.join("cowsay")).unwrap();
-            manifest(number).write(&paths.environment(number), "").unwrap();
+            manifest(number).write(&paths.environment(number), "", None).unwrap();
         }
         for name in ["03", "4.new", "x"] {
             std::fs::create_dir(paths.environments().join(name)).unwrap();
@@ -295,7 +347,7 @@ mod tests {
         std::fs::create_dir(paths.environment(1)).unwrap();
         let error = format!("{:#}", Generation::open(&paths, 1).unwrap_err());
         assert!(error.starts_with(&format!("reading environment `{}`", paths.environment(1).display())), "{error}");
-        manifest(2).write(&paths.environment(1), "").unwrap();
+        manifest(2).write(&paths.environment(1), "", None).unwrap();
         let error = format!("{:#}", Generation::open(&paths, 1).unwrap_err());
         assert!(error.ends_with("it is generation 2 in format 1, expected 1 in format 1"), "{error}");
     }

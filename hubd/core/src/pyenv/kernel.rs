@@ -3,6 +3,7 @@
 //! One lies below [`Paths::kernels`] at the place where it was built, so that servers which already run see it, and a kernel
 //! keeps its generation for life. The file that Jupyter reads names the generation: one rename switches both.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
 use std::str::FromStr;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Generation;
+use super::conda::{Language, Program};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 
@@ -116,18 +118,28 @@ pub fn retire(paths: &Paths, name: &KernelName) -> Result<()> {
     }
 }
 
-/// What Jupyter reads about generation `number` of `name`, whose store is `paths`.
-pub(super) fn specification(paths: &Paths, name: &KernelName, number: u32) -> String {
-    let programs = paths.environment(number).join("bin");
-    let specification = json!({
-        "argv": [programs.join("python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": format!("Python 3 ({name})"),
-        "language": "python",
-        // What a cell starts with `!` comes from the same environment.
-        "env": {"PATH": format!("{}:${{PATH}}", programs.display()), "VIRTUAL_ENV": paths.environment(number)},
-        "metadata": {"debugger": true, "supported_encryption": ["curve"], "hubd": {"generation": number}},
-        "kernel_protocol_version": "5.5",
+/// What Jupyter reads about generation `number` of `name`, whose store is `paths`, and which `program` is started from.
+pub(super) fn specification(paths: &Paths, name: &KernelName, number: u32, program: &Program, is_conda: bool) -> String {
+    let place = paths.environment(number);
+    let mut env: BTreeMap<&str, String> = program.env.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    // What a cell starts with `!` comes from the same environment.
+    env.insert("PATH", format!("{}:${{PATH}}", place.join("bin").display()));
+    env.insert(if is_conda { "CONDA_PREFIX" } else { "VIRTUAL_ENV" }, place.display().to_string());
+    let mut specification = json!({
+        "argv": program.argv,
+        "display_name": format!("{} ({name})", program.display_name),
+        "language": program.language,
+        "env": env,
+        "metadata": {"hubd": {"generation": number}},
     });
+    if program.language() == Language::Python {
+        specification["metadata"]["debugger"] = true.into();
+        specification["metadata"]["supported_encryption"] = json!(["curve"]);
+        specification["kernel_protocol_version"] = "5.5".into();
+    }
+    if let Some(mode) = &program.interrupt_mode {
+        specification["interrupt_mode"] = mode.as_str().into();
+    }
     format!("{specification:#}\n")
 }
 
@@ -140,12 +152,15 @@ pub(super) fn generation(text: &str) -> Result<u32> {
 
 /// Has servers start `generation` from now on when somebody asks for `name`.
 pub(super) fn switch(paths: &Paths, name: &KernelName, generation: &Generation) -> Result<()> {
-    let text = specification(paths, name, generation.number());
+    let program = generation.program(paths, name)?;
+    let text = specification(paths, name, generation.number(), &program, generation.manifest().conda.is_some());
     atomic::replace(&paths.current_environment(), text.as_bytes(), Access::mode(0o644))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -162,11 +177,19 @@ mod tests {
     #[test]
     fn what_jupyter_reads_names_the_generation() {
         let name: KernelName = "pytorch".parse().unwrap();
-        let text = specification(&Paths::default().of_kernel(&name), &name, 7);
+        let paths = Paths::default().of_kernel(&name);
+        let text = specification(&paths, &name, 7, &Program::python(&paths.environment(7)), false);
         assert_eq!(generation(&text).unwrap(), 7);
         assert!(text.contains("\"/opt/hubd/jupyter/kernels/pytorch/7/bin/python\""), "{text}");
         assert!(text.contains("\"PATH\": \"/opt/hubd/jupyter/kernels/pytorch/7/bin:${PATH}\""), "{text}");
+        assert!(
+            text.contains("\"VIRTUAL_ENV\"") && text.contains("\"Python 3 (pytorch)\"") && text.contains("debugger"),
+            "{text}"
+        );
         assert!(generation("{}").is_err());
+        let program = Program { language: "R".to_owned(), display_name: "R".to_owned(), ..Program::python(Path::new("/x")) };
+        let text = specification(&paths, &name, 7, &program, true);
+        assert!(text.contains("\"CONDA_PREFIX\"") && text.contains("\"R (pytorch)\"") && !text.contains("debugger"), "{text}");
     }
 
     #[test]

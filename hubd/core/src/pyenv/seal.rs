@@ -26,7 +26,7 @@ pub(super) struct Sealing<'a> {
     /// The middle of the names of that generation's bytecode, as in `cpython-311`; `None`: it is of another Python.
     pub(super) bytecode: Option<&'a str>,
     /// Where links may lead although it is outside: the machine's Python.
-    pub(super) interpreter: &'a Path,
+    pub(super) interpreter: Option<&'a Path>,
     /// Names at the top that are the build's own affair.
     pub(super) left_out: &'a [&'a str],
     /// Whose files are taken; somebody else's can't have got there in a good way.
@@ -77,7 +77,7 @@ impl Sealing<'_> {
         let kind = metadata.file_type();
         if kind.is_symlink() {
             let to = fs_err::read_link(path)?;
-            if !stays_inside(relative, &to) && to != self.interpreter {
+            if !stays_inside(relative, &to) && Some(to.as_path()) != self.interpreter {
                 bail!("it is a link to `{}`, expected one that stays inside the environment", to.display());
             }
             symlink(&to, &target).with_context(|| format!("making the link `{}`", target.display()))?;
@@ -286,7 +286,17 @@ mod tests {
             let (source, target) = (&self.source(), &self.target());
             let builder = std::fs::metadata(source)?.uid();
             let bytecode = Some("cpython-311");
-            Sealing { source, target, previous, bytecode, interpreter, left_out: &[".cache"], builder, owner: None }.seal()
+            Sealing {
+                source,
+                target,
+                previous,
+                bytecode,
+                interpreter: Some(interpreter),
+                left_out: &[".cache"],
+                builder,
+                owner: None,
+            }
+            .seal()
         }
 
         fn refused(&self) -> String {

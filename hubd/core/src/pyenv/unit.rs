@@ -254,6 +254,17 @@ pub(super) fn hint(said: &str, is_bundle_only: bool) -> Option<&'static str> {
              bundle, and install it again",
         );
     }
+    if any(&["because of: no candidates were found"]) {
+        return Some("look whether the name is spelled as in the channel, and whether the channel is the right one");
+    }
+    if any(&["cannot solve the request"]) {
+        return Some("ask for other versions, or in two kernels for what does not go together");
+    }
+    if any(&["could not find subdir", "repodata"]) {
+        return Some(
+            "a conda channel could not be read; where names of channels lead: hubctl config get environment.conda_channel_alias",
+        );
+    }
     if any(&["no solution found", "unsatisfiable"]) {
         return Some(if any(&["was not found in the package registry", "was not found in the provided package locations"]) {
             "look whether the name is spelled as on the package index"
@@ -410,6 +421,12 @@ mod tests {
                 Some("ask for other versions"),
             ),
             ("error: command 'gcc' failed: No such file or directory", Some("this package is compiled here")),
+            ("error: Cannot solve the request because of: No candidates were found for x *.", Some("look whether the name is")),
+            (
+                "error: Cannot solve the request because of: The following packages are incompatible",
+                Some("ask for other versions"),
+            ),
+            ("error: could not find subdir 'noarch' in channel 'file:///srv/x/'", Some("a conda channel could not be read")),
             ("something else", None),
         ];
         for (said, expected) in cases {

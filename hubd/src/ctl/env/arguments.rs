@@ -2,8 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
-use hub_core::pyenv::{KernelName, Requirement};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use hub_core::control::environment::{EnvironmentReply, EnvironmentRequest};
+use hub_core::pyenv::KernelName;
+
+use super::ask;
+use crate::ctl::World;
 
 use super::apt::AptVerb;
 
@@ -35,14 +40,20 @@ get the new packages with the next start of their server.
 
 On the host a PACKAGE may also be a wheel: ./course-1.0-py3-none-any.whl
 
+A kernel may be made of conda packages (--conda), written as in an environment.yml; what is installed in it later is conda's, \
+too, unless --pip says otherwise.
+
 Examples:
   hubctl env install pandas matplotlib
-  hubctl env install 'pandas>=2,<3' 'dask[array]'"
+  hubctl env install 'pandas>=2,<3' 'dask[array]'
+  hubctl env --kernel r install --conda r-irkernel r-ggplot2"
     )]
     Install {
         /// Packages
         #[arg(required = true, value_name = "PACKAGE")]
         packages: Vec<String>,
+        #[command(flatten)]
+        from: From,
     },
     /// Remove packages that were asked for
     #[command(after_help = "What only they needed goes, too. What the hub or another package needs stays.
@@ -52,7 +63,9 @@ Example:
     Remove {
         /// Packages
         #[arg(required = true, value_name = "PACKAGE")]
-        packages: Vec<Requirement>,
+        packages: Vec<String>,
+        #[command(flatten)]
+        from: From,
     },
     /// Bring packages to newer versions, all of them or some
     #[command(after_help = "Examples:
@@ -61,18 +74,22 @@ Example:
     Upgrade {
         /// Packages [default: all]
         #[arg(value_name = "PACKAGE")]
-        packages: Vec<Requirement>,
+        packages: Vec<String>,
+        #[command(flatten)]
+        from: From,
     },
     /// Ask for exactly what a file lists, or build what the configuration says
     #[command(
-        after_help = "FILE is a requirements.txt, a pyproject.toml whose dependencies count, a uv.lock, or what hubctl env export \
-printed. With a lock, or requirements that all have hashes, it is exactly these versions and files, or nothing. It is opened with \
-your own rights. Options in it (--index-url, -r, -e) are refused: mirrors are set in the configuration of the machine. Without a FILE \
+        after_help = "FILE is a requirements.txt, a pyproject.toml whose dependencies count, a uv.lock, what hubctl env export \
+printed, or an environment.yml, which makes a kernel of conda packages (with --kernel). With a lock, or requirements that all have \
+hashes, it is exactly these versions and files, or nothing. It is opened with your own rights. Options in it (--index-url, -r, -e) \
+are refused: mirrors are set in the configuration of the machine. Without a FILE \
 it builds what `packages` under [environment] in the configuration says, for when that was edited by hand.
 
 Examples:
   hubctl env apply requirements.txt
   hubctl env apply uv.lock
+  hubctl env --kernel science apply environment.yml
   sudo hubctl env apply                     what the configuration says"
     )]
     Apply {
@@ -80,13 +97,21 @@ Examples:
         file: Option<PathBuf>,
     },
     /// Print the lock of an environment: every package with its version and hashes
-    #[command(after_help = "On another machine hubctl env apply lock.txt makes the same environment of it.
+    #[command(
+        after_help = "On another machine hubctl env apply lock.txt makes the same environment of it. Of a kernel of conda \
+packages it is an environment.yml with the exact versions.
 
-Example:
-  hubctl env export > lock.txt")]
+Examples:
+  hubctl env export > lock.txt
+  hubctl env --kernel science export > environment.yml
+  hubctl env --kernel science export --explicit   addresses and hashes of its conda packages"
+    )]
     Export {
         /// Which environment [default: the one that new servers get]
         number: Option<u32>,
+        /// Of conda packages: addresses with hashes, as `conda create --file` takes them
+        #[arg(long)]
+        explicit: bool,
     },
     /// Show what differs between two environments
     #[command(after_help = "Examples:
@@ -158,4 +183,26 @@ Examples:
 Example:
   hubctl env check")]
     Check,
+}
+
+/// Where packages come from.
+#[derive(Debug, Args)]
+pub(in crate::ctl) struct From {
+    /// Conda packages, of a kernel [default: where the kernel has some]
+    #[arg(long)]
+    conda: bool,
+    /// Packages of the package index, also where the kernel has conda packages
+    #[arg(long, conflicts_with = "conda")]
+    pip: bool,
+}
+
+impl From {
+    /// Whether it is conda.
+    pub(super) fn is_conda(&self, world: &World, kernel: Option<&KernelName>) -> Result<bool> {
+        let (false, false, Some(kernel)) = (self.conda, self.pip, kernel) else { return Ok(self.conda) };
+        match ask::ask(world, &EnvironmentRequest::Kernels)? {
+            EnvironmentReply::Kernels { kernels } => Ok(kernels.iter().any(|one| one.name == *kernel && one.conda.is_some())),
+            other => Err(ask::unexpected(&other).into()),
+        }
+    }
 }

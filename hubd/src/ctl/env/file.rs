@@ -11,16 +11,8 @@ use crate::ctl::failure::Failure;
 /// Reads `text`, which is the content of `path`.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Requirement>> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let lines = if name.ends_with(".yml") || name.ends_with(".yaml") {
-        bail!(Failure {
-            hint: Some("list the packages in a requirements.txt by the names they have on the package index".to_owned()),
-            ..Failure::plain(format!("`{}` describes a conda environment, which this version can't build", path.display()))
-        });
-    } else if name.ends_with(".toml") {
-        dependencies(text)?.into_iter().map(|line| (None, line)).collect()
-    } else {
-        lines(text)
-    };
+    let lines =
+        if name.ends_with(".toml") { dependencies(text)?.into_iter().map(|line| (None, line)).collect() } else { lines(text) };
     let (mut packages, mut problems) = (Vec::new(), Vec::new());
     for (number, line) in lines {
         match line.parse::<Requirement>() {
@@ -121,12 +113,5 @@ mod tests {
         let text = "[project]\nname = \"course\"\ndependencies = [\"pandas>=2\", \"cowsay\"]\n[tool.other]\nx = 1\n";
         assert_eq!(read("pyproject.toml", text).unwrap(), ["pandas>=2", "cowsay"]);
         assert!(read("pyproject.toml", "[tool.x]\n").unwrap_err().to_string().contains("no [project]"));
-    }
-
-    #[test]
-    fn says_what_is_not_in_this_version() {
-        for name in ["environment.yml", "environment.yaml"] {
-            assert!(read(name, "").unwrap_err().to_string().contains("this version"), "{name}");
-        }
     }
 }

@@ -5,8 +5,8 @@ use hub_core::accounts::Username;
 use hub_core::control::environment::{
     BuildState, EnvironmentReply, EnvironmentRequest, EnvironmentStatus, GenerationInfo, KernelInfo, Record,
 };
-use hub_core::pyenv::Requirement;
 use hub_core::pyenv::lock::{Installed, VersionChange};
+use hub_core::pyenv::{Asked, Conda, Requirement};
 
 use super::ask::{ask, unexpected};
 use crate::ctl::World;
@@ -26,7 +26,9 @@ pub(super) fn answer(world: &mut World, request: &EnvironmentRequest) -> Result<
     match answer {
         EnvironmentReply::Status(status) => self::status(world, &status)?,
         EnvironmentReply::Generations { generations } => list(world, &generations)?,
-        EnvironmentReply::Packages { number, asked, packages } => self::packages(world, number, &asked, &packages)?,
+        EnvironmentReply::Packages { number, asked, conda, packages } => {
+            self::packages(world, number, &Asked { packages: asked, conda }, &packages)?;
+        }
         EnvironmentReply::Lock { text, .. } => world.printer.output.write_all(text.as_bytes())?,
         EnvironmentReply::Diff { from, to, changes } => diff(world, from, to, &changes)?,
         EnvironmentReply::History { records } => history(world, &records)?,
@@ -60,7 +62,8 @@ fn status(world: &mut World, status: &EnvironmentStatus) -> Result<()> {
         _ => Cell::new("there is none yet", Tone::Bad),
     };
     table.row(["New servers get".into(), current]);
-    let asked = if status.asked.is_empty() { "nothing beside what the hub needs".to_owned() } else { words(&status.asked) };
+    let asked = words(&status.asked, status.conda.as_ref());
+    let asked = if asked.is_empty() { "nothing beside what the hub needs".to_owned() } else { asked };
     table.row(["Asked for".into(), asked.into()]);
     if !status.is_as_asked {
         let hint = "the configuration asks for something else than is in it: hubctl env apply builds that";
@@ -109,16 +112,18 @@ fn list(world: &mut World, generations: &[GenerationInfo]) -> Result<()> {
             one.packages.to_string().into(),
             when.into(),
             one.who.clone().unwrap_or_else(|| "hub-installer".to_owned()).into(),
-            words(&one.asked).into(),
+            words(&one.asked, one.conda.as_ref()).into(),
         ]);
     }
     Ok(world.printer.table(&table)?)
 }
 
-fn packages(world: &mut World, number: u32, asked: &[Requirement], packages: &[Installed]) -> Result<()> {
+fn packages(world: &mut World, number: u32, asked: &Asked, packages: &[Installed]) -> Result<()> {
     let mut table = Table::with_heading(["PACKAGE", "VERSION", "ASKED FOR"]);
     for package in packages {
-        let asked = asked.iter().find(|one| one.name() == package.name).map_or(String::new(), ToString::to_string);
+        let of_conda = asked.conda.iter().flat_map(|conda| &conda.specs).find(|one| one.name() == package.name);
+        let of_index = asked.packages.iter().find(|one| one.name() == package.name);
+        let asked = of_conda.map(ToString::to_string).or(of_index.map(ToString::to_string)).unwrap_or_default();
         table.row([package.name.as_str().into(), package.version.as_str().into(), asked.into()]);
     }
     world.printer.table(&table)?;
@@ -185,14 +190,19 @@ fn kernels(world: &mut World, kernels: &[KernelInfo]) -> Result<()> {
             (_, false) => Cell::new(format!("hubctl env --kernel {} apply builds what is asked for", kernel.name), Tone::Warning),
             (_, true) => Cell::new("as asked for", Tone::Good),
         };
-        let asked = kernel.asked.as_deref().map(words).unwrap_or_default();
+        let asked = kernel.asked.as_deref().map(|asked| words(asked, kernel.conda.as_ref())).unwrap_or_default();
         table.row([kernel.name.as_str().into(), current.into(), note, asked.into()]);
     }
     Ok(world.printer.table(&table)?)
 }
 
-fn words(packages: &[Requirement]) -> String {
-    packages.iter().map(Requirement::as_str).collect::<Vec<_>>().join(", ")
+/// What was asked for, conda's packages first and marked as such.
+fn words(packages: &[Requirement], conda: Option<&Conda>) -> String {
+    let packages: Vec<&str> = packages.iter().map(Requirement::as_str).collect();
+    let Some(conda) = conda else { return packages.join(", ") };
+    let specs: Vec<&str> = conda.specs.iter().map(|spec| spec.as_str()).collect();
+    let rest = if packages.is_empty() { String::new() } else { format!("; from the package index: {}", packages.join(", ")) };
+    format!("conda: {}{rest}", specs.join(", "))
 }
 
 fn people(names: &[Username]) -> String {

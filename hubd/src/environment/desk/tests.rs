@@ -152,7 +152,9 @@ fn looks_things_up() {
         panic!()
     };
     assert_eq!((from, to, changes[0].name.as_str(), changes[0].to.as_deref()), (1, 2, "cowsay", Some("6.1")));
-    let EnvironmentReply::Lock { text, .. } = machine.ask(&EnvironmentRequest::Export { number: None }) else { panic!() };
+    let EnvironmentReply::Lock { text, .. } = machine.ask(&EnvironmentRequest::Export { number: None, explicit: false }) else {
+        panic!()
+    };
     let exported = format!("# asked for: cowsay\n{}", pyenv::LOCK);
     assert_eq!(text, exported, "the first generations kept no lock");
 }
@@ -185,9 +187,54 @@ fn a_kernel_has_generations_records_and_a_part_of_the_configuration_of_its_own()
     assert_eq!((config.packages, config.kernels[&name].packages.clone()), (vec!["cowsay".to_owned()], vec!["numpy".to_owned()]));
     let EnvironmentReply::Kernels { kernels } = machine.ask(&EnvironmentRequest::Kernels) else { panic!() };
     let asked = Some(list(&["numpy"]));
-    assert_eq!(kernels, [KernelInfo { name: name.clone(), current: Some(7), asked, is_as_asked: true, is_outdated: false }]);
+    let info = KernelInfo { name: name.clone(), current: Some(7), asked, conda: None, is_as_asked: true, is_outdated: false };
+    assert_eq!(kernels, [info]);
     let EnvironmentReply::History { records } = machine.ask(&about(EnvironmentRequest::History)) else { panic!() };
     assert_eq!((records.len(), records[0].what.as_str()), (1, "--kernel r rollback 7"));
+}
+
+#[test]
+fn a_kernel_of_conda_packages_is_judged_by_them_and_written_out() {
+    let machine = Machine::new();
+    let name: KernelName = "r".parse().unwrap();
+    let config = "[environment.kernels.r]\nconda = [\"r-base>=4\"]\nchannels = [\"own\"]\npackages = [\"cowsay\"]\n";
+    std::fs::write(machine.paths.config_file(), config).unwrap();
+    let place = machine.paths.of_kernel(&name).environment(7);
+    std::fs::create_dir_all(&place).unwrap();
+    let manifest = serde_json::json!({
+        "format": 1, "generation": 7, "uv": "0", "lock_sha256": "", "asked": ["cowsay"], "python": null,
+        "conda": {"specs": ["r-base>=4"], "channels": ["own"]},
+    });
+    let package = serde_json::json!([{
+        "name": "r-base", "version": "4.5.1", "build": "h0_1", "build_number": 1, "subdir": "noarch", "channel": "file:///own",
+        "sha256": "0".repeat(64), "fn": "r-base-4.5.1-h0_1.conda", "url": "file:///own/noarch/r-base-4.5.1-h0_1.conda",
+    }]);
+    std::fs::write(place.join("hubd-environment.json"), manifest.to_string()).unwrap();
+    std::fs::write(place.join("hubd-environment.conda.json"), package.to_string()).unwrap();
+    std::fs::write(place.join("hubd-environment.lock"), "").unwrap();
+    let current = machine.paths.of_kernel(&name).current_environment();
+    std::fs::write(current, "{\"metadata\": {\"hubd\": {\"generation\": 7}}}").unwrap();
+
+    let about = |about| EnvironmentRequest::Kernel { name: name.clone(), about: Box::new(about) };
+    let EnvironmentReply::Status(status) = machine.ask(&about(EnvironmentRequest::Status)) else { panic!() };
+    assert_eq!((status.python.as_deref(), status.is_as_asked), (Some("R 4.5.1 of conda"), true));
+    let export = |explicit| machine.ask(&about(EnvironmentRequest::Export { number: None, explicit }));
+    let EnvironmentReply::Lock { text, .. } = export(false) else { panic!() };
+    assert_eq!(text, "name: r\nchannels:\n  - \"own\"\ndependencies:\n  - \"r-base=4.5.1=h0_1\"\n");
+    let EnvironmentReply::Lock { text, .. } = export(true) else { panic!() };
+    assert!(text.starts_with("@EXPLICIT\nfile:///own/noarch/r-base-4.5.1-h0_1.conda#sha256:000"), "{text}");
+
+    let specs = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+    let build = |change| EnvironmentRequest::Build { change };
+    for (request, message) in [
+        (about(build(Change::RemoveConda { specs: specs(&["r-base"]) })), "no conda package would be left"),
+        (about(build(Change::RemoveConda { specs: specs(&["x"]) })), "nobody asked conda for `x`, so it can't be taken back"),
+        (about(build(Change::UpgradeConda { specs: specs(&["x"]) })), "`x` is no conda package in it"),
+        (about(build(Change::Set { packages: list(&["x"]) })), "this kernel is made of conda packages, and the file lists none"),
+        (build(Change::InstallConda { specs: specs(&["x"]) }), "everybody's environment is made of the package index"),
+    ] {
+        assert_eq!(machine.refusal(&request), (RefusalKind::Invalid, message.to_owned()));
+    }
 }
 
 #[test]

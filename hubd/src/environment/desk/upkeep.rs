@@ -28,7 +28,8 @@ impl Desk {
             let (generation, kernel) = (outdated.current()?, outdated.paths.kernel().cloned());
             let _lock = self.archive.lock()?;
             if self.archive.job()?.is_none() && !outdated.has_just_failed()? {
-                let python = generation.map(|generation| generation.manifest().python.to_string()).unwrap_or_default();
+                let python = generation.and_then(|generation| generation.manifest().python.clone());
+                let python = python.map_or_else(|| "Python".to_owned(), |python| python.to_string());
                 let what = kernel.as_ref().map_or_else(|| "the environment".to_owned(), |name| format!("kernel {name}"));
                 tracing::warn!("{python} was replaced, so {what} is built anew");
                 let change = Change::Configured;
@@ -98,15 +99,18 @@ impl Desk {
     /// Whether `generation` is of another minor version than the distribution's Python. A newer patch of the same one serves,
     /// and so does one that somebody went back to whose Python is still there.
     pub(super) fn is_python_replaced_under(&self, generation: Option<&Generation>) -> Result<bool> {
-        let Some(generation) = generation else { return Ok(false) };
-        let (own, path) = (&generation.manifest().python, self.paths.below(transaction::PYTHON.trim_start_matches('/')));
+        // A conda environment has its own.
+        let Some(own) = generation.and_then(|generation| generation.manifest().python.as_ref()) else { return Ok(false) };
+        let path = self.paths.below(transaction::PYTHON.trim_start_matches('/'));
         if fs_err::canonicalize(&path).is_ok_and(|found| found == own.interpreter) {
             return Ok(false);
         }
         match Python::probe(&path) {
             Ok(found) if found.directory() == own.directory() => Ok(false),
             Ok(found) => {
-                let is_there = |other: &Generation| other.manifest().python.directory() == found.directory();
+                let is_there = |other: &Generation| {
+                    other.manifest().python.as_ref().is_some_and(|python| python.directory() == found.directory())
+                };
                 Ok(!own.interpreter.exists() || !pyenv::all(&self.paths)?.iter().any(is_there))
             }
             // It may be one that no environment can be built for; what works stays.

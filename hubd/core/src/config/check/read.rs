@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::super::quantity::parse_duration;
 use super::super::{Channel, DefaultApp, SignUp};
 use crate::apt::PackageName;
-use crate::pyenv::Requirement;
+use crate::pyenv::conda::spec::{SpecError, check_alias};
+use crate::pyenv::{CondaSpec, Requirement, conda};
 
 /// Directories of the system, in which nobody's home can be.
 const SYSTEM: &[&str] = &["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr"];
@@ -146,6 +147,21 @@ pub(super) fn package(text: &str) -> Result<String, String> {
 /// A package of the distribution.
 pub(super) fn apt_package(text: &str) -> Result<PackageName, String> {
     text.parse::<PackageName>().map_err(|error| error.to_string())
+}
+
+/// A package of conda, as whoever installs it will read it.
+pub(super) fn conda_spec(text: &str) -> Result<CondaSpec, String> {
+    text.parse().map_err(|error: SpecError| error.to_string())
+}
+
+/// Where conda packages come from.
+pub(super) fn conda_channel(text: &str) -> Result<conda::Channel, String> {
+    text.parse().map_err(|error: SpecError| error.to_string())
+}
+
+/// The address that channels are below.
+pub(super) fn channel_alias(text: &str) -> Result<String, String> {
+    check_alias(text).map(|()| text.trim_end_matches('/').to_owned()).map_err(|error| error.to_string())
 }
 
 pub(super) fn email(text: &str) -> Result<String, String> {

@@ -415,21 +415,61 @@ pub const TABLES: &[Table] = &[
                 doc: "Indexes that are asked beside it.",
                 effect: NewServers,
             },
+            Key {
+                name: "conda_channels",
+                kind: List,
+                default: Value("[\"conda-forge\"]"),
+                example: "[\"conda-forge\", \"bioconda\"]",
+                range: "names of channels, or addresses with https:// or file:///",
+                doc: "Where conda kernels that name no `channels` have their packages from; the first that has one wins.",
+                effect: Now,
+            },
+            Key {
+                name: "conda_channel_alias",
+                kind: Text,
+                default: Value("\"https://conda.anaconda.org\""),
+                example: "\"https://mirror.example.org/conda\"",
+                range: "an address with https:// or file:///",
+                doc: "Where channels are that are named without an address, as in .condarc: a mirror, or a directory of this \
+                      machine.",
+                effect: Now,
+            },
         ],
     },
     Table {
         name: "environment.kernels.NAME",
         doc: "A kernel that is an environment of its own, beside the Python of everybody's notebooks. Every server has it.",
-        keys: &[Key {
-            name: "packages",
-            kind: List,
-            default: Value("[]"),
-            example: "[\"torch==2.9.*\", \"torchvision\"]",
-            range: "packages as in a requirements file",
-            doc: "What is installed in it. hubctl env --kernel NAME install adds to it; after a change by hand, hubctl env --kernel \
-                  NAME apply builds it.",
-            effect: Now,
-        }],
+        keys: &[
+            Key {
+                name: "packages",
+                kind: List,
+                default: Value("[]"),
+                example: "[\"torch==2.9.*\", \"torchvision\"]",
+                range: "packages as in a requirements file",
+                doc: "What is installed in it. hubctl env --kernel NAME install adds to it; after a change by hand, hubctl env \
+                      --kernel NAME apply builds it.",
+                effect: Now,
+            },
+            Key {
+                name: "conda",
+                kind: List,
+                default: Value("[]"),
+                example: "[\"python=3.12\", \"numpy\", \"ipykernel\"]",
+                range: "packages as in the dependencies of an environment.yml",
+                doc: "What is installed in it from conda's channels, its Python too; `packages` come on top. hubctl env --kernel \
+                      NAME apply environment.yml sets it.",
+                effect: Now,
+            },
+            Key {
+                name: "channels",
+                kind: List,
+                default: Unset("`conda_channels` under [environment]"),
+                example: "[\"conda-forge\", \"file:///srv/own\"]",
+                range: "names of channels, or addresses with https:// or file:///",
+                doc: "Where its conda packages come from; the first channel that has one wins.",
+                effect: Now,
+            },
+        ],
     },
     Table {
         name: "upgrade",

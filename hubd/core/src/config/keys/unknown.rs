@@ -89,6 +89,9 @@ const RENAMED: &[(&str, &str)] = &[
     ("env", "environment"),
     ("environment.requirements", "environment.packages"),
     ("environment.pip", "environment.packages"),
+    ("environment.channels", "environment.conda_channels"),
+    ("environment.channel_alias", "environment.conda_channel_alias"),
+    ("environment.conda", "conda packages make a kernel of their own: conda = [...] under [environment.kernels.NAME]"),
     ("c.Spawner.mem_limit", "limits.memory"),
     ("c.Spawner.cpu_limit", "limits.cpu_quota"),
     ("c.Spawner.default_url", "servers.default_app"),
@@ -108,7 +111,7 @@ const RENAMED: &[(&str, &str)] = &[
 const BASE: &str = "the path is part of the hub's address, as in url = \"https://www.example.org/jupyter\" under [hub]";
 
 /// Keys and tables that are planned, so that nobody looks for a typing error.
-const LATER: &[&str] = &["apps", "backup", "login.methods", "login.oauth", "login.pam", "environment.conda"];
+const LATER: &[&str] = &["apps", "backup", "login.methods", "login.oauth", "login.pam"];
 
 /// Values that are planned: the key, and the value as written in the file.
 const LATER_VALUES: &[(&str, &str)] = &[("login.sign_up", "\"open\"")];

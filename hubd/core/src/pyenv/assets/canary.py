@@ -1,8 +1,10 @@
-"""Tries an environment out before anybody gets it: `python -I - FLOORS KERNEL PACKAGES NAME...`, by a throw-away account.
+"""Tries an environment out before anybody gets it, by a throw-away account:
+`python -I - FLOORS KERNEL LANGUAGE PREFIX PACKAGES NAME...`.
 
 Starts a student's server, opens JupyterLab, runs a cell in KERNEL, imports there what is in the named packages, whose files
-are below PACKAGES. FLOORS is what may not be older, as in `jupyterlab>=4.6.2,...`. Ends with 0 when all of it works; says on
-standard error what does not.
+are below PACKAGES; `conda:NAME` is one of conda's, in PREFIX. LANGUAGE is what cells are written in: `python`, `r` or `other`,
+of which nothing is known but that it runs one. FLOORS is what may not be older, as in `jupyterlab>=4.6.2,...`. Ends with 0 when
+all of it works; says on standard error what does not.
 """
 
 import base64
@@ -38,6 +40,14 @@ for package, names in %r:
             break
 print("IMPORTED", json.dumps(failed))
 """
+# The same in R.
+LIBRARIES = """
+for (name in c(%s)) tryCatch(
+  suppressPackageStartupMessages(library(name, character.only = TRUE)),
+  error = function(problem) cat("FAILED ", name, ": ", conditionMessage(problem), "\\n", sep = "")
+)
+cat("IMPORTED {}\\n")
+"""
 
 
 def fail(text):
@@ -61,10 +71,12 @@ def modules(package, directory):
     found = next(iter(metadata.distributions(name=package, path=[directory])), None)
     if found is None:
         fail(f"{package} was asked for and is not installed")
-    files = found.files or []
+    return importable(package, [file.parts for file in found.files or []])
+
+
+def importable(package, files):
     names = set()
-    for file in files:
-        top, *rest = file.parts
+    for top, *rest in files:
         if rest[-1:] == ["__init__.py"] and len(rest) == 1:
             names.add(top)
         elif not rest and re.search(r"\.(py|so)$", top):
@@ -72,6 +84,43 @@ def modules(package, directory):
     names = {name for name in names if name.isidentifier() and not name.startswith("_")}
     own = {name for name in names if name.lower() == re.sub(r"[-_.]+", "_", package).lower()}
     return sorted(own or names)
+
+
+def conda_files(package, prefix):
+    """The files of a conda package, below the prefix."""
+    directory = os.path.join(prefix, "conda-meta")
+    for name in os.listdir(directory):
+        if name.startswith(f"{package}-") and name.endswith(".json"):
+            with open(os.path.join(directory, name), encoding="utf-8") as file:
+                record = json.load(file)
+            if record["name"] == package:
+                return record["files"]
+    fail(f"{package} was asked for and is not installed")
+
+
+def conda_modules(package, prefix):
+    """What can be imported in Python of a conda package."""
+    found = (re.match(r"lib/python[^/]+/site-packages/(.+)", file) for file in conda_files(package, prefix))
+    return importable(package, [match[1].split("/") for match in found if match])
+
+
+def conda_libraries(package, prefix):
+    """What can be loaded in R of a conda package."""
+    found = (re.match(r"lib/R/library/([^/]+)/DESCRIPTION$", file) for file in conda_files(package, prefix))
+    return [match[1] for match in found if match]
+
+
+def cell(language, prefix, directory, packages):
+    """What is typed into the first cell: everything that was asked for is imported."""
+    conda = [package.removeprefix("conda:") for package in packages if package.startswith("conda:")]
+    others = [package for package in packages if not package.startswith("conda:")]
+    if language == "python":
+        wanted = [(package, modules(package, directory)) for package in others]
+        return IMPORTS % (wanted + [(package, conda_modules(package, prefix)) for package in conda],)
+    if language == "r":
+        libraries = [library for package in conda for library in conda_libraries(package, prefix)]
+        return LIBRARIES % ", ".join(map(json.dumps, libraries))
+    return ""
 
 
 class OverSocket(http.client.HTTPConnection):
@@ -208,12 +257,17 @@ def run_cell(trusted, kernel, code):
         fail(f"the kernel ran no cell within {SECONDS} s: {error}")
 
 
-def main(floors, kernel, directory, *packages):
+def main(floors, kernel, language, prefix, directory, *packages):
     check_floors(floors)
-    wanted = [(package, modules(package, directory)) for package in packages]
+    code = cell(language, prefix, directory, packages)
     try:
         start()
-        printed = run_cell(open_lab(), kernel, IMPORTS % (wanted,))
+        printed = run_cell(open_lab(), kernel, code)
+        if not code:
+            return
+        for line in printed.splitlines():
+            if line.startswith("FAILED "):
+                fail(f"a package can't be used in a notebook: {line.removeprefix('FAILED ')}")
         failed = next((line.split(" ", 1)[1] for line in printed.splitlines() if line.startswith("IMPORTED ")), None)
         if failed is None:
             fail("a cell printed nothing")

@@ -17,6 +17,8 @@ pub(in crate::pyenv) const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 pub(in crate::pyenv) const GRACE: Duration = Duration::from_secs(60);
 /// Lines of a program that an error repeats.
 const LAST_LINES: usize = 30;
+/// Lines of a solver that explains itself.
+const MOST_REASONS: usize = 80;
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// A build ends before the disk that others need is full: at this much, or a twentieth of a small disk.
 const LEAST_FREE: u64 = 200 << 20;
@@ -58,8 +60,12 @@ pub(super) fn run(step: &Step, places: &Places<'_>, new: &Path, listener: Listen
     let last: Vec<&str> = said.trim_end().lines().filter(|line| !line.starts_with(" + ")).collect();
     let last = last[last.len().saturating_sub(LAST_LINES)..].join("\n");
     let hint = unit::hint(&said, places.is_bundle_only).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    // The resolver's own words say it best; conda's begin with what is wanted.
+    if let Some(start) = said.find("Cannot solve the request") {
+        let lines: Vec<&str> = said[start..].trim_end().lines().take(MOST_REASONS).collect();
+        bail!("{}{hint}", lines.join("\n"));
+    }
     if said.contains("No solution found") {
-        // The resolver's own words say it best.
         bail!("{}{hint}", last.trim_start_matches("error: "));
     }
     let how = output.code.map_or("a signal ended it".to_owned(), |code| format!("exit code {code}"));

@@ -1,0 +1,122 @@
+"""What a build asks of conda's world, through py-rattler: `python -I conda.py TOOL solve|install REQUEST ...`.
+
+TOOL is the directory that py-rattler lies in. What can't be done is said on standard error, in the library's own words.
+No script of any package is run: `execute_link_scripts` stays off.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+import urllib.parse
+
+TOOL, VERB, *ARGUMENTS = sys.argv[1:]
+sys.path.insert(0, TOOL)
+
+import rattler  # noqa: E402
+
+CERTIFICATES = 'tls-root-certs = "system"'
+BLOCK = 1 << 20
+
+
+def fail(text):
+    sys.exit(f"error: {text}".rstrip())
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def client():
+    return rattler.Client.from_config(rattler.Config.from_toml(CERTIFICATES), timeout=300)
+
+
+def installed(prefix, upgrade):
+    """The records of an earlier generation, but for what may get newer."""
+    if prefix is None or upgrade == "everything":
+        return []
+    directory = os.path.join(prefix, "conda-meta")
+    names = (os.path.join(directory, name) for name in os.listdir(directory) if name.endswith(".json"))
+    records = map(rattler.PrefixRecord.from_path, names)
+    return [record for record in records if record.name.normalized not in upgrade]
+
+
+async def solve(request, result, cache):
+    """Writes to `result` the records of packages that go together."""
+    asked = read(request)
+    gateway = rattler.Gateway(cache_dir=cache, client=client())
+    records = await rattler.solve(
+        asked["channels"],
+        [rattler.MatchSpec(spec) for spec in asked["specs"]],
+        gateway=gateway,
+        virtual_packages=rattler.VirtualPackage.detect(),
+        locked_packages=installed(asked["installed"], asked["upgrade"]),
+        # What a channel says of others is no reason to ask them.
+        channel_relations="disabled",
+    )
+    with open(result, "w", encoding="utf-8") as file:
+        json.dump([json.loads(record.to_json()) for record in records], file)
+
+
+def check(record):
+    """py-rattler takes the files of a local channel as they are; the hash of what it downloads it checks by itself."""
+    if not record["url"].startswith("file:"):
+        return
+    path = urllib.parse.unquote(urllib.parse.urlsplit(record["url"]).path)
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    if digest.hexdigest() != record["sha256"]:
+        fail(f"hash mismatch for {path}: expected {record['sha256']}, got {digest.hexdigest()}")
+
+
+def record_of(known):
+    package = rattler.PackageRecord(
+        known["name"],
+        known["version"],
+        rattler.BuildString(known["build"]),
+        known["build_number"],
+        known["subdir"],
+        noarch=known.get("noarch"),
+        depends=known["depends"],
+        constrains=known["constrains"],
+        sha256=bytes.fromhex(known["sha256"]),
+        size=known.get("size"),
+        python_site_packages_path=known.get("python_site_packages_path"),
+    )
+    return rattler.RepoDataRecord(package, known["fn"], known["url"], known["channel"])
+
+
+class Reporter(rattler.InstallerReporter):
+    def on_populate_cache_start(self, operation, package_name):
+        print(f"fetching {package_name}", flush=True)
+        return operation
+
+
+async def install(lock, prefix, cache):
+    """Puts exactly what `lock` names into `prefix`, which is baked into the files."""
+    known = read(lock)
+    for one in known:
+        check(one)
+    await rattler.install(
+        [record_of(one) for one in known],
+        prefix,
+        cache_dir=cache,
+        client=client(),
+        execute_link_scripts=False,
+        reporter=Reporter(),
+    )
+
+
+try:
+    asyncio.run({"solve": solve, "install": install}[VERB](*ARGUMENTS))
+except (ValueError, OSError) as error:
+    fail(f"{error}")
+except Exception as error:
+    # The library's exceptions have no base class of their own, and their words are meant for people.
+    if type(error).__module__ != "exceptions":
+        raise
+    fail(f"{error}")

@@ -1,0 +1,106 @@
+//! Which py-rattler speaks to channels, and how it gets here: on first need, by uv, from the index that everything else
+//! comes from, as a directory of root's own that no build can write to.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::paths::Paths;
+use crate::pyenv::unit::Step;
+
+/// The pinned version.
+const VERSION: &str = "0.28.0";
+/// The SHA-256 of its wheels for Linux, on x86-64 and on arm64. Any Python from 3.10 on can load them.
+const WHEELS: [&str; 2] = [
+    "4f4ab1d34d5394e7ce130a86e59009c95ace4f5757d9c3af04de1351bcea47eb",
+    "61b24202374188e72130f1b3dc63b455befaafc3e49e5481a38b6a6c8828c1e0",
+];
+
+/// Where the tool is, or will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::pyenv) struct Tool {
+    /// Its own directory.
+    pub(in crate::pyenv) directory: PathBuf,
+    store: PathBuf,
+}
+
+impl Tool {
+    pub(in crate::pyenv) fn new(paths: &Paths) -> Self {
+        let store = paths.tools();
+        Self { directory: store.join(format!("py-rattler-{VERSION}")), store }
+    }
+
+    /// Where it is made: what the build reads, what it writes, and what root copies of that.
+    pub(in crate::pyenv) fn workplaces(&self) -> [PathBuf; 3] {
+        ["input", "new", "sealed"].map(|suffix| self.store.join(format!("0.{suffix}")))
+    }
+
+    /// What uv is asked for: this version, and no other content than one of these wheels.
+    pub(in crate::pyenv) fn requirement() -> String {
+        let hashes = WHEELS.map(|sha256| format!(" --hash=sha256:{sha256}"));
+        format!("py-rattler=={VERSION}{}\n", hashes.concat())
+    }
+
+    /// Puts it into the directory `target`, as the build sees it.
+    pub(in crate::pyenv) fn step(uv: &Path, python: &Path, input: &Path, target: &Path) -> Step {
+        let told = |option: &str, path: &Path| format!("--{option}={}", path.display());
+        let arguments = [
+            uv.display().to_string(),
+            "pip".to_owned(),
+            "install".to_owned(),
+            "--no-deps".to_owned(),
+            "--only-binary=:all:".to_owned(),
+            "--require-hashes".to_owned(),
+            told("python", python),
+            told("target", target),
+            told("find-links", &input.join("wheels")),
+            told("requirements", &input.join("requirements.txt")),
+        ];
+        Step {
+            title: format!("fetching what reads conda channels (py-rattler {VERSION})"),
+            network: true,
+            arguments: arguments.into(),
+        }
+    }
+
+    /// Versions that an earlier release of the hub pinned.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub(in crate::pyenv) fn outdated(&self) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for entry in fs_err::read_dir(&self.store)? {
+            found.extend(Some(entry?.path()).filter(|path| *path != self.directory));
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_for_one_version_and_known_content() {
+        let requirement = Tool::requirement();
+        let mut words = requirement.split_whitespace();
+        assert_eq!(words.next(), Some("py-rattler==0.28.0"));
+        let hashes: Vec<&str> = words.map(|word| word.strip_prefix("--hash=sha256:").unwrap()).collect();
+        assert_eq!(hashes, WHEELS);
+        let step = Tool::step(Path::new("/uv"), Path::new("/usr/bin/python3"), Path::new("/in"), Path::new("/opt/hubd/env"));
+        for argument in ["--require-hashes", "--only-binary=:all:", "--requirements=/in/requirements.txt"] {
+            assert!(step.arguments.iter().any(|one| one == argument), "{:?}", step.arguments);
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_release_pinned_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let tool = Tool::new(&Paths::under(root.path()));
+        let old = root.path().join("opt/hubd/tools/py-rattler-0.1.0");
+        for directory in [&tool.directory, &old] {
+            std::fs::create_dir_all(directory).unwrap();
+        }
+        assert_eq!(tool.outdated().unwrap(), [old]);
+    }
+}

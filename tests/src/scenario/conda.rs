@@ -1,0 +1,235 @@
+//! Kernels of conda packages, from a channel that the test makes: an `environment.yml` becomes a kernel whose Python and
+//! everything else came out of conda packages, is changed, taken back, refused where it can't work, and swept when killed.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use super::{Group, Scenario};
+use crate::context::Context;
+use crate::hub::Hub;
+use crate::kernel;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "conda",
+    about: "hubctl env --kernel apply environment.yml: conda packages of a channel become a kernel, changed and taken back",
+    group: Group::Default,
+    needs_programs: true,
+    run,
+};
+
+const STUDENT: &str = "bob";
+const STORE: &str = "/opt/hubd/jupyter/kernels/science";
+const ALIAS: &str = "/srv/conda";
+const BUILD_DEADLINE: Duration = Duration::from_secs(600);
+const CHANNEL: &str = include_str!("conda/channel.py");
+const ENVIRONMENT: &str = "\
+name: science
+channels:
+  - teaching
+  - defaults
+dependencies:
+  - python=3.11
+  - ipykernel
+  - course=1
+  - pip:
+      - pyjokes==0.6.0
+prefix: /home/ada/miniconda3/envs/science
+";
+
+fn run(context: &Context) -> Result<()> {
+    let hub = Hub::install(context)?;
+    hub.add_students(&[STUDENT.to_owned()])?;
+    hub.hubctl(&["server", "start", STUDENT])?;
+    hub.write("/root/channel.py", CHANNEL, 0o600)?;
+    hub.sh(&format!("python3 -I /root/channel.py {ALIAS}/teaching"))?;
+    hub.hubctl(&["config", "set", "environment.conda_channel_alias", &format!("file://{ALIAS}")])?;
+    hub.write("/root/environment.yml", ENVIRONMENT, 0o600)?;
+
+    made(context, &hub)?;
+    refused(context, &hub)?;
+    changed(context, &hub)?;
+    of_another_language(context, &hub)?;
+    cut_short(context, &hub)?;
+    removed(&hub)?;
+    ensure!(hub.hubctl(&["env", "status"])?["current"] == 1, "everybody's environment is another one");
+    ensure!(hub.failed_units()?.is_empty(), "failed units: {:?}", hub.failed_units()?);
+    context.step("removed: nothing is left but the tool")
+}
+
+/// The file that conda's users have makes a kernel, by the command that the refusal for everybody's environment names.
+fn made(context: &Context, hub: &Hub) -> Result<()> {
+    let output = hub.hubctl_output(&["env", "apply", "/root/environment.yml"])?;
+    let told = output.complaint();
+    ensure!(output.code == 1 && told.contains("hubctl env --kernel science apply /root/environment.yml"), "{told}");
+
+    let made = change(hub, &["apply", "/root/environment.yml"])?;
+    ensure!(made["state"] == "done" && made["to"] == 2, "made: {made}");
+    context.step(&format!("made in {} s, with the tool that was fetched first; {} bytes", made["seconds"], made["bytes"]))?;
+    let code = "import sys, course, pyjokes, zmq; print(sys.prefix, sys.base_prefix, course.version, zmq.__file__)";
+    let printed = cell(hub, "science", code)?;
+    let expected = format!("{STORE}/2 {STORE}/2 1.0 {STORE}/2/lib/python3.11/dist-packages/zmq/__init__.py");
+    ensure!(printed == expected, "in the kernel: {printed}");
+    let listed = about(hub, &["show"])?;
+    for (name, version) in [("python", "3.11.2"), ("course", "1.0"), ("pyjokes", "0.6.0")] {
+        let found = listed["packages"]
+            .as_array()
+            .is_some_and(|packages| packages.iter().any(|package| package["name"] == name && package["version"] == version));
+        ensure!(found, "{name} {version} is not in {listed}");
+    }
+    hub.sh(&format!(
+        "test \"$(cat {STORE}/2/share/course/where)\" = {STORE}/2 && test -L {STORE}/2/bin/python \
+         && test ! -e {STORE}/2/share/course/post-link && test ! -e {STORE}/2/.cache \
+         && test -z \"$(find {STORE} /opt/hubd/tools ! -user root)\" \
+         && test -z \"$(find {STORE} /opt/hubd/tools ! -type l -perm /7022)\""
+    ))?;
+    ensure!(about(hub, &["check"])?["problems"] == Value::Array(Vec::new()), "check: {}", about(hub, &["check"])?);
+    let status = about(hub, &["status"])?;
+    ensure!(status["python"] == "Python 3.11.2 of conda" && status["is_as_asked"] == true, "status: {status}");
+    let config = hub.sh("cat /etc/hubd/config.toml")?;
+    ensure!(config.contains("\"course=1\"") && config.contains("channels = [\"teaching\"]"), "configuration: {config}");
+    let again = change(hub, &["apply", "/root/environment.yml"])?;
+    ensure!(again["state"] == "unchanged", "a second time: {again}");
+    context.step("its Python, its packages and those of pip are in one prefix, which is root's; no script was run")
+}
+
+/// What can't work is refused in words that say why; the kernel stays what it is.
+fn refused(context: &Context, hub: &Hub) -> Result<()> {
+    for (packages, reason) in [
+        (&["no-such-package"][..], "No candidates were found for no-such-package"),
+        (&["old-exercises", "new-exercises"], "new-exercises 1.0 would require\n   └─ course >=2"),
+        (&["tampered"], "hash mismatch"),
+        (&["broken"], "it never worked"),
+        (&["outward"], "a link to `/etc/passwd`"),
+        (&["elsewhere::course"], "elsewhere"),
+    ] {
+        let record = change(hub, &[&["install"], packages].concat())?;
+        let told = record["reason"].as_str().unwrap_or_default();
+        ensure!(record["state"] == "failed" && told.contains(reason), "{packages:?}: {record}");
+        context.step(&format!(
+            "{packages:?} refused after {} s: {}",
+            record["seconds"],
+            told.lines().next().unwrap_or_default()
+        ))?;
+    }
+    let twice = change(hub, &["install", "--pip", "course"])?;
+    ensure!(twice["reason"].to_string().contains("course 1.0 is there from conda"), "from both sides: {twice}");
+    for (arguments, reason) in [
+        (&["install", "--prefix=/etc"][..], "unexpected argument"),
+        (&["remove", "numpy"], "nobody asked conda for `numpy`"),
+        (&["remove", "python", "ipykernel", "course"], "no conda package would be left"),
+        (&["upgrade", "course=2"], "only names count"),
+    ] {
+        let output = hub.hubctl_output(&[&["env", "--kernel", "science"], arguments].concat())?;
+        ensure!(output.code != 0 && output.complaint().contains(reason), "{arguments:?}: {output:?}");
+    }
+    ensure!(cell(hub, "science", "import course; print('there')")? == "there", "the kernel does not work any more");
+    let left = hub.sh(&format!("ls -A {STORE} /opt/hubd/tools | tr '\\n' ' '"))?;
+    ensure!(left.contains(" 2 kernel.json ") && left.trim_end().ends_with("py-rattler-0.28.0"), "left behind: {left}");
+    context.step("nothing of it is left behind")
+}
+
+/// Newer versions on request only, written out and read in again, and back.
+fn changed(context: &Context, hub: &Hub) -> Result<()> {
+    let more = change(hub, &["install", "course"])?;
+    ensure!(more["state"] == "done", "asked for in any version: {more}");
+    ensure!(cell(hub, "science", "import course; print(course.version)")? == "1.0", "it got newer unasked");
+    let newer = change(hub, &["upgrade", "course"])?;
+    ensure!(newer["state"] == "done" && newer["changes"][0]["to"] == "2.0", "upgraded: {newer}");
+    let (own, all) = (newer["own_bytes"].as_u64().unwrap_or(u64::MAX), newer["bytes"].as_u64().unwrap_or(0));
+    ensure!(own < all / 5, "{own} bytes of {all} are not shared with the generation before");
+    ensure!(cell(hub, "science", "import course; print(course.version)")? == "2.0", "not upgraded");
+    let diff = about(hub, &["diff"])?;
+    ensure!(diff["changes"][0]["from"] == "1.0" && diff["changes"][0]["to"] == "2.0", "diff: {diff}");
+
+    let exported = hub.sh("hubctl env --kernel science export | tee /root/exported.yml")?;
+    ensure!(exported.contains("\"course=2.0=0\"") && exported.contains("\"pyjokes==0.6.0\""), "exported: {exported}");
+    let explicit = hub.sh("hubctl env --kernel science export --explicit")?;
+    let is_explicit = explicit.starts_with("@EXPLICIT\n") && explicit.contains("/noarch/course-2.0-0.tar.bz2#sha256:");
+    ensure!(is_explicit, "explicit: {explicit}");
+
+    let back = about(hub, &["rollback"])?;
+    ensure!(back["to"] == more["to"], "back: {back}");
+    ensure!(cell(hub, "science", "import course; print(course.version)")? == "1.0", "not taken back");
+    ensure!(about(hub, &["status"])?["is_as_asked"] == true, "the configuration asks for something else");
+    let copy = build(hub, &["env", "--kernel", "copy", "apply", "/root/exported.yml"])?;
+    ensure!(copy["state"] == "done", "what was exported, as another kernel: {copy}");
+    ensure!(cell(hub, "copy", "import course, pyjokes; print(course.version)")? == "2.0", "the copy is another one");
+    build(hub, &["env", "remove-kernel", "copy"])?;
+    context.step(&format!("upgraded ({own} of {all} bytes its own), taken back, and made again out of its export"))
+}
+
+/// A kernel that is no Python to Jupyter: its own specification, found by its name and started from the prefix.
+fn of_another_language(context: &Context, hub: &Hub) -> Result<()> {
+    let none = build(hub, &["env", "--kernel", "bare", "install", "--conda", "teaching::old-exercises"])?;
+    ensure!(none["hint"].to_string().contains("r-irkernel"), "no kernel in it: {none}");
+    let made = build(hub, &["env", "--kernel", "shout", "install", "--conda", "teaching::shout"])?;
+    ensure!(made["state"] == "done", "shout: {made}");
+    let place = format!("/opt/hubd/jupyter/kernels/shout/{}", made["to"]);
+    let printed = cell(hub, "shout", "quiet")?;
+    ensure!(printed == format!("{place}/bin/shout QUIET"), "in the other kernel: {printed}");
+    let specification = hub.sh("cat /opt/hubd/jupyter/kernels/shout/kernel.json")?;
+    ensure!(
+        specification.contains("\"Shout (shout)\"") && specification.contains(&format!("{place}/bin/shout")),
+        "{specification}"
+    );
+    build(hub, &["env", "remove-kernel", "shout"])?;
+    context.step("a kernel of another language answers a cell")
+}
+
+/// The builder is killed while conda packages are put in place.
+fn cut_short(context: &Context, hub: &Hub) -> Result<()> {
+    let before = about(hub, &["status"])?["current"].clone();
+    hub.sh("hubctl env --kernel science upgrade </dev/null >/dev/null 2>&1 & sleep 0")?;
+    let end = Instant::now() + BUILD_DEADLINE;
+    while !about(hub, &["status"])?["building"]["phase"].to_string().contains("installing the conda packages") {
+        ensure!(Instant::now() < end, "no conda package was ever installed");
+    }
+    hub.sh("systemctl kill --signal=KILL hubd-environment.service")?;
+    loop {
+        let history = about(hub, &["history"])?;
+        let last = history["records"].as_array().and_then(|records| records.last()).context("no history")?;
+        match last["state"].as_str() {
+            Some("failed") => break,
+            Some("waiting" | "building") if Instant::now() < end => {}
+            _ => bail!("after a kill: {last}"),
+        }
+    }
+    let swept = format!(
+        "for i in $(seq 600); do ls {STORE} | grep -q '\\.' -v || exit 1; ls {STORE} | grep -Eq '[.](new|input|sealed)$' || exit 0; sleep 0.1; done; exit 1"
+    );
+    hub.sh("systemctl start hubd-environment.service")?;
+    hub.sh(&swept)?;
+    ensure!(about(hub, &["status"])?["current"] == before, "the kernel is another one");
+    ensure!(cell(hub, "science", "import course; print('there')")? == "there", "the kernel does not work any more");
+    context.step("killed in the middle: swept, and the kernel is what it was")
+}
+
+fn removed(hub: &Hub) -> Result<()> {
+    hub.hubctl(&["server", "stop", STUDENT])?;
+    let removed = build(hub, &["env", "remove-kernel", "science"])?;
+    ensure!(removed["state"] == "done", "removed: {removed}");
+    hub.sh(&format!("test ! -e {STORE}; ! grep -q science /etc/hubd/config.toml")).map(drop)
+}
+
+/// What a cell in a new kernel of the student's server prints, or the exception it ends with.
+fn cell(hub: &Hub, kind: &str, code: &str) -> Result<String> {
+    let ran = kernel::run_as(&***hub, STUDENT, kind, code)?;
+    Ok(ran.error.unwrap_or_else(|| ran.printed.trim().to_owned()))
+}
+
+fn about(hub: &Hub, arguments: &[&str]) -> Result<Value> {
+    hub.hubctl(&[&["env", "--kernel", "science"], arguments].concat())
+}
+
+fn change(hub: &Hub, arguments: &[&str]) -> Result<Value> {
+    build(hub, &[&["env", "--kernel", "science"], arguments].concat())
+}
+
+/// `hubctl --json` for something that builds.
+fn build(hub: &Hub, arguments: &[&str]) -> Result<Value> {
+    let command = ["/usr/local/bin/hubctl", "--json"].into_iter().chain(arguments.iter().copied());
+    let output = hub.command(command).timeout(BUILD_DEADLINE).output()?;
+    serde_json::from_str(&output.text()).with_context(|| format!("{arguments:?}: {}{}", output.text(), output.complaint()))
+}
