@@ -176,7 +176,7 @@ pub enum Reply {
     /// Answers [`Request::Environment`].
     Environment {
         /// What the launcher says.
-        answer: environment::EnvironmentReply,
+        answer: Box<environment::EnvironmentReply>,
     },
     /// Answers [`Request::Upgrade`].
     Upgrade {

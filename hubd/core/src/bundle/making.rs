@@ -124,6 +124,10 @@ impl Making<'_> {
         let mut kernels = BTreeMap::new();
         for name in pyenv::kernels(self.paths)? {
             if let Some(generation) = current(&self.paths.of_kernel(&name))? {
+                if generation.manifest().conda.is_some() {
+                    listener(Said::Detail(&format!("leaving out the kernel {name}: a bundle carries no conda packages")));
+                    continue;
+                }
                 locks.push(generation.lock()?);
                 kernels.insert(name, generation.manifest().asked.clone());
             }
@@ -151,7 +155,8 @@ impl Making<'_> {
         asked.retain(|one| !self.more.iter().any(|more| more.name() == one.name()));
         asked.extend_from_slice(self.more);
         let request = self.request(base, places, text, &asked);
-        workshop.resolve(&Resolution { build: &request, upgrade: &[], everything: false }, listener)
+        let resolution = Resolution { build: &request, upgrade: &[], upgrade_conda: &[], everything: false };
+        Ok(workshop.resolve(&resolution, listener)?.packages)
     }
 
     fn request<'a>(
@@ -168,6 +173,7 @@ impl Making<'_> {
             lock,
             network: self.network,
             asked,
+            conda: None,
             previous: Some(base),
             wheels: Some(own),
         }

@@ -298,7 +298,7 @@ impl Workshop {
     pub fn download(&self, request: &BuildRequest<'_>, target: &Path, listener: Listener<'_>) -> Result<usize> {
         self.tidied(request, || {
             let python = Python::probe(request.python)?;
-            let new = self.prepare(request, &python)?;
+            let new = self.prepare(request, Some(&python))?;
             let input = self.unfinished(request.generation, "input");
             let mut variables = request.network.for_pip();
             if let Some(file) = request.network.visible_certificates(&input)? {

@@ -110,7 +110,7 @@ impl Generation {
 
     /// Whether the hub's own files in it are those of this version: what came since is not in one that an earlier version made.
     pub fn is_of_this_version(&self) -> bool {
-        overlay::is_current(&self.path, &self.manifest.python)
+        self.manifest.python.as_ref().is_none_or(|python| overlay::is_current(&self.path, python))
     }
 
     /// The lock it was built from. The first ones did not keep theirs: it was the shipped one.

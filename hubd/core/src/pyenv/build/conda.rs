@@ -118,7 +118,10 @@ impl Workshop {
         match (checked, &problems[..]) {
             (Ok(()), _) => Ok(()),
             // What conda's own packages say of each other is for conda to judge.
-            (Err(error), []) => Ok(tracing::debug!("conda's packages, in the words of the index: {error:#}")),
+            (Err(error), []) => {
+                tracing::debug!("conda's packages, in the words of the index: {error:#}");
+                Ok(())
+            }
             (Err(_), problems) => bail!(
                 "the packages of the index do not go together with those of conda:\n{}\nhint: ask conda for other versions",
                 problems.join("\n")
@@ -150,7 +153,16 @@ impl Workshop {
         network_input(request, &input)?;
         own(&new, "")?;
         let environment = self.paths.of_everybody().environment_mount();
-        let places = Places { input: &input, environment: &environment, uv: request.uv, service: self.service, beside: None };
+        let places = Places {
+            input: &input,
+            environment: &environment,
+            uv: request.uv,
+            service: self.service,
+            bundle: None,
+            is_bundle_only: false,
+            is_local: false,
+            beside: None,
+        };
         let step = Tool::step(request.uv, request.python, &input, &environment);
         listener(Said::Phase(&step.title));
         run(&step, &places, &new, listener).with_context(|| step.title.clone())?;

@@ -124,7 +124,9 @@ mod tests {
     #[test]
     fn packages_are_told_by_file_and_never_as_arguments() {
         let (input, environment) = (Path::new("/k/1.input"), Path::new("/k/1"));
-        let places = Places { input, environment, uv: Path::new("/uv"), service: None, beside: None };
+        let (bundle, service, beside) = (None, None, None);
+        let uv = Path::new("/uv");
+        let places = Places { input, environment, uv, service, bundle, is_bundle_only: false, is_local: false, beside };
         let python = Path::new("/usr/bin/python3");
         let step = solving(&places, python, Path::new("/tools/x"));
         assert_eq!(
