@@ -14,6 +14,6 @@ pub(super) async fn ask(context: &ControlContext, actor: &Actor, ask: &Environme
     let asker = Asker::Admin { name: name.clone() };
     match context.launcher.environment(asker, ask.clone()).await? {
         EnvironmentReply::Refused { kind, message, hint } => Err(Refusal { kind, message, hint }),
-        answer => Ok(Reply::Environment { answer }),
+        answer => Ok(Reply::Environment { answer: Box::new(answer) }),
     }
 }

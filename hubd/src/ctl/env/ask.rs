@@ -17,7 +17,7 @@ pub(super) fn ask(world: &World, request: &EnvironmentRequest) -> Result<Environ
     let answer = match Place::find(world)? {
         Place::Host(_) => here(world, request)?,
         Place::Inside(_) => match connect::ask(world, &Request::Environment { ask: request.clone() })? {
-            Reply::Environment { answer } => answer,
+            Reply::Environment { answer } => *answer,
             other => return Err(connect::unexpected(&other).into()),
         },
     };
