@@ -8,6 +8,7 @@ mod behind;
 mod browser_driver;
 mod class;
 mod conda;
+mod cloud_init;
 mod config_edit;
 mod docs;
 mod environment;
@@ -78,6 +79,7 @@ pub const ALL: &[Scenario] = &[
     trial::SCENARIO,
     install::SCENARIO,
     watch::SCENARIO,
+    cloud_init::SCENARIO,
     class::SCENARIO,
     config_edit::SCENARIO,
     docs::SCENARIO,

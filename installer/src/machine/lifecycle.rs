@@ -191,11 +191,19 @@ impl Machine {
     /// # Errors
     /// When it runs or does not come up.
     pub fn power_on(&mut self) -> Result<()> {
+        self.power_on_within(BootOptions::default().timeout)
+    }
+
+    /// The same for a machine that has more to do at its boot than others.
+    ///
+    /// # Errors
+    /// When it runs or does not come up in time.
+    pub fn power_on_within(&mut self, timeout: Duration) -> Result<()> {
         let _guard = lock(&self.record.name)?;
         if self.is_running() {
             bail!("machine `{}` runs already", self.record.name);
         }
-        self.start(BootOptions::default().timeout)
+        self.start(timeout)
     }
 
     /// Ends the machine and removes everything of it. Fine when it is gone already.
