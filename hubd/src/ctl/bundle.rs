@@ -48,7 +48,7 @@ On the other machine:
         #[arg(long)]
         no_packages: bool,
     },
-    /// Take in the packages of a bundle, for hubctl env install
+    /// Take in the packages of a bundle, to install from
     #[command(after_help = "From then on this machine installs from its bundles alone, unless the configuration's \
 environment.index_url names an index.
 
