@@ -17,7 +17,7 @@ use crate::kernel;
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "no-internet",
     about: "hubctl bundle, and bootstrap.sh --bundle on a bare machine with no network at all",
-    group: Group::Default,
+    group: Group::Nightly,
     needs_programs: true,
     run,
 };
