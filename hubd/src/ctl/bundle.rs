@@ -33,7 +33,7 @@ same distribution release and the same kind of processor. It has no secret in it
 
 Examples:
   sudo hubctl bundle create class.bundle
-  sudo hubctl bundle create class.bundle --with scikit-learn --with 'seaborn<1'
+  sudo hubctl bundle create class.bundle --with scikit-learn --with seaborn
 
 On the other machine:
   tar -xOf class.bundle bootstrap.sh | sudo sh -s -- --bundle class.bundle --admin ada"
