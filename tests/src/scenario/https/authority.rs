@@ -87,6 +87,8 @@ pub(super) fn down(context: &Context, hub: &mut Hub, pebble: &Pebble<'_>, addres
 }
 
 pub(super) fn wrong_name(context: &Context, hub: &Hub, pebble: &Pebble<'_>, address: Ipv4Addr) -> Result<()> {
+    // Even one that is told not to goes on believing what it saw of a name, now and then; a new one has seen nothing.
+    pebble.start(hub, Behaviour::default())?;
     let [one, two, three, _] = address.octets();
     let elsewhere = Ipv4Addr::new(one, two, three, 1);
     pebble.lead_to(hub, elsewhere)?;
