@@ -127,14 +127,16 @@ fn checked(hub: &Hub, expected: &str) -> Result<()> {
 }
 
 fn taken(context: &Context, hub: &Hub, address: Ipv4Addr) -> Result<()> {
-    hub.sh("systemctl stop hubd.socket hubd.service")?;
+    // Whoever asks the hub would wake it, and it its sockets.
+    let units = "hubd.socket hubd-control.socket hubd-admin.socket hubd.service";
+    hub.sh(&format!("systemctl stop {units}"))?;
     checked(hub, &format!("nobody listens on {address}:80"))?;
     hub.sh(&format!(
         "systemd-run --quiet --unit=squatter /usr/bin/python3 -m http.server --bind {address} 80
-         for i in $(seq 100); do ss -Htln | grep -q {address}:80 && exit 0; sleep 0.1; done; exit 1"
+         for i in $(seq 100); do ss -Htln | grep -q '{address}:80 ' && exit 0; sleep 0.1; done; exit 1"
     ))?;
     checked(hub, "port 80 is taken by `python3` (process ")?;
-    hub.sh("systemctl stop squatter.service; systemctl start hubd.socket hubd.service")?;
+    hub.sh(&format!("systemctl stop squatter.service; systemctl start {units}"))?;
     context.step("a port that is closed, and one that another program has, are found out")
 }
 
