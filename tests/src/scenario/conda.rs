@@ -14,7 +14,7 @@ use crate::kernel;
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "conda",
     about: "hubctl env --kernel apply environment.yml: conda packages of a channel become a kernel, changed and taken back",
-    group: Group::Default,
+    group: Group::Nightly,
     needs_programs: true,
     run,
 };
