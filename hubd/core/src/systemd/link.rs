@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use zbus::Connection;
 
@@ -14,11 +14,15 @@ use super::proxy::{JobRemovedStream, ManagerProxy};
 /// have read the reply that names it. Other people's jobs pass through here too.
 const REMEMBERED_JOBS: usize = 1024;
 
+/// Units that are looked at at the same time, eight questions each.
+pub(super) const LOOKS_AT_ONCE: usize = 8;
+
 /// A live connection. Dropping it ends the task that listens on it.
 pub(super) struct Link {
     pub(super) connection: Connection,
     pub(super) manager: ManagerProxy<'static>,
     pub(super) jobs: Arc<Jobs>,
+    pub(super) looks: Semaphore,
     listener: JoinHandle<()>,
 }
 
@@ -29,7 +33,7 @@ impl Link {
         manager.subscribe().await?;
         let jobs = Arc::new(Jobs::default());
         let listener = tokio::spawn(listen(ends, connection.clone(), Arc::clone(&jobs)));
-        Ok(Self { connection, manager, jobs, listener })
+        Ok(Self { connection, manager, jobs, looks: Semaphore::new(LOOKS_AT_ONCE), listener })
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, timeout_at};
 use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
-use super::link::Link;
+use super::link::{LOOKS_AT_ONCE, Link};
 use super::property::{Property, PropertyError};
 use super::proxy::{Auxiliary, NamedValue, ServiceProxy, UnitProxy};
 use super::status::{Ended, UnitStatus, invocation, known};
@@ -24,8 +24,9 @@ const CALL_DEADLINE: Duration = Duration::from_secs(30);
 const JOB_DEADLINE: Duration = Duration::from_secs(90);
 /// How long systemd may be absent from the bus, as it is while either restarts.
 const ABSENCE_DEADLINE: Duration = Duration::from_secs(8);
-/// Of how many units the status is asked at the same time. The bus ends a caller's patience at 128 open questions.
-const QUESTIONS_AT_ONCE: usize = 16;
+/// Calls that are open at the same time. The bus refuses a connection more than 128 open questions, and a class that starts
+/// on a busy machine has many: so these, and the eight questions of each look at a unit, stay below that together.
+const CALLS_AT_ONCE: usize = 48;
 /// Ends a process whatever it does.
 const SIGKILL: i32 = 9;
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -38,6 +39,7 @@ type Connecting = Pin<Box<dyn Future<Output = zbus::Result<Connection>> + Send>>
 pub struct Manager {
     connect: Box<dyn Fn() -> Connecting + Send + Sync>,
     link: Mutex<Option<Arc<Link>>>,
+    turns: Semaphore,
     /// How long systemd may be absent from the bus.
     patience: Duration,
 }
@@ -94,7 +96,8 @@ impl Manager {
     }
 
     pub(super) fn with_connector(connect: impl Fn() -> Connecting + Send + Sync + 'static) -> Self {
-        Self { connect: Box::new(connect), link: Mutex::new(None), patience: ABSENCE_DEADLINE }
+        let turns = Semaphore::new(CALLS_AT_ONCE);
+        Self { connect: Box::new(connect), link: Mutex::new(None), turns, patience: ABSENCE_DEADLINE }
     }
 
     /// Starts a transient unit and waits until systemd has started it, or given up.
@@ -233,7 +236,7 @@ impl Manager {
             let listed = link.manager.list_units_by_patterns(&[], &[UnitName::servers_pattern()]).await?;
             let owned = listed.into_iter().filter_map(|unit| Some((UnitName::owner(&unit.name)?, unit.path)));
             let statuses = owned.map(|(owner, path)| status(&link, owner, path));
-            stream::iter(statuses).buffered(QUESTIONS_AT_ONCE).try_collect::<Vec<_>>().await
+            stream::iter(statuses).buffered(LOOKS_AT_ONCE).try_collect::<Vec<_>>().await
         };
         let (_, mut statuses) = self.call("list the servers", list).await?;
         statuses.sort_by(|one, other| one.owner.cmp(&other.owner));
@@ -281,6 +284,8 @@ impl Manager {
     where
         F: Future<Output = zbus::Result<T>>,
     {
+        // Nobody closes it; without a turn the call is only one too many.
+        let _turn = self.turns.acquire().await.ok();
         let deadline = Instant::now() + self.patience;
         loop {
             let (source, reached) = match self.link().await {
@@ -358,6 +363,7 @@ fn values(properties: &[Property]) -> Vec<NamedValue<'_>> {
 }
 
 async fn status(link: &Link, owner: Username, path: zbus::OwnedObjectPath) -> zbus::Result<UnitStatus> {
+    let _turn = link.looks.acquire().await.ok();
     let unit = UnitProxy::builder(&link.connection).path(path.clone()).cache_properties(CacheProperties::No).build().await?;
     let service = ServiceProxy::builder(&link.connection).path(path).cache_properties(CacheProperties::No).build().await?;
     let (active_state, job, run) = tokio::try_join!(unit.active_state(), unit.job(), unit.invocation_id())?;
