@@ -162,9 +162,15 @@ fn changed(context: &Context, hub: &Hub) -> Result<()> {
 
 /// A kernel that is no Python to Jupyter: its own specification, found by its name and started from the prefix.
 fn of_another_language(context: &Context, hub: &Hub) -> Result<()> {
-    let none = build(hub, &["env", "--kernel", "bare", "install", "--conda", "teaching::old-exercises"])?;
+    // What a package needs may come from the usual channels, too, and this mirror has no conda-forge.
+    let bare = ["env", "--kernel", "bare", "install", "--conda", "teaching::old-exercises"];
+    let unread = build(hub, &bare)?;
+    let told = (unread["reason"].to_string(), unread["hint"].to_string());
+    ensure!(told.0.contains(&format!("{ALIAS}/conda-forge")) && told.1.contains("environment.conda_channels"), "{unread}");
+    hub.hubctl(&["config", "set", "environment.conda_channels", "[\"teaching\"]"])?;
+    let none = build(hub, &bare)?;
     ensure!(none["hint"].to_string().contains("r-irkernel"), "no kernel in it: {none}");
-    let made = build(hub, &["env", "--kernel", "shout", "install", "--conda", "teaching::shout"])?;
+    let made = build(hub, &["env", "--kernel", "shout", "install", "--conda", "shout"])?;
     ensure!(made["state"] == "done", "shout: {made}");
     let place = format!("/opt/hubd/jupyter/kernels/shout/{}", made["to"]);
     let printed = cell(hub, "shout", "quiet")?;

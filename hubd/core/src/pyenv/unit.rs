@@ -262,7 +262,8 @@ pub(super) fn hint(said: &str, is_bundle_only: bool) -> Option<&'static str> {
     }
     if any(&["could not find subdir", "repodata"]) {
         return Some(
-            "a conda channel could not be read; where names of channels lead: hubctl config get environment.conda_channel_alias",
+            "a conda channel could not be read; which are asked where a kernel names none: hubctl config get \
+             environment.conda_channels; where names of channels lead: hubctl config get environment.conda_channel_alias",
         );
     }
     if any(&["no solution found", "unsatisfiable"]) {
