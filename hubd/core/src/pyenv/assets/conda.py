@@ -20,8 +20,16 @@ CERTIFICATES = 'tls-root-certs = "system"'
 BLOCK = 1 << 20
 
 
+def leave(code):
+    """Threads of the library still use Python when it takes itself down, and crash now and then; so it does not."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def fail(text):
-    sys.exit(f"error: {text}".rstrip())
+    print(f"error: {text}".rstrip(), file=sys.stderr)
+    leave(1)
 
 
 def read(path):
@@ -120,3 +128,4 @@ except Exception as error:
     if type(error).__module__ != "exceptions":
         raise
     fail(f"{error}")
+leave(0)
