@@ -14,6 +14,8 @@ use crate::release::ReleaseServer;
 const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
 const VERB_DEADLINE: Duration = Duration::from_secs(180);
 const PAGE_DEADLINE: Duration = Duration::from_secs(120);
+/// What downloads and builds, on a machine with more to do.
+const BUILD_DEADLINE: Duration = Duration::from_secs(600);
 
 /// The administrator every hub of the tests is installed with.
 pub const ADMIN: &str = "ada";
@@ -155,6 +157,16 @@ impl Hub {
     pub fn whole(&self, link: &str) -> String {
         if link.starts_with('/') { format!("{}{link}", self.url) } else { link.to_owned() }
     }
+}
+
+/// What `hubctl --json` prints about something that builds, whatever came of it: its record, as a rule.
+///
+/// # Errors
+/// When it prints no JSON.
+pub fn record(machine: &TestMachine, arguments: &[&str]) -> Result<Value> {
+    let command = ["/usr/local/bin/hubctl", "--json"].into_iter().chain(arguments.iter().copied());
+    let output = machine.command(command).timeout(BUILD_DEADLINE).output()?;
+    serde_json::from_str(&output.text()).with_context(|| format!("{arguments:?}: {}{}", output.text(), output.complaint()))
 }
 
 /// A script after which the hub, once stopped, takes for ever to start again, until the power is cut.

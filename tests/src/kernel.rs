@@ -1,13 +1,14 @@
-//! Code in a kernel of somebody's server: what a student's notebook can do, without a browser.
+//! Code in a kernel of somebody's server: what a student's notebook can do, without a browser; and kernels of their own.
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use installer::machine::Output;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::guest::Guest;
-use crate::hub::Hub;
+use crate::hub::{Hub, record};
 
 const CLIENT: &str = include_str!("kernel/client.py");
 const CELL_DEADLINE: Duration = Duration::from_secs(180);
@@ -26,6 +27,11 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// What it printed, without blanks around it, or the exception it ended with.
+    pub fn answer(self) -> String {
+        self.error.unwrap_or_else(|| self.printed.trim().to_owned())
+    }
+
     /// Whether the kernel ended before the code did.
     pub fn died(&self) -> bool {
         self.states.last().is_some_and(|state| state != "idle")
@@ -58,4 +64,61 @@ pub fn run_as(guest: &dyn Guest, name: &str, kernel: &str, code: &str) -> Result
     let output = guest.output(&command, code.as_bytes(), CELL_DEADLINE + GRACE);
     let output = output.and_then(Output::checked).with_context(|| format!("running code in a kernel of `{name}`"))?;
     serde_json::from_str(&output.text()).with_context(|| output.text())
+}
+
+/// A kernel of its own, made and changed by an administrator and used by a student, whose server runs.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnKernel<'a> {
+    /// Where it is.
+    pub hub: &'a Hub,
+    /// Its name.
+    pub name: &'a str,
+    /// Who uses it.
+    pub student: &'a str,
+}
+
+impl OwnKernel<'_> {
+    /// Where its generations are.
+    pub fn store(&self) -> String {
+        format!("/opt/hubd/jupyter/kernels/{}", self.name)
+    }
+
+    /// `hubctl env --kernel` with something that is answered at once.
+    ///
+    /// # Errors
+    /// When it exits with anything but 0.
+    pub fn about(&self, arguments: &[&str]) -> Result<Value> {
+        self.hub.hubctl(&self.env(arguments))
+    }
+
+    /// `hubctl env --kernel` with something that builds: its record, whatever came of it.
+    ///
+    /// # Errors
+    /// When there is no record.
+    pub fn change(&self, arguments: &[&str]) -> Result<Value> {
+        record(self.hub, &self.env(arguments))
+    }
+
+    /// What the student gets for a cell in a new one.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn cell(&self, code: &str) -> Result<String> {
+        Ok(run_as(&***self.hub, self.student, self.name, code)?.answer())
+    }
+
+    /// Takes it away, after which nothing is left of it.
+    ///
+    /// # Errors
+    /// When it is not taken away, or something stays.
+    pub fn remove(&self) -> Result<()> {
+        let removed = record(self.hub, &["env", "remove-kernel", self.name])?;
+        ensure!(removed["state"] == "done", "removed: {removed}");
+        let script = format!("test ! -e {}; ! grep -q {} /etc/hubd/config.toml", self.store(), self.name);
+        self.hub.sh(&script).map(drop)
+    }
+
+    fn env<'b>(&'b self, arguments: &[&'b str]) -> Vec<&'b str> {
+        [&["env", "--kernel", self.name], arguments].concat()
+    }
 }

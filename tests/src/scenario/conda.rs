@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::Context;
-use crate::hub::Hub;
-use crate::kernel;
+use crate::hub::{Hub, record};
+use crate::kernel::OwnKernel;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "conda",
@@ -20,11 +20,10 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const STUDENT: &str = "bob";
-const STORE: &str = "/opt/hubd/jupyter/kernels/science";
-const ALIAS: &str = "/srv/conda";
+pub(super) const ALIAS: &str = "/srv/conda";
 const BUILD_DEADLINE: Duration = Duration::from_secs(600);
-const CHANNEL: &str = include_str!("conda/channel.py");
-const ENVIRONMENT: &str = "\
+pub(super) const CHANNEL: &str = include_str!("conda/channel.py");
+pub(super) const ENVIRONMENT: &str = "\
 name: science
 channels:
   - teaching
@@ -47,31 +46,34 @@ fn run(context: &Context) -> Result<()> {
     hub.hubctl(&["config", "set", "environment.conda_channel_alias", &format!("file://{ALIAS}")])?;
     hub.write("/root/environment.yml", ENVIRONMENT, 0o600)?;
 
-    made(context, &hub)?;
-    refused(context, &hub)?;
-    changed(context, &hub)?;
+    let kernel = OwnKernel { hub: &hub, name: "science", student: STUDENT };
+    made(context, kernel)?;
+    refused(context, kernel)?;
+    changed(context, kernel)?;
     of_another_language(context, &hub)?;
-    cut_short(context, &hub)?;
-    removed(&hub)?;
+    cut_short(context, kernel)?;
+    hub.hubctl(&["server", "stop", STUDENT])?;
+    kernel.remove()?;
     ensure!(hub.hubctl(&["env", "status"])?["current"] == 1, "everybody's environment is another one");
     ensure!(hub.failed_units()?.is_empty(), "failed units: {:?}", hub.failed_units()?);
     context.step("removed: nothing is left but the tool")
 }
 
 /// The file that conda's users have makes a kernel, by the command that the refusal for everybody's environment names.
-fn made(context: &Context, hub: &Hub) -> Result<()> {
+fn made(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
+    let (hub, store) = (kernel.hub, kernel.store());
     let output = hub.hubctl_output(&["env", "apply", "/root/environment.yml"])?;
     let told = output.complaint();
     ensure!(output.code == 1 && told.contains("hubctl env --kernel science apply /root/environment.yml"), "{told}");
 
-    let made = change(hub, &["apply", "/root/environment.yml"])?;
+    let made = kernel.change(&["apply", "/root/environment.yml"])?;
     ensure!(made["state"] == "done" && made["to"] == 2, "made: {made}");
     context.step(&format!("made in {} s, with the tool that was fetched first; {} bytes", made["seconds"], made["bytes"]))?;
     let code = "import sys, course, pyjokes, zmq; print(sys.prefix, sys.base_prefix, course.version, zmq.__file__)";
-    let printed = cell(hub, "science", code)?;
-    let expected = format!("{STORE}/2 {STORE}/2 1.0 {STORE}/2/lib/python3.11/dist-packages/zmq/__init__.py");
+    let printed = kernel.cell(code)?;
+    let expected = format!("{store}/2 {store}/2 1.0 {store}/2/lib/python3.11/dist-packages/zmq/__init__.py");
     ensure!(printed == expected, "in the kernel: {printed}");
-    let listed = about(hub, &["show"])?;
+    let listed = kernel.about(&["show"])?;
     for (name, version) in [("python", "3.11.2"), ("course", "1.0"), ("pyjokes", "0.6.0")] {
         let found = listed["packages"]
             .as_array()
@@ -79,23 +81,24 @@ fn made(context: &Context, hub: &Hub) -> Result<()> {
         ensure!(found, "{name} {version} is not in {listed}");
     }
     hub.sh(&format!(
-        "test \"$(cat {STORE}/2/share/course/where)\" = {STORE}/2 && test -L {STORE}/2/bin/python \
-         && test ! -e {STORE}/2/share/course/post-link && test ! -e {STORE}/2/.cache \
-         && test -z \"$(find {STORE} /opt/hubd/tools ! -user root)\" \
-         && test -z \"$(find {STORE} /opt/hubd/tools ! -type l -perm /7022)\""
+        "test \"$(cat {store}/2/share/course/where)\" = {store}/2 && test -L {store}/2/bin/python \
+         && test ! -e {store}/2/share/course/post-link && test ! -e {store}/2/.cache \
+         && test -z \"$(find {store} /opt/hubd/tools ! -user root)\" \
+         && test -z \"$(find {store} /opt/hubd/tools ! -type l -perm /7022)\""
     ))?;
-    ensure!(about(hub, &["check"])?["problems"] == Value::Array(Vec::new()), "check: {}", about(hub, &["check"])?);
-    let status = about(hub, &["status"])?;
+    ensure!(kernel.about(&["check"])?["problems"] == Value::Array(Vec::new()), "check: {}", kernel.about(&["check"])?);
+    let status = kernel.about(&["status"])?;
     ensure!(status["python"] == "Python 3.11.2 of conda" && status["is_as_asked"] == true, "status: {status}");
     let config = hub.sh("cat /etc/hubd/config.toml")?;
     ensure!(config.contains("\"course=1\"") && config.contains("channels = [\"teaching\"]"), "configuration: {config}");
-    let again = change(hub, &["apply", "/root/environment.yml"])?;
+    let again = kernel.change(&["apply", "/root/environment.yml"])?;
     ensure!(again["state"] == "unchanged", "a second time: {again}");
     context.step("its Python, its packages and those of pip are in one prefix, which is root's; no script was run")
 }
 
 /// What can't work is refused in words that say why; the kernel stays what it is.
-fn refused(context: &Context, hub: &Hub) -> Result<()> {
+fn refused(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
+    let (hub, store) = (kernel.hub, kernel.store());
     for (packages, reason) in [
         (&["no-such-package"][..], "No candidates were found for no-such-package"),
         (&["old-exercises", "new-exercises"], "new-exercises 1.0 would require\n   └─ course >=2"),
@@ -104,7 +107,7 @@ fn refused(context: &Context, hub: &Hub) -> Result<()> {
         (&["outward"], "a link to `/etc/passwd`"),
         (&["elsewhere::course"], "elsewhere"),
     ] {
-        let record = change(hub, &[&["install"], packages].concat())?;
+        let record = kernel.change(&[&["install"], packages].concat())?;
         let told = record["reason"].as_str().unwrap_or_default();
         ensure!(record["state"] == "failed" && told.contains(reason), "{packages:?}: {record}");
         context.step(&format!(
@@ -113,7 +116,7 @@ fn refused(context: &Context, hub: &Hub) -> Result<()> {
             told.lines().next().unwrap_or_default()
         ))?;
     }
-    let twice = change(hub, &["install", "--pip", "course"])?;
+    let twice = kernel.change(&["install", "--pip", "course"])?;
     ensure!(twice["reason"].to_string().contains("course 1.0 is there from conda"), "from both sides: {twice}");
     for (arguments, reason) in [
         (&["install", "--prefix=/etc"][..], "unexpected argument"),
@@ -124,23 +127,24 @@ fn refused(context: &Context, hub: &Hub) -> Result<()> {
         let output = hub.hubctl_output(&[&["env", "--kernel", "science"], arguments].concat())?;
         ensure!(output.code != 0 && output.complaint().contains(reason), "{arguments:?}: {output:?}");
     }
-    ensure!(cell(hub, "science", "import course; print('there')")? == "there", "the kernel does not work any more");
-    let left = hub.sh(&format!("ls -A {STORE} /opt/hubd/tools | tr '\\n' ' '"))?;
+    ensure!(kernel.cell("import course; print('there')")? == "there", "the kernel does not work any more");
+    let left = hub.sh(&format!("ls -A {store} /opt/hubd/tools | tr '\\n' ' '"))?;
     ensure!(left.contains(" 2 kernel.json ") && left.trim_end().ends_with("py-rattler-0.28.0"), "left behind: {left}");
     context.step("nothing of it is left behind")
 }
 
 /// Newer versions on request only, written out and read in again, and back.
-fn changed(context: &Context, hub: &Hub) -> Result<()> {
-    let more = change(hub, &["install", "course"])?;
+fn changed(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
+    let hub = kernel.hub;
+    let more = kernel.change(&["install", "course"])?;
     ensure!(more["state"] == "done", "asked for in any version: {more}");
-    ensure!(cell(hub, "science", "import course; print(course.version)")? == "1.0", "it got newer unasked");
-    let newer = change(hub, &["upgrade", "course"])?;
+    ensure!(kernel.cell("import course; print(course.version)")? == "1.0", "it got newer unasked");
+    let newer = kernel.change(&["upgrade", "course"])?;
     ensure!(newer["state"] == "done" && newer["changes"][0]["to"] == "2.0", "upgraded: {newer}");
     let (own, all) = (newer["own_bytes"].as_u64().unwrap_or(u64::MAX), newer["bytes"].as_u64().unwrap_or(0));
     ensure!(own < all / 5, "{own} bytes of {all} are not shared with the generation before");
-    ensure!(cell(hub, "science", "import course; print(course.version)")? == "2.0", "not upgraded");
-    let diff = about(hub, &["diff"])?;
+    ensure!(kernel.cell("import course; print(course.version)")? == "2.0", "not upgraded");
+    let diff = kernel.about(&["diff"])?;
     ensure!(diff["changes"][0]["from"] == "1.0" && diff["changes"][0]["to"] == "2.0", "diff: {diff}");
 
     let exported = hub.sh("hubctl env --kernel science export | tee /root/exported.yml")?;
@@ -149,14 +153,15 @@ fn changed(context: &Context, hub: &Hub) -> Result<()> {
     let is_explicit = explicit.starts_with("@EXPLICIT\n") && explicit.contains("/noarch/course-2.0-0.tar.bz2#sha256:");
     ensure!(is_explicit, "explicit: {explicit}");
 
-    let back = about(hub, &["rollback"])?;
+    let back = kernel.about(&["rollback"])?;
     ensure!(back["to"] == more["to"], "back: {back}");
-    ensure!(cell(hub, "science", "import course; print(course.version)")? == "1.0", "not taken back");
-    ensure!(about(hub, &["status"])?["is_as_asked"] == true, "the configuration asks for something else");
-    let copy = build(hub, &["env", "--kernel", "copy", "apply", "/root/exported.yml"])?;
-    ensure!(copy["state"] == "done", "what was exported, as another kernel: {copy}");
-    ensure!(cell(hub, "copy", "import course, pyjokes; print(course.version)")? == "2.0", "the copy is another one");
-    build(hub, &["env", "remove-kernel", "copy"])?;
+    ensure!(kernel.cell("import course; print(course.version)")? == "1.0", "not taken back");
+    ensure!(kernel.about(&["status"])?["is_as_asked"] == true, "the configuration asks for something else");
+    let copy = OwnKernel { name: "copy", ..kernel };
+    let made = copy.change(&["apply", "/root/exported.yml"])?;
+    ensure!(made["state"] == "done", "what was exported, as another kernel: {made}");
+    ensure!(copy.cell("import course, pyjokes; print(course.version)")? == "2.0", "the copy is another one");
+    copy.remove()?;
     context.step(&format!("upgraded ({own} of {all} bytes its own), taken back, and made again out of its export"))
 }
 
@@ -164,37 +169,40 @@ fn changed(context: &Context, hub: &Hub) -> Result<()> {
 fn of_another_language(context: &Context, hub: &Hub) -> Result<()> {
     // What a package needs may come from the usual channels, too, and this mirror has no conda-forge.
     let bare = ["env", "--kernel", "bare", "install", "--conda", "teaching::old-exercises"];
-    let unread = build(hub, &bare)?;
+    let unread = record(hub, &bare)?;
     let told = (unread["reason"].to_string(), unread["hint"].to_string());
     ensure!(told.0.contains(&format!("{ALIAS}/conda-forge")) && told.1.contains("environment.conda_channels"), "{unread}");
     hub.hubctl(&["config", "set", "environment.conda_channels", "[\"teaching\"]"])?;
-    let none = build(hub, &bare)?;
+    let none = record(hub, &bare)?;
     ensure!(none["hint"].to_string().contains("r-irkernel"), "no kernel in it: {none}");
-    let made = build(hub, &["env", "--kernel", "shout", "install", "--conda", "shout"])?;
+
+    let kernel = OwnKernel { hub, name: "shout", student: STUDENT };
+    let made = kernel.change(&["install", "--conda", "shout"])?;
     ensure!(made["state"] == "done", "shout: {made}");
-    let place = format!("/opt/hubd/jupyter/kernels/shout/{}", made["to"]);
-    let printed = cell(hub, "shout", "quiet")?;
+    let place = format!("{}/{}", kernel.store(), made["to"]);
+    let printed = kernel.cell("quiet")?;
     ensure!(printed == format!("{place}/bin/shout QUIET"), "in the other kernel: {printed}");
-    let specification = hub.sh("cat /opt/hubd/jupyter/kernels/shout/kernel.json")?;
+    let specification = hub.sh(&format!("cat {}/kernel.json", kernel.store()))?;
     ensure!(
         specification.contains("\"Shout (shout)\"") && specification.contains(&format!("{place}/bin/shout")),
         "{specification}"
     );
-    build(hub, &["env", "remove-kernel", "shout"])?;
+    kernel.remove()?;
     context.step("a kernel of another language answers a cell")
 }
 
 /// The builder is killed while conda packages are put in place.
-fn cut_short(context: &Context, hub: &Hub) -> Result<()> {
-    let before = about(hub, &["status"])?["current"].clone();
+fn cut_short(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
+    let (hub, store) = (kernel.hub, kernel.store());
+    let before = kernel.about(&["status"])?["current"].clone();
     hub.sh("hubctl env --kernel science upgrade </dev/null >/dev/null 2>&1 & sleep 0")?;
     let end = Instant::now() + BUILD_DEADLINE;
-    while !about(hub, &["status"])?["building"]["phase"].to_string().contains("installing the conda packages") {
+    while !kernel.about(&["status"])?["building"]["phase"].to_string().contains("installing the conda packages") {
         ensure!(Instant::now() < end, "no conda package was ever installed");
     }
     hub.sh("systemctl kill --signal=KILL hubd-environment.service")?;
     loop {
-        let history = about(hub, &["history"])?;
+        let history = kernel.about(&["history"])?;
         let last = history["records"].as_array().and_then(|records| records.last()).context("no history")?;
         match last["state"].as_str() {
             Some("failed") => break,
@@ -203,39 +211,11 @@ fn cut_short(context: &Context, hub: &Hub) -> Result<()> {
         }
     }
     let swept = format!(
-        "for i in $(seq 600); do ls {STORE} | grep -q '\\.' -v || exit 1; ls {STORE} | grep -Eq '[.](new|input|sealed)$' || exit 0; sleep 0.1; done; exit 1"
+        "for i in $(seq 600); do ls {store} | grep -q '\\.' -v || exit 1; ls {store} | grep -Eq '[.](new|input|sealed)$' || exit 0; sleep 0.1; done; exit 1"
     );
     hub.sh("systemctl start hubd-environment.service")?;
     hub.sh(&swept)?;
-    ensure!(about(hub, &["status"])?["current"] == before, "the kernel is another one");
-    ensure!(cell(hub, "science", "import course; print('there')")? == "there", "the kernel does not work any more");
+    ensure!(kernel.about(&["status"])?["current"] == before, "the kernel is another one");
+    ensure!(kernel.cell("import course; print('there')")? == "there", "the kernel does not work any more");
     context.step("killed in the middle: swept, and the kernel is what it was")
-}
-
-fn removed(hub: &Hub) -> Result<()> {
-    hub.hubctl(&["server", "stop", STUDENT])?;
-    let removed = build(hub, &["env", "remove-kernel", "science"])?;
-    ensure!(removed["state"] == "done", "removed: {removed}");
-    hub.sh(&format!("test ! -e {STORE}; ! grep -q science /etc/hubd/config.toml")).map(drop)
-}
-
-/// What a cell in a new kernel of the student's server prints, or the exception it ends with.
-fn cell(hub: &Hub, kind: &str, code: &str) -> Result<String> {
-    let ran = kernel::run_as(&***hub, STUDENT, kind, code)?;
-    Ok(ran.error.unwrap_or_else(|| ran.printed.trim().to_owned()))
-}
-
-fn about(hub: &Hub, arguments: &[&str]) -> Result<Value> {
-    hub.hubctl(&[&["env", "--kernel", "science"], arguments].concat())
-}
-
-fn change(hub: &Hub, arguments: &[&str]) -> Result<Value> {
-    build(hub, &[&["env", "--kernel", "science"], arguments].concat())
-}
-
-/// `hubctl --json` for something that builds.
-fn build(hub: &Hub, arguments: &[&str]) -> Result<Value> {
-    let command = ["/usr/local/bin/hubctl", "--json"].into_iter().chain(arguments.iter().copied());
-    let output = hub.command(command).timeout(BUILD_DEADLINE).output()?;
-    serde_json::from_str(&output.text()).with_context(|| format!("{arguments:?}: {}{}", output.text(), output.complaint()))
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::class::{claim, wait_for_line};
 use super::{Group, Scenario};
 use crate::context::Context;
-use crate::hub::{ADMIN, Hub};
+use crate::hub::{ADMIN, Hub, record};
 use crate::{kernel, lab};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -97,25 +97,18 @@ fn on_the_host(context: &Context, hub: &Hub) -> Result<()> {
     hub.sh("systemctl start hubd-launcher.socket hubd-control.socket hubd-admin.socket hubd.socket hubd-launcher.service hubd.service")?;
 
     hub.write("/root/requirements.txt", "pandas\ncowsay  # says it\n", 0o644)?;
-    let applied = build(hub, &["env", "apply", "/root/requirements.txt"])?;
+    let applied = record(hub, &["env", "apply", "/root/requirements.txt"])?;
     ensure!(applied["state"] == "done" && applied["asked"].as_array().is_some_and(|asked| asked.len() == 2), "apply: {applied}");
     let sizes = hub.sh(&format!("cd {ENVIRONMENTS}; du -sk 1; du -sk 1 2 $(cat current) | tail -n 2"))?;
     context.step(&format!(
         "one more small package took {} s; kB on the disk, each without what is shared with those before:\n{sizes}",
         applied["seconds"]
     ))?;
-    let again = build(hub, &["env", "install", "cowsay"])?;
+    let again = record(hub, &["env", "install", "cowsay"])?;
     ensure!(again["state"] == "unchanged", "a second time: {again}");
     let exported = hub.sh("hubctl env export")?;
     ensure!(exported.contains("cowsay==") && exported.contains("--hash=sha256:"), "export: {exported}");
     Ok(())
-}
-
-/// `hubctl --json` for something that builds.
-fn build(hub: &Hub, arguments: &[&str]) -> Result<Value> {
-    let command = ["/usr/local/bin/hubctl", "--json"].into_iter().chain(arguments.iter().copied());
-    let output = hub.command(command).timeout(BUILD_DEADLINE).output()?;
-    serde_json::from_str(&output.text()).with_context(|| format!("{arguments:?}: {}{}", output.text(), output.complaint()))
 }
 
 fn latest(hub: &Hub) -> Result<Value> {

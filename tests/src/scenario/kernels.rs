@@ -1,15 +1,13 @@
 //! A kernel of its own: built beside everybody's environment, in the menu of a server that runs already, changed and taken
 //! back like everybody's, gone when it is removed; and what runs in it keeps what it started with.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::Hub;
-use crate::kernel;
+use crate::kernel::{self, OwnKernel};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "kernels",
@@ -20,8 +18,6 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const STUDENT: &str = "bob";
-const STORE: &str = "/opt/hubd/jupyter/kernels/science";
-const BUILD_DEADLINE: Duration = Duration::from_secs(600);
 /// A wheel that can be installed, and not be used.
 const BROKEN: &str = r#"
 import zipfile
@@ -45,27 +41,32 @@ fn run(context: &Context) -> Result<()> {
     let hub = Hub::install(context)?;
     hub.add_students(&[STUDENT.to_owned()])?;
     hub.hubctl(&["server", "start", STUDENT])?;
+    let kernel = OwnKernel { hub: &hub, name: "science", student: STUDENT };
     ensure!(!menu(&hub)?.contains("science"), "the kernel is there before it was made");
 
-    let made = change(&hub, &["install", "cowsay"])?;
+    let made = kernel.change(&["install", "cowsay"])?;
     ensure!(made["state"] == "done" && made["kernel"] == "science" && made["to"] == 2, "made: {made}");
     context.step(&format!(
         "made in {} s, {} bytes of {} not shared with everybody's",
         made["seconds"], made["own_bytes"], made["bytes"]
     ))?;
     ensure!(menu(&hub)?.contains("Python 3 (science)"), "a server that runs does not see it: {}", menu(&hub)?);
+    let store = kernel.store();
     let code = "import cowsay, sys, shutil; print(sys.prefix, shutil.which('python'))";
-    ensure!(cell(&hub, "science", code)? == format!("{STORE}/2 {STORE}/2/bin/python"), "{}", cell(&hub, "science", code)?);
-    ensure!(cell(&hub, "python3", "import cowsay")?.starts_with("ModuleNotFoundError"), "everybody's Python has it, too");
+    ensure!(kernel.cell(code)? == format!("{store}/2 {store}/2/bin/python"), "{}", kernel.cell(code)?);
+    ensure!(
+        kernel::run(&hub, STUDENT, "import cowsay")?.answer().starts_with("ModuleNotFoundError"),
+        "everybody's Python has it, too"
+    );
     let config = hub.sh("cat /etc/hubd/config.toml")?;
     ensure!(config.contains("[environment.kernels.science]"), "the configuration does not name it: {config}");
     context.step("a server that was running shows it and runs a cell in it; everybody's Python is what it was")?;
 
-    cell(&hub, "science", GOES_ON)?;
+    kernel.cell(GOES_ON)?;
     hub.hubctl(&["config", "set", "environment.keep", "2"])?;
-    refused(context, &hub)?;
-    changed(context, &hub)?;
-    removed(context, &hub)?;
+    refused(context, kernel)?;
+    changed(context, kernel)?;
+    removed(context, kernel)?;
 
     ensure!(hub.hubctl(&["env", "status"])?["current"] == 1, "everybody's environment is another one");
     ensure!(hub.hubctl(&["env", "check"])?["problems"] == Value::Array(Vec::new()), "everybody's environment is damaged");
@@ -74,57 +75,58 @@ fn run(context: &Context) -> Result<()> {
 }
 
 /// What can't work is refused, by the resolver or by the trial; the kernel stays what it is.
-fn refused(context: &Context, hub: &Hub) -> Result<()> {
+fn refused(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
+    let hub = kernel.hub;
     hub.write("/root/broken.py", BROKEN, 0o600)?;
     hub.sh("python3 /root/broken.py")?;
     for (package, reason) in
         [("no-such-package-of-anybody", "no-such-package-of-anybody"), ("/root/broken-1.0-py3-none-any.whl", "it never worked")]
     {
-        let record = change(hub, &["install", package])?;
+        let record = kernel.change(&["install", package])?;
         let told = record["reason"].as_str().unwrap_or_default().to_owned();
         ensure!(record["state"] == "failed" && told.contains(reason), "{package}: {record}");
         context.step(&format!("{package} was refused after {} s: {told}", record["seconds"]))?;
     }
-    ensure!(cell(hub, "science", "import cowsay; print('there')")? == "there", "the kernel does not work any more");
-    let left = hub.sh(&format!("ls -A {STORE}"))?;
-    ensure!(left.trim() == "2\nkernel.json", "left in {STORE}: {left}");
+    ensure!(kernel.cell("import cowsay; print('there')")? == "there", "the kernel does not work any more");
+    let left = hub.sh(&format!("ls -A {}", kernel.store()))?;
+    ensure!(left.trim() == "2\nkernel.json", "left behind: {left}");
     let output = hub.hubctl_output(&["env", "--kernel", "../etc", "install", "cowsay"])?;
     ensure!(output.code == 2, "a name that is a path: {output:?}");
     Ok(())
 }
 
 /// Newer generations, back, and what is in use.
-fn changed(context: &Context, hub: &Hub) -> Result<()> {
-    let (first, second) = (change(hub, &["install", "pyjokes"])?, change(hub, &["install", "pyfiglet"])?);
+fn changed(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
+    let hub = kernel.hub;
+    let (first, second) = (kernel.change(&["install", "pyjokes"])?, kernel.change(&["install", "pyfiglet"])?);
     ensure!(first["state"] == "done" && second["state"] == "done", "installed: {first} {second}");
-    ensure!(cell(hub, "science", "import cowsay, pyjokes, pyfiglet; print('all')")? == "all", "not everything is there");
-    let again = change(hub, &["install", "pyfiglet"])?;
+    ensure!(kernel.cell("import cowsay, pyjokes, pyfiglet; print('all')")? == "all", "not everything is there");
+    let again = kernel.change(&["install", "pyfiglet"])?;
     ensure!(again["state"] == "unchanged", "a second time: {again}");
-    let kept = numbers(hub)?;
+    let kept = numbers(kernel)?;
     ensure!(kept.contains(&Value::from(2)) && kept.len() == 3, "the first is in use, and among these: {kept:?}");
-    let status = about(hub, &["status"])?;
+    let status = kernel.about(&["status"])?;
     ensure!(status["servers"][0]["number"] == 2 && status["servers"][0]["names"][0] == STUDENT, "status: {status}");
 
-    let back = about(hub, &["rollback"])?;
+    let back = kernel.about(&["rollback"])?;
     ensure!(back["to"] == first["to"], "back: {back}");
-    ensure!(cell(hub, "science", "import pyfiglet")?.starts_with("ModuleNotFoundError"), "it was not taken back");
+    ensure!(kernel.cell("import pyfiglet")?.starts_with("ModuleNotFoundError"), "it was not taken back");
     let config = hub.sh("cat /etc/hubd/config.toml")?;
     ensure!(config.contains("pyjokes") && !config.contains("pyfiglet"), "the configuration asks for something else: {config}");
     let kernels = hub.hubctl(&["env", "kernels"])?;
     ensure!(kernels["kernels"][0]["is_as_asked"] == true, "kernels: {kernels}");
     hub.hubctl(&["server", "stop", STUDENT])?;
-    let collected = about(hub, &["gc"])?;
+    let collected = kernel.about(&["gc"])?;
     ensure!(collected["deleted"] == Value::from(vec![2]), "collected: {collected}");
     context.step("taken back for the next kernel; what was in use stayed until it ended")
 }
 
-fn removed(context: &Context, hub: &Hub) -> Result<()> {
+fn removed(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
+    let hub = kernel.hub;
     hub.hubctl(&["server", "start", STUDENT])?;
     ensure!(menu(hub)?.contains("Python 3 (science)"), "a new server does not see it");
-    let removed = build(hub, &["env", "remove-kernel", "science"])?;
-    ensure!(removed["state"] == "done", "removed: {removed}");
+    kernel.remove()?;
     ensure!(!menu(hub)?.contains("science"), "it is still in the menu");
-    hub.sh(&format!("test ! -e {STORE}; ! grep -q science /etc/hubd/config.toml"))?;
     let output = hub.hubctl_output(&["env", "remove-kernel", "science"])?;
     ensure!(output.code != 0 && output.complaint().contains("there is no kernel"), "a second time: {output:?}");
     context.step("removed: in no menu, not in the configuration, not on the disk")
@@ -138,29 +140,8 @@ fn menu(hub: &Hub) -> Result<String> {
     ))
 }
 
-/// What a cell in a new kernel of the student's server prints, or the exception it ends with.
-fn cell(hub: &Hub, kind: &str, code: &str) -> Result<String> {
-    let ran = kernel::run_as(&***hub, STUDENT, kind, code)?;
-    Ok(ran.error.unwrap_or_else(|| ran.printed.trim().to_owned()))
-}
-
-fn numbers(hub: &Hub) -> Result<Vec<Value>> {
-    let list = about(hub, &["list"])?;
+fn numbers(kernel: OwnKernel<'_>) -> Result<Vec<Value>> {
+    let list = kernel.about(&["list"])?;
     let generations = list["generations"].as_array().with_context(|| format!("no generations in {list}"))?;
     Ok(generations.iter().map(|one| one["number"].clone()).collect())
-}
-
-fn about(hub: &Hub, arguments: &[&str]) -> Result<Value> {
-    hub.hubctl(&[&["env", "--kernel", "science"], arguments].concat())
-}
-
-fn change(hub: &Hub, arguments: &[&str]) -> Result<Value> {
-    build(hub, &[&["env", "--kernel", "science"], arguments].concat())
-}
-
-/// `hubctl --json` for something that builds.
-fn build(hub: &Hub, arguments: &[&str]) -> Result<Value> {
-    let command = ["/usr/local/bin/hubctl", "--json"].into_iter().chain(arguments.iter().copied());
-    let output = hub.command(command).timeout(BUILD_DEADLINE).output()?;
-    serde_json::from_str(&output.text()).with_context(|| format!("{arguments:?}: {}{}", output.text(), output.complaint()))
 }

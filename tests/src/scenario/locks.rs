@@ -1,13 +1,11 @@
 //! Locks: what one environment exports makes the same one elsewhere, and a lock of uv is kept to the letter, or refused.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::Context;
-use crate::hub::Hub;
+use crate::hub::{Hub, record};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "locks",
@@ -17,7 +15,6 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const BUILD_DEADLINE: Duration = Duration::from_secs(600);
 /// A project as a teacher has it. Its lock has an older version than there is.
 const PROJECT: &str = "mkdir -p /root/course
     printf '[project]\\nname = \"course\"\\nversion = \"1\"\\nrequires-python = \">=3.11\"\\ndependencies = [\"cowsay<6.1\"]\\n' \
@@ -33,22 +30,22 @@ const PROJECT: &str = "mkdir -p /root/course
 fn run(context: &Context) -> Result<()> {
     let hub = Hub::install(context)?;
     hub.sh(PROJECT)?;
-    let made = build(&hub, &["env", "--kernel", "course", "apply", "/root/course/uv.lock"])?;
+    let made = record(&hub, &["env", "--kernel", "course", "apply", "/root/course/uv.lock"])?;
     ensure!(made["state"] == "done" && made["asked"] == serde_json::json!(["cowsay>=5"]), "a lock of uv: {made}");
     let packages = hub.hubctl(&["env", "--kernel", "course", "show"])?;
     ensure!(version(&packages, "cowsay") == Some("6.0"), "the lock's version: {packages}");
     context.step(&format!("a lock of uv was built in {} s, with its versions", made["seconds"]))?;
 
     hub.sh("hubctl env --kernel course export >/root/lock.txt")?;
-    let again = build(&hub, &["env", "--kernel", "course", "apply", "/root/lock.txt"])?;
+    let again = record(&hub, &["env", "--kernel", "course", "apply", "/root/lock.txt"])?;
     ensure!(again["state"] == "unchanged", "what it exported itself: {again}");
-    let copy = build(&hub, &["env", "--kernel", "copy", "apply", "/root/lock.txt"])?;
+    let copy = record(&hub, &["env", "--kernel", "copy", "apply", "/root/lock.txt"])?;
     ensure!(copy["state"] == "done" && copy["asked"] == made["asked"], "a copy: {copy}");
     hub.sh("hubctl env --kernel copy export | diff /root/lock.txt -")?;
     context.step("what one exports makes the same one elsewhere, to the letter")?;
 
     for (lock, told) in [("evil", "ash mismatch"), ("newer", "ipykernel: 5.0.0 in the lock")] {
-        let record = build(&hub, &["env", "--kernel", "copy", "apply", &format!("/root/course/{lock}/uv.lock")])?;
+        let record = record(&hub, &["env", "--kernel", "copy", "apply", &format!("/root/course/{lock}/uv.lock")])?;
         let reason = record["reason"].as_str().unwrap_or_default();
         ensure!(record["state"] == "failed" && reason.contains(told), "{lock}: {record}");
         context.step(&format!("{lock}: {reason}"))?;
@@ -59,11 +56,4 @@ fn run(context: &Context) -> Result<()> {
 
 fn version<'a>(packages: &'a Value, name: &str) -> Option<&'a str> {
     packages["packages"].as_array()?.iter().find(|package| package["name"] == name)?["version"].as_str()
-}
-
-/// `hubctl --json` for something that builds.
-fn build(hub: &Hub, arguments: &[&str]) -> Result<Value> {
-    let command = ["/usr/local/bin/hubctl", "--json"].into_iter().chain(arguments.iter().copied());
-    let output = hub.command(command).timeout(BUILD_DEADLINE).output()?;
-    serde_json::from_str(&output.text()).with_context(|| format!("{arguments:?}: {}{}", output.text(), output.complaint()))
 }

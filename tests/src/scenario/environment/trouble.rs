@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{ENVIRONMENTS, build, current, latest};
+use super::{ENVIRONMENTS, current, latest};
 use crate::context::Context;
-use crate::hub::Hub;
+use crate::hub::{Hub, record};
 
 /// A wheel that overwrites a part of JupyterLab, as careless packages do.
 const BREAKS_LAB: &str = r#"
@@ -34,14 +34,14 @@ pub(super) fn refused(context: &Context, hub: &Hub) -> Result<()> {
         ("jupyter-server<2", "jupyter-server<2", "ask for other versions"),
         ("no-such-package-of-anybody", "no-such-package-of-anybody", "spelled"),
     ] {
-        let record = build(hub, &["env", "install", package])?;
+        let record = record(hub, &["env", "install", package])?;
         let told = |key: &str, text: &str| record[key].as_str().is_some_and(|told| told.contains(text));
         ensure!(record["state"] == "failed" && told("reason", reason) && told("hint", hint), "{package}: {record}");
         context.step(&format!("{package} was refused: {} hint: {}", record["reason"], record["hint"]))?;
     }
     hub.write("/root/breakslab.py", BREAKS_LAB, 0o600)?;
     hub.sh("python3 /root/breakslab.py")?;
-    let record = build(hub, &["env", "install", "/root/breakslab-1.0-py3-none-any.whl"])?;
+    let record = record(hub, &["env", "install", "/root/breakslab-1.0-py3-none-any.whl"])?;
     let reason = record["reason"].as_str().unwrap_or_default();
     ensure!(record["state"] == "failed" && reason.contains("labapp is not what it was"), "a wheel that breaks Lab: {record}");
     context.step(&format!("a package that breaks JupyterLab was refused after {} s: {reason}", record["seconds"]))?;
@@ -100,7 +100,7 @@ pub(super) fn power_cut(context: &Context, hub: &mut Hub) -> Result<()> {
         hub.hubctl(&["server", "start", "cyd"])?;
         context.step(&format!("a power cut while {moment}: swept, and a server starts"))?;
     }
-    let record = build(hub, &["env", "install", "pyjokes"])?;
+    let record = record(hub, &["env", "install", "pyjokes"])?;
     ensure!(record["state"] == "done", "after the power cuts: {record}");
     Ok(())
 }
@@ -113,7 +113,7 @@ pub(super) fn full_disk(context: &Context, hub: &Hub) -> Result<()> {
          mount -t tmpfs -o mode=755,size=$((size + 150))m tmpfs /mnt/small
          cp -a {ENVIRONMENTS}/. /mnt/small/; mount --bind /mnt/small {ENVIRONMENTS}"
     ))?;
-    let record = build(hub, &["env", "install", "scipy"])?;
+    let record = record(hub, &["env", "install", "scipy"])?;
     let told = record["hint"].as_str().unwrap_or_default();
     ensure!(record["state"] == "failed" && told.contains("make room"), "on a full disk: {record}");
     untouched(hub, &before)?;
