@@ -18,6 +18,7 @@ use hub_core::control::environment::{Change, EnvironmentReply, EnvironmentReques
 use hub_core::pyenv::conda::spec::SpecError;
 use hub_core::pyenv::{Conda, CondaSpec, KernelName, Requirement, lock};
 
+pub(super) use apt::offer;
 pub(super) use arguments::EnvVerb;
 
 use self::conda_file::EnvironmentFile;

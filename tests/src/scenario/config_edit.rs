@@ -30,6 +30,7 @@ const KEPT: &str = "Your text is kept in /run/hubd-edit/";
 /// Nobody changes the configuration.
 const UNLOCKED: &str = "flock --nonblock /run/hubd-config.lock true";
 const LEFT: &str = "(c)ontinue with it";
+const NOW: &str = "Do it now? [y/N]";
 
 fn run(context: &Context) -> Result<()> {
     let hub = Hub::install(context)?;
@@ -48,6 +49,7 @@ fn run(context: &Context) -> Result<()> {
     disk_full(context, &hub)?;
     hostile_editor(context, &hub)?;
     meanwhile(context, &hub)?;
+    packages(context, &hub)?;
     lock_out(context, &hub)
 }
 
@@ -58,6 +60,23 @@ const LAST_ARGUMENT: &str = "shift $(($# - 1))";
 fn edit(hub: &Hub, script: &str, answers: &[(&str, &str)]) -> Result<terminal::Said> {
     hub.write(&format!("/home/{ADMIN}/editor"), format!("#!/bin/sh\n{LAST_ARGUMENT}\n{script}\n"), 0o755)?;
     at_terminal(hub, ADMIN, &format!("EDITOR=/home/{ADMIN}/editor sudo hubctl config edit"), answers)
+}
+
+/// Who names packages of the distribution sees apt's plan at once, and has it done or not.
+fn packages(context: &Context, hub: &Hub) -> Result<()> {
+    let naming = |name: &str| {
+        let line = format!("apt = [\"{name}\"]");
+        format!(
+            "sed -i '/^apt = /d; s/^\\[environment\\]/&\\n{line}/' \"$1\"; grep -q '^apt = ' \"$1\" || printf '\\n[environment]\\n{line}\\n' >>\"$1\""
+        )
+    };
+    let said = edit(hub, &naming("fortune-mod"), &[(SAVE, "y\n"), (NOW, "\n")])?;
+    said.expect(0, &["and in force.", "+ fortune-mod ", "are downloaded", "Nothing was installed or removed."])?;
+    hub.sh("! dpkg -s fortune-mod 2>/dev/null")?;
+    let said = edit(hub, &naming("figlet"), &[(SAVE, "y\n"), (NOW, "y\n")])?;
+    said.expect(0, &["+ figlet ", "1 package changed"])?;
+    hub.sh("figlet hub && ! dpkg -s fortune-mod 2>/dev/null")?;
+    context.step(&format!("apt's plan after an edit, and done:\n{}", said.text))
 }
 
 fn live(hub: &Hub) -> Result<String> {

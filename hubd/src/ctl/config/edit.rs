@@ -9,6 +9,7 @@ use hub_core::config::{self, Config};
 
 use super::super::World;
 use super::super::connect::only_on_the_host;
+use super::super::env::offer;
 use super::super::failure::{Cause, Exit, Failure, hint_of};
 use super::super::text::{ago, printable};
 use super::commit::commit;
@@ -38,7 +39,26 @@ enum Turn {
 }
 
 pub(super) fn edit(world: &mut World, consent: Consent) -> Result<Exit> {
-    edit_with(world, consent, &mut commit)
+    let mut names_others = false;
+    let exit = edit_with(world, consent, &mut |world, text, how| {
+        names_others = names_other_packages(world, text);
+        commit(world, text, how)
+    })?;
+    // What comes or goes is another question, asked when the lock of the configuration is free.
+    if exit == Exit::Done && names_others && !world.printer.json {
+        return offer(world);
+    }
+    Ok(exit)
+}
+
+/// Whether `text` asks for other packages of the distribution than the configuration in force.
+fn names_other_packages(world: &World, text: &str) -> bool {
+    let path = world.paths.config_file();
+    match (config::read(&path), config::parse(text, &path.display().to_string())) {
+        (Ok(before), Ok(after)) => before.config.environment.apt != after.environment.apt,
+        // The first one ever, or one that was broken; what is missing is installed when the machine starts.
+        _ => false,
+    }
 }
 
 /// As [`edit`], with `commit` to save.

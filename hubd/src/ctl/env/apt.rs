@@ -82,18 +82,44 @@ pub(super) fn obey(verb: AptVerb, world: &mut World) -> Result<Exit> {
         AptVerb::Apply { consent } => (AptChange::Configured, consent),
         AptVerb::List => return list(world),
     };
-    let number = started(ask(world, &request(AptRequest::Plan { change }))?)?;
-    let planned = follow::wait(world, number)?;
-    let Some(plan) = planned.apt.as_ref().filter(|_| planned.state == BuildState::Planned) else {
+    let planned = plan(world, change)?;
+    if planned.state != BuildState::Planned {
         return follow::conclude(world, &planned);
-    };
-    if !world.printer.json {
-        show(world, plan, &planned.changes)?;
     }
     if !consent.yes && !planned.changes.is_empty() {
         world.confirm("Do it?")?;
     }
-    let number = started(ask(world, &request(AptRequest::Perform { plan: number }))?)?;
+    perform(world, &planned)
+}
+
+/// Shows what it takes that the configuration was changed, and does it at once where that is wanted.
+pub(in crate::ctl) fn offer(world: &mut World) -> Result<Exit> {
+    world.printer.say("The configuration names other packages of the distribution. What that takes:")?;
+    let planned = plan(world, AptChange::Configured)?;
+    if planned.state != BuildState::Planned {
+        return follow::conclude(world, &planned);
+    }
+    match world.terminal.ask("Do it now? [y/N] ")?.as_deref().map(str::trim) {
+        Some("y" | "Y" | "yes" | "Yes") => perform(world, &planned),
+        _ => {
+            world.printer.say("Nothing was installed or removed. Later: hubctl env apt apply")?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Finds out what `change` takes, and shows it.
+fn plan(world: &mut World, change: AptChange) -> Result<Record> {
+    let number = started(ask(world, &request(AptRequest::Plan { change }))?)?;
+    let planned = follow::wait(world, number)?;
+    if let (Some(plan), BuildState::Planned, false) = (&planned.apt, planned.state, world.printer.json) {
+        show(world, plan, &planned.changes)?;
+    }
+    Ok(planned)
+}
+
+fn perform(world: &mut World, planned: &Record) -> Result<Exit> {
+    let number = started(ask(world, &request(AptRequest::Perform { plan: planned.number }))?)?;
     let done = follow::wait(world, number)?;
     follow::conclude(world, &done)
 }
