@@ -172,7 +172,7 @@ fn of_another_language(context: &Context, hub: &Hub) -> Result<()> {
     let unread = record(hub, &bare)?;
     let told = (unread["reason"].to_string(), unread["hint"].to_string());
     ensure!(told.0.contains(&format!("{ALIAS}/conda-forge")) && told.1.contains("environment.conda_channels"), "{unread}");
-    hub.hubctl(&["config", "set", "environment.conda_channels", "[\"teaching\"]"])?;
+    hub.hubctl(&["config", "set", "environment.conda_channels", "teaching"])?;
     let none = record(hub, &bare)?;
     ensure!(none["hint"].to_string().contains("r-irkernel"), "no kernel in it: {none}");
 
