@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use hub_core::apt::PackageName;
 use hub_core::config::{self, Config, HttpsMethod, format_bytes};
-use hub_core::pyenv::Requirement;
+use hub_core::pyenv::conda::Channel;
+use hub_core::pyenv::{CondaSpec, Requirement};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use crate::assets;
@@ -113,17 +115,30 @@ fn remember_source(document: &mut DocumentMut, options: &Options) {
 fn asking_as_the_bundle(text: String, facts: &Facts, options: &Options) -> Result<String> {
     let Some(bundle) = options.bundle.as_ref().filter(|_| facts.environment.is_none()) else { return Ok(text) };
     let mut document: DocumentMut = text.parse().context("preparing the configuration")?;
-    let list = |asked: &[Requirement]| Value::Array(asked.iter().map(Requirement::as_str).collect::<Array>());
+    let texts = |texts: &mut dyn Iterator<Item = &str>| Value::Array(texts.collect::<Array>());
+    let list = |asked: &[Requirement]| texts(&mut asked.iter().map(Requirement::as_str));
     let manifest = bundle.manifest();
     let says = |document: &DocumentMut, key: &str| document.get("environment").and_then(|table| table.get(key)).is_some();
     if !manifest.packages.is_empty() && !says(&document, "packages") {
         set(&mut document, "environment", "packages", list(&manifest.packages));
     }
-    if !manifest.kernels.is_empty() && !says(&document, "kernels") {
+    if !manifest.apt.is_empty() && !says(&document, "apt") {
+        set(&mut document, "environment", "apt", texts(&mut manifest.apt.iter().map(PackageName::as_str)));
+    }
+    let has_kernels = !manifest.kernels.is_empty() || !manifest.conda_kernels.is_empty();
+    if has_kernels && !says(&document, "kernels") {
         let mut kernels = Table::new();
         kernels.set_implicit(true);
         for (name, packages) in &manifest.kernels {
             let kernel = Table::from_iter([("packages", toml_edit::value(list(packages)))]);
+            kernels.insert(name.as_str(), Item::Table(kernel));
+        }
+        for (name, asked) in &manifest.conda_kernels {
+            let mut kernel = Table::from_iter([("packages", toml_edit::value(list(&asked.packages)))]);
+            if let Some(conda) = &asked.conda {
+                kernel.insert("conda", toml_edit::value(texts(&mut conda.specs.iter().map(CondaSpec::as_str))));
+                kernel.insert("channels", toml_edit::value(texts(&mut conda.channels.iter().map(Channel::as_str))));
+            }
             kernels.insert(name.as_str(), Item::Table(kernel));
         }
         document.entry("environment").or_insert(toml_edit::table())["kernels"] = Item::Table(kernels);

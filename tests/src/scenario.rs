@@ -94,6 +94,7 @@ pub const ALL: &[Scenario] = &[
     apt::SCENARIO,
     r::SCENARIO,
     no_internet::SCENARIO,
+    no_internet::WHOLE,
     release::SCENARIO,
     conda::SCENARIO,
     release_upgrade::SCENARIO,

@@ -7,9 +7,10 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Subcommand;
+use hub_core::apt::PackageName;
 use hub_core::bundle::{Machine, Making, Manifest, Opened, store};
-use hub_core::config::{self, format_bytes};
-use hub_core::pyenv::{Builder, NetworkSettings, Requirement, Said, Workshop};
+use hub_core::config::{self, Environment, format_bytes};
+use hub_core::pyenv::{Builder, CondaSpec, KernelName, NetworkSettings, Requirement, Said, Workshop};
 use hub_core::upgrade;
 use serde::Serialize;
 
@@ -26,7 +27,7 @@ const LINE_EVERY: usize = 20;
 /// What to do with bundles.
 #[derive(Debug, Subcommand)]
 pub(super) enum BundleVerb {
-    /// Make a file with the hub's programs, uv, and every package of the present environment and kernels
+    /// Make a file with the hub's programs, uv, and every package of the present environment and kernels, conda's too
     #[command(
         after_help = "The packages are downloaded once more, and checked against the locks. The file serves machines of the \
 same distribution release and the same kind of processor. It has no secret in it, and nothing of people or configuration.
@@ -34,6 +35,7 @@ same distribution release and the same kind of processor. It has no secret in it
 Examples:
   sudo hubctl bundle create class.bundle
   sudo hubctl bundle create class.bundle --with scikit-learn --with seaborn
+  sudo hubctl bundle create class.bundle --apt
 
 On the other machine:
   tar -xOf class.bundle bootstrap.sh | sudo sh -s -- --bundle class.bundle --admin ada"
@@ -47,6 +49,9 @@ On the other machine:
         /// Leave out packages of the distribution; the other machine then needs git, python3-pip-whl and the like already
         #[arg(long)]
         no_packages: bool,
+        /// Take along the packages of the distribution that the configuration's environment.apt names, with all they need
+        #[arg(long)]
+        apt: bool,
     },
     /// Take in the packages of a bundle, to install from
     #[command(after_help = "From then on this machine installs from its bundles alone, unless the configuration's \
@@ -94,7 +99,7 @@ struct Held {
 pub(super) fn obey(verb: BundleVerb, world: &mut World) -> Result<Exit> {
     only_on_the_host(world, "a bundle", "bundle ...")?;
     let done = match verb {
-        BundleVerb::Create { file, more, no_packages } => create(world, &file, &more, !no_packages),
+        BundleVerb::Create { file, more, no_packages, apt } => create(world, &file, &more, (!no_packages, apt)),
         BundleVerb::Add { file } => add(world, &file),
         BundleVerb::Show { file } => show(world, file.as_deref()),
         BundleVerb::Remove { yes } => remove(world, yes),
@@ -114,15 +119,22 @@ fn with_hint(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-fn create(world: &mut World, file: &Path, more: &[Requirement], has_packages: bool) -> Result<()> {
+fn create(world: &mut World, file: &Path, more: &[Requirement], (has_packages, has_apt): (bool, bool)) -> Result<()> {
     if file.exists() {
         let hint = "give another name, or remove it first".to_owned();
         return Err(Failure::new(Cause::Refused, format!("`{}` is there already", file.display()), hint).into());
     }
     let version = upgrade::installed_version(&world.paths)?;
-    let network = network(world)?;
+    let asked = asked(world)?;
+    if has_apt && asked.apt.is_empty() {
+        let hint = "leave out --apt, or name packages first: hubctl env apt install PACKAGE".to_owned();
+        return Err(Failure::new(Cause::Refused, "the configuration's environment.apt names no package", hint).into());
+    }
+    let network = NetworkSettings::of_machine(&world.paths, &asked)?;
     let (paths, now) = (world.paths.clone(), world.now.to_string());
-    let making = Making { paths: &paths, version: &version, bootstrap: BOOTSTRAP, now, network: &network, more, has_packages };
+    let (version, asked) = (version.as_str(), &asked);
+    let making =
+        Making { paths: &paths, version, bootstrap: BOOTSTRAP, now, network: &network, more, has_packages, asked, has_apt };
     let (told, heard) = mpsc::channel();
     let made = thread::scope(|scope| {
         let maker = scope.spawn(move || making.make(file, &mut |said| tell(said, &told)));
@@ -137,6 +149,9 @@ fn create(world: &mut World, file: &Path, more: &[Requirement], has_packages: bo
     let wheels = counted(made.wheels, "wheel", "wheels");
     world.printer.line(&format!("{}: {}, {wheels}", made.file.display(), format_bytes(made.bytes)))?;
     world.printer.line(&format!("sha256: {}", made.sha256))?;
+    for line in left_out(&made.manifest) {
+        world.printer.say(&line)?;
+    }
     let name = made.file.display();
     world.printer.say(&format!(
         "Install from it on another machine: tar -xOf {name} bootstrap.sh | sudo sh -s -- --bundle {name} --admin NAME"
@@ -172,7 +187,7 @@ fn add(world: &mut World, file: &Path) -> Result<()> {
         let held = Held { bundle: Some(bundle.manifest().clone()), new: Some(new), wheels: Vec::new() };
         return Ok(world.printer.json(&held)?);
     }
-    world.printer.line(&format!("{} taken in.", counted(new, "new wheel", "new wheels")))?;
+    world.printer.line(&format!("{} taken in.", counted(new, "new package", "new packages")))?;
     world.printer.say("Packages come from bundles alone now. Install what is in them: hubctl env install PACKAGE")?;
     Ok(())
 }
@@ -202,12 +217,45 @@ fn show(world: &mut World, file: Option<&Path>) -> Result<()> {
     for (name, asked) in &manifest.kernels {
         world.printer.line(&format!("kernel {name}: {}", list(asked)))?;
     }
-    let has = if manifest.distribution_packages.is_empty() { "without" } else { "with" };
-    world.printer.line(&format!("{has} packages of the distribution"))?;
+    for (name, asked) in &manifest.conda_kernels {
+        let specs = asked.conda.iter().flat_map(|conda| &conda.specs).map(CondaSpec::as_str).collect::<Vec<_>>().join(", ");
+        let packages = if asked.packages.is_empty() { String::new() } else { format!("; on top: {}", list(&asked.packages)) };
+        world.printer.line(&format!("kernel {name}, of conda packages: {specs}{packages}"))?;
+    }
+    for (what, names) in [
+        ("for the install, of the distribution", manifest.distribution_packages.join(", ")),
+        ("of environment.apt", manifest.apt.iter().map(PackageName::as_str).collect::<Vec<_>>().join(", ")),
+    ] {
+        if !names.is_empty() {
+            world.printer.line(&format!("{what}: {names}"))?;
+        }
+    }
+    for line in left_out(&manifest) {
+        world.printer.line(&line)?;
+    }
     for wheel in wheels {
         world.printer.line(&format!("  {wheel}"))?;
     }
     Ok(())
+}
+
+/// What the hub that a bundle is from has, and the bundle has not, in lines for people.
+fn left_out(manifest: &Manifest) -> Vec<String> {
+    let names = |names: &mut dyn Iterator<Item = &str>| names.collect::<Vec<_>>().join(", ");
+    let mut lines = Vec::new();
+    if manifest.distribution_packages.is_empty() {
+        lines.push("not in it: what an install needs of the distribution (--no-packages)".to_owned());
+    }
+    if !manifest.left_out.apt.is_empty() {
+        let packages = names(&mut manifest.left_out.apt.iter().map(PackageName::as_str));
+        lines.push(format!("not in it: {packages} of environment.apt (--apt takes them along)"));
+    }
+    if !manifest.left_out.kernels.is_empty() {
+        let kernels = names(&mut manifest.left_out.kernels.iter().map(KernelName::as_str));
+        lines.push(format!("not in it: kernels that were never built: {kernels} (hubctl env --kernel NAME apply)"));
+    }
+    lines.push("never in one: people, passwords, files, the rest of the configuration".to_owned());
+    lines
 }
 
 fn remove(world: &mut World, yes: bool) -> Result<()> {
@@ -232,6 +280,9 @@ fn workshop(world: &World) -> Result<Workshop> {
 }
 
 fn network(world: &World) -> Result<NetworkSettings> {
-    let loaded = config::read(&world.paths.config_file()).context("reading the configuration")?;
-    NetworkSettings::of_machine(&world.paths, &loaded.config.environment)
+    NetworkSettings::of_machine(&world.paths, &asked(world)?)
+}
+
+fn asked(world: &World) -> Result<Environment> {
+    Ok(config::read(&world.paths.config_file()).context("reading the configuration")?.config.environment)
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use hub_core::control::environment::{BuildState, Change, Record, ServersOf};
 use hub_core::paths::Paths;
+use hub_core::pyenv::conda::Channels;
 use hub_core::pyenv::{
     self, Asked, BuildRequest, Builder, CondaRequest, Generation, Locks, NetworkSettings, Python, Requirement, Resolution, Said,
     Workshop, lock,
@@ -98,6 +99,11 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
     let is_other = before.conda.is_some() != asked.conda.is_some();
     let preferred = if is_other { "" } else { &before.packages };
     let network = NetworkSettings::of_machine(paths, &settings::read(paths)?.environment)?;
+    let channels = Channels {
+        usual: &config.environment.conda_channels,
+        alias: &config.environment.conda_channel_alias,
+        bundle: network.channel(),
+    };
     let given = match change {
         Change::Set { lock, .. } => lock.as_deref(),
         _ => None,
@@ -110,12 +116,7 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
         lock: &preferred,
         network: &network,
         asked: &asked.packages,
-        conda: asked.conda.as_ref().map(|asked| CondaRequest {
-            asked,
-            channels: &config.environment.conda_channels,
-            alias: &config.environment.conda_channel_alias,
-            lock: None,
-        }),
+        conda: asked.conda.as_ref().map(|asked| CondaRequest { asked, channels: &channels, lock: None }),
         previous: Some(&base),
         wheels: Some(&wheels),
     };

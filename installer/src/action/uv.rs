@@ -46,7 +46,7 @@ pub(super) fn fetch(world: &mut World<'_>) -> Result<()> {
     let scratch = tempfile::tempdir().context("making a temporary directory")?;
     let (requirements, target) = (scratch.path().join("requirements.txt"), scratch.path().join("wheels"));
     fs_err::write(&requirements, uv::requirement())?;
-    let command = Command::new(PYTHON, DOWNLOAD_DEADLINE).args(pip::download(&requirements, &target)?.into_iter().skip(1));
+    let command = Command::new(PYTHON, DOWNLOAD_DEADLINE).args(pip::download(&requirements, &target, None)?.into_iter().skip(1));
     world.settings().for_pip().iter().fold(command, |command, (name, value)| command.env(name, value)).run().with_context(
         || {
             format!(

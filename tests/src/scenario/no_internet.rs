@@ -1,17 +1,19 @@
 //! A room without a network: a hub makes a bundle, and a bare machine to which no way leads becomes the same hub from it,
 //! installs what the bundle has, says what it does not have, and takes more in.
 
+mod whole;
+
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use installer::machine::{BaseSpec, Output, Release};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Group, Scenario};
 use crate::context::{Context, TestMachine};
-use crate::hub::{ADMIN, Hub};
+use crate::hub::{ADMIN, Hub, record};
 use crate::kernel;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -21,6 +23,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     needs_programs: true,
     run,
 };
+
+pub(super) use self::whole::SCENARIO as WHOLE;
 
 const STUDENT: &str = "bob";
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -143,15 +147,20 @@ fn install(context: &Context, machine: &TestMachine) -> Result<()> {
 }
 
 fn works(context: &Context, machine: &TestMachine) -> Result<()> {
-    machine.write("/root/class.csv", format!("name,password\n{STUDENT},{}\n", crate::hub::PASSWORD), 0o600)?;
-    json(machine, &["user", "add", "--from", "/root/class.csv"])?.checked()?;
+    enrol(machine)?;
     machine.sh("curl -fsS http://127.0.0.1:8000/hub/login | grep -q password")?;
-    json(machine, &["server", "start", STUDENT])?.checked()?;
     let ran = kernel::run_in(&**machine, STUDENT, "import cowsay; print(cowsay.get_output_string('cow', 'offline'))")?;
     ensure!(ran.printed.contains("offline") && ran.error.is_none(), "the package of the first hub: {ran:?}");
     let ran = kernel::run_in(&**machine, STUDENT, "%pip install --quiet pyfiglet\nimport pyfiglet; print('own')")?;
     ensure!(ran.printed.contains("own") && ran.error.is_none(), "a student's own package from the bundle: {ran:?}");
     context.step("a student's server runs a cell, and pip in it installs from the bundle")
+}
+
+/// A student, whose server runs.
+fn enrol(machine: &TestMachine) -> Result<()> {
+    machine.write("/root/class.csv", format!("name,password\n{STUDENT},{}\n", crate::hub::PASSWORD), 0o600)?;
+    json(machine, &["user", "add", "--from", "/root/class.csv"])?.checked()?;
+    json(machine, &["server", "start", STUDENT])?.checked().map(drop)
 }
 
 fn packages(context: &Context, machine: &TestMachine, more: &Path) -> Result<()> {
@@ -208,11 +217,6 @@ fn bootstrap(machine: &TestMachine, bundle: &str) -> Result<Output> {
         "cd /root; tar -xOf class.bundle bootstrap.sh | sh -s -- --bundle {bundle} --admin {ADMIN} --listen 127.0.0.1:8000 --yes --json"
     );
     machine.command(["/bin/sh", "-c", &line]).timeout(DEADLINE).output()
-}
-
-fn record(machine: &TestMachine, arguments: &[&str]) -> Result<Value> {
-    let output = json(machine, arguments)?;
-    serde_json::from_str(&output.text()).with_context(|| format!("{arguments:?}: {}{}", output.text(), output.complaint()))
 }
 
 fn json(machine: &TestMachine, arguments: &[&str]) -> Result<Output> {

@@ -1,12 +1,14 @@
 //! Packages of the distribution: fetched with all that they build on, and installed from a directory as from an archive
 //! of their own, so that apt takes only what a machine lacks. The machine's own lists and sources stay as they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::sys::atomic::{self, Access};
 use crate::sys::command::Command;
 use crate::sys::digest;
 
@@ -18,17 +20,19 @@ const ASK_DEADLINE: Duration = Duration::from_secs(60);
 /// The index of an archive.
 const INDEX: &str = "Packages";
 
-/// Fetches `names` and everything they need, as for a machine that has nothing, into `target`, with an index.
+/// Fetches `names` and everything they need, as for a machine that has nothing, into `target`, with an index; out of
+/// `archive`, where the machine has its packages from bundles.
 ///
 /// # Errors
 /// When the machine's archives can't be reached.
-pub(super) fn fetch(names: &[&str], target: &Path, network: &BTreeMap<String, String>) -> Result<()> {
+pub(super) fn fetch(names: &[&str], target: &Path, network: &BTreeMap<String, String>, archive: Option<&Archive>) -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let place = |name: &str| scratch.path().join(name);
     fs_err::write(place("status"), "")?;
     fs_err::create_dir_all(place("packages").join("partial"))?;
     let apt = || {
         let apt = Command::new(APT_GET, FETCH_DEADLINE).arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
+        let apt = apt.args(archive.into_iter().flat_map(Archive::options));
         network.iter().fold(apt.env("LC_ALL", "C.UTF-8"), |apt, (name, value)| apt.env(name, value))
     };
     let download = || {
@@ -63,7 +67,28 @@ pub(super) fn fetch(names: &[&str], target: &Path, network: &BTreeMap<String, St
     Ok(fs_err::write(target.join(INDEX), index)?)
 }
 
-fn packages(directory: &Path) -> Result<Vec<PathBuf>> {
+/// Adds the index in `from` to that in `into`, and has apt find it there.
+///
+/// # Errors
+/// When one can't be read or written.
+pub(super) fn merge(from: &Path, into: &Path) -> Result<()> {
+    let mut known = BTreeSet::new();
+    for file in [into.join(INDEX), from.join(INDEX)] {
+        match std::fs::read_to_string(&file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            read => known.extend(read?.split_terminator("\n\n").map(|package| format!("{}\n\n", package.trim_matches('\n')))),
+        }
+    }
+    let text: String = known.into_iter().collect();
+    atomic::replace(&into.join(INDEX), text.as_bytes(), Access::mode(0o644))?;
+    Archive::new(into.to_owned()).prepare()
+}
+
+/// The packages in `directory`, sorted.
+///
+/// # Errors
+/// When it can't be read.
+pub(super) fn packages(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs_err::read_dir(directory)? {
         found.extend(Some(entry?.path()).filter(|path| path.extension().is_some_and(|extension| extension == "deb")));
@@ -105,5 +130,27 @@ impl Archive {
         // Trusted, for every byte was compared with the list of the bundle.
         let source = format!("deb [trusted=yes] file:{} ./\n", self.directory.display());
         Ok(fs_err::write(self.directory.join("sources.list"), source)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_bundle_comes_beside_the_first() {
+        let root = tempfile::tempdir().unwrap();
+        let (first, second) = (root.path().join("first"), root.path().join("second"));
+        let package = |name: &str| format!("Package: {name}\nDescription: x\n more\nFilename: ./{name}.deb\n\n");
+        for (directory, text) in [(&first, package("git")), (&second, package("git") + &package("ffmpeg"))] {
+            std::fs::create_dir(directory).unwrap();
+            std::fs::write(directory.join(INDEX), text).unwrap();
+        }
+        merge(&second, &first).unwrap();
+        assert_eq!(std::fs::read_to_string(first.join(INDEX)).unwrap(), package("ffmpeg") + &package("git"));
+        let options = Archive::new(first.clone()).options();
+        let source = std::fs::read_to_string(first.join("sources.list")).unwrap();
+        assert_eq!(source, format!("deb [trusted=yes] file:{} ./\n", first.display()));
+        assert!(options[0].ends_with("first/sources.list") && first.join("lists/partial").is_dir(), "{options:?}");
     }
 }

@@ -9,12 +9,17 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::opened::files;
-use super::{BOOTSTRAP, FORMAT, LOCK, MANIFEST, Machine, Manifest, PACKAGES, PROGRAMS, SUMS, UV, VERSION, WHEELS, debian};
+use super::{
+    BOOTSTRAP, CONDA, FORMAT, LOCK, LeftOut, MANIFEST, Machine, Manifest, PACKAGES, PROGRAMS, SUMS, UV, VERSION, WHEELS, channel,
+    debian, store,
+};
+use crate::apt::PackageName;
+use crate::config::Environment;
 use crate::distribution::{PYTHON, needed_packages};
 use crate::paths::Paths;
 use crate::pyenv::{
-    self, BuildRequest, Builder, Generation, KernelName, Listener, NetworkSettings, Requirement, Resolution, Said, Workshop,
-    lock, uv,
+    self, Asked, BuildRequest, Builder, Generation, KernelName, Listener, NetworkSettings, Requirement, Resolution, Said,
+    Workshop, conda, lock, uv,
 };
 use crate::sys::command::Command;
 use crate::sys::digest;
@@ -38,14 +43,20 @@ pub struct Making<'a> {
     pub network: &'a NetworkSettings,
     /// Packages that are not installed here, to be installed from the bundle later.
     pub more: &'a [Requirement],
-    /// Whether packages of the distribution come along.
+    /// Whether the packages of the distribution come along that an install needs.
     pub has_packages: bool,
+    /// What the configuration asks for.
+    pub asked: &'a Environment,
+    /// Whether the packages of the distribution come along that it asks for.
+    pub has_apt: bool,
 }
 
 /// What was asked for in everybody's environment and in kernels of their own.
-struct Asked {
+#[derive(Default)]
+struct Held {
     packages: Vec<Requirement>,
     kernels: BTreeMap<KernelName, Vec<Requirement>>,
+    conda_kernels: BTreeMap<KernelName, Asked>,
 }
 
 /// A bundle that was made.
@@ -84,12 +95,19 @@ impl Making<'_> {
         fs_err::write(place(VERSION), format!("{}\n", self.version))?;
         fs_err::write(place(BOOTSTRAP), self.bootstrap)?;
         fs_err::set_permissions(place(BOOTSTRAP), PermissionsExt::from_mode(0o755))?;
-        let Asked { packages, kernels } = self.environments(root, listener)?;
-        let names = needed_packages();
-        if self.has_packages {
+        let Held { packages, kernels, conda_kernels } = self.environments(root, listener)?;
+        let needed = if self.has_packages { needed_packages() } else { Vec::new() };
+        let (apt, left_out) = if self.has_apt { (&self.asked.apt[..], &[][..]) } else { (&[][..], &self.asked.apt[..]) };
+        let names: Vec<&str> = needed.iter().copied().chain(apt.iter().map(PackageName::as_str)).collect();
+        if !names.is_empty() {
             listener(Said::Phase("downloading packages of the distribution"));
-            debian::fetch(&names, &place(PACKAGES), &self.network.for_apt())?;
+            debian::fetch(&names, &place(PACKAGES), &self.network.for_apt(), store::archive(self.paths).as_ref())?;
         }
+        let is_built = |name: &&KernelName| kernels.contains_key(*name) || conda_kernels.contains_key(*name);
+        let left_out = LeftOut {
+            apt: left_out.to_vec(),
+            kernels: self.asked.kernels.keys().filter(|name| !is_built(name)).cloned().collect(),
+        };
         let manifest = Manifest {
             format: FORMAT,
             version: self.version.to_owned(),
@@ -99,7 +117,10 @@ impl Making<'_> {
             packages,
             kernels,
             more: self.more.to_vec(),
-            distribution_packages: names.iter().filter(|_| self.has_packages).map(|&name| name.to_owned()).collect(),
+            distribution_packages: needed.into_iter().map(str::to_owned).collect(),
+            conda_kernels,
+            apt: apt.to_vec(),
+            left_out,
         };
         fs_err::write(place(MANIFEST), serde_json::to_string_pretty(&manifest)?)?;
         listener(Said::Phase("packing"));
@@ -109,8 +130,8 @@ impl Making<'_> {
         Ok(Made { file: target.to_owned(), bytes, sha256, wheels, manifest })
     }
 
-    /// Everybody's environment, every kernel, and what is wanted beside: locks and wheels.
-    fn environments(&self, root: &Path, listener: Listener<'_>) -> Result<Asked> {
+    /// Everybody's environment, every kernel, and what is wanted beside: locks, wheels, conda packages.
+    fn environments(&self, root: &Path, listener: Listener<'_>) -> Result<Held> {
         let (uv, own) = (self.paths.uv(), self.paths.environment_wheels());
         let places = (uv.as_path(), own.as_path());
         let Some(workshop) = Builder::new(self.paths.of_everybody()).enter()? else {
@@ -119,27 +140,44 @@ impl Making<'_> {
         let everybodys = current(&self.paths.of_everybody())?.context("there is no Python environment yet")?;
         let text = everybodys.lock()?;
         fs_err::write(root.join(LOCK), &text)?;
-        let packages = everybodys.manifest().asked.clone();
-        let mut locks = vec![text.clone()];
-        let mut kernels = BTreeMap::new();
+        let mut held = Held { packages: everybodys.manifest().asked.clone(), ..Held::default() };
+        let (mut locks, mut of_conda) = (vec![text.clone()], Vec::new());
         for name in pyenv::kernels(self.paths)? {
             if let Some(generation) = current(&self.paths.of_kernel(&name))? {
-                if generation.manifest().conda.is_some() {
-                    listener(Said::Detail(&format!("leaving out the kernel {name}: a bundle carries no conda packages")));
-                    continue;
+                let packages = generation.lock()?;
+                match generation.conda_lock()? {
+                    Some(lock) => {
+                        held.conda_kernels.insert(name, generation.manifest().wanted());
+                        of_conda.push((lock, packages));
+                    }
+                    None => {
+                        held.kernels.insert(name, generation.manifest().asked.clone());
+                        locks.push(packages);
+                    }
                 }
-                locks.push(generation.lock()?);
-                kernels.insert(name, generation.manifest().asked.clone());
             }
+        }
+        if !of_conda.is_empty() {
+            locks.push(conda::tool_lock());
         }
         if !self.more.is_empty() {
             locks.push(self.resolve(&workshop, &everybodys, places, &text, listener)?);
         }
         listener(Said::Phase("downloading wheels"));
         for lock in lock::distinct(&locks).iter().filter(|lock| !lock.is_empty()) {
-            workshop.download(&self.request(&everybodys, places, lock, &[]), &root.join(WHEELS), listener)?;
+            workshop.download(&self.request(&everybodys, places, lock, &[]), None, &root.join(WHEELS), listener)?;
         }
-        Ok(Asked { packages, kernels })
+        for (lock, packages) in &of_conda {
+            listener(Said::Phase("downloading conda packages"));
+            let channel = root.join(CONDA);
+            workshop.download_conda(&self.request(&everybodys, places, "", &[]), lock, &channel, listener)?;
+            channel::describe(&channel, lock)?;
+            if !lock::parse(packages)?.is_empty() {
+                let python = lock.version("python");
+                workshop.download(&self.request(&everybodys, places, packages, &[]), python, &root.join(WHEELS), listener)?;
+            }
+        }
+        Ok(held)
     }
 
     /// A lock of everybody's environment together with what is wanted beside.
@@ -194,7 +232,7 @@ fn pack(paths: &Paths, root: &Path, target: &Path) -> Result<()> {
     }
     fs_err::write(root.join(SUMS), sums)?;
     // What starts an install comes first, so that it is found without reading all of a slow stick.
-    let first = [SUMS, MANIFEST, BOOTSTRAP, "release", UV, LOCK, WHEELS, PACKAGES];
+    let first = [SUMS, MANIFEST, BOOTSTRAP, "release", UV, LOCK, WHEELS, CONDA, PACKAGES];
     let unfinished = PathBuf::from(format!("{}.part", target.display()));
     let packed = Command::new(paths.tar(), PACK_DEADLINE)
         // Names of wheels are long.
@@ -215,8 +253,8 @@ fn pack(paths: &Paths, root: &Path, target: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::Opened;
     use crate::bundle::manifest::tests::manifest;
-    use crate::bundle::{Opened, store};
 
     #[test]
     fn what_is_packed_is_opened_again_whatever_the_length_of_a_name() {

@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::apt::PackageName;
 use crate::distribution::{PYTHON, os_release_field};
 use crate::paths::Paths;
-use crate::pyenv::{KernelName, Python, Requirement};
+use crate::pyenv::{Asked, KernelName, Python, Requirement};
 
 /// The form that bundles are written in.
 pub const FORMAT: u32 = 1;
@@ -32,8 +33,26 @@ pub struct Manifest {
     pub kernels: BTreeMap<KernelName, Vec<Requirement>>,
     /// What was added for later.
     pub more: Vec<Requirement>,
-    /// Packages of the distribution that can be installed from it; empty: none.
+    /// What they asked for in kernels of conda packages, which are in it, too.
+    #[serde(default)]
+    pub conda_kernels: BTreeMap<KernelName, Asked>,
+    /// Packages of the distribution that an install needs and takes from it; empty: none.
     pub distribution_packages: Vec<String>,
+    /// Packages of `environment.apt` that can be installed from it.
+    #[serde(default)]
+    pub apt: Vec<PackageName>,
+    /// What the hub that it is from has, and the bundle has not.
+    #[serde(default)]
+    pub left_out: LeftOut,
+}
+
+/// What stayed behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Packages of `environment.apt`.
+    pub apt: Vec<PackageName>,
+    /// Kernels that the configuration names and that were never built.
+    pub kernels: Vec<KernelName>,
 }
 
 /// What programs and wheels are made for.
@@ -140,7 +159,10 @@ pub(super) mod tests {
             packages: vec!["pandas>=2".parse().unwrap()],
             kernels: BTreeMap::from([("r".parse().unwrap(), Vec::new())]),
             more: Vec::new(),
+            conda_kernels: BTreeMap::new(),
             distribution_packages: Vec::new(),
+            apt: Vec::new(),
+            left_out: LeftOut::default(),
         }
     }
 

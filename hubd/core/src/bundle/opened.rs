@@ -11,7 +11,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use super::{BOOTSTRAP, LOCK, MANIFEST, Manifest, PACKAGES, PROGRAMS, SUMS, UV, WHEELS};
+use super::{BOOTSTRAP, LOCK, MANIFEST, Manifest, PACKAGES, PROGRAMS, SUMS, UV};
 use crate::paths::Paths;
 use crate::sys::command::Command;
 use crate::sys::digest;
@@ -73,14 +73,15 @@ impl Opened {
         Ok(fs_err::read_to_string(self.directory.path().join(LOCK))?)
     }
 
-    /// Packages of the distribution, where it has some.
+    /// Packages of the distribution, where it has those that an install needs.
     pub fn packages(&self) -> Option<PathBuf> {
         let packages = self.directory.path().join(PACKAGES);
-        packages.is_dir().then_some(packages)
+        Some(packages).filter(|packages| packages.is_dir() && !self.manifest.distribution_packages.is_empty())
     }
 
-    pub(super) fn wheels(&self) -> PathBuf {
-        self.directory.path().join(WHEELS)
+    /// Where the file `name` of it is now.
+    pub(super) fn place(&self, name: &Path) -> PathBuf {
+        self.directory.path().join(name)
     }
 }
 

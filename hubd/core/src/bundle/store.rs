@@ -1,13 +1,14 @@
-//! What a machine has taken in of bundles: their wheels, and what the latest says of itself. While it is there, packages
-//! come from here and from nowhere else.
+//! What a machine has taken in of bundles: their wheels, conda packages and packages of the distribution, and what the latest
+//! says of itself. While it is there, packages come from here and from nowhere else.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{MANIFEST, Manifest, Opened, WHEELS};
+use super::{Archive, CONDA, MANIFEST, Manifest, Opened, PACKAGES, WHEELS, channel, debian, open_directory};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 use crate::sys::digest;
@@ -49,6 +50,17 @@ pub fn names(paths: &Paths) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The channel of conda packages; `None`: no bundle had any.
+pub fn channel(paths: &Paths) -> Option<PathBuf> {
+    Some(paths.bundle().join(CONDA)).filter(|channel| channel.is_dir())
+}
+
+/// Packages of the distribution, to be used in place of the machine's sources; `None`: no bundle had any that
+/// `environment.apt` names.
+pub fn archive(paths: &Paths) -> Option<Archive> {
+    Some(paths.bundle().join(PACKAGES)).filter(|packages| packages.is_dir()).map(Archive::new)
+}
+
 /// Whether all of `bundle` was taken in.
 ///
 /// # Errors
@@ -57,69 +69,92 @@ pub fn has(paths: &Paths, bundle: &Opened) -> Result<bool> {
     if latest(paths)?.as_ref() != Some(bundle.manifest()) {
         return Ok(false);
     }
-    for wheel in wheels_of(bundle)? {
-        if !is_same(&wheel, &place(paths, &wheel))? {
+    for file in files_of(bundle)? {
+        if !is_same(&bundle.place(&file), &paths.bundle().join(file))? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// Takes the wheels of `bundle` in, beside those of earlier ones; returns how many are new. The manifest comes last, so
+/// Takes the packages of `bundle` in, beside those of earlier ones; returns how many are new. The manifest comes last, so
 /// that a machine which a power cut interrupts goes on as before.
 ///
 /// # Errors
 /// When the disk is full.
 pub fn add(paths: &Paths, bundle: &Opened) -> Result<usize> {
-    let wheels = paths.bundle().join(WHEELS);
-    for directory in [paths.bundle(), wheels.clone()] {
-        fs_err::create_dir_all(&directory)?;
-        fs_err::set_permissions(&directory, PermissionsExt::from_mode(0o755))?;
-    }
+    let store = paths.bundle();
+    let mut directories = BTreeSet::from([store.clone(), store.join(WHEELS)]);
+    directories.iter().try_for_each(|directory| open_directory(directory))?;
     let mut new = 0;
-    for wheel in wheels_of(bundle)? {
-        let place = place(paths, &wheel);
-        if !is_same(&wheel, &place)? {
-            fs_err::set_permissions(&wheel, PermissionsExt::from_mode(0o644))?;
-            fs_err::File::open(&wheel)?.sync_all()?;
-            fs_err::rename(&wheel, &place)?;
+    for file in files_of(bundle)? {
+        let (from, to) = (bundle.place(&file), store.join(&file));
+        for parent in file.ancestors().skip(1).map(|parent| store.join(parent)) {
+            if directories.insert(parent.clone()) {
+                open_directory(&parent)?;
+            }
+        }
+        if !is_same(&from, &to)? {
+            fs_err::set_permissions(&from, PermissionsExt::from_mode(0o644))?;
+            fs_err::File::open(&from)?.sync_all()?;
+            give(&from, &to)?;
             new += 1;
         }
     }
-    fs_err::File::open(&wheels)?.sync_all()?;
+    channel::merge(&bundle.place(Path::new(CONDA)), &store.join(CONDA))?;
+    if !bundle.manifest().apt.is_empty() {
+        debian::merge(&bundle.place(Path::new(PACKAGES)), &store.join(PACKAGES))?;
+    }
+    for directory in &directories {
+        fs_err::File::open(directory)?.sync_all()?;
+    }
     let text = serde_json::to_string_pretty(bundle.manifest())?;
-    atomic::replace(&paths.bundle().join(MANIFEST), format!("{text}\n").as_bytes(), Access::mode(0o644))?;
+    atomic::replace(&store.join(MANIFEST), format!("{text}\n").as_bytes(), Access::mode(0o644))?;
     Ok(new)
 }
 
-/// Forgets every bundle: packages come from an index again. The directory stays.
+/// Forgets every bundle: packages come from elsewhere again. The directory stays.
 ///
 /// # Errors
 /// When something can't be removed.
 pub fn clear(paths: &Paths) -> Result<()> {
-    for remove in [
-        std::fs::remove_file(paths.bundle().join(MANIFEST)).with_context(|| "removing the manifest"),
-        std::fs::remove_dir_all(paths.bundle().join(WHEELS)).with_context(|| "removing the wheels"),
-    ] {
-        match remove {
-            Err(error) if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound) => {}
+    let place = |name: &str| paths.bundle().join(name);
+    let removals = [fs_err::remove_file(place(MANIFEST))];
+    for removed in removals.into_iter().chain([WHEELS, CONDA, PACKAGES].map(|name| fs_err::remove_dir_all(place(name)))) {
+        match removed {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             removed => removed?,
         }
     }
     Ok(())
 }
 
-fn place(paths: &Paths, wheel: &Path) -> PathBuf {
-    paths.bundle().join(WHEELS).join(wheel.file_name().unwrap_or_default())
+/// What of a bundle is kept, below its directory and below that of the store. Indexes are made anew.
+fn files_of(bundle: &Opened) -> Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for entry in fs_err::read_dir(bundle.place(Path::new(WHEELS)))? {
+        found.push(Path::new(WHEELS).join(entry?.file_name()));
+    }
+    let archives = channel::archives(&bundle.place(Path::new(CONDA)))?;
+    found.extend(archives.into_iter().map(|archive| Path::new(CONDA).join(archive)));
+    // What only the install needs stays out.
+    if !bundle.manifest().apt.is_empty() {
+        let packages = debian::packages(&bundle.place(Path::new(PACKAGES)))?;
+        found.extend(packages.iter().filter_map(|package| package.file_name()).map(|name| Path::new(PACKAGES).join(name)));
+    }
+    found.sort();
+    Ok(found)
 }
 
-fn wheels_of(bundle: &Opened) -> Result<Vec<PathBuf>> {
-    let mut wheels = Vec::new();
-    for entry in fs_err::read_dir(bundle.wheels())? {
-        wheels.push(entry?.path());
+/// Gives the file `from` the name `to`, too: apt may be at work on it where it is.
+fn give(from: &Path, to: &Path) -> Result<()> {
+    match std::fs::hard_link(from, to) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs_err::remove_file(to)?;
+            Ok(fs_err::hard_link(from, to)?)
+        }
+        linked => linked.with_context(|| format!("putting `{}` in place", to.display())),
     }
-    wheels.sort();
-    Ok(wheels)
 }
 
 fn is_same(new: &Path, old: &Path) -> Result<bool> {

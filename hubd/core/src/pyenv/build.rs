@@ -2,9 +2,9 @@
 //! number. Each step of the build runs in a unit of its own; nothing of one outlives it.
 
 mod conda;
+mod download;
 mod run;
 
-use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,6 @@ use crate::paths::Paths;
 use crate::pyenv::conda::{self as provider, Program};
 use crate::sys::atomic::{self, Access};
 use crate::sys::command::Command;
-use crate::sys::digest;
 use crate::sys::lock::{LockGuard, try_lock};
 
 /// Free bytes that a build of the shipped lock needs below `/opt`, with room to spare.
@@ -98,10 +97,8 @@ pub struct BuildRequest<'a> {
 pub struct CondaRequest<'a> {
     /// What was asked for.
     pub asked: &'a Conda,
-    /// Channels for those who name none.
-    pub channels: &'a [provider::Channel],
-    /// Where channels are that have no address.
-    pub alias: &'a str,
+    /// Where it comes from.
+    pub channels: &'a provider::Channels<'a>,
     /// What was found; before that: nothing.
     pub lock: Option<&'a provider::Lock>,
 }
@@ -288,37 +285,6 @@ impl Workshop {
     /// When a download fails, the disk is full, or the result is not what it must be.
     pub fn build(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<Candidate> {
         self.tidied(request, || self.build_new(request, listener))
-    }
-
-    /// Downloads the wheels that the lock of `request` has for this machine into `target`; returns how many. Nothing in them
-    /// is run, and what comes out is what the lock has hashes of.
-    ///
-    /// # Errors
-    /// When a package has no wheel, the index can't be reached or the disk is full.
-    pub fn download(&self, request: &BuildRequest<'_>, target: &Path, listener: Listener<'_>) -> Result<usize> {
-        self.tidied(request, || {
-            let python = Python::probe(request.python)?;
-            let new = self.prepare(request, Some(&python))?;
-            let input = self.unfinished(request.generation, "input");
-            let mut variables = request.network.for_pip();
-            if let Some(file) = request.network.visible_certificates(&input)? {
-                variables.insert("PIP_CERT".to_owned(), file.display().to_string());
-            }
-            let variables = network::environment_file(&variables);
-            atomic::replace(&input.join(NETWORK_FILE), variables.as_bytes(), Access::mode(0o600))?;
-            let environment = self.paths.environment_at_work(request.generation);
-            let places = self.places(request, &input, &environment);
-            let (all, mut begun) = (lock::parse(request.lock)?.len(), 0);
-            run(&unit::download(&places)?, &places, &new, &mut |said| {
-                if matches!(said, Said::Detail(line) if line.starts_with("Collecting ")) {
-                    begun += 1;
-                    listener(Said::Detail(&format!("{begun} of {all}")));
-                }
-            })?;
-            let taken = take_wheels(&new.join(FETCHED), target, &lock::hashes(request.lock))?;
-            self.clear()?;
-            Ok(taken)
-        })
     }
 
     fn build_new(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<Candidate> {
@@ -566,28 +532,6 @@ fn plain_file(path: &Path) -> Result<std::fs::File> {
         bail!("`{}` is no plain file", path.display());
     }
     Ok(file)
-}
-
-/// Copies wheels that a step without rights downloaded, as far as the lock has their hashes.
-fn take_wheels(fetched: &Path, target: &Path, hashes: &BTreeSet<&str>) -> Result<usize> {
-    let mut taken = 0;
-    for entry in fs_err::read_dir(fetched)? {
-        let entry = entry?;
-        let name = entry.file_name().into_string().unwrap_or_default();
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+!".contains(c);
-        if !name.ends_with(".whl") || !name.chars().all(is_plain) {
-            bail!("the download left `{name}`, expected wheels");
-        }
-        let copy = target.join(&name);
-        let mut file = plain_file(&entry.path())?;
-        std::io::copy(&mut file, &mut fs_err::File::create(&copy)?)?;
-        // What was copied is what counts: the other one may still change.
-        if !hashes.contains(digest::of_file(&copy)?.as_str()) {
-            bail!("`{name}` is not what the lock has a hash of");
-        }
-        taken += 1;
-    }
-    Ok(taken)
 }
 
 /// A file of ours that everybody may read, whatever the caller's umask.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::bundle::store;
 use crate::config::{Environment, IndexUrl};
 use crate::paths::Paths;
+use crate::pyenv::conda::DEFAULT_ALIAS;
 use crate::sys::atomic::{self, Access};
 
 /// Variables that name one file of certificates, the telling one first.
@@ -37,6 +38,8 @@ pub struct NetworkSettings {
     extra_index_urls: String,
     /// The wheels of a bundle.
     bundle: Option<PathBuf>,
+    /// The conda packages of a bundle.
+    channel: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for NetworkSettings {
@@ -87,6 +90,8 @@ impl NetworkSettings {
             self.extra_index_urls = more.join(" ");
         }
         self.bundle = store::wheels(paths);
+        let is_alias_usual = environment.is_none_or(|environment| environment.conda_channel_alias == DEFAULT_ALIAS);
+        self.channel = store::channel(paths).filter(|_| self.only_bundle() && is_alias_usual);
         self
     }
 
@@ -111,6 +116,11 @@ impl NetworkSettings {
     /// The wheels of a bundle, where this machine has one.
     pub(super) fn bundle(&self) -> Option<&Path> {
         self.bundle.as_deref()
+    }
+
+    /// The conda packages of a bundle, where there are no others: neither an index nor a place of channels is configured.
+    pub fn channel(&self) -> Option<&Path> {
+        self.channel.as_deref()
     }
 
     fn more_indexes(&self) -> Option<&str> {

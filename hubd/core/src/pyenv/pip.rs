@@ -7,10 +7,16 @@ use anyhow::{Context, Result};
 use crate::distribution::{PIP_WHEELS, PYTHON};
 
 /// Runs pip out of its wheel: the wheel, then pip's arguments. All it says goes to standard error, as it says it.
+/// Conditions like `; python_version < '3.13'` it judges by the Python it runs on, whatever `--python-version` says.
 const RUN: &str = "\
 import os, runpy, sys
 os.dup2(2, 1)
 sys.path.insert(0, sys.argv.pop(1))
+for version in [word.split('=')[1] for word in sys.argv if word.startswith('--python-version=')]:
+    from pip._vendor.packaging import markers
+    own = markers.default_environment
+    told = {'python_full_version': version, 'python_version': '.'.join(version.split('.')[:2])}
+    markers.default_environment = lambda: {**own(), **told}
 runpy.run_module('pip', run_name='__main__', alter_sys=True)
 ";
 /// Downloads what a file of requirements names by hash, and runs nothing of it.
@@ -25,14 +31,16 @@ const DOWNLOAD: [&str; 8] = [
     "--require-hashes",
 ];
 
-/// The program and its arguments that download the wheels of `requirements` into `directory`.
+/// The program and its arguments that download the wheels of `requirements` into `directory`, for the Python of the version
+/// `python` where that is not the distribution's.
 ///
 /// # Errors
 /// When the distribution's pip is not there.
-pub fn download(requirements: &Path, directory: &Path) -> Result<Vec<String>> {
+pub fn download(requirements: &Path, directory: &Path, python: Option<&str>) -> Result<Vec<String>> {
     let mut command: Vec<String> = [PYTHON, "-I", "-c", RUN].map(str::to_owned).into();
     command.push(wheel()?.display().to_string());
     command.extend(DOWNLOAD.map(str::to_owned));
+    command.extend(python.map(|version| format!("--python-version={version}")));
     command.extend([format!("--dest={}", directory.display()), format!("--requirement={}", requirements.display())]);
     Ok(command)
 }

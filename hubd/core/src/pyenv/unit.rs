@@ -84,15 +84,16 @@ pub(super) fn resolution(places: &Places<'_>, python: &Python, upgrade: &Upgrade
 }
 
 /// Where uv looks for packages beside an index, or in place of one.
-fn sources(places: &Places<'_>) -> Vec<String> {
+pub(super) fn sources(places: &Places<'_>) -> Vec<String> {
     let links = places.bundle.map(|wheels| format!("--find-links={}", wheels.display()));
     links.into_iter().chain(places.is_bundle_only.then(|| "--no-index".to_owned())).collect()
 }
 
-/// Downloads the wheels of the lock.
-pub(super) fn download(places: &Places<'_>) -> anyhow::Result<Step> {
+/// Downloads the wheels of the lock, for a Python of the version `python` where that is another one.
+pub(super) fn download(places: &Places<'_>, python: Option<&str>) -> anyhow::Result<Step> {
     let wheels = places.input.join("wheels");
-    let mut arguments = pip::download(&places.input.join("requirements.txt"), &places.environment.join(super::build::FETCHED))?;
+    let (list, target) = (places.input.join("requirements.txt"), places.environment.join(super::build::FETCHED));
+    let mut arguments = pip::download(&list, &target, python)?;
     arguments.push(format!("--find-links={}", wheels.display()));
     Ok(Step { title: "downloading wheels".to_owned(), network: true, arguments })
 }
@@ -246,6 +247,12 @@ pub(super) fn hint(said: &str, is_bundle_only: bool) -> Option<&'static str> {
             "this machine installs from a bundle alone, and that does not have it (hubctl bundle show); on a hub with \
              internet make another, hubctl bundle create FILE --with PACKAGE, bring it here, and take it in: \
              hubctl bundle add FILE",
+        );
+    }
+    if is_bundle_only && any(&["no candidates were found"]) {
+        return Some(
+            "this machine has its conda packages from bundles alone (hubctl bundle show); on a hub with internet install it in \
+             a kernel, make another bundle, bring it here, and take it in: hubctl bundle add FILE",
         );
     }
     if any(&["no matching distribution"]) {

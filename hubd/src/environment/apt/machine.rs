@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hub_core::apt::{Simulation, held_by, sizes};
+use hub_core::bundle::{Archive, store};
 use hub_core::config::format_bytes;
 use hub_core::paths::Paths;
 use hub_core::pyenv::Said;
@@ -41,6 +42,11 @@ const AT_ONCE: usize = 40;
 /// Bytes and lines of the log that tell what went wrong.
 const MOST_SAID: u64 = 64 << 10;
 const LAST_LINES: usize = 30;
+/// What to do about a package that is not there.
+const IN_NO_ARCHIVE: &str = "apt-cache search WORD finds packages";
+const IN_NO_BUNDLE: &str = "this machine has packages of the distribution from bundles alone (hubctl bundle show); on a hub with \
+                            internet ask for it, hubctl env apt install PACKAGE, make another, hubctl bundle create FILE --apt, bring \
+                            it here, and take it in: hubctl bundle add FILE";
 
 /// A package that is installed.
 pub(super) struct Package {
@@ -79,22 +85,26 @@ fn ask(program: &str) -> Command {
 pub(super) struct Apt<'a> {
     paths: &'a Paths,
     log: PathBuf,
+    /// Packages of a bundle, in place of the machine's own sources.
+    bundle: Option<Archive>,
 }
 
 impl<'a> Apt<'a> {
     pub(super) fn new(paths: &'a Paths, log: PathBuf) -> Self {
-        Self { paths, log }
+        Self { paths, log, bundle: store::archive(paths) }
     }
 
     /// What `apt-get` would do with `arguments`.
     pub(super) fn simulate(&self, arguments: &[&str], names: &[String]) -> Result<Simulation> {
         let output = ask(APT_GET)
             .args(["--simulate", "--yes", "--no-install-recommends"])
+            .args(self.sources())
             .args(arguments.iter().copied())
             .arg("--")
             .args(names.iter().cloned())
             .output()?;
-        if output.success() { Ok(Simulation::parse(&output.stdout)) } else { Err(refusal(&output)) }
+        let hint = if self.bundle.is_some() { IN_NO_BUNDLE } else { IN_NO_ARCHIVE };
+        if output.success() { Ok(Simulation::parse(&output.stdout)) } else { Err(refusal(&output, hint)) }
     }
 
     /// Bytes to download, and bytes that the disk has less of afterwards.
@@ -106,7 +116,7 @@ impl<'a> Apt<'a> {
         let arrivals: Vec<String> =
             changes.iter().filter_map(|change| Some(format!("{}={}", change.name, change.to.as_ref()?))).collect();
         for names in arrivals.chunks(AT_ONCE) {
-            let output = ask(APT_CACHE).args(["show", "--"]).args(names.iter().cloned()).output()?;
+            let output = ask(APT_CACHE).args(self.sources()).args(["show", "--"]).args(names.iter().cloned()).output()?;
             let sizes = sizes(&output.stdout);
             download += sizes.download;
             disk += count(sizes.installed);
@@ -140,7 +150,11 @@ impl<'a> Apt<'a> {
         journal.hear(Said::Phase("fetching the list of packages"));
         let end = Instant::now() + LOCK_PATIENCE;
         loop {
-            match self.run(&[APT_GET, "--quiet", "--option=Acquire::Retries=2", "update"], journal) {
+            let sources = self.sources();
+            let sources = sources.iter().map(String::as_str);
+            let arguments: Vec<&str> =
+                [APT_GET, "--quiet", "--option=Acquire::Retries=2", "update"].into_iter().chain(sources).collect();
+            match self.run(&arguments, journal) {
                 // For this lock apt does not wait by itself.
                 Err(error) if format!("{error:#}").contains("/lists/lock") && Instant::now() < end => {
                     journal.hear(Said::Phase("waiting for another program that works on packages"));
@@ -201,7 +215,8 @@ impl<'a> Apt<'a> {
     }
 
     fn apt_get(&self, arguments: &[&str], names: &[String], journal: &mut Journal<'_>) -> Result<()> {
-        let arguments = [&apt_get_options()[..], &["--no-remove"], arguments, &["--"], &words(names)].concat();
+        let sources = self.sources();
+        let arguments = [&apt_get_options()[..], &words(&sources), &["--no-remove"], arguments, &["--"], &words(names)].concat();
         match self.run(&arguments, journal) {
             Err(error) if format!("{error:#}").contains("dpkg was interrupted") => {
                 if let Err(error) = self.run(&[DPKG, "--configure", "--pending"], journal) {
@@ -212,6 +227,11 @@ impl<'a> Apt<'a> {
             }
             ran => ran,
         }
+    }
+
+    /// What apt is told about where packages come from, where that is not what it knows by itself.
+    fn sources(&self) -> Vec<String> {
+        self.bundle.as_ref().map_or(Vec::new(), Archive::options)
     }
 
     fn is_at_work(&self) -> Result<bool> {
@@ -299,9 +319,9 @@ fn said(log: &Path, begin: u64) -> Result<String> {
 }
 
 /// Why apt would not do something.
-fn refusal(output: &Output) -> anyhow::Error {
+fn refusal(output: &Output, hint: &str) -> anyhow::Error {
     if let Some(name) = output.stderr.lines().find_map(|line| line.strip_prefix("E: Unable to locate package ")) {
-        return anyhow!("the archives of this machine have no package `{name}`\nhint: apt-cache search WORD finds packages");
+        return anyhow!("the archives of this machine have no package `{name}`\nhint: {hint}");
     }
     let unmet = output.stdout.lines().skip_while(|line| !line.contains("unmet dependencies")).skip(1);
     let errors = output.stderr.lines().filter(|line| line.starts_with("E: ")).map(|line| line.trim_start_matches("E: "));
@@ -344,10 +364,11 @@ mod tests {
 
     #[test]
     fn a_refusal_says_which_package_it_is_about() {
-        let unknown = refusal(&output("", "E: Unable to locate package ffmpg\n")).to_string();
+        let unknown = refusal(&output("", "E: Unable to locate package ffmpg\n"), IN_NO_ARCHIVE).to_string();
         assert!(unknown.starts_with("the archives of this machine have no package `ffmpg`\nhint: "), "{unknown}");
         let unmet = "Some packages\nThe following packages have unmet dependencies:\n a : Depends: b (>= 2)\n";
-        let told = refusal(&output(unmet, "E: Unable to correct problems, you have held broken packages.\n")).to_string();
+        let told =
+            refusal(&output(unmet, "E: Unable to correct problems, you have held broken packages.\n"), IN_NO_BUNDLE).to_string();
         assert!(told.contains("held broken packages") && told.contains("a : Depends: b (>= 2)"), "{told}");
     }
 

@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::bundle::manifest::tests::manifest;
-use crate::bundle::store;
+use crate::bundle::{WHEELS, store};
 
 /// A machine, and a bundle for it with `change` made after the list was written.
 fn bundle(change: impl FnOnce(&Path)) -> (TempDir, Paths, PathBuf) {

@@ -1,4 +1,4 @@
-"""What a build asks of conda's world, through py-rattler: `python -I conda.py TOOL solve|install REQUEST ...`.
+"""What a build asks of conda's world, through py-rattler: `python -I conda.py TOOL solve|download|install REQUEST ...`.
 
 TOOL is the directory that py-rattler lies in. What can't be done is said on standard error, in the library's own words.
 No script of any package is run: `execute_link_scripts` stays off.
@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import sys
 import urllib.parse
 
@@ -15,6 +16,7 @@ TOOL, VERB, *ARGUMENTS = sys.argv[1:]
 sys.path.insert(0, TOOL)
 
 import rattler  # noqa: E402
+from rattler.package_streaming import download_to_path  # noqa: E402
 
 CERTIFICATES = 'tls-root-certs = "system"'
 BLOCK = 1 << 20
@@ -68,17 +70,34 @@ async def solve(request, result, cache):
         json.dump([json.loads(record.to_json()) for record in records], file)
 
 
+def local(record):
+    return urllib.parse.unquote(urllib.parse.urlsplit(record["url"]).path)
+
+
 def check(record):
     """py-rattler takes the files of a local channel as they are; the hash of what it downloads it checks by itself."""
     if not record["url"].startswith("file:"):
         return
-    path = urllib.parse.unquote(urllib.parse.urlsplit(record["url"]).path)
+    path = local(record)
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
     if digest.hexdigest() != record["sha256"]:
         fail(f"hash mismatch for {path}: expected {record['sha256']}, got {digest.hexdigest()}")
+
+
+async def download(lock, target, _cache):
+    """Puts the archives of what `lock` names into `target`, each called by its hash. Root looks whether it is."""
+    os.makedirs(target)
+    known, http = read(lock), client()
+    for number, one in enumerate(known, 1):
+        print(f"{number} of {len(known)}", flush=True)
+        path = os.path.join(target, one["sha256"])
+        if one["url"].startswith("file:"):
+            shutil.copyfile(local(one), path)
+        else:
+            await download_to_path(http, one["url"], path)
 
 
 def record_of(known):
@@ -120,7 +139,7 @@ async def install(lock, prefix, cache):
 
 
 try:
-    asyncio.run({"solve": solve, "install": install}[VERB](*ARGUMENTS))
+    asyncio.run({"solve": solve, "download": download, "install": install}[VERB](*ARGUMENTS))
 except (ValueError, OSError) as error:
     fail(f"{error}")
 except Exception as error:

@@ -30,16 +30,10 @@ impl Workshop {
         let input = self.unfinished(request.generation, "input");
         let environment = self.paths.environment_at_work(request.generation);
         let places = self.places(request, &input, &environment);
-        let channels = provider::addresses(conda.asked, conda.channels, conda.alias);
         // Versions before stay only where they are conda's, too.
         let before = request.previous.filter(|previous| previous.manifest().conda.is_some()).map(Generation::path);
-        let asked = provider::request(
-            conda.asked,
-            &channels,
-            conda.alias,
-            before,
-            &resolution.upgrade(resolution.upgrade_conda.to_vec()),
-        );
+        let asked =
+            provider::request(conda.asked, conda.channels, before, &resolution.upgrade(resolution.upgrade_conda.to_vec()));
         readable(&input.join(provider::REQUEST_FILE), &asked)?;
         readable(&input.join(provider::SCRIPT_FILE), provider::SCRIPT)?;
         let step = provider::solving(&places, request.python, &tool);
@@ -47,7 +41,7 @@ impl Workshop {
         run(&step, &places, &new, listener)?;
         let reading = || -> Result<Lock> {
             let found = Lock::parse(&untrusted(&new.join(provider::RECORDS_FILE))?)?;
-            found.check_channels(&channels)?;
+            found.check_channels(&conda.channels.addresses(conda.asked))?;
             Ok(found)
         };
         let found = reading().context("reading what the solver found")?;
@@ -141,7 +135,7 @@ impl Workshop {
     }
 
     /// Where the tool is; fetched and sealed when it is not there yet.
-    fn tool(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<PathBuf> {
+    pub(super) fn tool(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<PathBuf> {
         let tool = Tool::new(&self.paths);
         if tool.directory.is_dir() {
             return Ok(tool.directory);
@@ -158,12 +152,12 @@ impl Workshop {
             environment: &environment,
             uv: request.uv,
             service: self.service,
-            bundle: None,
-            is_bundle_only: false,
+            bundle: request.network.bundle(),
+            is_bundle_only: request.network.only_bundle(),
             is_local: false,
             beside: None,
         };
-        let step = Tool::step(request.uv, request.python, &input, &environment);
+        let step = Tool::step(&places, request.python);
         listener(Said::Phase(&step.title));
         run(&step, &places, &new, listener).with_context(|| step.title.clone())?;
         let sealing = Sealing {

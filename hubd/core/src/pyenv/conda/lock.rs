@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::pyenv::Python;
 use crate::pyenv::lock::Installed;
@@ -15,6 +16,33 @@ use crate::pyenv::lock::Installed;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lock {
     packages: Vec<Package>,
+}
+
+/// The file of one package, in a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Archive<'a> {
+    /// The part of the channel: a kind of machine, or `noarch`.
+    pub(crate) subdir: &'a str,
+    pub(crate) file_name: &'a str,
+    pub(crate) sha256: &'a str,
+    package: &'a Package,
+}
+
+impl Archive<'_> {
+    /// What a channel's index says of it.
+    ///
+    /// # Errors
+    /// Never in practice: it was read from JSON.
+    pub(crate) fn record(&self) -> Result<Value> {
+        let mut record = serde_json::to_value(self.package)?;
+        if let Some(record) = record.as_object_mut() {
+            // These are what the index and the channel say by where they are.
+            for key in ["fn", "url", "channel"] {
+                record.remove(key);
+            }
+        }
+        Ok(record)
+    }
 }
 
 /// One package, in the words of a channel's index.
@@ -81,6 +109,16 @@ impl Lock {
     pub fn installed(&self) -> Vec<Installed> {
         let one = |package: &Package| Installed { name: package.name.clone(), version: package.version.clone() };
         self.packages.iter().map(one).collect()
+    }
+
+    /// The files that they come in.
+    pub(crate) fn archives(&self) -> impl Iterator<Item = Archive<'_>> {
+        self.packages.iter().map(|package| Archive {
+            subdir: &package.subdir,
+            file_name: &package.file_name,
+            sha256: &package.sha256,
+            package,
+        })
     }
 
     /// The version of `name`; `None`: it is not among them.

@@ -58,14 +58,6 @@ impl CondaSpec {
     pub fn is_name(&self) -> bool {
         self.text.eq_ignore_ascii_case(&self.name)
     }
-
-    /// As the library reads it: its channel is an address.
-    pub fn resolved(&self, alias: &str) -> String {
-        match (&self.channel, self.text.split_once("::")) {
-            (Some(channel), Some((_, rest))) => format!("{}::{rest}", channel.address(alias)),
-            _ => self.text.clone(),
-        }
-    }
 }
 
 impl Channel {
@@ -235,8 +227,6 @@ mod tests {
             let spec: CondaSpec = text.parse().unwrap();
             assert_eq!((spec.name(), spec.channel().map(Channel::as_str)), (name, channel), "{text}");
         }
-        let spec: CondaSpec = "conda-forge::numpy=2".parse().unwrap();
-        assert_eq!(spec.resolved("file:///srv/conda/"), "file:///srv/conda/conda-forge::numpy=2");
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Channel, Conda};
+use super::{Channels, Conda};
 use crate::pyenv::Python;
-use crate::pyenv::unit::{Places, Step, Upgrade};
+use crate::pyenv::unit::{Places, Step, Upgrade, sources};
 
 /// What the script is asked, and what it answers, among the build's files.
 pub(in crate::pyenv) const REQUEST_FILE: &str = "conda-request.json";
@@ -15,40 +15,27 @@ pub(in crate::pyenv) const RECORDS_FILE: &str = ".hubd.conda.json";
 pub(in crate::pyenv) const SCRIPT_FILE: &str = "conda.py";
 pub(in crate::pyenv) const SCRIPT: &str = include_str!("../assets/conda.py");
 
-/// Addresses of the channels: those that are named, then those that only packages name.
-pub(in crate::pyenv) fn addresses(conda: &Conda, defaults: &[Channel], alias: &str) -> Vec<String> {
-    let named = if conda.channels.is_empty() { defaults } else { &conda.channels };
-    let of_packages = conda.specs.iter().filter_map(|spec| spec.channel());
-    let mut addresses: Vec<String> = Vec::new();
-    for address in named.iter().chain(of_packages).map(|channel| channel.address(alias)) {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    addresses
-}
-
 /// What the solver is asked. `installed` is a generation whose versions stay where they can.
-pub(in crate::pyenv) fn request(
-    conda: &Conda,
-    channels: &[String],
-    alias: &str,
-    installed: Option<&Path>,
-    upgrade: &Upgrade,
-) -> String {
+pub(in crate::pyenv) fn request(conda: &Conda, channels: &Channels<'_>, installed: Option<&Path>, upgrade: &Upgrade) -> String {
     let upgrade = match upgrade {
         Upgrade::Nothing => json!([]),
         Upgrade::Everything => json!("everything"),
         Upgrade::Packages(names) => json!(names),
     };
-    let specs: Vec<String> = conda.specs.iter().map(|spec| spec.resolved(alias)).collect();
-    json!({"channels": channels, "specs": specs, "installed": installed, "upgrade": upgrade}).to_string()
+    let specs: Vec<String> = conda.specs.iter().map(|spec| channels.resolved(spec)).collect();
+    json!({"channels": channels.addresses(conda), "specs": specs, "installed": installed, "upgrade": upgrade}).to_string()
 }
 
 /// Finds out which packages go together.
 pub(in crate::pyenv) fn solving(places: &Places<'_>, python: &Path, tool: &Path) -> Step {
     let files = [places.input.join(REQUEST_FILE), places.environment.join(RECORDS_FILE)];
     script("finding conda packages that go together", places, python, tool, "solve", &files.each_ref().map(|file| file.as_path()))
+}
+
+/// Downloads the archives of what is locked, and calls each by its hash.
+pub(in crate::pyenv) fn downloading(places: &Places<'_>, python: &Path, tool: &Path) -> Step {
+    let (lock, fetched) = (places.input.join(RECORDS_FILE), places.environment.join(crate::pyenv::build::FETCHED));
+    script("downloading conda packages", places, python, tool, "download", &[&lock, &fetched])
 }
 
 /// Downloads and puts in place exactly what is locked.
@@ -70,7 +57,9 @@ pub(in crate::pyenv) fn adding_packages(places: &Places<'_>) -> Step {
     let wheels = format!("--find-links={}", places.input.join("wheels").display());
     let list = format!("--requirements={}", places.input.join("requirements.txt").display());
     let arguments = ["install", "--no-deps", "--require-hashes", &wheels, &list];
-    uv("downloading and installing the packages of the index", places, true, &arguments)
+    let mut step = uv("downloading and installing the packages of the index", places, true, &arguments);
+    step.arguments.extend(sources(places));
+    step
 }
 
 /// Looks whether all packages go together.
@@ -103,24 +92,6 @@ mod tests {
     use super::super::DEFAULT_ALIAS;
     use super::*;
 
-    fn conda(specs: &[&str], channels: &[&str]) -> Conda {
-        Conda {
-            specs: specs.iter().map(|text| text.parse().unwrap()).collect(),
-            channels: channels.iter().map(|text| text.parse().unwrap()).collect(),
-        }
-    }
-
-    #[test]
-    fn channels_are_those_named_then_those_of_packages() {
-        let defaults = ["conda-forge".parse().unwrap()];
-        let of = |conda: &Conda| addresses(conda, &defaults, "file:///srv/conda");
-        assert_eq!(of(&conda(&["numpy"], &[])), ["file:///srv/conda/conda-forge"]);
-        assert_eq!(
-            of(&conda(&["own::a", "conda-forge::b"], &["https://c.example/x", "conda-forge"])),
-            ["https://c.example/x", "file:///srv/conda/conda-forge", "file:///srv/conda/own"]
-        );
-    }
-
     #[test]
     fn packages_are_told_by_file_and_never_as_arguments() {
         let (input, environment) = (Path::new("/k/1.input"), Path::new("/k/1"));
@@ -136,8 +107,13 @@ mod tests {
         );
         let step = installing(&places, python, Path::new("/tools/x"));
         assert!(step.arguments.join(" ").ends_with("install /k/1.input/.hubd.conda.json /k/1 /k/1/.cache/conda"));
-        let text = request(&conda(&["own::a=1"], &[]), &[], DEFAULT_ALIAS, None, &Upgrade::Packages(vec!["a".to_owned()]));
-        assert_eq!(text, r#"{"channels":[],"installed":null,"specs":["https://conda.anaconda.org/own::a=1"],"upgrade":["a"]}"#);
+        let conda = Conda { specs: vec!["own::a=1".parse().unwrap()], channels: Vec::new() };
+        let channels = Channels { usual: &[], alias: DEFAULT_ALIAS, bundle: None };
+        let text = request(&conda, &channels, None, &Upgrade::Packages(vec!["a".to_owned()]));
+        assert_eq!(
+            text,
+            r#"{"channels":["https://conda.anaconda.org/own"],"installed":null,"specs":["https://conda.anaconda.org/own::a=1"],"upgrade":["a"]}"#
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::paths::Paths;
-use crate::pyenv::unit::Step;
+use crate::pyenv::unit::{Places, Step, sources};
 
 /// The pinned version.
 const VERSION: &str = "0.28.0";
@@ -37,30 +37,27 @@ impl Tool {
 
     /// What uv is asked for: this version, and no other content than one of these wheels.
     pub(in crate::pyenv) fn requirement() -> String {
-        let hashes = WHEELS.map(|sha256| format!(" --hash=sha256:{sha256}"));
+        let hashes = WHEELS.map(|sha256| format!(" \\\n    --hash=sha256:{sha256}"));
         format!("py-rattler=={VERSION}{}\n", hashes.concat())
     }
 
-    /// Puts it into the directory `target`, as the build sees it.
-    pub(in crate::pyenv) fn step(uv: &Path, python: &Path, input: &Path, target: &Path) -> Step {
+    /// Puts it where the build sees the environment.
+    pub(in crate::pyenv) fn step(places: &Places<'_>, python: &Path) -> Step {
         let told = |option: &str, path: &Path| format!("--{option}={}", path.display());
-        let arguments = [
-            uv.display().to_string(),
+        let mut arguments = vec![
+            places.uv.display().to_string(),
             "pip".to_owned(),
             "install".to_owned(),
             "--no-deps".to_owned(),
             "--only-binary=:all:".to_owned(),
             "--require-hashes".to_owned(),
             told("python", python),
-            told("target", target),
-            told("find-links", &input.join("wheels")),
-            told("requirements", &input.join("requirements.txt")),
+            told("target", places.environment),
+            told("find-links", &places.input.join("wheels")),
+            told("requirements", &places.input.join("requirements.txt")),
         ];
-        Step {
-            title: format!("fetching what reads conda channels (py-rattler {VERSION})"),
-            network: true,
-            arguments: arguments.into(),
-        }
+        arguments.extend(sources(places));
+        Step { title: format!("fetching what reads conda channels (py-rattler {VERSION})"), network: true, arguments }
     }
 
     /// Versions that an earlier release of the hub pinned.
@@ -83,12 +80,29 @@ mod tests {
     #[test]
     fn asks_for_one_version_and_known_content() {
         let requirement = Tool::requirement();
-        let mut words = requirement.split_whitespace();
+        let mut words = requirement.split_whitespace().filter(|word| *word != "\\");
         assert_eq!(words.next(), Some("py-rattler==0.28.0"));
         let hashes: Vec<&str> = words.map(|word| word.strip_prefix("--hash=sha256:").unwrap()).collect();
         assert_eq!(hashes, WHEELS);
-        let step = Tool::step(Path::new("/uv"), Path::new("/usr/bin/python3"), Path::new("/in"), Path::new("/opt/hubd/env"));
-        for argument in ["--require-hashes", "--only-binary=:all:", "--requirements=/in/requirements.txt"] {
+        crate::pyenv::lock::parse(&requirement).unwrap();
+        let places = Places {
+            input: Path::new("/in"),
+            environment: Path::new("/opt/hubd/env"),
+            uv: Path::new("/uv"),
+            service: None,
+            bundle: Some(Path::new("/b/wheels")),
+            is_bundle_only: true,
+            is_local: true,
+            beside: None,
+        };
+        let step = Tool::step(&places, Path::new("/usr/bin/python3"));
+        for argument in [
+            "--require-hashes",
+            "--only-binary=:all:",
+            "--requirements=/in/requirements.txt",
+            "--find-links=/b/wheels",
+            "--no-index",
+        ] {
             assert!(step.arguments.iter().any(|one| one == argument), "{:?}", step.arguments);
         }
     }
