@@ -66,12 +66,26 @@ fn made(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
     let told = output.complaint();
     ensure!(output.code == 1 && told.contains("hubctl env --kernel science apply /root/environment.yml"), "{told}");
 
+    // What reads channels is in the package index, which is not there.
+    for (index, hint) in [
+        ("http://127.0.0.1:9/simple/", "could not be reached"),
+        ("file:///srv/", "has to be in the package index of this machine"),
+    ] {
+        hub.hubctl(&["config", "set", "environment.index_url", index])?;
+        let failed = kernel.change(&["apply", "/root/environment.yml"])?;
+        let told = (failed["reason"].to_string(), failed["hint"].to_string());
+        ensure!(told.0.contains("fetching what reads conda channels") && told.1.contains(hint), "without an index: {failed}");
+        context.step(&format!("{} - {}", told.0, told.1))?;
+    }
+    hub.hubctl(&["config", "unset", "environment.index_url"])?;
+    hub.sh("test -z \"$(ls /opt/hubd/tools)\"")?;
     let made = kernel.change(&["apply", "/root/environment.yml"])?;
-    ensure!(made["state"] == "done" && made["to"] == 2, "made: {made}");
+    ensure!(made["state"] == "done", "made: {made}");
     context.step(&format!("made in {} s, with the tool that was fetched first; {} bytes", made["seconds"], made["bytes"]))?;
+    let place = format!("{store}/{}", made["to"]);
     let code = "import sys, course, pyjokes, zmq; print(sys.prefix, sys.base_prefix, course.version, zmq.__file__)";
     let printed = kernel.cell(code)?;
-    let expected = format!("{store}/2 {store}/2 1.0 {store}/2/lib/python3.11/dist-packages/zmq/__init__.py");
+    let expected = format!("{place} {place} 1.0 {place}/lib/python3.11/dist-packages/zmq/__init__.py");
     ensure!(printed == expected, "in the kernel: {printed}");
     let listed = kernel.about(&["show"])?;
     for (name, version) in [("python", "3.11.2"), ("course", "1.0"), ("pyjokes", "0.6.0")] {
@@ -81,8 +95,8 @@ fn made(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
         ensure!(found, "{name} {version} is not in {listed}");
     }
     hub.sh(&format!(
-        "test \"$(cat {store}/2/share/course/where)\" = {store}/2 && test -L {store}/2/bin/python \
-         && test ! -e {store}/2/share/course/post-link && test ! -e {store}/2/.cache \
+        "test \"$(cat {place}/share/course/where)\" = {place} && test -L {place}/bin/python \
+         && test ! -e {place}/share/course/post-link && test ! -e {place}/.cache \
          && test -z \"$(find {store} /opt/hubd/tools ! -user root)\" \
          && test -z \"$(find {store} /opt/hubd/tools ! -type l -perm /7022)\""
     ))?;
@@ -129,7 +143,8 @@ fn refused(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
     }
     ensure!(kernel.cell("import course; print('there')")? == "there", "the kernel does not work any more");
     let left = hub.sh(&format!("ls -A {store} /opt/hubd/tools | tr '\\n' ' '"))?;
-    ensure!(left.contains(" 2 kernel.json ") && left.trim_end().ends_with("py-rattler-0.28.0"), "left behind: {left}");
+    let only = format!(" {} kernel.json ", kernel.about(&["status"])?["current"]);
+    ensure!(left.contains(&only) && left.trim_end().ends_with("py-rattler-0.28.0"), "left behind: {left}");
     context.step("nothing of it is left behind")
 }
 

@@ -172,6 +172,9 @@ fn packages(context: &Context, machine: &TestMachine, more: &Path) -> Result<()>
     let missing = record(machine, &["env", "install", "emoji"])?;
     let hint = missing["hint"].as_str().unwrap_or_default();
     ensure!(missing["state"] == "failed" && hint.contains("hubctl bundle add FILE"), "not in the bundle: {missing}");
+    let of_conda = record(machine, &["env", "--kernel", "science", "install", "--conda", "numpy"])?;
+    let hint = of_conda["hint"].as_str().unwrap_or_default();
+    ensure!(of_conda["state"] == "failed" && hint.contains("have no conda packages"), "without what reads channels: {of_conda}");
     machine.copy_in(more, "/root/more.bundle", 0o644)?;
     machine.sh("head -c 50000000 /root/more.bundle >/root/half.bundle")?;
     let half = json(machine, &["bundle", "add", "/root/half.bundle"])?;

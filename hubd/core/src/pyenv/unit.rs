@@ -242,6 +242,14 @@ pub(super) fn properties(places: &Places<'_>, new: &Path, network: bool) -> Vec<
 pub(super) fn hint(said: &str, is_bundle_only: bool) -> Option<&'static str> {
     let said = said.to_ascii_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if any(&["py-rattler"]) && any(&["no solution found", "unsatisfiable"]) {
+        return Some(if is_bundle_only {
+            "the bundles of this machine have no conda packages; on a hub with internet make the kernel, then another bundle, \
+             bring it here, and take it in: hubctl bundle add FILE"
+        } else {
+            "py-rattler reads conda channels, and has to be in the package index of this machine; a mirror may lack it"
+        });
+    }
     if is_bundle_only && any(&["no solution found", "unsatisfiable", "no matching distribution"]) {
         return Some(
             "this machine installs from a bundle alone, and that does not have it (hubctl bundle show); on a hub with \
@@ -435,6 +443,10 @@ mod tests {
                 Some("ask for other versions"),
             ),
             ("error: could not find subdir 'noarch' in channel 'file:///srv/x/'", Some("a conda channel could not be read")),
+            (
+                "error: No solution found\n  cause: Because py-rattler was not found in the package registry",
+                Some("py-rattler reads conda channels"),
+            ),
             ("something else", None),
         ];
         for (said, expected) in cases {
