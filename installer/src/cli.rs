@@ -18,7 +18,7 @@ use arguments::{Arguments, Command, InstallArguments, Output, TryArguments, Unin
 use crate::install::{self, Task};
 use crate::network::Network;
 use crate::options::{self, Options};
-use crate::progress::Talk;
+use crate::progress::{self, Talk};
 use crate::report::{self, PlannedStep};
 use crate::{receipt, status, trial, uninstall, upgrade, verify};
 
@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             complain(&format!("{error:#}"));
             if let Some(hint) = arguments.command.hint_after_failure() {
-                eprintln!("hint: {hint}");
+                progress::say(&format!("hint: {hint}"));
             }
             ExitCode::from(FAILED)
         }
@@ -52,9 +52,9 @@ pub fn command() -> clap::Command {
 fn complain(error: &str) {
     tracing::error!(error, "ended with an error");
     let (chain, hints) = split_hints(error);
-    eprintln!("error: {chain}");
+    progress::say(&format!("error: {chain}"));
     for hint in hints {
-        eprintln!("hint: {hint}");
+        progress::say(&format!("hint: {hint}"));
     }
 }
 
@@ -178,7 +178,7 @@ fn install(paths: &Paths, arguments: &InstallArguments, output: &Output, talk: &
             if output.json {
                 print(output, &report, "")?
             } else {
-                eprint!("{text}")
+                progress::say(text.trim_end())
             }
             Ok(FAILED)
         }
@@ -275,7 +275,7 @@ fn needs_root() -> Result<()> {
 }
 
 fn busy() -> u8 {
-    eprintln!("error: another hub-installer is at work on this machine\nhint: wait until it is done");
+    progress::say("error: another hub-installer is at work on this machine\nhint: wait until it is done");
     BUSY
 }
 
@@ -286,7 +286,8 @@ fn confirm(talk: &Talk, question: &str, default: bool) -> Result<bool> {
         return Ok(default);
     }
     talk.pause();
-    eprint!("{question} {} ", if default { "[Y/n]" } else { "[y/N]" });
+    let mut stderr = std::io::stderr();
+    write!(stderr, "{question} {} ", if default { "[Y/n]" } else { "[y/N]" }).context("asking")?;
     let mut answer = String::new();
     if std::io::stdin().lock().read_line(&mut answer).context("reading the answer")? == 0 {
         return Ok(false);

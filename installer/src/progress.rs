@@ -3,7 +3,7 @@
 //! Talk goes to standard error; standard output is for what the caller asked for.
 
 use std::fs::File;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -82,9 +82,16 @@ impl Talk {
 
     fn print(&self, text: &str) {
         match &self.bar {
-            Some(bar) if !bar.is_finished() => bar.suspend(|| eprintln!("{text}")),
-            _ => eprintln!("{text}"),
+            Some(bar) if !bar.is_finished() => bar.suspend(|| say(text)),
+            _ => say(text),
         }
+    }
+}
+
+/// A line on standard error. That nobody reads it any more is no reason to stop half-way; the log has it, too.
+pub fn say(text: &str) {
+    if let Err(error) = writeln!(std::io::stderr(), "{text}") {
+        tracing::debug!(%error, "nobody reads what is said");
     }
 }
 

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 pub use before::keep_database;
 
+use crate::progress;
 use crate::receipt::{self, Receipt};
 use stage::{Installed, Staged};
 
@@ -73,9 +74,9 @@ struct Work<'a> {
 impl Work<'_> {
     /// Tells whoever follows, and the journal.
     fn say(&self, line: &str) {
-        eprintln!("{line}");
+        progress::say(line);
         if let Err(error) = self.archive.log(line) {
-            eprintln!("{error:#}");
+            progress::say(&format!("{error:#}"));
         }
     }
 
