@@ -38,8 +38,12 @@ use failure::{Cause, Exit, Failure, JsonError, exit_of, hint_of};
 
 pub use caller::Caller;
 pub use interruption::Interruptions;
-pub use output::Printer;
+use output::nobody_reads;
+pub use output::{Printer, Told};
 pub use terminal::{ControllingTerminal, Terminal};
+
+/// As a shell says it of a program that SIGPIPE (13) ended, which is what becomes of others in `| head`.
+const NOBODY_READS: u8 = 128 + 13;
 
 /// Everything outside the program that hubctl looks at or writes to.
 pub struct World<'a> {
@@ -67,9 +71,10 @@ pub struct World<'a> {
 
 /// Runs hubctl as this process.
 pub fn main() -> ExitCode {
-    let (mut input, mut output, mut messages) = (io::stdin(), io::stdout(), io::stderr());
-    match run_here(&mut input, &mut output, &mut messages) {
+    let (mut input, mut messages) = (io::stdin(), Told(io::stderr()));
+    match run_here(&mut input, &mut Told(io::stdout()), &mut messages) {
         Ok(code) => ExitCode::from(code),
+        Err(error) if nobody_reads(&error) => ExitCode::from(NOBODY_READS),
         // Nobody is left to read why.
         Err(error) => match writeln!(messages, "error: {error:#}") {
             Ok(()) | Err(_) => ExitCode::FAILURE,
@@ -82,9 +87,9 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-fn run_here(input: &mut dyn Read, output: &mut io::Stdout, messages: &mut dyn Write) -> Result<u8> {
+fn run_here(input: &mut dyn Read, output: &mut Told<io::Stdout>, messages: &mut dyn Write) -> Result<u8> {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let color = output.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let color = output.0.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     let paths = Paths::default();
     let mut terminal = ControllingTerminal::new(paths.terminal());
     let mut world = World {
@@ -105,7 +110,7 @@ fn run_here(input: &mut dyn Read, output: &mut io::Stdout, messages: &mut dyn Wr
 /// Runs one command line, the program's name first; returns the exit code.
 ///
 /// # Errors
-/// When the answer can't be written.
+/// When the answer can't be written, also because nobody reads it.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, world: &mut World) -> Result<u8> {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -119,7 +124,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: &mut World) -> 
     (world.printer.json, world.printer.quiet) = (arguments.json, arguments.quiet);
     let exit = match obey(arguments.noun, world) {
         Ok(exit) => exit,
-        Err(error) if nobody_reads(&error) => Exit::Done,
+        Err(error) if nobody_reads(&error) => return Err(error),
         Err(error) => {
             if world.printer.json {
                 world.printer.json(&JsonError::from(&error))?;
@@ -143,11 +148,6 @@ fn obey(noun: Noun, world: &mut World) -> Result<Exit> {
         Noun::Https { verb } => https::obey(verb, world),
         Noun::Upgrade(arguments) => upgrade::obey(&arguments, world),
     }
-}
-
-/// Whoever read our output had enough of it (`hubctl user list | head`).
-fn nobody_reads(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 impl World<'_> {

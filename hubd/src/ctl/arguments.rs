@@ -40,7 +40,7 @@ const EXAMPLES: &str = "Examples:
   sudo hubctl env install pandas            a package for everybody
 
 Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 saved but not applied, 4 busy (try again), \
-5 unchanged, 6 rolled back, 7 refused.";
+5 unchanged, 6 rolled back, 7 refused, 141 nobody read the output any more.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Noun {

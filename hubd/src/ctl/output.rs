@@ -21,6 +21,39 @@ pub struct Printer<'a> {
     pub quiet: bool,
 }
 
+/// Standard output or error, read by somebody who may have had enough of it (`hubctl user list | head`). Every error of the
+/// kind says so, and can't be taken for the end of another connection.
+#[derive(Debug)]
+pub struct Told<W>(pub W);
+
+/// Whoever read our output has gone.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads what is printed")]
+struct NobodyReads;
+
+/// Whether an error is the end of our own output.
+pub(super) fn nobody_reads(error: &anyhow::Error) -> bool {
+    let source = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    source.is_some_and(|source| source.is::<NobodyReads>())
+}
+
+fn told<T>(result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, NobodyReads),
+        _ => error,
+    })
+}
+
+impl<W: Write> Write for Told<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        told(self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        told(self.0.flush())
+    }
+}
+
 /// What a word means; shown in colour where there is colour, and never only there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
@@ -157,6 +190,18 @@ pub(super) fn paint(text: &str, tone: Tone, color: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_our_own_output_has_nobody_who_reads_it() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut writer = Told(writer);
+        let error = anyhow::Error::new(writeln!(writer, "text").unwrap_err()).context("writing to the terminal");
+        assert!(nobody_reads(&error), "{error:#}");
+        let hub = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("asking the hub");
+        assert!(!nobody_reads(&hub));
+        assert!(!nobody_reads(&anyhow::Error::new(io::Error::from(io::ErrorKind::StorageFull))));
+    }
 
     fn example() -> Table {
         let mut table = Table::with_heading(["NAME", "STATE", "NOTE"]);

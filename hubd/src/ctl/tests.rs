@@ -4,6 +4,7 @@ mod help;
 mod https;
 mod limits;
 mod people;
+mod pipes;
 mod place;
 pub(super) mod servers;
 
@@ -98,14 +99,21 @@ impl Machine {
 
     /// Lets `act` do something here; it returns the exit code.
     pub(super) fn run_by(&self, act: impl FnOnce(&mut World) -> u8) -> Ran {
-        let (mut output, mut messages) = (Vec::new(), Vec::new());
+        let mut output = Vec::new();
+        let (code, messages) = self.run_to(&mut output, act);
+        Ran { code, output: String::from_utf8(output).unwrap(), messages }
+    }
+
+    /// The same with another standard output; also returns what was said beside it.
+    fn run_to<T>(&self, output: &mut dyn Write, act: impl FnOnce(&mut World) -> T) -> (T, String) {
+        let mut messages = Vec::new();
         let mut terminal = Script { present: self.terminal, answers: self.answers.clone(), asked: String::new() };
         let mut input = self.input.as_slice();
         let mut world = World {
             paths: self.paths(),
             caller: Caller { uid: self.uid, behind_sudo: self.behind_sudo },
             input: &mut input,
-            printer: Printer { output: &mut output, messages: &mut messages, color: self.color, json: false, quiet: false },
+            printer: Printer { output, messages: &mut messages, color: self.color, json: false, quiet: false },
             terminal: &mut terminal,
             variables: self.variables.clone(),
             interruptions: Interruptions::none(),
@@ -119,10 +127,10 @@ impl Machine {
             now: "2026-09-07T10:00:00Z".parse().unwrap(),
             zone: TimeZone::UTC,
         };
-        let code = act(&mut world);
+        let result = act(&mut world);
         let mut messages = String::from_utf8(messages).unwrap();
         messages.push_str(&terminal.asked);
-        Ran { code, output: String::from_utf8(output).unwrap(), messages }
+        (result, messages)
     }
 
     /// Runs a command line against a hub that gives `replies` in turn; also returns what it was asked.
