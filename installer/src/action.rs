@@ -32,6 +32,7 @@ pub(crate) use services::{bring_up, disable, wait_until_it_answers};
 
 use crate::files::Attributes;
 use crate::network::Network;
+use crate::preflight::Finding;
 use crate::receipt::{Receipt, StepRecord};
 use crate::undo::Undo;
 
@@ -222,9 +223,16 @@ pub struct World<'a> {
     pub ahead: Option<Ahead>,
     /// How people who have no password yet set one; filled by enrolling them.
     pub invitations: Vec<Invitation>,
+    /// Why an authority was not asked for a certificate; filled by starting the services.
+    pub obstacles: Vec<Finding>,
 }
 
-impl World<'_> {
+impl<'a> World<'a> {
+    /// In which nothing has happened yet.
+    pub fn new(paths: &'a Paths, network: &'a Network, progress: &'a mut (dyn FnMut(&str) + Send)) -> Self {
+        Self { paths, network, bundle: None, progress, ahead: None, invitations: Vec::new(), obstacles: Vec::new() }
+    }
+
     /// Where packages come from, with what the configuration on disk says.
     fn settings(&self) -> NetworkSettings {
         let settings: NetworkSettings = self.network.variables().collect();

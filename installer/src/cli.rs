@@ -194,6 +194,8 @@ fn install(paths: &Paths, arguments: &InstallArguments, output: &Output, talk: &
             let text =
                 if report.changed > 0 || report.verification.is_some() { report::installed(&report) } else { String::new() };
             let text = text + &report.behind.as_ref().map(report::behind).unwrap_or_default();
+            // Last of all, so that nobody overlooks it.
+            let text = text + &report::uncertified(&report.uncertified);
             print(output, &report, &text)?;
             if let Some(problem) = &report.problem {
                 complain(problem);
@@ -222,7 +224,12 @@ fn verify(paths: &Paths, output: &Output, talk: &Talk) -> Result<u8> {
     if !proof.limits_not_held.is_empty() {
         talk.warn(LIMITS_DO_NOT_HOLD);
     }
-    Ok(if proof.limits_not_held.is_empty() { 0 } else { FAILED })
+    if let Some(problem) = &proof.uncertified {
+        talk.warn(&format!(
+            "nobody can log in, because there is no certificate for https: {problem}\nhint: sudo hubctl https check"
+        ));
+    }
+    Ok(if proof.limits_not_held.is_empty() && proof.uncertified.is_none() { 0 } else { FAILED })
 }
 
 fn uninstall(paths: &Paths, arguments: &UninstallArguments, output: &Output, talk: &Talk) -> Result<u8> {

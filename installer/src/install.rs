@@ -15,11 +15,12 @@ use crate::network::Network;
 use crate::options::Options;
 use crate::page::{self, Page};
 use crate::plan::{self, Step};
-use crate::preflight::{self, Judgement};
+use crate::preflight::{self, Finding, Judgement};
 use crate::progress::{self, Talk};
 use crate::receipt::{self, Outcome, Receipt, State, Store};
 use crate::report::{self, InstallReport, LimitsReport, PlanReport, PlannedStep};
-use crate::{apply, leftovers, settings, verify};
+use crate::verify::{self, Verification};
+use crate::{apply, leftovers, settings};
 
 /// What an install works with.
 pub struct Task<'a> {
@@ -103,7 +104,7 @@ impl Task<'_> {
             adopt(&mut receipt, &steps, left);
         }
         receipt.product.clone_from(&self.options.version);
-        let (applied, invitations) = self.apply(&steps, &mut receipt, &store, &facts)?;
+        let Applied { steps: applied, invitations, obstacles } = self.apply(&steps, &mut receipt, &store, &facts)?;
         let proof = verify::run(self.paths, self.talk).context("verifying the hub, which is installed and runs");
         if proof.is_ok() {
             receipt.complete = true;
@@ -116,6 +117,7 @@ impl Task<'_> {
             changed: applied.changed.len(),
             notes: applied.notes,
             invitations,
+            uncertified: uncertified(proof.as_ref().ok(), obstacles),
             problem: proof.as_ref().err().map(|error| format!("{error:#}")),
             verification: proof.ok(),
             seconds: seconds(started),
@@ -157,13 +159,7 @@ impl Task<'_> {
         Ok(pending)
     }
 
-    fn apply(
-        &self,
-        steps: &[Step],
-        receipt: &mut Receipt,
-        store: &Store,
-        facts: &Facts,
-    ) -> Result<(apply::Applied, Vec<Invitation>)> {
+    fn apply(&self, steps: &[Step], receipt: &mut Receipt, store: &Store, facts: &Facts) -> Result<Applied> {
         let resumed = !receipt.steps.is_empty() && !receipt.complete;
         let claims = self.options.admin_password.is_none() && matches!(facts.leftovers, Ok(None));
         let link = self.options.link_key.clone().map_or_else(Token::random, Ok).context("making up a one-time link")?;
@@ -176,7 +172,7 @@ impl Task<'_> {
         if let Some(Err(error)) = world.ahead.take().map(Ahead::finish) {
             tracing::warn!(error = format!("{error:#}"), "installing packages in the background");
         }
-        let applied = applied.inspect_err(|error| watcher.fail(error))?;
+        let steps = applied.inspect_err(|error| watcher.fail(error))?;
         watcher.close();
         let mut invitations = std::mem::take(&mut world.invitations);
         if resumed {
@@ -185,18 +181,11 @@ impl Task<'_> {
         if let Some(first) = invitations.first_mut().filter(|_| wish.claims) {
             *first = invite_with(self.paths, &first.name, &wish.link)?;
         }
-        Ok((applied, invitations))
+        Ok(Applied { steps, invitations, obstacles: world.obstacles })
     }
 
     fn world<'a>(&'a self, progress: &'a mut (dyn FnMut(&str) + Send)) -> World<'a> {
-        World {
-            paths: self.paths,
-            network: self.network,
-            bundle: self.options.bundle.as_deref(),
-            progress,
-            ahead: None,
-            invitations: Vec::new(),
-        }
+        World { bundle: self.options.bundle.as_deref(), ..World::new(self.paths, self.network, progress) }
     }
 
     /// What the configuration, as it is now, says.
@@ -212,6 +201,20 @@ impl Task<'_> {
         let behind = self.options.behind.zip(url.as_deref()).and_then(|(server, url)| server.snippet(url));
         InstallReport { url, behind, limits: Some(limits), ..InstallReport::default() }
     }
+}
+
+/// What came of the steps.
+struct Applied {
+    steps: apply::Applied,
+    invitations: Vec<Invitation>,
+    obstacles: Vec<Finding>,
+}
+
+/// Why nobody can log in yet: what kept an authority from being asked, else what came of asking.
+fn uncertified(proof: Option<&Verification>, obstacles: Vec<Finding>) -> Vec<Finding> {
+    let Some(problem) = proof.and_then(|proof| proof.uncertified.clone()) else { return Vec::new() };
+    let asked = || Finding { what: problem, remedy: "see what the check below says".to_owned() };
+    if obstacles.is_empty() { vec![asked()] } else { obstacles }
 }
 
 fn receipt_of(facts: &Facts) -> Receipt {

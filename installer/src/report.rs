@@ -56,6 +56,8 @@ pub struct InstallReport {
     pub invitations: Vec<Invitation>,
     /// The proof; absent when nothing was changed, or when there is a problem.
     pub verification: Option<Verification>,
+    /// Why there is no certificate yet, so that nobody can log in; empty: there is one, or none is asked for.
+    pub uncertified: Vec<Finding>,
     /// Why there is no proof that the hub, which is installed, works.
     pub problem: Option<String>,
     /// How long it took.
@@ -181,6 +183,20 @@ pub fn installed(report: &InstallReport) -> String {
     text
 }
 
+/// What is left to do where there is no certificate yet.
+pub fn uncertified(found: &[Finding]) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    let found = findings(found);
+    format!(
+        "\nNOBODY CAN LOG IN YET, because there is no certificate for https:\n{found}\
+         Look again:         sudo hubctl https check\n\
+         Then try at once:   sudo hubctl https renew\n\
+         The hub also tries by itself, so seldom that no authority minds.\n"
+    )
+}
+
 /// What is left to do where a web server stands in front of the hub.
 pub fn behind(snippet: &Snippet) -> String {
     let Snippet { file, text, command } = snippet;
@@ -221,8 +237,12 @@ mod tests {
 
     #[test]
     fn limits_that_do_not_hold_are_not_overlooked() {
-        let verification =
-            Verification { server_start_seconds: 1.25, jupyter_server: "2.17.0".into(), limits_not_held: vec!["memory".into()] };
+        let verification = Verification {
+            server_start_seconds: 1.25,
+            jupyter_server: "2.17.0".into(),
+            limits_not_held: vec!["memory".into()],
+            uncertified: None,
+        };
         let report = InstallReport { verification: Some(verification), ..InstallReport::default() };
         assert!(installed(&report).contains("NOT ENFORCED on this machine: limits for memory."));
     }

@@ -26,6 +26,8 @@ pub struct Verification {
     pub jupyter_server: String,
     /// Limits that the machine did not enforce; empty is well.
     pub limits_not_held: Vec<String>,
+    /// Why there is no certificate from an authority yet, so that nobody can log in; `None` is well.
+    pub uncertified: Option<String>,
 }
 
 /// Asks the hub, its launcher and its login page, and nothing more.
@@ -34,20 +36,21 @@ pub struct Verification {
 /// When one of them does not answer.
 pub(crate) fn answers(paths: &Paths) -> Result<()> {
     wait_until_it_answers(paths)?;
-    front::check(paths)
+    front::check(paths)?.map_or(Ok(()), |problem| Err(front::uncertified(&problem)))
 }
 
 /// Verifies the running hub.
 ///
 /// # Errors
-/// When the server does not start, answer or stop; the error says which. Limits that do not hold are a finding.
+/// When the server does not start, answer or stop; the error says which. Limits that do not hold are a finding, and so is a
+/// certificate that an authority has not given yet.
 pub fn run(paths: &Paths, talk: &Talk) -> Result<Verification> {
-    front::check(paths)?;
+    let uncertified = front::check(paths)?;
     talk.detail("trying whether limits hold on this machine");
     let limits_not_held = limits::check(paths)?;
     talk.detail("starting a throw-away server");
     let started = Instant::now();
     let jupyter_server = server::try_out(paths)?;
     let server_start_seconds = (started.elapsed().as_secs_f64() * 100.0).round() / 100.0;
-    Ok(Verification { server_start_seconds, jupyter_server, limits_not_held })
+    Ok(Verification { server_start_seconds, jupyter_server, limits_not_held, uncertified })
 }

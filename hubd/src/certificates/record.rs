@@ -28,6 +28,9 @@ pub struct Record {
     /// The authority said not to ask again before this moment.
     #[serde(default)]
     pub told_to_wait_until: Option<Timestamp>,
+    /// A name led nowhere then, as seen from this machine.
+    #[serde(default)]
+    pub(super) led_nowhere: bool,
 }
 
 impl Default for Record {
@@ -39,6 +42,7 @@ impl Default for Record {
             failures: 0,
             problem: None,
             told_to_wait_until: None,
+            led_nowhere: false,
         }
     }
 }
@@ -88,6 +92,12 @@ impl Record {
         }
     }
 
+    /// The same once all names lead somewhere: what it failed by is over, so that there is nothing left to wait for.
+    pub(super) fn with_names(self) -> Self {
+        let failures = if self.led_nowhere && self.told_to_wait_until.is_none() { 0 } else { self.failures };
+        Self { failures, ..self }
+    }
+
     /// The moment before which nothing is tried again; `None`: now is as good as any.
     pub fn not_before(&self, now: Timestamp) -> Option<Timestamp> {
         // One from the future was written while the clock was wrong.
@@ -117,6 +127,16 @@ mod tests {
         assert_eq!(second.not_before(now), Some("2026-11-22T00:00:00Z".parse().unwrap()));
         assert_eq!(Record::failed(Some(&second), "lan", now, "", None).failures, 1);
         assert_eq!(Record::succeeded("acme", now).not_before(now), None);
+    }
+
+    #[test]
+    fn a_name_that_leads_somewhere_at_last_is_worth_another_attempt() {
+        let now = "2026-11-20T12:00:00Z".parse().unwrap();
+        let wait = Some("2026-11-22T00:00:00Z".parse().unwrap());
+        let failed = |led_nowhere, wait| Record { led_nowhere, ..Record::failed(None, "acme", now, "no such host", wait) };
+        assert_eq!(failed(true, None).with_names().not_before(now), None);
+        assert!(failed(false, None).with_names().not_before(now).is_some());
+        assert_eq!(failed(true, wait).with_names().not_before(now), wait, "an authority's word counts for more");
     }
 
     #[test]

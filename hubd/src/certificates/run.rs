@@ -2,6 +2,7 @@
 //! every change of the configuration, begin the next.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use hub_core::config::{Config, HttpsMethod};
@@ -16,6 +17,9 @@ use super::record::Record;
 use super::schedule::{Decision, decide, renewal};
 use super::store::Store;
 use super::{Description, Suggestion};
+
+/// For a name server to answer.
+const NAME_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How far a run is; for tests that cut it short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -47,10 +51,14 @@ pub async fn run(paths: &Paths, config: &Config, at: &dyn Fn(Moment)) -> Result<
         HttpsMethod::Lan { domains } => (format!("lan {}", domains.join(" ")), lan::names(domains)?, paths.lan_certificate()),
     };
     let store = Store::open(paths, certificate)?;
-    let record = Record::load(&store.record()).unwrap_or_else(|error| {
+    let mut record = Record::load(&store.record()).unwrap_or_else(|error| {
         tracing::warn!("going on without the record of earlier attempts: {error:#}");
         None
     });
+    let has_waited = record.as_ref().is_some_and(|record| record.led_nowhere && record.settings == settings);
+    if has_waited && leads_nowhere(&names).await.is_none() {
+        record = record.map(Record::with_names);
+    }
     let now = Timestamp::now();
     let present = store.present();
     let suggestion = match (&https.method, &present) {
@@ -69,6 +77,19 @@ pub async fn run(paths: &Paths, config: &Config, at: &dyn Fn(Moment)) -> Result<
             return Ok(());
         }
         Decision::Act(reason) => tracing::info!("getting a certificate for {}: {reason}", names.join(", ")),
+    }
+    let nowhere = match https.method {
+        HttpsMethod::Acme { .. } => leads_nowhere(&names).await,
+        HttpsMethod::Files { .. } | HttpsMethod::Lan { .. } => None,
+    };
+    // Authorities count what they can't look at. The second time they are asked all the same: they may see more of the
+    // world than this machine does.
+    if let Some(problem) = nowhere.as_ref().filter(|_| !has_waited) {
+        let problem = format!("{problem}; the authority was not asked");
+        let outcome = Record { led_nowhere: true, ..Record::failed(record.as_ref(), &settings, now, &problem, None) };
+        outcome.save(&store.record())?;
+        tracing::error!("no certificate: {problem}");
+        return Ok(());
     }
     let failures = record.as_ref().filter(|record| record.settings == settings).map_or(0, |record| record.failures);
     let mut told_to_wait = None;
@@ -92,7 +113,10 @@ pub async fn run(paths: &Paths, config: &Config, at: &dyn Fn(Moment)) -> Result<
     };
     let outcome = match &result {
         Ok(()) => Record::succeeded(&settings, now),
-        Err(error) => Record::failed(record.as_ref(), &settings, now, &format!("{error:#}"), told_to_wait),
+        Err(error) => {
+            let failed = Record::failed(record.as_ref(), &settings, now, &format!("{error:#}"), told_to_wait);
+            Record { led_nowhere: nowhere.is_some(), ..failed }
+        }
     };
     outcome.save(&store.record())?;
     match result {
@@ -108,6 +132,19 @@ pub async fn run(paths: &Paths, config: &Config, at: &dyn Fn(Moment)) -> Result<
         }
     }
     Ok(())
+}
+
+/// Which of `names` leads nowhere, as far as this machine can see, and why; `None`: all of them lead somewhere.
+async fn leads_nowhere(names: &[String]) -> Option<String> {
+    for name in names {
+        let reason = match tokio::time::timeout(NAME_PATIENCE, tokio::net::lookup_host((name.as_str(), 80))).await {
+            Ok(Ok(_)) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("waited {} s for the name server", NAME_PATIENCE.as_secs()),
+        };
+        return Some(format!("{name} leads nowhere: {reason}"));
+    }
+    None
 }
 
 /// What the authority suggests about the certificate in use: as it said last, or asked anew. It can only make a renewal

@@ -60,8 +60,7 @@ mod tests {
         let options = crate::options::Options { programs, ..options() };
         let steps = crate::plan::build(&paths, &machine(), &options, &network).unwrap();
         let mut ignore = |_: &str| ();
-        let mut world =
-            World { paths: &paths, network: &network, bundle: None, progress: &mut ignore, ahead: None, invitations: Vec::new() };
+        let mut world = World::new(&paths, &network, &mut ignore);
         let mut compared = 0;
         for step in steps {
             // The others look at the machine itself, wherever the root is; so does where homes are.

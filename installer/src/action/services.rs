@@ -4,12 +4,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hub_core::config::HttpsMethod;
-use hub_core::control::{self, Reply, Request};
+use hub_core::control::{self, HttpsStatus, Reply, Request};
 use hub_core::paths::Paths;
+use hub_core::sys::command::Command;
+use serde::Deserialize;
 
 use super::{Check, World};
 use crate::assets::SERVICES;
 use crate::facts::{self, ConfigFact};
+use crate::preflight::Finding;
 use crate::receipt::Receipt;
 use crate::systemctl;
 use crate::undo::Undo;
@@ -20,6 +23,8 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 const LAUNCHER_DEADLINE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(50);
 
+/// Every name, every address it leads to and the authority get some seconds each.
+const CHECK_DEADLINE: Duration = Duration::from_secs(120);
 /// An authority looks at every name before it signs.
 const CERTIFICATE_DEADLINE: Duration = Duration::from_secs(150);
 const CERTIFICATE_POLL: Duration = Duration::from_millis(500);
@@ -81,12 +86,25 @@ pub(crate) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()>
 }
 
 /// Has the certificate looked after now, where that is the hub's business, and waits for it. One that does not come is
-/// no obstacle here: whether people can log in is proved at the end.
+/// no obstacle here: whether people can log in is looked at in the end. An authority that would refuse is not asked.
 fn get_certificate(world: &mut World<'_>) -> Result<()> {
     let ConfigFact::Valid(_, config) = facts::read_config(world.paths) else { return Ok(()) };
-    let method = config.https.map(|https| https.method);
-    if !matches!(method, Some(HttpsMethod::Acme { .. } | HttpsMethod::Lan { .. })) {
-        return Ok(());
+    let domains = match config.https.map(|https| https.method) {
+        Some(HttpsMethod::Acme { domains, .. }) => domains,
+        Some(HttpsMethod::Lan { .. }) => Vec::new(),
+        Some(HttpsMethod::Files { .. }) | None => return Ok(()),
+    };
+    if !domains.is_empty() && !has_certificate(world.paths, &domains) {
+        (world.progress)("looking what stands in the way of a certificate");
+        match obstacles(world.paths) {
+            Ok(found) if found.is_empty() => {}
+            Ok(found) => {
+                tracing::warn!(?found, "the authority is not asked for a certificate now");
+                world.obstacles = found;
+                return Ok(());
+            }
+            Err(error) => tracing::warn!("what stands in the way of a certificate can't be found out: {error:#}"),
+        }
     }
     (world.progress)("waiting for the certificate");
     systemctl::job(["start", "--no-block", CERTIFICATES]).context("starting what gets certificates")?;
@@ -100,6 +118,45 @@ fn get_certificate(world: &mut World<'_>) -> Result<()> {
     }
     tracing::warn!("waited {} s for a certificate", CERTIFICATE_DEADLINE.as_secs());
     Ok(())
+}
+
+/// What `hubctl https check` prints with `--json`.
+#[derive(Debug, Deserialize)]
+struct Checked {
+    findings: Vec<Looked>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Looked {
+    weight: String,
+    what: String,
+    remedy: Option<String>,
+}
+
+/// Whether browsers get a certificate for all of `domains`, so that none is asked for before it is due.
+fn has_certificate(paths: &Paths, domains: &[String]) -> bool {
+    match control::call(&paths.control_socket(), &Request::Https) {
+        Ok(Reply::Https(HttpsStatus { certificate: Some(certificate), problem: None, .. })) => {
+            domains.iter().all(|domain| certificate.names.contains(domain))
+        }
+        other => {
+            tracing::debug!(?other, "no certificate for {}", domains.join(", "));
+            false
+        }
+    }
+}
+
+/// Why an authority would refuse, as far as this machine can tell.
+fn obstacles(paths: &Paths) -> Result<Vec<Finding>> {
+    let program = paths.binaries().join("hubctl");
+    let output = Command::new(&program, CHECK_DEADLINE).args(["--json", "https", "check"]).output()?;
+    judge(&output.stdout).with_context(|| format!("asking `{} https check`: {}", program.display(), output.stderr.trim_end()))
+}
+
+fn judge(answer: &str) -> Result<Vec<Finding>> {
+    let checked: Checked = serde_json::from_str(answer)?;
+    let bad = checked.findings.into_iter().filter(|finding| finding.weight == "bad");
+    Ok(bad.map(|finding| Finding { what: finding.what, remedy: finding.remedy.unwrap_or_default() }).collect())
 }
 
 /// Units that systemd has loaded; it complains about others.
@@ -172,4 +229,22 @@ pub(crate) fn disable(units: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_makes_an_authority_refuse_keeps_it_from_being_asked() {
+        let looked = |weight: &str| format!(r#"{{"weight":"{weight}","what":"a {weight} thing","remedy":"mend it"}}"#);
+        let answer = |all: &[&str]| {
+            let findings: Vec<_> = all.iter().map(|weight| looked(weight)).collect();
+            format!(r#"{{"method":"acme","ok":false,"findings":[{}]}}"#, findings.join(","))
+        };
+        assert_eq!(judge(&answer(&["good", "doubtful"])).unwrap(), []);
+        let found = judge(&answer(&["good", "bad"])).unwrap();
+        assert_eq!(found, [Finding { what: "a bad thing".to_owned(), remedy: "mend it".to_owned() }]);
+        assert!(judge("").is_err());
+    }
 }

@@ -130,7 +130,7 @@ pub(super) fn back(paths: &Paths) -> Result<()> {
     remove_drop_in(paths)?;
     let network = Network::recall(paths, std::iter::empty())?;
     let mut ignore = |_: &str| ();
-    let mut world = World { paths, network: &network, bundle: None, progress: &mut ignore, ahead: None, invitations: Vec::new() };
+    let mut world = World::new(paths, &network, &mut ignore);
     bring_up(&mut world, &restarts).context("starting the old version")?;
     verify::answers(paths).context("asking the old version")?;
     Ok(fs::remove_file(paths.upgrade_pending())?)

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use hub_core::config::HttpsMethod;
 use hub_core::control::{self, Reply, Request};
 use hub_core::paths::Paths;
 
@@ -18,25 +19,29 @@ const PAGE: &str = "/hub/login";
 /// With HTTPS, the plain listener sends people there.
 const WELL: std::ops::Range<u16> = 200..400;
 
-/// Asks the socket of a web server in front, or else the first plain listener, for the page that everybody begins at.
-pub(super) fn check(paths: &Paths) -> Result<()> {
-    let ConfigFact::Valid(_, config) = facts::read_config(paths) else { return Ok(()) };
+/// Asks the socket of a web server in front, or else the first plain listener, for the page that everybody begins at. What
+/// comes back is why there is no certificate from an authority yet: the hub works, and shows that page once there is one.
+pub(super) fn check(paths: &Paths) -> Result<Option<String>> {
+    let ConfigFact::Valid(_, config) = facts::read_config(paths) else { return Ok(None) };
     let page = format!("{}{PAGE}", config.hub.base());
     if config.http.proxy_group.is_some() {
         let socket = paths.front_socket();
-        return ask_front(&socket, &page).with_context(|| format!("asking the hub for its login page at `{}`", socket.display()));
+        ask_front(&socket, &page).with_context(|| format!("asking the hub for its login page at `{}`", socket.display()))?;
+        return Ok(None);
     }
-    let Some(address) = config.http.listen.first().copied().map(reachable) else { return Ok(()) };
+    let Some(address) = config.http.listen.first().copied().map(reachable) else { return Ok(None) };
     let asked = ask(address, &page).with_context(|| format!("asking the hub for its login page at http://{address}{page}"));
-    match (asked, &config.https) {
-        (Err(error), Some(_)) => Err(match https_problem(paths) {
-            Some(problem) => anyhow::anyhow!(
-                "nobody can log in, because there is no certificate for https: {problem}\nhint: sudo hubctl https check"
-            ),
-            None => error,
-        }),
-        (asked, _) => asked,
+    let Err(error) = asked else { return Ok(None) };
+    match (https_problem(paths).filter(|_| config.https.is_some()), config.https.map(|https| https.method)) {
+        (Some(problem), Some(HttpsMethod::Acme { .. })) => Ok(Some(problem)),
+        (Some(problem), _) => Err(uncertified(&problem)),
+        (None, _) => Err(error),
     }
+}
+
+/// For those to whom it is an error.
+pub(super) fn uncertified(problem: &str) -> anyhow::Error {
+    anyhow::anyhow!("nobody can log in, because there is no certificate for https: {problem}\nhint: sudo hubctl https check")
 }
 
 /// What the hub says is wrong with its certificate.
