@@ -92,6 +92,12 @@ for (const field of document.querySelectorAll("input[type=password]:not([name=re
 
 listen();
 
+// How long whoever has watched an install waits for the link, in milliseconds; and how often the hub may say that it has no
+// certificate before that is shown, for it may just be getting one.
+const PATIENCE = 300000;
+const REFUSALS = 30;
+let refusals = 0;
+
 // The page at which an install can be watched gives way to the hub: `ready` answers well once `next` can be opened there.
 async function wait() {
   const page = document.querySelector("[data-installing]");
@@ -102,8 +108,14 @@ async function wait() {
       if (fresh && fresh.innerHTML !== page.innerHTML) page.replaceWith(fresh);
     } else {
       const { ok, type } = await fetch(page.dataset.ready, { method: "HEAD", cache: "no-store", redirect: "manual" });
-      // A redirect leads to https, where a script may not look.
-      if (ok || type === "opaqueredirect") return setTimeout(() => location.replace(page.dataset.next), ok ? 0 : 3000);
+      if (ok) return location.replace(page.dataset.next);
+      // A redirect leads to https, where a script of this page may not look: the page there waits itself.
+      if (type === "opaqueredirect") return location.replace(`${page.dataset.next}?until=${Date.now() + PATIENCE}`);
+      // The hub is there and can't let anybody in, for want of a certificate: what it says of that is worth more than an old bar.
+      if (news.status === 503 && ++refusals > REFUSALS) {
+        const said = new DOMParser().parseFromString(await news.text(), "text/html").querySelectorAll("h1, p");
+        page.replaceChildren(...said);
+      }
     }
   } catch {
     // Between the installer and the hub nobody answers for a moment.
@@ -112,3 +124,7 @@ async function wait() {
 }
 
 if (document.querySelector("[data-installing]")) wait();
+
+// Whoever has watched an install may be here before the link is.
+const until = /^\?until=(\d+)$/.exec(location.search);
+if (until && Date.now() < Number(until[1]) && !document.querySelector("form")) setTimeout(() => location.reload(), 1000);

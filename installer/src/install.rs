@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use hub_core::config::history::{History, How};
+use hub_core::installing::News;
 use hub_core::paths::Paths;
 use hub_core::token::Token;
 
 use crate::action::{Action, Ahead, Check, Ground, Invitation, World, invite_the_rest, invite_with};
-use crate::facts::{self, Facts};
+use crate::facts::{self, ConfigFact, Facts};
 use crate::network::Network;
 use crate::options::Options;
 use crate::page::{self, Page};
@@ -166,7 +167,7 @@ impl Task<'_> {
         let wish = page::Wish { link, claims };
         let mut detail = |text: &str| self.talk.detail(text);
         let mut world = self.world(&mut detail);
-        let mut watcher = Witness { task: self, address: facts.address, wish: &wish, page: None };
+        let mut watcher = Witness { task: self, address: facts.address, wish: &wish, page: None, news: None };
         let mut save = |receipt: &Receipt| store.save(receipt);
         let applied = apply::run(steps, receipt, &mut world, &mut save, &mut watcher);
         if let Some(Err(error)) = world.ahead.take().map(Ahead::finish) {
@@ -190,7 +191,7 @@ impl Task<'_> {
 
     /// What the configuration, as it is now, says.
     fn outcome(&self, facts: &Facts) -> InstallReport {
-        let facts::ConfigFact::Valid(_, config) = facts::read_config(self.paths) else { return InstallReport::default() };
+        let ConfigFact::Valid(_, config) = facts::read_config(self.paths) else { return InstallReport::default() };
         let limits = LimitsReport {
             memory_bytes: config.limits.memory,
             tasks: config.limits.tasks,
@@ -249,13 +250,15 @@ struct Witness<'a> {
     address: Option<IpAddr>,
     wish: &'a page::Wish,
     page: Option<Page>,
+    /// What it said last, while the hub has its place.
+    news: Option<News>,
 }
 
 impl Witness<'_> {
     /// Opens the page as soon as program and configuration are there.
     fn open(&mut self) {
         let task = self.task;
-        let facts::ConfigFact::Valid(_, config) = facts::read_config(task.paths) else { return };
+        let ConfigFact::Valid(_, config) = facts::read_config(task.paths) else { return };
         if !Page::is_possible(&config) {
             return;
         }
@@ -272,15 +275,33 @@ impl Witness<'_> {
     }
 
     fn fail(&mut self, error: &anyhow::Error) {
-        if let Some(page) = self.page.take() {
+        if let Some(page) = self.page.take().or_else(|| self.come_back()) {
             page.fail(&format!("{error:#}"));
         }
     }
 
+    /// Takes the place of a hub that nobody has used yet and that does not work.
+    fn come_back(&mut self) -> Option<Page> {
+        let news = self.news.take()?;
+        let ConfigFact::Valid(_, config) = facts::read_config(self.task.paths) else { return None };
+        let shown = page::free_the_port().and_then(|()| Page::show(self.task.paths, &config, self.wish));
+        match shown {
+            Ok(mut page) => {
+                page.put(news);
+                Some(page)
+            }
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "no browser is told why the install has stopped");
+                None
+            }
+        }
+    }
+
+    /// Leaves its place to the hub.
     fn close(&mut self) {
-        if self.page.take().is_some()
-            && let Err(error) = page::take_away(self.task.paths)
-        {
+        let Some(page) = self.page.take() else { return };
+        self.news = Some(page.latest);
+        if let Err(error) = page::take_away(self.task.paths) {
             tracing::warn!(error = format!("{error:#}"), "the page on which the install could be watched stays");
         }
     }
@@ -298,12 +319,12 @@ impl Witness<'_> {
 impl apply::Watcher for Witness<'_> {
     fn begins(&mut self, index: usize, total: usize, step: &Step) {
         self.task.talk.clone().begins(index, total, step);
+        if let Some(page) = &mut self.page {
+            page.tell(index, total, &step.title);
+        }
         if step.action == Action::Services {
             // From here on the hub itself is there.
             self.close();
-        }
-        if let Some(page) = &mut self.page {
-            page.tell(index, total, &step.title);
         }
     }
 

@@ -62,7 +62,8 @@ pub(crate) struct Wish {
 pub(crate) struct Page {
     /// Held open for its lock, by which the page sees that this process lives.
     news: File,
-    latest: News,
+    /// What it says.
+    pub(crate) latest: News,
 }
 
 impl Page {
@@ -114,7 +115,8 @@ impl Page {
         self.put(news);
     }
 
-    fn put(&mut self, news: News) {
+    /// Says this from now on.
+    pub(crate) fn put(&mut self, news: News) {
         self.latest = news;
         let line = serde_json::to_string(&self.latest).map(|line| format!("{line}\n"));
         let written = line.map_err(Into::into).and_then(|line| self.news.write_all(line.as_bytes()));
@@ -122,6 +124,16 @@ impl Page {
             tracing::warn!(%error, "telling a browser how the install goes");
         }
     }
+}
+
+/// Stops a hub that does not work, so that there is a port to say so. The next install, or boot, starts it again; nobody
+/// else does, for none of its sockets is there.
+///
+/// # Errors
+/// When systemd can't stop it.
+pub(crate) fn free_the_port() -> Result<()> {
+    let units = ["hubd.socket", "hubd-control.socket", "hubd-admin.socket", "hubd.service"];
+    systemctl::job(["stop"].into_iter().chain(units)).context("stopping the hub, which does not work")
 }
 
 /// Gives its port to whoever wants it next. Fine when there is none.

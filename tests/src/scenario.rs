@@ -38,6 +38,7 @@ mod upgrade;
 mod vm_hub;
 mod vm_limits;
 mod watch;
+mod watch_https;
 
 use anyhow::Result;
 
@@ -79,6 +80,7 @@ pub const ALL: &[Scenario] = &[
     trial::SCENARIO,
     install::SCENARIO,
     watch::SCENARIO,
+    watch_https::SCENARIO,
     cloud_init::SCENARIO,
     class::SCENARIO,
     config_edit::SCENARIO,
