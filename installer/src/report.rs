@@ -149,6 +149,9 @@ pub fn verified(verification: &Verification) -> String {
     } else {
         push(&mut text, &format!("NOT ENFORCED on this machine: limits for {}.", verification.limits_not_held.join(", ")));
     }
+    if !verification.reachable.is_empty() {
+        text.push_str(&format!("Worth knowing:\n{}", findings(&verification.reachable)));
+    }
     text
 }
 
@@ -241,6 +244,7 @@ mod tests {
             server_start_seconds: 1.25,
             jupyter_server: "2.17.0".into(),
             limits_not_held: vec!["memory".into()],
+            reachable: Vec::new(),
             uncertified: None,
         };
         let report = InstallReport { verification: Some(verification), ..InstallReport::default() };

@@ -15,6 +15,7 @@ use serde::Serialize;
 pub use limits::{PROBE_COMMAND, Probe, probe};
 
 use crate::action::wait_until_it_answers;
+use crate::preflight::Finding;
 use crate::progress::Talk;
 
 /// What was seen.
@@ -26,6 +27,8 @@ pub struct Verification {
     pub jupyter_server: String,
     /// Limits that the machine did not enforce; empty is well.
     pub limits_not_held: Vec<String>,
+    /// What people's programs reach although the configuration denies it; empty is well.
+    pub reachable: Vec<Finding>,
     /// Why there is no certificate from an authority yet, so that nobody can log in; `None` is well.
     pub uncertified: Option<String>,
 }
@@ -48,9 +51,10 @@ pub fn run(paths: &Paths, talk: &Talk) -> Result<Verification> {
     let uncertified = front::check(paths)?;
     talk.detail("trying whether limits hold on this machine");
     let limits_not_held = limits::check(paths)?;
+    let reachable = limits::reachable(paths)?;
     talk.detail("starting a throw-away server");
     let started = Instant::now();
     let jupyter_server = server::try_out(paths)?;
     let server_start_seconds = (started.elapsed().as_secs_f64() * 100.0).round() / 100.0;
-    Ok(Verification { server_start_seconds, jupyter_server, limits_not_held, uncertified })
+    Ok(Verification { server_start_seconds, jupyter_server, limits_not_held, reachable, uncertified })
 }

@@ -1,5 +1,6 @@
 //! `/etc/hubd/config.toml`: text in, either a whole valid [`Config`] or every problem with its place out.
 
+mod address_range;
 mod check;
 mod diagnostic;
 pub mod edit;
@@ -23,9 +24,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use address_range::{AddressRange, Denied};
 pub use check::parse;
 pub use diagnostic::{Diagnostic, Problems};
-pub use file::{LARGEST, Loaded, ReadError, judge, read};
+pub use file::{LARGEST, Loaded, ReadError, denied, judge, read};
 pub use index_url::{IndexUrl, without_secret};
 pub use keys::Effect;
 pub use limits::{ExplainedLimit, LimitOverrides, Limits, Origin};
@@ -208,6 +210,8 @@ pub struct Machine {
     /// Bytes of memory that all students together can never have; `None`: an eighth of the machine, at least 384 MiB
     /// or a quarter of it.
     pub reserve: Option<u64>,
+    /// What neither people's programs nor builds reach, but for name servers; see [`Machine::denied`].
+    pub denied_addresses: Vec<AddressRange>,
 }
 
 /// `[environment]`

@@ -4,4 +4,5 @@ pub mod atomic;
 pub mod command;
 pub mod digest;
 pub mod lock;
+pub mod name_servers;
 pub mod ports;

@@ -2,28 +2,45 @@
 //! machine may have more or less memory than yesterday.
 
 use anyhow::{Context, Result, bail};
-use hub_core::config::Config;
+use hub_core::config::{AddressRange, Config, Denied};
 use hub_core::paths::Paths;
-use hub_core::systemd::{Manager, Property, UnitName};
+use hub_core::systemd::{Manager, Property, UnitName, Value};
 
 /// systemd's "no limit".
 const NO_LIMIT: u64 = u64::MAX;
 
-/// Puts the limits in force.
+/// Puts the limits in force. `resolv_conf` is the text that names the machine's name servers.
 ///
 /// # Errors
 /// When the kernel does not say how much memory there is, or systemd can't be asked.
-pub(super) async fn apply(manager: &Manager, config: &Config, paths: &Paths) -> Result<()> {
+pub(super) async fn apply(manager: &Manager, config: &Config, resolv_conf: &str, paths: &Paths) -> Result<()> {
     let path = paths.kernel_figures().join("meminfo");
     let figures = fs_err::read_to_string(&path).context("reading how much memory the machine has")?;
     let Some(total) = memory_total(&figures) else { bail!("`{}` has no line `MemTotal: ... kB`", path.display()) };
     let memory = config.users_memory(total);
     // Each student's own limit says how much; without swap for anybody, full memory ends servers and not the machine.
     let swap = if config.has_swap() { NO_LIMIT } else { 0 };
-    let limits = [Property::new("MemoryMax", memory), Property::new("MemorySwapMax", swap)];
+    let mut limits = vec![Property::new("MemoryMax", memory), Property::new("MemorySwapMax", swap)];
+    limits.extend(reach(config.machine.denied(resolv_conf)));
     manager.set_properties(&UnitName::everybody(), &limits).await?;
     tracing::info!(total_bytes = total, users_bytes = memory, "set the memory that all students may use together");
     Ok(())
+}
+
+/// What their programs don't reach; where that has a name server of the machine, it counts for more. An empty list takes
+/// away what was there before. Where nothing at all is said, systemd 252 leaves what runs as it is; so everything is allowed.
+fn reach(denied: Denied) -> [Property; 4] {
+    let spared = match denied.ranges.as_slice() {
+        [] => AddressRange::all().to_vec(),
+        _ => denied.spared.into_iter().map(AddressRange::only).collect(),
+    };
+    let addresses = |name, ranges| Property::new(name, Value::Addresses(ranges));
+    [
+        addresses("IPAddressDeny", Vec::new()),
+        addresses("IPAddressDeny", denied.ranges),
+        addresses("IPAddressAllow", Vec::new()),
+        addresses("IPAddressAllow", spared),
+    ]
 }
 
 /// Bytes of memory, from the kernel's own words.

@@ -13,6 +13,7 @@ use hub_core::config::Config;
 use hub_core::control::environment::{Asker, EnvironmentRequest};
 use hub_core::paths::Paths;
 use hub_core::pyenv::{self, Generation};
+use hub_core::sys::name_servers;
 use hub_core::systemd::{Manager, TransientUnit, UnitError, UnitName, UnitStatus};
 use hub_core::upgrade::{self, UpgradeRequest};
 
@@ -43,8 +44,8 @@ pub(super) struct Launcher<M> {
     /// Number of the group `hubd`.
     pub(super) hub_gid: u32,
     names: Names,
-    /// The configuration whose limits for everybody together are in force.
-    applied: Mutex<Option<Arc<Config>>>,
+    /// The configuration whose limits for everybody together are in force, and the name servers of then.
+    applied: Mutex<Option<(Arc<Config>, String)>>,
 }
 
 type Answer = Result<Reply, Refusal>;
@@ -316,13 +317,14 @@ impl<M: Machine + 'static> Launcher<M> {
     /// The configuration in force. The limits for everybody together follow it.
     async fn config(&self) -> Result<Arc<Config>, Refusal> {
         let config = self.settings.current().map_err(internal)?;
+        let resolv_conf = name_servers::text(&self.paths);
         let is_applied = {
             let applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
-            applied.as_ref().is_some_and(|applied| Arc::ptr_eq(applied, &config))
+            applied.as_ref().is_some_and(|(applied, servers)| Arc::ptr_eq(applied, &config) && *servers == resolv_conf)
         };
         if !is_applied {
-            everybody::apply(&self.manager, &config, &self.paths).await.map_err(internal)?;
-            *self.applied.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&config));
+            everybody::apply(&self.manager, &config, &resolv_conf, &self.paths).await.map_err(internal)?;
+            *self.applied.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&config), resolv_conf));
         }
         Ok(config)
     }

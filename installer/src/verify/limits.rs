@@ -1,12 +1,16 @@
 //! Do limits hold? Some machines (containers above all) take `MemoryMax=` and ignore it without a word.
 
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use hub_core::config::{self, Denied};
 use hub_core::paths::Paths;
 use hub_core::sys::command::Command;
+
+use crate::preflight::Finding;
 
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 const PROBE_DEADLINE: Duration = Duration::from_secs(30);
@@ -15,6 +19,8 @@ const GOT_IT_ALL: &str = "got it all";
 /// The hidden command of this program that runs a probe.
 pub const PROBE_COMMAND: &str = "probe-limit";
 
+/// Between two programs of one machine.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 const ALLOWED_MEGABYTES: usize = 64;
 const WANTED_MEGABYTES: usize = 192;
 const ALLOWED_TASKS: usize = 24;
@@ -27,6 +33,8 @@ pub enum Probe {
     Memory,
     /// Threads.
     Tasks,
+    /// An address of the network.
+    Addresses,
 }
 
 /// The limits this machine does not enforce, for people.
@@ -43,6 +51,38 @@ pub(super) fn check(paths: &Paths) -> Result<Vec<String>> {
         }
     }
     Ok(not_held)
+}
+
+/// What people's programs reach although the configuration denies it.
+pub(super) fn reachable(paths: &Paths) -> Result<Vec<Finding>> {
+    let Denied { ranges, spared } = config::denied(paths);
+    let list = |items: &[String]| items.join(", ");
+    let mut found = Vec::new();
+    if !ranges.is_empty() {
+        let deny = ["IPAddressDeny=localhost".to_owned()];
+        if !holds(paths, "addresses", &deny).context("trying whether addresses can be denied")? {
+            let ranges: Vec<_> = ranges.iter().map(ToString::to_string).collect();
+            found.push(Finding {
+                what: format!("people's programs reach {}, which machine.denied_addresses denies", list(&ranges)),
+                remedy:
+                    "denying takes control groups of version 2 and a kernel with BPF, which containers mostly lack; on a machine \
+                         that is not rented nobody answers there"
+                        .to_owned(),
+            });
+            return Ok(found);
+        }
+    }
+    if !spared.is_empty() {
+        let spared: Vec<_> = spared.iter().map(ToString::to_string).collect();
+        found.push(Finding {
+            what: format!(
+                "people's programs reach {}, which machine.denied_addresses denies, because names are looked up there",
+                list(&spared)
+            ),
+            remedy: "let a program of the machine ask it for them: apt-get install systemd-resolved".to_owned(),
+        });
+    }
+    Ok(found)
 }
 
 /// Runs the probe in a unit with these limits; true when it was kept from what it wanted.
@@ -69,7 +109,7 @@ fn got_it_all(program: &str, probe: &str, properties: &[String]) -> Result<bool>
 /// Takes more than a limit would allow, and says so when it could.
 ///
 /// # Errors
-/// When it can't get a thread: the limit holds.
+/// When it can't get a thread, or reach an address: the limit holds.
 pub fn probe(probe: Probe) -> Result<&'static str> {
     match probe {
         Probe::Memory => {
@@ -81,6 +121,10 @@ pub fn probe(probe: Probe) -> Result<&'static str> {
             }
         }
         Probe::Tasks => take_threads(WANTED_TASKS)?,
+        Probe::Addresses => {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            TcpStream::connect_timeout(&listener.local_addr()?, CONNECT_DEADLINE)?;
+        }
     }
     Ok(GOT_IT_ALL)
 }
@@ -116,7 +160,7 @@ mod tests {
 
     #[test]
     fn without_a_limit_the_probes_get_it_all() {
-        for wanted in [Probe::Memory, Probe::Tasks] {
+        for wanted in [Probe::Memory, Probe::Tasks, Probe::Addresses] {
             assert_eq!(probe(wanted).unwrap(), GOT_IT_ALL);
         }
     }

@@ -13,7 +13,7 @@ use crate::vm::{Vm, VmOptions};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "vm-limits",
-    about: "a virtual machine with cgroup v2: memory and task limits bite, reboot and power cut keep files",
+    about: "a virtual machine with cgroup v2: limits for memory, tasks and addresses bite, reboot and power cut keep files",
     group: Group::Default,
     needs_programs: false,
     run: |context| run(context, Release::Bookworm),
@@ -37,6 +37,8 @@ fn run(context: &Context, release: Release) -> Result<()> {
     context.step("MemoryMax= bites, and systemd says oom-kill")?;
     task_limit_bites(&vm)?;
     context.step("TasksMax= bites")?;
+    denied_addresses_bite(&vm)?;
+    context.step("IPAddressDeny= of a slice bites in what runs there already, and IPAddressAllow= spares")?;
     let archive = r"getent hosts $(sed -n 's|.*://\([^/ ]*\).*|\1|p' /etc/apt/sources.list | head -n 1)";
     vm.script(archive, DEADLINE)?;
 
@@ -84,5 +86,52 @@ for child in children:
     let command = ["/usr/bin/systemd-run", "--wait", "--pipe", "--collect", "--property=TasksMax=20"];
     let output = vm.output(&[&command[..], &["/usr/bin/python3", "-c", script]].concat(), b"", DEADLINE)?;
     ensure!(output.text() == "refused at 19 11", "under TasksMax=20: {} {}", output.text(), output.complaint());
+    Ok(())
+}
+
+/// As the launcher sets them: over D-Bus, on the slice of everybody, while servers run.
+fn denied_addresses_bite(vm: &Vm) -> Result<()> {
+    vm.script(
+        "ip link add metadata type dummy; ip link set metadata up
+         ip address add 169.254.169.254/32 dev metadata; ip address add fd00:ec2::254/128 dev metadata nodad
+         systemd-run --quiet --unit=metadata --property=StandardOutput=null /usr/bin/python3 -m http.server --bind :: 8169
+         systemd-run --quiet --unit=server --slice=people-ada.slice --property=StandardInput=null /bin/sleep infinity
+         for i in $(seq 600); do ss -Htln | grep -q ':8169 ' && exit 0; sleep 0.2; done; exit 1",
+        DEADLINE,
+    )?;
+    let ask = "
+import socket, sys
+open('/sys/fs/cgroup/people.slice/people-ada.slice/server.service/cgroup.procs', 'w').write('0')
+for address in '169.254.169.254', 'fd00:ec2::254', '127.0.0.1':
+    try:
+        socket.create_connection((address, 8169), timeout=10).close()
+        print('reached')
+    except OSError as error:
+        print('denied')
+";
+    let reached = || Ok::<_, anyhow::Error>(vm.output(&["/usr/bin/python3", "-c", ask], b"", DEADLINE)?.checked()?.text());
+    ensure!(reached()? == "reached\nreached\nreached", "before anything is denied: {}", reached()?);
+    let set = |denied: &str, spared: &str| {
+        let call =
+            "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager SetUnitProperties";
+        let none = |name| format!("{name} 'a(iayu)' 0");
+        let script = format!(
+            "{call} 'sba(sv)' people.slice true 4 {} IPAddressDeny 'a(iayu)' {denied} {} IPAddressAllow 'a(iayu)' {spared}",
+            none("IPAddressDeny"),
+            none("IPAddressAllow")
+        );
+        vm.script(&script, DEADLINE)
+    };
+    let four = "2 4 169 254 169 254 32";
+    let six = "10 16 253 0 14 194 0 0 0 0 0 0 0 0 0 0 2 84 128";
+    for (denied, spared, expected) in [
+        (format!("2 {four} {six}"), "0".to_owned(), "denied\ndenied\nreached"),
+        (format!("2 {four} {six}"), format!("1 {four}"), "reached\ndenied\nreached"),
+        ("0".to_owned(), "2 2 4 0 0 0 0 0 10 16 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0".to_owned(), "reached\nreached\nreached"),
+    ] {
+        set(&denied, &spared)?;
+        let found = reached()?;
+        ensure!(found == expected, "denied {denied}, spared {spared}: {found:?}, expected {expected:?}");
+    }
     Ok(())
 }

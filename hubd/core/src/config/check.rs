@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::address_range;
 use super::diagnostic::{Found, Problems, Words};
 use super::quantity::parse_bytes;
 use super::tree::{self, Entry, Tree, Typed};
@@ -185,7 +186,7 @@ impl Check<'_, '_> {
             sessions: Sessions {
                 lifetime: self.text("sessions.lifetime", time("10m", "365d")).unwrap_or(Duration::from_secs(14 * 86400)),
             },
-            machine: Machine { reserve: self.text("machine.reserve", parse_bytes) },
+            machine: self.machine(),
             environment: self.environment(),
             upgrade: Upgrade {
                 source: self.text("upgrade.source", read::source),
@@ -253,6 +254,15 @@ impl Check<'_, '_> {
             start_timeout: self.text("servers.start_timeout", time("5s", "1h")).unwrap_or(Duration::from_secs(60)),
             stop_timeout: self.text("servers.stop_timeout", time("1s", "30s")).unwrap_or(Duration::from_secs(10)),
             concurrent_starts: self.integer("servers.concurrent_starts", 1, 1000).and_then(|count| usize::try_from(count).ok()),
+        }
+    }
+
+    fn machine(&mut self) -> Machine {
+        let denied = self.list("machine.denied_addresses", str::parse);
+        Machine {
+            reserve: self.text("machine.reserve", parse_bytes),
+            denied_addresses: denied
+                .map_or_else(address_range::metadata, |ranges| ranges.into_iter().map(|(range, _)| range).collect()),
         }
     }
 

@@ -5,7 +5,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Found, Source, Words};
-use super::{Config, Problems, check};
+use super::{Config, Denied, Machine, Problems, address_range, check};
+use crate::paths::Paths;
+use crate::sys::name_servers;
 
 /// No configuration is larger, in bytes.
 pub const LARGEST: u64 = 1 << 20;
@@ -53,6 +55,16 @@ pub fn read(path: &Path) -> Result<Loaded, ReadError> {
     // One more than allowed tells a file that is too large from one that just fits.
     File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     Ok(judge(&bytes, &path.display().to_string())?)
+}
+
+/// What people's programs and builds don't reach, by the configuration of the machine at `paths`; as by default while that
+/// can't be read.
+pub fn denied(paths: &Paths) -> Denied {
+    let machine = read(&paths.config_file()).map(|loaded| loaded.config.machine).unwrap_or_else(|error| {
+        tracing::debug!("denying the usual addresses: {error}");
+        Machine { reserve: None, denied_addresses: address_range::metadata() }
+    });
+    machine.denied(&name_servers::text(paths))
 }
 
 /// The configuration that `bytes` say; `path` is what messages call the file.

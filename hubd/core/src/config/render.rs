@@ -62,8 +62,10 @@ impl Config {
         section(&mut text, "servers", &servers_keys(servers));
         let Sessions { lifetime } = sessions;
         section(&mut text, "sessions", &[("lifetime", string(write_duration(*lifetime)))]);
-        let Machine { reserve } = machine;
-        section(&mut text, "machine", &[("reserve", reserve.and_then(|reserve| string(write_bytes(reserve))))]);
+        let Machine { reserve, denied_addresses } = machine;
+        let reserve = reserve.and_then(|reserve| string(write_bytes(reserve)));
+        let denied_addresses = list(denied_addresses.iter().map(ToString::to_string));
+        section(&mut text, "machine", &[("reserve", reserve), ("denied_addresses", denied_addresses)]);
         let Environment {
             packages,
             keep,
@@ -279,6 +281,7 @@ lifetime = "36h"
 
 [machine]
 reserve = "512M"
+denied_addresses = ["169.254.169.254", "10.0.0.0/8"]
 
 [environment]
 packages = ["pandas>=2"]

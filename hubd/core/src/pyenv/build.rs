@@ -20,6 +20,7 @@ use super::requirement::Requirement;
 use super::seal::{Sealed, Sealing};
 use super::unit::{self, Places, Upgrade};
 use super::{BASE, Conda, Generation, Manifest, NetworkSettings, Python, canary, generation, kernel, lock, network, overlay, uv};
+use crate::config;
 use crate::paths::Paths;
 use crate::pyenv::conda::{self as provider, Program};
 use crate::sys::atomic::{self, Access};
@@ -413,6 +414,7 @@ impl Workshop {
             bundle: network.bundle(),
             is_bundle_only: network.only_bundle(),
             is_local: network.is_local(),
+            denied: config::denied(&self.paths),
             beside,
         }
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Python, pip};
+use crate::config::Denied;
 
 /// The one build that may run at a time.
 pub(super) const UNIT: &str = "hubd-build.service";
@@ -37,6 +38,8 @@ pub(super) struct Places<'a> {
     pub(super) is_bundle_only: bool,
     /// Whether packages are files of this machine, made for machines like this one alone.
     pub(super) is_local: bool,
+    /// What of the network is out of reach, but for what is spared.
+    pub(super) denied: Denied,
     /// What is seen beside the environment, where others lie beside it; `None`: it has a place of its own.
     pub(super) beside: Option<Vec<&'a Path>>,
 }
@@ -229,6 +232,9 @@ pub(super) fn properties(places: &Places<'_>, new: &Path, network: bool) -> Vec<
     }
     if network {
         properties.push("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK".to_owned());
+        let Denied { ranges, spared } = &places.denied;
+        properties.extend(ranges.iter().map(|range| format!("IPAddressDeny={range}")));
+        properties.extend(spared.iter().map(|address| format!("IPAddressAllow={address}")));
         // By file, for the addresses of mirrors and proxies may hold passwords.
         properties.push(format!("EnvironmentFile={}", places.input.join(super::build::NETWORK_FILE).display()));
     } else {
@@ -332,6 +338,7 @@ mod tests {
             bundle: None,
             is_bundle_only: false,
             is_local: false,
+            denied: Denied { ranges: vec!["10.0.0.0/8".parse().unwrap()], spared: vec!["10.0.0.2".parse().unwrap()] },
             beside: None,
         }
     }
@@ -388,6 +395,14 @@ mod tests {
         let said = "error: No solution found\n  cause: Because pandas was not found in the provided package locations";
         assert!(hint(said, true).is_some_and(|hint| hint.contains("hubctl bundle add FILE")));
         assert!(hint(said, false).is_some_and(|hint| hint.contains("spelled")));
+    }
+
+    #[test]
+    fn a_build_reaches_no_further_than_a_student() {
+        let properties = properties(&places(), Path::new("/opt/hubd/envs/1.new"), true);
+        for expected in ["IPAddressDeny=10.0.0.0/8", "IPAddressAllow=10.0.0.2"] {
+            assert!(properties.iter().any(|property| property == expected), "{expected}: {properties:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Properties of a transient unit: plain values of the types systemd expects, judged before they are sent.
 
+use std::net::IpAddr;
+
 use zbus::Variant;
+
+use crate::config::AddressRange;
 
 /// One property of a unit.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +41,8 @@ pub enum Value {
     Places(Vec<(String, String)>),
     /// `a(ssbt)`
     Binds(Vec<Bind>),
+    /// `a(iayu)`: added to those before; none at all takes those away.
+    Addresses(Vec<AddressRange>),
 }
 
 /// A directory or file that is shown at another place, or again.
@@ -105,6 +111,10 @@ impl Property {
                     binds.iter().map(|bind| (bind.source.clone(), bind.target.clone(), bind.optional, RECURSIVE)).collect();
                 binds.into()
             }
+            Value::Addresses(ranges) => {
+                let ranges: Vec<(i32, Vec<u8>, u32)> = ranges.iter().map(|range| range_to_tuple(*range)).collect();
+                ranges.into()
+            }
         }
     }
 }
@@ -112,12 +122,21 @@ impl Property {
 impl Value {
     fn texts(&self) -> Vec<&str> {
         match self {
-            Self::Bool(_) | Self::Signed(_) | Self::Mode(_) | Self::Number(_) => Vec::new(),
+            Self::Bool(_) | Self::Signed(_) | Self::Mode(_) | Self::Number(_) | Self::Addresses(_) => Vec::new(),
             Self::Text(text) => vec![text],
             Self::List(texts) | Self::Program(texts) | Self::Filter(_, texts) => texts.iter().map(String::as_str).collect(),
             Self::Places(places) => places.iter().flat_map(|(place, options)| [place.as_str(), options.as_str()]).collect(),
             Self::Binds(binds) => binds.iter().flat_map(|bind| [bind.source.as_str(), bind.target.as_str()]).collect(),
         }
+    }
+}
+
+/// Family, bytes, and how many bits count.
+fn range_to_tuple(range: AddressRange) -> (i32, Vec<u8>, u32) {
+    let prefix = u32::from(range.prefix());
+    match range.address() {
+        IpAddr::V4(address) => (nix::libc::AF_INET, address.octets().to_vec(), prefix),
+        IpAddr::V6(address) => (nix::libc::AF_INET6, address.octets().to_vec(), prefix),
     }
 }
 

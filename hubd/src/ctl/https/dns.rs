@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use hub_core::sys::name_servers;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, Question, RCODE, TYPE};
 
@@ -18,10 +19,8 @@ const LARGEST_DATAGRAM: usize = 4096;
 
 /// The name servers in the text of a `resolv.conf`.
 pub(super) fn servers(resolv_conf: &str) -> Vec<SocketAddr> {
-    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let named = resolv_conf.lines().map(words).filter(|words| words.first().is_some_and(|word| word == "nameserver"));
-    let mut found: Vec<SocketAddr> =
-        named.filter_map(|words| words.get(1)?.parse::<IpAddr>().ok()).map(|address| SocketAddr::new(address, PORT)).collect();
+    let found = name_servers::parse(resolv_conf).into_iter();
+    let mut found: Vec<SocketAddr> = found.map(|address| SocketAddr::new(address, PORT)).collect();
     if found.is_empty() {
         found.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT));
     }

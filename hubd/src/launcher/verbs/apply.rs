@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hub_core::accounts::{Username, lookup, shadow};
 use hub_core::config::Config;
+use hub_core::sys::name_servers;
 use hub_core::systemd::{UnitName, UnitStatus};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -31,7 +32,8 @@ impl<M: Machine + 'static> Launcher<M> {
     pub(super) async fn apply(self: &Arc<Self>) -> Answer {
         let config = self.settings.reread().map_err(internal)?;
         let mut applied = Applied::default();
-        everybody::apply(&self.manager, &config, &self.paths).await.map_err(internal)?;
+        let resolv_conf = name_servers::text(&self.paths);
+        everybody::apply(&self.manager, &config, &resolv_conf, &self.paths).await.map_err(internal)?;
         applied.problems.extend(self.close_admins_group(&config).await?);
         let mut tasks = JoinSet::new();
         for status in self.manager.servers().await.map_err(unit_problem)? {

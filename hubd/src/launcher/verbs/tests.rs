@@ -108,6 +108,27 @@ async fn everybody_together_leaves_the_machine_its_reserve() {
 }
 
 #[tokio::test]
+async fn nobody_reaches_what_is_denied_but_for_name_servers() {
+    const NONE: &str = "@a(iayu) []";
+    let world = World::new();
+    let property = |name| world.systemd.property("hubd-users.slice", name).unwrap();
+    world.launcher.prepare().await;
+    let metadata = "(2, [byte 0xa9, 0xfe, 0xa9, 0xfe], uint32 32)";
+    let (denied, allowed) = (property("IPAddressDeny"), property("IPAddressAllow"));
+    assert!(denied.contains(metadata) && denied.contains(", 128)") && allowed == NONE, "{denied}; {allowed}");
+    // Some providers' name servers are at the same address; it may become one at any moment.
+    std::fs::create_dir_all(world.paths.resolv_conf().parent().unwrap()).unwrap();
+    std::fs::write(world.paths.resolv_conf(), "nameserver 169.254.169.254\n").unwrap();
+    world.start("ada").await;
+    assert_eq!(property("IPAddressAllow"), format!("[{metadata}]"));
+    world.configure("[machine]\ndenied_addresses = []\n");
+    world.start("bob").await;
+    let all = "[(2, [byte 0x00, 0x00, 0x00, 0x00], uint32 0), (10, ";
+    let (denied, allowed) = (property("IPAddressDeny"), property("IPAddressAllow"));
+    assert!(denied == NONE && allowed.starts_with(all), "{denied}; {allowed}");
+}
+
+#[tokio::test]
 async fn a_second_start_changes_nothing() {
     let world = World::new();
     let first = state_of(world.start("ada").await);

@@ -342,15 +342,27 @@ pub const TABLES: &[Table] = &[
     Table {
         name: "machine",
         doc: "The machine underneath.",
-        keys: &[Key {
-            name: "reserve",
-            kind: Memory,
-            default: Unset("an eighth of the machine, at least 384 MB or a quarter of it"),
-            example: "\"512M\"",
-            range: "a number and K, M, G or T",
-            doc: "Memory that all students together can never have.",
-            effect: Now,
-        }],
+        keys: &[
+            Key {
+                name: "reserve",
+                kind: Memory,
+                default: Unset("an eighth of the machine, at least 384 MB or a quarter of it"),
+                example: "\"512M\"",
+                range: "a number and K, M, G or T",
+                doc: "Memory that all students together can never have.",
+                effect: Now,
+            },
+            Key {
+                name: "denied_addresses",
+                kind: List,
+                default: Value("[\"169.254.169.254\", \"fd00:ec2::254\"]"),
+                example: "[\"169.254.169.254\", \"fd00:ec2::254\", \"10.0.0.0/8\"]",
+                range: "addresses, and ranges as in \"10.0.0.0/8\"",
+                doc: "What neither people's programs nor builds of packages reach: by default where providers of machines hand \
+                      out what they know of a machine, credentials among it. The machine's own name servers are left out.",
+                effect: Now,
+            },
+        ],
     },
     Table {
         name: "environment",

@@ -155,6 +155,7 @@ impl Workshop {
             bundle: request.network.bundle(),
             is_bundle_only: request.network.only_bundle(),
             is_local: false,
+            denied: crate::config::denied(&self.paths),
             beside: None,
         };
         let step = Tool::step(&places, request.python);

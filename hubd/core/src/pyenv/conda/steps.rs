@@ -97,7 +97,8 @@ mod tests {
         let (input, environment) = (Path::new("/k/1.input"), Path::new("/k/1"));
         let (bundle, service, beside) = (None, None, None);
         let uv = Path::new("/uv");
-        let places = Places { input, environment, uv, service, bundle, is_bundle_only: false, is_local: false, beside };
+        let denied = crate::config::Denied::default();
+        let places = Places { input, environment, uv, service, bundle, is_bundle_only: false, is_local: false, denied, beside };
         let python = Path::new("/usr/bin/python3");
         let step = solving(&places, python, Path::new("/tools/x"));
         assert_eq!(

@@ -93,6 +93,7 @@ mod tests {
             bundle: Some(Path::new("/b/wheels")),
             is_bundle_only: true,
             is_local: true,
+            denied: crate::config::Denied::default(),
             beside: None,
         };
         let step = Tool::step(&places, Path::new("/usr/bin/python3"));

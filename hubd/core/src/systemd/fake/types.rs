@@ -49,6 +49,7 @@ pub(super) fn signature_of(name: &str) -> Option<&'static str> {
         "RestrictAddressFamilies" | "SystemCallFilter" => "(bas)",
         "TemporaryFileSystem" => "a(ss)",
         "BindPaths" | "BindReadOnlyPaths" => "a(ssbt)",
+        "IPAddressAllow" | "IPAddressDeny" => "a(iayu)",
         _ => return None,
     })
 }
