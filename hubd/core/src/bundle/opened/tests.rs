@@ -6,6 +6,11 @@ use crate::bundle::{WHEELS, store};
 
 /// A machine, and a bundle for it with `change` made after the list was written.
 fn bundle(change: impl FnOnce(&Path)) -> (TempDir, Paths, PathBuf) {
+    bundle_of(&manifest(), |_| (), change)
+}
+
+/// As [`bundle`], with `manifest`, and with `more` made before the list.
+fn bundle_of(manifest: &Manifest, more: impl FnOnce(&Path), change: impl FnOnce(&Path)) -> (TempDir, Paths, PathBuf) {
     let root = tempfile::tempdir().unwrap();
     let content = root.path().join("content");
     for directory in [PROGRAMS, WHEELS] {
@@ -15,7 +20,8 @@ fn bundle(change: impl FnOnce(&Path)) -> (TempDir, Paths, PathBuf) {
     for name in [BOOTSTRAP, LOCK, UV, "release/bin/hubd", "wheels/cowsay-6.1-py3-none-any.whl"] {
         fs::write(content.join(name), name).unwrap();
     }
-    fs::write(content.join(MANIFEST), serde_json::to_vec(&manifest()).unwrap()).unwrap();
+    fs::write(content.join(MANIFEST), serde_json::to_vec(manifest).unwrap()).unwrap();
+    more(&content);
     let sums: Vec<String> = files(&content, &content)
         .unwrap()
         .iter()
@@ -120,4 +126,37 @@ fn what_was_cut_short_at_any_place_is_refused() {
     }
     let error = format!("{:#}", Opened::open(&paths, Path::new("/nonexistent.bundle")).unwrap_err());
     assert_eq!(error, "opening the bundle `/nonexistent.bundle`: there is no such file");
+}
+
+#[test]
+fn conda_packages_and_those_of_the_distribution_are_taken_in_and_stay_where_they_are() {
+    let more = |content: &Path| {
+        for directory in ["conda/noarch", "packages"] {
+            fs::create_dir_all(content.join(directory)).unwrap();
+        }
+        let index =
+            r#"{"info": {"subdir": "noarch"}, "packages": {"a-1-0.tar.bz2": {}}, "packages.conda": {}, "repodata_version": 1}"#;
+        fs::write(content.join("conda/noarch/repodata.json"), index).unwrap();
+        fs::write(content.join("conda/noarch/a-1-0.tar.bz2"), "a").unwrap();
+        fs::write(content.join("packages/Packages"), "Package: git\n\n").unwrap();
+        fs::write(content.join("packages/1.deb"), "git").unwrap();
+    };
+    let with = Manifest { apt: vec!["git".parse().unwrap()], ..manifest() };
+    let (_root, paths, file) = bundle_of(&with, more, |_| ());
+    let opened = Opened::open(&paths, &file).unwrap();
+    assert_eq!(opened.packages(), None, "nothing of it is for an install");
+    assert_eq!(store::add(&paths, &opened).unwrap(), 3);
+    assert!(opened.place(Path::new("packages/1.deb")).exists(), "apt may be at work on it");
+    assert!(store::has(&paths, &opened).unwrap());
+    let channel = store::channel(&paths).unwrap();
+    assert_eq!(names(&channel.join("noarch")), ["a-1-0.tar.bz2", "repodata.json"]);
+    assert!(store::archive(&paths).is_some() && names(&paths.bundle().join("packages")).contains(&"1.deb".to_owned()));
+    fs::remove_file(channel.join("noarch/a-1-0.tar.bz2")).unwrap();
+    assert!(!store::has(&paths, &opened).unwrap(), "a missing archive is not noticed");
+    store::clear(&paths).unwrap();
+    assert_eq!(names(&paths.bundle()), Vec::<String>::new());
+
+    let (_root, paths, file) = bundle_of(&manifest(), more, |_| ());
+    assert_eq!(store::add(&paths, &Opened::open(&paths, &file).unwrap()).unwrap(), 2);
+    assert!(store::archive(&paths).is_none(), "what only an install needs is kept");
 }
