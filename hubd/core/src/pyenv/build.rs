@@ -3,27 +3,32 @@
 
 mod conda;
 mod download;
+mod files;
+mod request;
 mod run;
+mod sweep;
 
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::unistd::{User, syncfs};
+use nix::unistd::syncfs;
 use sha2::{Digest, Sha256};
 
+use self::files::{directory, network_input, own, readable, untrusted};
+pub use self::request::{BuildRequest, CondaRequest, Listener, Locks, Resolution, Said};
 use self::run::run;
+pub use self::sweep::has_unfinished;
+use self::sweep::sweep;
 use super::requirement::Requirement;
 use super::seal::{Sealed, Sealing};
-use super::unit::{self, Places, Upgrade};
-use super::{BASE, Conda, Generation, Manifest, NetworkSettings, Python, canary, generation, kernel, lock, network, overlay, uv};
+use super::unit::{self, Places};
+use super::{BASE, Conda, Generation, Manifest, Python, canary, generation, kernel, lock, overlay, uv};
 use crate::config;
 use crate::paths::Paths;
 use crate::pyenv::conda::{self as provider, Program};
-use crate::sys::atomic::{self, Access};
 use crate::sys::command::Command;
 use crate::sys::lock::{LockGuard, try_lock};
 
@@ -43,18 +48,6 @@ const EXCLUDES: &str = include_str!("assets/lock/excludes.txt");
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What a build does just now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said<'a> {
-    /// A new part of the work, in words for people.
-    Phase(&'a str),
-    /// What a program said meanwhile.
-    Detail(&'a str),
-}
-
-/// Who hears it.
-pub type Listener<'a> = &'a mut (dyn FnMut(Said<'_>) + Send);
-
 /// Builds generations on this machine. Needs root and systemd.
 #[derive(Debug, Clone)]
 pub struct Builder {
@@ -68,72 +61,6 @@ pub struct Workshop {
     paths: Paths,
     service: Option<&'static str>,
     _lock: LockGuard,
-}
-
-/// What to build.
-#[derive(Debug)]
-pub struct BuildRequest<'a> {
-    /// The number it gets; 0 where nothing is built.
-    pub generation: u32,
-    /// The program `uv`.
-    pub uv: &'a Path,
-    /// The interpreter to build on, for example `/usr/bin/python3`.
-    pub python: &'a Path,
-    /// Requirements with hashes; [`super::LOCK`] is the one we ship.
-    pub lock: &'a str,
-    /// The administrator's mirrors, proxies and certificates.
-    pub network: &'a NetworkSettings,
-    /// What was asked for on top of what the hub needs.
-    pub asked: &'a [Requirement],
-    /// What it is to have from conda; `None`: it is the package index's alone.
-    pub conda: Option<CondaRequest<'a>>,
-    /// The generation to share files with.
-    pub previous: Option<&'a Generation>,
-    /// A directory of wheels that no index has.
-    pub wheels: Option<&'a Path>,
-}
-
-/// The part of a build that comes from conda's channels.
-#[derive(Debug, Clone, Copy)]
-pub struct CondaRequest<'a> {
-    /// What was asked for.
-    pub asked: &'a Conda,
-    /// Where it comes from.
-    pub channels: &'a provider::Channels<'a>,
-    /// What was found; before that: nothing.
-    pub lock: Option<&'a provider::Lock>,
-}
-
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Locks {
-    /// Packages of the index, with hashes.
-    pub packages: String,
-    /// Packages of conda's channels; `None`: none are asked for.
-    pub conda: Option<provider::Lock>,
-}
-
-/// What versions are to be found for.
-#[derive(Debug)]
-pub struct Resolution<'a> {
-    /// The build that they are for; its lock is the one before, whose versions stay where they can.
-    pub build: &'a BuildRequest<'a>,
-    /// What may get newer although it need not: nothing when empty and not `everything`.
-    pub upgrade: &'a [Requirement],
-    /// The same of conda's, by name.
-    pub upgrade_conda: &'a [String],
-    /// Whether everything may.
-    pub everything: bool,
-}
-
-impl Resolution<'_> {
-    fn upgrade(&self, names: Vec<String>) -> Upgrade {
-        match (self.everything, names.is_empty()) {
-            (true, _) => Upgrade::Everything,
-            (false, true) => Upgrade::Nothing,
-            (false, false) => Upgrade::Packages(names),
-        }
-    }
 }
 
 /// A generation that is sealed but has no number yet.
@@ -456,140 +383,5 @@ impl Workshop {
 
     fn unfinished(&self, generation: u32, suffix: &str) -> PathBuf {
         self.paths.environments().join(format!("{generation}.{suffix}"))
-    }
-}
-
-/// Whether an unfinished build left something behind, or one is under way.
-///
-/// # Errors
-/// When the directory of generations can't be read.
-pub fn has_unfinished(paths: &Paths) -> Result<bool> {
-    Ok(!unfinished(paths)?.is_empty())
-}
-
-/// Removes what an unfinished build left, whatever it was for.
-fn sweep(paths: &Paths) -> Result<()> {
-    unfinished(paths)?.into_iter().try_for_each(|path| Ok(fs_err::remove_dir_all(path)?))
-}
-
-/// What unfinished builds left.
-fn unfinished(paths: &Paths) -> Result<Vec<PathBuf>> {
-    let stores = kernel::kernels(paths)?.iter().map(|name| paths.of_kernel(name).environments()).collect::<Vec<_>>();
-    let mut found = Vec::new();
-    for store in stores.into_iter().chain([paths.of_everybody().environments(), paths.tools()]) {
-        let entries = match fs_err::read_dir(store) {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            entries => entries?,
-        };
-        for entry in entries {
-            found.extend(Some(entry?.path()).filter(|path| is_unfinished(path)));
-        }
-    }
-    Ok(found)
-}
-
-/// What a step with a network reads in `input`: wheels that no index has, mirrors, proxies, certificates.
-fn network_input(request: &BuildRequest<'_>, input: &Path) -> Result<()> {
-    directory(&input.join("wheels"))?;
-    if let Some(wheels) = request.wheels.filter(|wheels| wheels.exists()) {
-        for entry in fs_err::read_dir(wheels)? {
-            let entry = entry?;
-            atomic::replace(&input.join("wheels").join(entry.file_name()), &fs_err::read(entry.path())?, Access::mode(0o644))?;
-        }
-    }
-    let certificates = request.network.visible_certificates(input)?;
-    let variables = network::environment_file(&request.network.for_build(certificates.as_deref()));
-    atomic::replace(&input.join(NETWORK_FILE), variables.as_bytes(), Access::mode(0o600))
-}
-
-/// The directory `new`, which the build's user may write to.
-fn own(new: &Path, lock: &str) -> Result<()> {
-    let Some(user) = User::from_name(unit::USER)? else {
-        bail!("there is no user `{}`, expected the one that builds environments", unit::USER);
-    };
-    directory(new)?;
-    let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
-    // The resolver reads the versions before from the file that it writes.
-    atomic::replace(&new.join(LOCK_FILE), lock.as_bytes(), Access::mode(0o644).owned_by(uid, gid))?;
-    std::os::unix::fs::chown(new, Some(uid), Some(gid)).with_context(|| format!("changing the owner of `{}`", new.display()))
-}
-
-/// A file that the build's user may have replaced by anything: only a plain one of sensible size is read.
-fn untrusted(path: &Path) -> Result<String> {
-    let file = plain_file(path)?;
-    if file.metadata()?.len() > lock::LARGEST {
-        bail!("it is no file of at most {} bytes", lock::LARGEST);
-    }
-    let mut text = String::new();
-    file.take(lock::LARGEST).read_to_string(&mut text)?;
-    Ok(text)
-}
-
-/// Opens a file that the build's user may have replaced by anything: a link, a pipe.
-fn plain_file(path: &Path) -> Result<std::fs::File> {
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC;
-    let open = || std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = open().with_context(|| format!("opening `{}`", path.display()))?;
-    if !file.metadata()?.is_file() {
-        bail!("`{}` is no plain file", path.display());
-    }
-    Ok(file)
-}
-
-/// A file of ours that everybody may read, whatever the caller's umask.
-fn readable(path: &Path, content: &str) -> Result<()> {
-    atomic::replace(path, content.as_bytes(), Access::mode(0o644))
-}
-
-/// A directory of ours that everybody may read, whatever the caller's umask.
-fn directory(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs_err::create_dir_all(path)?;
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
-    Ok(())
-}
-
-/// Whether `path` has the name of a build's working directory: a number and a word.
-fn is_unfinished(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    matches!(name.split_once('.'), Some((number, "new" | "input" | "sealed" | "old")) if number.parse::<u32>().is_ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sweeps_working_directories_and_nothing_else() {
-        let root = tempfile::tempdir().unwrap();
-        let paths = Paths::under(root.path());
-        for name in ["1", "1.new", "2.input", "12.new", "4.sealed", "5.old", "x.new", "3.backup", "current.new"] {
-            std::fs::create_dir_all(paths.environments().join(name)).unwrap();
-        }
-        let kernel = paths.of_kernel(&"r".parse().unwrap());
-        std::fs::create_dir_all(kernel.environments().join("7.new")).unwrap();
-        assert!(has_unfinished(&paths).unwrap() && has_unfinished(&kernel).unwrap());
-        sweep(&kernel).unwrap();
-        assert!(!has_unfinished(&paths).unwrap() && kernel.environments().exists());
-        let mut left: Vec<String> = std::fs::read_dir(paths.environments())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        left.sort();
-        assert_eq!(left, ["1", "3.backup", "current.new", "x.new"]);
-    }
-
-    #[test]
-    fn what_the_build_left_is_read_only_when_it_is_a_plain_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        std::fs::write(path("plain"), "text").unwrap();
-        std::os::unix::fs::symlink("plain", path("link")).unwrap();
-        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        std::fs::File::create(path("large")).unwrap().set_len(lock::LARGEST + 1).unwrap();
-        assert_eq!(untrusted(&path("plain")).unwrap(), "text");
-        for name in ["link", "pipe", "large", "missing"] {
-            assert!(untrusted(&path(name)).is_err(), "{name}");
-        }
     }
 }

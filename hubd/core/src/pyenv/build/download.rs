@@ -5,8 +5,9 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use super::files::{plain_file, readable};
 use super::run::run;
-use super::{BuildRequest, FETCHED, Listener, NETWORK_FILE, Said, Workshop, plain_file, readable};
+use super::{BuildRequest, FETCHED, Listener, NETWORK_FILE, Said, Workshop};
 use crate::pyenv::conda::{self as provider, Lock};
 use crate::pyenv::{Python, lock, network, unit};
 use crate::sys::atomic::{self, Access};
