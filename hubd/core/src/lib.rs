@@ -1,6 +1,9 @@
 //! What the programs of the hub share: where things are, what the configuration says, who may be called what, how to
 //! talk to systemd and to each other. Nothing here listens on a network.
 
+#[macro_use]
+mod judged;
+
 pub mod accounts;
 pub mod apt;
 pub mod bundle;

@@ -1,6 +1,5 @@
 //! The name a person logs in with: parsed or refused, never rewritten.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -41,12 +40,7 @@ pub enum NameError {
     Edge(String),
 }
 
-impl Username {
-    /// The name itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+judged_text!(Username, NameError, 0);
 
 impl FromStr for Username {
     type Err = NameError;
@@ -69,26 +63,6 @@ impl FromStr for Username {
             return Err(NameError::Dashes(text.to_owned()));
         }
         Ok(Self(text.to_owned()))
-    }
-}
-
-impl TryFrom<String> for Username {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        text.parse()
-    }
-}
-
-impl From<Username> for String {
-    fn from(name: Username) -> Self {
-        name.0
-    }
-}
-
-impl fmt::Display for Username {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The name of a package of the distribution.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -22,18 +21,7 @@ pub struct PackageNameError {
     problem: &'static str,
 }
 
-impl PackageName {
-    /// The name itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PackageName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
+judged_text!(PackageName, PackageNameError, 0);
 
 impl FromStr for PackageName {
     type Err = PackageNameError;
@@ -59,20 +47,6 @@ impl FromStr for PackageName {
             Some(problem) => Err(PackageNameError { text: text.chars().take(80).collect(), problem }),
             None => Ok(Self(text.to_owned())),
         }
-    }
-}
-
-impl TryFrom<String> for PackageName {
-    type Error = PackageNameError;
-
-    fn try_from(text: String) -> Result<Self, PackageNameError> {
-        text.parse()
-    }
-}
-
-impl From<PackageName> for String {
-    fn from(name: PackageName) -> Self {
-        name.0
     }
 }
 

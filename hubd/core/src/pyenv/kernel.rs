@@ -4,7 +4,6 @@
 //! keeps its generation for life. The file that Jupyter reads names the generation: one rename switches both.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::ErrorKind;
 use std::str::FromStr;
 
@@ -40,18 +39,7 @@ pub enum KernelNameError {
     Taken(String),
 }
 
-impl KernelName {
-    /// The name itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for KernelName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
+judged_text!(KernelName, KernelNameError, 0);
 
 impl FromStr for KernelName {
     type Err = KernelNameError;
@@ -66,20 +54,6 @@ impl FromStr for KernelName {
             return Err(KernelNameError::Taken(text.to_owned()));
         }
         Ok(Self(text.to_owned()))
-    }
-}
-
-impl TryFrom<String> for KernelName {
-    type Error = KernelNameError;
-
-    fn try_from(text: String) -> Result<Self, KernelNameError> {
-        text.parse()
-    }
-}
-
-impl From<KernelName> for String {
-    fn from(name: KernelName) -> Self {
-        name.0
     }
 }
 

@@ -3,7 +3,6 @@
 //! Nothing that could be an option, a path or a second line gets through; programs read the text from a file, never from
 //! their command line.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -33,32 +32,9 @@ impl Requirement {
     pub fn name(&self) -> &str {
         &self.name
     }
-
-    /// The requirement as it was written, without blanks around it.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
 }
 
-impl fmt::Display for Requirement {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
-
-impl From<Requirement> for String {
-    fn from(requirement: Requirement) -> Self {
-        requirement.text
-    }
-}
-
-impl TryFrom<String> for Requirement {
-    type Error = RequirementError;
-
-    fn try_from(text: String) -> Result<Self, RequirementError> {
-        text.parse()
-    }
-}
+judged_text!(Requirement, RequirementError, text);
 
 impl FromStr for Requirement {
     type Err = RequirementError;

@@ -2,7 +2,6 @@
 //!
 //! The library has the last word on what a version means; nothing that is an option, a path or a second line gets there.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -49,11 +48,6 @@ impl CondaSpec {
         self.channel.as_ref()
     }
 
-    /// As it was written, without blanks around it.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
     /// Whether it is a name and nothing else.
     pub fn is_name(&self) -> bool {
         self.text.eq_ignore_ascii_case(&self.name)
@@ -68,12 +62,9 @@ impl Channel {
             false => format!("{}/{}", alias.trim_end_matches('/'), self.0),
         }
     }
-
-    /// As it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
+
+judged_text!(CondaSpec, SpecError, text);
 
 impl FromStr for CondaSpec {
     type Err = SpecError;
@@ -100,6 +91,8 @@ impl FromStr for CondaSpec {
         Ok(Self { name: name.to_ascii_lowercase(), channel, text: text.to_owned() })
     }
 }
+
+judged_text!(Channel, SpecError, 0);
 
 impl FromStr for Channel {
     type Err = SpecError;
@@ -167,46 +160,6 @@ fn check_text(text: &str) -> Result<(), String> {
 
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(80).collect()
-}
-
-impl fmt::Display for CondaSpec {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
-
-impl fmt::Display for Channel {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl From<CondaSpec> for String {
-    fn from(spec: CondaSpec) -> Self {
-        spec.text
-    }
-}
-
-impl TryFrom<String> for CondaSpec {
-    type Error = SpecError;
-
-    fn try_from(text: String) -> Result<Self, SpecError> {
-        text.parse()
-    }
-}
-
-impl From<Channel> for String {
-    fn from(channel: Channel) -> Self {
-        channel.0
-    }
-}
-
-impl TryFrom<String> for Channel {
-    type Error = SpecError;
-
-    fn try_from(text: String) -> Result<Self, SpecError> {
-        text.parse()
-    }
 }
 
 #[cfg(test)]
