@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use hub_core::config::Config;
 use hub_core::installing::{News, UNIT};
 use hub_core::paths::Paths;
+use hub_core::sandbox::SHARED;
 use hub_core::sys::command::Command;
 use hub_core::token::Token;
 
@@ -22,28 +23,13 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a page says why an install has stopped.
 const LIFETIME: &str = "RuntimeMaxSec=1h";
 
-/// What its unit may do: listen, and read the news that systemd hands to it.
-const SANDBOX: [&str; 22] = [
+/// What its unit may do beside [`SHARED`]: listen, and read the news that systemd hands to it.
+const OWN: [&str; 7] = [
     "DynamicUser=yes",
     "AmbientCapabilities=CAP_NET_BIND_SERVICE",
     "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
-    "NoNewPrivileges=yes",
-    "ProtectSystem=strict",
-    "ProtectHome=yes",
-    "PrivateTmp=yes",
-    "PrivateDevices=yes",
-    "ProtectProc=invisible",
-    "ProtectKernelTunables=yes",
-    "ProtectKernelModules=yes",
-    "ProtectKernelLogs=yes",
-    "ProtectControlGroups=yes",
-    "ProtectClock=yes",
-    "ProtectHostname=yes",
     "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
-    "RestrictNamespaces=yes",
-    "LockPersonality=yes",
     "MemoryDenyWriteExecute=yes",
-    "SystemCallFilter=@system-service",
     "TasksMax=16",
     "MemoryMax=128M",
 ];
@@ -89,7 +75,7 @@ impl Page {
             .arg(format!("--unit={UNIT}"))
             .arg("--description=Shows how the install of the hub goes");
         let input = format!("StandardInput=file:{}", path.display());
-        for property in SANDBOX.into_iter().chain([LIFETIME, &input]) {
+        for property in SHARED.into_iter().chain(OWN).chain([LIFETIME, &input]) {
             command = command.arg("--property").arg(property);
         }
         command = command.arg("--").arg(paths.binaries().join("hubd").display().to_string()).arg("installing");
@@ -171,6 +157,37 @@ pub(crate) fn address(config: &Config, own: Option<IpAddr>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn its_unit_may_listen_and_no_more() {
+        let mut properties: Vec<&str> = SHARED.into_iter().chain(OWN).collect();
+        properties.sort_unstable();
+        let expected = [
+            "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+            "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+            "DynamicUser=yes",
+            "LockPersonality=yes",
+            "MemoryDenyWriteExecute=yes",
+            "MemoryMax=128M",
+            "NoNewPrivileges=yes",
+            "PrivateDevices=yes",
+            "PrivateTmp=yes",
+            "ProtectClock=yes",
+            "ProtectControlGroups=yes",
+            "ProtectHome=yes",
+            "ProtectHostname=yes",
+            "ProtectKernelLogs=yes",
+            "ProtectKernelModules=yes",
+            "ProtectKernelTunables=yes",
+            "ProtectProc=invisible",
+            "ProtectSystem=strict",
+            "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+            "RestrictNamespaces=yes",
+            "SystemCallFilter=@system-service",
+            "TasksMax=16",
+        ];
+        assert_eq!(properties, expected);
+    }
 
     #[test]
     fn the_address_is_in_clear_and_where_the_hub_will_be() {

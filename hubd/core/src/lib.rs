@@ -14,6 +14,7 @@ pub mod installing;
 pub mod listener;
 pub mod paths;
 pub mod pyenv;
+pub mod sandbox;
 pub mod sudoers;
 pub mod sys;
 pub mod systemctl;

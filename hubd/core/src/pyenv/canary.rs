@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail};
 use super::build::{Listener, Said};
 use super::conda::Language;
 use super::requirement::Requirement;
-use super::{BASE, KernelName, generation};
+use super::{BASE, KernelName, generation, unit};
 use crate::paths::Paths;
+use crate::sandbox::SHARED;
 use crate::sys::command::Command;
 
 pub(super) const UNIT: &str = "hubd-canary.service";
@@ -96,43 +97,15 @@ fn floors() -> String {
 
 fn properties(trial: &Trial<'_>, server: &Path) -> Vec<String> {
     let paths = trial.paths;
-    let mut properties: Vec<String> = [
+    let own = [
         // An account that exists as long as the unit, can write to its own /tmp and nowhere else.
         "DynamicUser=yes",
-        "NoNewPrivileges=yes",
-        "CapabilityBoundingSet=",
-        "ProtectSystem=strict",
-        "ProtectHome=yes",
-        "PrivateTmp=yes",
-        "PrivateDevices=yes",
         "PrivateNetwork=yes",
-        "ProtectProc=invisible",
-        "ProtectKernelTunables=yes",
-        "ProtectKernelModules=yes",
-        "ProtectKernelLogs=yes",
-        "ProtectControlGroups=yes",
-        "ProtectClock=yes",
-        "ProtectHostname=yes",
-        "RestrictNamespaces=yes",
-        "RestrictRealtime=yes",
-        "LockPersonality=yes",
-        "SystemCallFilter=@system-service",
-        "SystemCallArchitectures=native",
         "SystemCallErrorNumber=EPERM",
-        "KeyringMode=private",
-        "RemoveIPC=yes",
         "UMask=0077",
-        "TasksMax=512",
-        "LimitCORE=0",
-        "MemoryMax=50%",
-        "OOMScoreAdjust=800",
-        "CPUWeight=20",
-        "IOWeight=20",
-        "TemporaryFileSystem=/run:ro",
         "WorkingDirectory=/tmp",
-    ]
-    .map(str::to_owned)
-    .into();
+    ];
+    let mut properties: Vec<String> = SHARED.into_iter().chain(unit::BESIDE_A_CLASS).chain(own).map(str::to_owned).collect();
     properties.push(format!("RuntimeMaxSec={}", DEADLINE.as_secs()));
     properties.push(format!("BindReadOnlyPaths={}:{}", server.display(), paths.environment_mount().display()));
     properties.push(format!("InaccessiblePaths={}", paths.of_everybody().environments().display()));
@@ -174,12 +147,48 @@ mod tests {
             language: Language::Python,
             service: None,
         };
-        let properties = properties(&trial, candidate);
-        for expected in ["PrivateNetwork=yes", "DynamicUser=yes", "BindReadOnlyPaths=/opt/hubd/envs/2.sealed:/opt/hubd/env"] {
-            assert!(properties.iter().any(|property| property == expected), "{expected}");
-        }
-        assert!(!properties.iter().any(|property| property.starts_with("ReadWritePaths=")));
+        let mut properties = properties(&trial, candidate);
+        properties.sort();
+        let expected = [
+            "BindReadOnlyPaths=/opt/hubd/envs/2.sealed:/opt/hubd/env",
+            "CPUWeight=20",
+            "CapabilityBoundingSet=",
+            "DynamicUser=yes",
+            "IOWeight=20",
+            "InaccessiblePaths=/opt/hubd/envs",
+            "KeyringMode=private",
+            "LimitCORE=0",
+            "LockPersonality=yes",
+            "MemoryMax=50%",
+            "NoNewPrivileges=yes",
+            "OOMScoreAdjust=800",
+            "PrivateDevices=yes",
+            "PrivateNetwork=yes",
+            "PrivateTmp=yes",
+            "ProtectClock=yes",
+            "ProtectControlGroups=yes",
+            "ProtectHome=yes",
+            "ProtectHostname=yes",
+            "ProtectKernelLogs=yes",
+            "ProtectKernelModules=yes",
+            "ProtectKernelTunables=yes",
+            "ProtectProc=invisible",
+            "ProtectSystem=strict",
+            "RemoveIPC=yes",
+            "RestrictNamespaces=yes",
+            "RestrictRealtime=yes",
+            "RuntimeMaxSec=480",
+            "SystemCallArchitectures=native",
+            "SystemCallErrorNumber=EPERM",
+            "SystemCallFilter=@system-service",
+            "TasksMax=512",
+            "TemporaryFileSystem=/run:ro",
+            "UMask=0077",
+            "WorkingDirectory=/tmp",
+        ];
+        assert_eq!(properties, expected);
     }
+
     #[test]
     fn a_kernel_is_tried_where_it_will_be_by_a_server_of_everybodys() {
         let paths = Paths::default().of_kernel(&"r".parse().unwrap());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Python, pip};
 use crate::config::Denied;
+use crate::sandbox::SHARED;
 
 /// The one build that may run at a time.
 pub(super) const UNIT: &str = "hubd-build.service";
@@ -12,6 +13,25 @@ pub(super) const UNIT: &str = "hubd-build.service";
 pub(super) const USER: &str = "hubd-build";
 /// Downloading a few hundred megabytes over a slow line; the rest takes seconds.
 pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// What a build and a trial have in common beside [`SHARED`].
+pub(super) const BESIDE_A_CLASS: [&str; 12] = [
+    "CapabilityBoundingSet=",
+    "RestrictRealtime=yes",
+    "SystemCallArchitectures=native",
+    "KeyringMode=private",
+    "RemoveIPC=yes",
+    "TasksMax=512",
+    "LimitCORE=0",
+    // Half of the machine's memory, so that no class in session is ended for a package that is compiled.
+    "MemoryMax=50%",
+    "OOMScoreAdjust=800",
+    // Behind the students, when a build runs during a class.
+    "CPUWeight=20",
+    "IOWeight=20",
+    // No system bus and no socket of any service.
+    "TemporaryFileSystem=/run:ro",
+];
 
 /// One program of the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,45 +196,15 @@ fn cache(environment: &Path) -> String {
 
 /// Unit properties of every step. `new` is the directory that appears as the environment.
 pub(super) fn properties(places: &Places<'_>, new: &Path, network: bool) -> Vec<String> {
-    let mut properties: Vec<String> = [
-        "NoNewPrivileges=yes",
-        "CapabilityBoundingSet=",
-        "RestrictSUIDSGID=yes",
-        "ProtectSystem=strict",
-        "ProtectHome=yes",
-        "PrivateTmp=yes",
-        "PrivateDevices=yes",
+    let own = [
         "DevicePolicy=closed",
-        "ProtectProc=invisible",
-        "ProtectKernelTunables=yes",
-        "ProtectKernelModules=yes",
-        "ProtectKernelLogs=yes",
-        "ProtectControlGroups=yes",
-        "ProtectClock=yes",
-        "ProtectHostname=yes",
-        "RestrictNamespaces=yes",
-        "RestrictRealtime=yes",
-        "LockPersonality=yes",
-        "SystemCallFilter=@system-service",
-        "SystemCallArchitectures=native",
-        "KeyringMode=private",
-        "RemoveIPC=yes",
+        "RestrictSUIDSGID=yes",
         "UMask=0022",
-        "TasksMax=512",
         "LimitNOFILE=65536",
-        "LimitCORE=0",
-        // Half of the machine's memory, so that no class in session is ended for a package that is compiled.
-        "MemoryMax=50%",
-        "OOMScoreAdjust=800",
-        // Behind the students, when a build runs during a class.
-        "CPUWeight=20",
-        "IOWeight=20",
-        // No system bus and no socket of any service; names are still resolved where systemd-resolved does it.
-        "TemporaryFileSystem=/run:ro",
+        // Names are still resolved where systemd-resolved does it.
         "BindReadOnlyPaths=-/run/systemd/resolve",
-    ]
-    .map(str::to_owned)
-    .into();
+    ];
+    let mut properties: Vec<String> = SHARED.into_iter().chain(BESIDE_A_CLASS).chain(own).map(str::to_owned).collect();
     properties.push(format!("User={USER}"));
     properties.push(format!("Group={USER}"));
     properties.push(format!("RuntimeMaxSec={}", STEP_TIMEOUT.as_secs()));
@@ -403,6 +393,54 @@ mod tests {
         for expected in ["IPAddressDeny=10.0.0.0/8", "IPAddressAllow=10.0.0.2"] {
             assert!(properties.iter().any(|property| property == expected), "{expected}: {properties:?}");
         }
+    }
+
+    #[test]
+    fn a_build_has_no_right_but_to_write_to_its_directory() {
+        let mut properties = properties(&places(), Path::new("/opt/hubd/envs/1.new"), false);
+        properties.sort();
+        let expected = [
+            "BindPaths=/opt/hubd/envs/1.new:/opt/hubd/env",
+            "BindReadOnlyPaths=-/run/systemd/resolve",
+            "CPUWeight=20",
+            "CapabilityBoundingSet=",
+            "DevicePolicy=closed",
+            "Group=hubd-build",
+            "IOWeight=20",
+            "KeyringMode=private",
+            "LimitCORE=0",
+            "LimitNOFILE=65536",
+            "LockPersonality=yes",
+            "MemoryMax=50%",
+            "NoNewPrivileges=yes",
+            "OOMScoreAdjust=800",
+            "PrivateDevices=yes",
+            "PrivateNetwork=yes",
+            "PrivateTmp=yes",
+            "ProtectClock=yes",
+            "ProtectControlGroups=yes",
+            "ProtectHome=yes",
+            "ProtectHostname=yes",
+            "ProtectKernelLogs=yes",
+            "ProtectKernelModules=yes",
+            "ProtectKernelTunables=yes",
+            "ProtectProc=invisible",
+            "ProtectSystem=strict",
+            "ReadWritePaths=/opt/hubd/env",
+            "RemoveIPC=yes",
+            "RestrictAddressFamilies=AF_UNIX",
+            "RestrictNamespaces=yes",
+            "RestrictRealtime=yes",
+            "RestrictSUIDSGID=yes",
+            "RuntimeMaxSec=1800",
+            "SystemCallArchitectures=native",
+            "SystemCallFilter=@system-service",
+            "TasksMax=512",
+            "TemporaryFileSystem=/run:ro",
+            "UMask=0022",
+            "User=hubd-build",
+        ];
+        assert_eq!(properties, expected);
     }
 
     #[test]
