@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use hub_core::control::environment::apt::AptChange;
-use hub_core::control::environment::{BuildState, Record};
+use hub_core::control::environment::{BuildState, KernelInfo, Record};
 
 use super::*;
 
