@@ -1,6 +1,7 @@
 //! What the launcher does when it is asked: one method per request. Everything but the name comes from root's own files.
 
 mod apply;
+mod environment;
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +11,9 @@ use anyhow::Result;
 use hub_core::accounts::Username;
 use hub_core::accounts::lookup::{self, Account};
 use hub_core::config::Config;
-use hub_core::control::environment::{Asker, EnvironmentRequest};
+use hub_core::control::environment::Asker;
 use hub_core::paths::Paths;
-use hub_core::pyenv::{self, Generation};
+use hub_core::pyenv;
 use hub_core::sys::name_servers;
 use hub_core::systemd::{Manager, TransientUnit, UnitError, UnitName, UnitStatus};
 use hub_core::upgrade::{self, UpgradeRequest};
@@ -24,14 +25,10 @@ use super::settings::Settings;
 use super::spec::{self, Order, Program};
 use super::state::state;
 use super::{everybody, journal, program};
-use crate::environment::desk::Desk;
-use crate::environment::work;
 
 /// How often, and after which pause, a start is tried again while systemd still remembers the failure that it was just
 /// told to forget.
 const FORGETTING: (u32, Duration) = (40, Duration::from_millis(25));
-/// How often it is looked whether the machine's Python is still the one that the environment was built with.
-const PYTHON_ROUND: Duration = Duration::from_secs(30);
 /// `SIGKILL`, which is also what the kernel sends to a process that takes too much memory.
 const KILLED: i32 = 9;
 
@@ -138,45 +135,6 @@ impl<M: Machine + 'static> Launcher<M> {
         let paths = self.paths.clone();
         let answer = blocking(move || Ok(upgrade::answer(&paths, &asker, &ask))).await?;
         Ok(Reply::Upgrade { answer: Box::new(answer) })
-    }
-
-    async fn about_environment(&self, asker: Asker, ask: EnvironmentRequest) -> Answer {
-        self.is_heard(&asker).await?;
-        let servers = match ask.target() {
-            (kernel, EnvironmentRequest::Status) => {
-                let paths = kernel.map_or_else(|| self.paths.clone(), |name| self.paths.of_kernel(name));
-                Some(work::servers(&self.manager, &paths).await.map_err(internal)?)
-            }
-            _ => None,
-        };
-        let desk = Desk::new(self.paths.clone());
-        let answer = blocking(move || Ok(desk.answer(&asker, &ask, servers))).await?;
-        Ok(Reply::Environment { answer: Box::new(answer) })
-    }
-
-    /// The generation that new servers get.
-    fn environment(&self) -> Result<u32, Refusal> {
-        let missing = |message: String| {
-            refusal(RefusalKind::NoEnvironment, format!("{message}\nhint: run hub-installer install again, it completes it"))
-        };
-        let gone = |generation: &Generation| generation.manifest().python.clone().filter(|python| !python.interpreter.exists());
-        match pyenv::current(&self.paths).map_err(internal)? {
-            None => Err(missing("there is no Python environment yet".to_owned())),
-            Some(number) => match Generation::open(&self.paths, number) {
-                Ok(Some(generation)) => match gone(&generation) {
-                    Some(python) => Err(refusal(
-                        RefusalKind::Rebuilding,
-                        format!(
-                            "{python} is gone from this machine, and the environment is being built anew for the one that is \
-                             there\nhint: hubctl env status shows how it goes, hubctl env history what went wrong"
-                        ),
-                    )),
-                    None => Ok(number),
-                },
-                Ok(None) => Err(missing(format!("Python environment `{}` is missing", self.paths.environment(number).display()))),
-                Err(error) => Err(missing(format!("{error:#}"))),
-            },
-        }
     }
 
     fn unit(
@@ -348,34 +306,6 @@ impl<M: Machine + 'static> Launcher<M> {
         }
         self.wake().await;
         tokio::spawn(Arc::clone(self).follow_python());
-    }
-
-    async fn wake(&self) {
-        let desk = Desk::new(self.paths.clone());
-        if let Err(refusal) = blocking(move || desk.wake()).await {
-            tracing::error!("what was left of a build is not tidied up: {refusal}");
-        }
-    }
-
-    /// An upgrade of the system may replace Python at any moment, and the index may be out of reach just then.
-    async fn follow_python(self: Arc<Self>) {
-        let mut is_complete = false;
-        loop {
-            if !is_complete {
-                let desk = Desk::new(self.paths.clone());
-                match blocking(move || desk.complete_apt()).await {
-                    Ok(done) => is_complete = done,
-                    Err(refusal) => tracing::debug!("looking for packages of the distribution: {refusal}"),
-                }
-            }
-            tokio::time::sleep(PYTHON_ROUND).await;
-            let desk = Desk::new(self.paths.clone());
-            match blocking(move || desk.is_outdated()).await {
-                Ok(true) => self.wake().await,
-                Ok(false) => {}
-                Err(refusal) => tracing::debug!("looking whether Python was replaced: {refusal}"),
-            }
-        }
     }
 
     async fn account(&self, name: &Username, config: &Arc<Config>) -> Result<Account, Refusal> {
