@@ -2,6 +2,7 @@
 
 mod address_range;
 mod check;
+mod decode;
 mod diagnostic;
 pub mod edit;
 pub mod effects;
@@ -26,8 +27,9 @@ use serde::Serialize;
 
 pub use address_range::{AddressRange, Denied};
 pub use check::parse;
+pub use decode::{Decoded, LARGEST, NoText, decode};
 pub use diagnostic::{Diagnostic, Problems};
-pub use file::{LARGEST, Loaded, ReadError, denied, judge, read};
+pub use file::{Loaded, ReadError, denied, judge, read};
 pub use index_url::{IndexUrl, without_secret};
 pub use keys::Effect;
 pub use limits::{ExplainedLimit, LimitOverrides, Limits, Origin};

@@ -4,7 +4,6 @@
 mod change;
 mod check;
 pub(in crate::ctl) mod commit;
-mod decode;
 mod draft;
 mod edit;
 mod editor;
@@ -23,7 +22,7 @@ mod versions;
 use std::path::Path;
 
 use anyhow::Result;
-use hub_core::config::Problems;
+use hub_core::config::{LARGEST, Problems, decode};
 
 use super::World;
 use super::arguments::{Careful, ConfigVerb};
@@ -66,9 +65,9 @@ fn consent(yes: bool, careful: Careful) -> Consent {
 
 /// A file named as an argument, read as the one who called sudo.
 fn read_argument(world: &mut World, path: &Path) -> Result<String> {
-    let content = world.caller.read(path, decode::LARGEST_FILE, world.input)?;
-    let decoded = decode::decode(&content).map_err(|(problem, hint)| {
-        Failure::new(Cause::Failed, format!("`{}` can't be read: {problem}", path.display()), hint.map(str::to_owned))
+    let content = world.caller.read(path, LARGEST, world.input)?;
+    let decoded = decode(&content).map_err(|problem| {
+        Failure::new(Cause::Failed, format!("`{}` can't be read: {problem}", path.display()), problem.hint().to_owned())
     })?;
     for notice in &decoded.notices {
         world.printer.say(&format!("note: {notice}"))?;

@@ -4,13 +4,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::decode::{LARGEST, NoText, decode};
 use super::diagnostic::{Found, Source, Words};
 use super::{Config, Denied, Machine, Problems, address_range, check};
 use crate::paths::Paths;
 use crate::sys::name_servers;
-
-/// No configuration is larger, in bytes.
-pub const LARGEST: u64 = 1 << 20;
 
 /// A valid configuration, and the text that says so.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,32 +70,27 @@ pub fn denied(paths: &Paths) -> Denied {
 /// # Errors
 /// Every problem found, in the order of the file.
 pub fn judge(bytes: &[u8], path: &str) -> Result<Loaded, Problems> {
-    let sole = |text: &str, at: usize, words: Words| Problems {
-        path: path.to_owned(),
-        diagnostics: vec![Source::new(text).diagnostic(at..at + 1, words)],
-        left_out: 0,
-    };
-    let words = |kind, message: &str, hint: &str| Words { kind, message: message.to_owned(), hint: Some(hint.to_owned()) };
-    if bytes.len() as u64 > LARGEST {
-        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
-        let hint = "look at what it is: a configuration has a few kB";
-        let first = text.lines().next().unwrap_or_default();
-        return Err(sole(first, 0, words("too_large", "the file has more than 1 MB", hint)));
-    }
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(sole("", 0, words("encoding", "the file is UTF-16", "save it as UTF-8")));
-    }
-    // What Windows editors add means nothing, and hubctl leaves it out when it saves.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let text = String::from_utf8_lossy(bytes);
-        sole(&text, error.valid_up_to(), words("encoding", "the file is not UTF-8 here", "save it as UTF-8"))
-    })?;
-    let text = text.replace("\r\n", "\n");
+    let text = decode(bytes).map_err(|reason| unreadable(bytes, path, &reason))?.text;
     let mut found = Found::new(&text);
     let config = check::judge(&mut found);
     found.finish(path)?;
     Ok(Loaded { config, text })
+}
+
+/// A problem of the bytes themselves, at its place.
+fn unreadable(bytes: &[u8], path: &str, reason: &NoText) -> Problems {
+    let (bytes, mark) = bytes.strip_prefix(b"\xef\xbb\xbf").map_or((bytes, 0), |rest| (rest, 3));
+    let text = String::from_utf8_lossy(bytes);
+    let (kind, text, at, message) = match reason {
+        NoText::TooLarge => ("too_large", text.lines().next().unwrap_or_default(), 0, reason.to_string()),
+        NoText::Utf16 => ("encoding", "", 0, reason.to_string()),
+        // The place is told beside it.
+        NoText::NotUtf8 { at, byte, .. } => {
+            ("encoding", &*text, at.saturating_sub(mark), format!("byte 0x{byte:02x} is not UTF-8"))
+        }
+    };
+    let words = Words { kind, message, hint: Some(reason.hint().to_owned()) };
+    Problems { path: path.to_owned(), diagnostics: vec![Source::new(text).diagnostic(at..at + 1, words)], left_out: 0 }
 }
 
 #[cfg(test)]
@@ -120,9 +113,12 @@ mod tests {
     fn every_encoding_but_utf_8_is_a_problem_with_a_place() {
         assert_eq!(
             shown(b"[hub]\nname = \"M\xfcller\"\n"),
-            "config.toml:2:10: the file is not UTF-8 here\n  |\n2 | name = \"M\u{fffd}ller\"\n  |          ^\n  = hint: save it as UTF-8"
+            "config.toml:2:10: byte 0xfc is not UTF-8\n  |\n2 | name = \"M\u{fffd}ller\"\n  |          ^\n  = hint: save it as UTF-8 in the editor"
         );
-        assert_eq!(shown(b"\xff\xfe[\0"), "config.toml:1:1: the file is UTF-16\n  |\n1 |\n  | ^\n  = hint: save it as UTF-8");
+        assert_eq!(
+            shown(b"\xff\xfe[\0"),
+            "config.toml:1:1: it is UTF-16; expected UTF-8\n  |\n1 |\n  | ^\n  = hint: save it as UTF-8 in the editor"
+        );
     }
 
     #[test]
@@ -135,7 +131,7 @@ mod tests {
         std::fs::write(&path, format!("{fits}#")).unwrap();
         let error = read(&path).unwrap_err().to_string();
         assert!(error.ends_with(
-            ":1:1: the file has more than 1 MB\n  |\n1 | [hub]\n  | ^\n  = hint: look at what it is: a configuration has a few kB"
+            ":1:1: it has more than 1024 kB\n  |\n1 | [hub]\n  | ^\n  = hint: long lists of people belong into the hub: hubctl user add --from FILE"
         ), "{error}");
     }
 

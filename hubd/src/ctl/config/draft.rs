@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use hub_core::config::LARGEST;
 use hub_core::sys::atomic::{self, Access};
 use jiff::Timestamp;
 use nix::errno::Errno;
@@ -18,7 +19,6 @@ use nix::unistd::{Uid, fchown};
 
 use super::super::World;
 use super::super::caller::Caller;
-use super::decode::LARGEST_FILE;
 
 /// Ends in what editors colour.
 const NAME: &str = "config.toml";
@@ -40,7 +40,7 @@ pub(super) enum Unusable {
     Gone,
     #[error("{0}; expected a plain file that nobody else has a hand on")]
     Strange(&'static str),
-    #[error("it has more than {} kB", LARGEST_FILE / 1024)]
+    #[error("it has more than {} kB", LARGEST / 1024)]
     TooLarge,
 }
 
@@ -119,8 +119,8 @@ impl Draft {
             return Ok(Err(Unusable::Strange("it belongs to somebody else")));
         }
         let mut content = Vec::new();
-        file.take(LARGEST_FILE + 1).read_to_end(&mut content).with_context(|| format!("reading `{}`", self.path().display()))?;
-        Ok(if content.len() as u64 > LARGEST_FILE { Err(Unusable::TooLarge) } else { Ok(content) })
+        file.take(LARGEST + 1).read_to_end(&mut content).with_context(|| format!("reading `{}`", self.path().display()))?;
+        Ok(if content.len() as u64 > LARGEST { Err(Unusable::TooLarge) } else { Ok(content) })
     }
 
     /// What the configuration was when this was begun.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use hub_core::config::history::How;
-use hub_core::config::{self, Config};
+use hub_core::config::{self, Config, decode};
 
 use super::super::World;
 use super::super::connect::only_on_the_host;
@@ -13,7 +13,6 @@ use super::super::env::offer;
 use super::super::failure::{Cause, Exit, Failure, hint_of};
 use super::super::text::{ago, printable};
 use super::commit::commit;
-use super::decode::decode;
 use super::draft::Draft;
 use super::editor::Editor;
 use super::live::Live;
@@ -202,8 +201,8 @@ fn judge(world: &mut World, draft: &Draft) -> Result<Turn> {
     }
     let decoded = match decode(&bytes) {
         Ok(decoded) => decoded,
-        Err((problem, hint)) => {
-            world.printer.error(&format!("the text can't be saved: {problem}"), hint)?;
+        Err(problem) => {
+            world.printer.error(&format!("the text can't be saved: {problem}"), Some(problem.hint()))?;
             return Ok(Turn::Again(None));
         }
     };

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use hub_core::config::{Decoded, LARGEST, decode};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::Uid;
@@ -13,7 +14,6 @@ use nix::unistd::Uid;
 use super::super::World;
 use super::super::failure::{Cause, Failure};
 use super::super::text::printable;
-use super::decode::{Decoded, LARGEST_FILE, decode};
 
 /// Permission bits that let others than root change a file.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -43,9 +43,9 @@ impl Live {
             return Err(Failure::new(Cause::Failed, format!("`{}` is no regular file", path.display()), hint).into());
         }
         let mut bytes = Vec::new();
-        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).with_context(|| format!("reading `{}`", path.display()))?;
-        if bytes.len() as u64 > LARGEST_FILE {
-            let size = format!("`{}` has {} kB; expected at most {}", path.display(), about.len() / 1024, LARGEST_FILE / 1024);
+        file.take(LARGEST + 1).read_to_end(&mut bytes).with_context(|| format!("reading `{}`", path.display()))?;
+        if bytes.len() as u64 > LARGEST {
+            let size = format!("`{}` has {} kB; expected at most {}", path.display(), about.len() / 1024, LARGEST / 1024);
             let hint = "hubctl config rollback brings back the version before it, hubctl config apply FILE another one";
             return Err(Failure::new(Cause::Failed, size, hint.to_owned()).into());
         }
@@ -74,8 +74,9 @@ impl Live {
             let hint = "hubctl config edit makes a new one; hubctl config history lists earlier ones".to_owned();
             return Err(Failure::new(Cause::Failed, format!("there is no `{}`", path.display()), hint).into());
         };
-        decode(bytes).map_err(|(problem, hint)| {
-            Failure::new(Cause::Failed, format!("`{}` can't be read: {problem}", path.display()), hint.map(str::to_owned)).into()
+        decode(bytes).map_err(|problem| {
+            let message = format!("`{}` can't be read: {problem}", path.display());
+            Failure::new(Cause::Failed, message, problem.hint().to_owned()).into()
         })
     }
 
