@@ -26,7 +26,8 @@ pub mod uv;
 
 pub use asked::Asked;
 pub use build::{
-    BuildRequest, Builder, Candidate, CondaRequest, DISK_BYTES, Listener, Locks, Resolution, Said, Workshop, has_unfinished,
+    BuildRequest, Builder, Candidate, CondaRequest, DISK_BYTES, Download, Listener, Locks, Resolution, Said, Workshop,
+    has_unfinished,
 };
 pub use conda::{Conda, CondaSpec};
 pub use generation::{Generation, Manifest, all, current, delete, switch};

@@ -166,7 +166,7 @@ fn tell(said: Said<'_>, told: &mpsc::Sender<String>) {
         Said::Detail(text) if text.split(' ').next().and_then(|count| count.parse().ok()).is_some_and(is_told) => {
             format!("  {text}")
         }
-        Said::Detail(_) => return,
+        Said::Detail(_) | Said::Downloading(_) => return,
     };
     if let Err(error) = told.send(line) {
         tracing::debug!(%error, "nobody hears what is done");

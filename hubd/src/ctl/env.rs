@@ -5,6 +5,7 @@ mod apt;
 mod arguments;
 mod ask;
 mod conda_file;
+mod download;
 mod file;
 mod follow;
 mod locked;

@@ -109,6 +109,7 @@ impl Archive {
             deleted: Vec::new(),
             reason: None,
             hint: None,
+            download: None,
             seconds: None,
             bytes: None,
             own_bytes: None,

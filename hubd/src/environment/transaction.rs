@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hub_core::control::environment::{BuildState, Change, Record, ServersOf};
@@ -19,6 +19,8 @@ use super::{apt, settings};
 
 /// The distribution's own, which every generation is built on.
 pub(super) const PYTHON: &str = "/usr/bin/python3";
+/// How often it is noted how far a download is.
+const DOWNLOAD_INTERVAL: Duration = Duration::from_millis(300);
 
 /// One job and what is noted about it while it is done.
 pub(super) struct Journal<'a> {
@@ -26,6 +28,8 @@ pub(super) struct Journal<'a> {
     pub(super) record: Record,
     log: Option<File>,
     begun: Instant,
+    /// When it was noted last how far a download is.
+    told: Option<Instant>,
 }
 
 /// Does `task`; what came of it is in the record.
@@ -38,7 +42,7 @@ pub(super) fn perform(
     in_use: &dyn Fn(&Paths) -> Result<Vec<ServersOf>>,
 ) -> Record {
     let log = archive.open_log(record.number).map_err(|error| tracing::warn!("going on without a log: {error:#}")).ok();
-    let mut journal = Journal { archive, record, log, begun: Instant::now() };
+    let mut journal = Journal { archive, record, log, begun: Instant::now(), told: None };
     let is_resumed = journal.record.state == BuildState::Building;
     journal.record.state = BuildState::Building;
     journal.save();
@@ -62,7 +66,7 @@ pub(super) fn perform(
 /// What a killed build left: when its generation has its number it was proven, and is put in force; else it never was.
 pub(super) fn resume(paths: &Paths, archive: &Archive, record: Record) -> Record {
     let log = archive.open_log(record.number).map_err(|error| tracing::warn!("going on without a log: {error:#}")).ok();
-    let mut journal = Journal { archive, record, log, begun: Instant::now() };
+    let mut journal = Journal { archive, record, log, begun: Instant::now(), told: None };
     let number = journal.record.number;
     let done = Generation::open(paths, number).and_then(|generation| match generation {
         Some(generation) => {
@@ -265,6 +269,14 @@ impl Journal<'_> {
                 self.note(text);
             }
             Said::Detail(text) => self.write(&format!("          {text}")),
+            Said::Downloading(download) => {
+                self.record.download = Some(download.clone());
+                // Each time is a file on the disk, and many small ones come at once.
+                if download.packages.is_empty() || self.told.is_none_or(|told| told.elapsed() > DOWNLOAD_INTERVAL) {
+                    self.told = Some(Instant::now());
+                    self.save();
+                }
+            }
         }
     }
 

@@ -14,7 +14,7 @@ pub use self::change::Change;
 use super::RefusalKind;
 use crate::accounts::Username;
 use crate::pyenv::lock::{Installed, VersionChange};
-use crate::pyenv::{Conda, KernelName, Requirement};
+use crate::pyenv::{Conda, Download, KernelName, Requirement};
 
 /// How a line of an exported lock begins that says what was asked for.
 pub const ASKED: &str = "# asked for: ";
@@ -362,6 +362,9 @@ pub struct Record {
     pub reason: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// How far the download is that is under way, or how far it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download: Option<Download>,
     /// How long it took.
     pub seconds: Option<f64>,
     /// Bytes in its files.

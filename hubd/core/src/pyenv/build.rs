@@ -3,6 +3,7 @@
 
 mod conda;
 mod download;
+mod downloads;
 mod files;
 mod request;
 mod run;
@@ -17,6 +18,7 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::syncfs;
 use sha2::{Digest, Sha256};
 
+pub use self::downloads::Download;
 use self::files::{directory, network_input, own, readable, untrusted};
 pub use self::request::{BuildRequest, CondaRequest, Listener, Locks, Resolution, Said};
 use self::run::run;
@@ -147,6 +149,7 @@ impl Builder {
         }
         let mut listener = |said: Said<'_>| match said {
             Said::Phase(text) | Said::Detail(text) => progress(text),
+            Said::Downloading(download) => progress(&format!("downloading {download}")),
         };
         workshop.build(request, &mut listener).and_then(|candidate| workshop.keep(candidate))
     }

@@ -8,6 +8,7 @@ use hub_core::config::format_bytes;
 use hub_core::control::environment::{BuildState, EnvironmentReply, EnvironmentRequest, Record};
 
 use super::ask::{ask, unexpected};
+use super::download::Shown;
 use super::show::change_line;
 use crate::ctl::World;
 use crate::ctl::failure::Exit;
@@ -28,10 +29,14 @@ pub(super) fn follow(world: &mut World, number: u32) -> Result<Exit> {
 /// Prints what is done until it is done.
 pub(super) fn wait(world: &mut World, number: u32) -> Result<Record> {
     let (mut after, mut answered) = (0, Instant::now());
+    let mut download = Shown::new(&world.printer);
     loop {
         match ask(world, &EnvironmentRequest::Progress { number, after }) {
             Ok(EnvironmentReply::Progress { record, log, known }) => {
                 (after, answered) = (known, Instant::now());
+                if !log.is_empty() {
+                    download.clear();
+                }
                 if !world.printer.json {
                     // Lines with a time are what is done; what programs said meanwhile is for the log. How it ended is
                     // told below.
@@ -40,8 +45,10 @@ pub(super) fn wait(world: &mut World, number: u32) -> Result<Record> {
                     }
                 }
                 if record.is_over() {
+                    download.clear();
                     return Ok(record);
                 }
+                download.show(&mut world.printer, record.download.as_ref())?;
             }
             Ok(other) => return Err(unexpected(&other).into()),
             Err(error) if answered.elapsed() > ABSENCE_PATIENCE => {

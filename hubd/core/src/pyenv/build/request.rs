@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::Download;
 use crate::pyenv::conda as provider;
 use crate::pyenv::requirement::Requirement;
 use crate::pyenv::unit::Upgrade;
@@ -14,6 +15,8 @@ pub enum Said<'a> {
     Phase(&'a str),
     /// What a program said meanwhile.
     Detail(&'a str),
+    /// How far a download is.
+    Downloading(&'a Download),
 }
 
 /// Who hears it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::sys::statvfs::statvfs;
 
+use super::downloads::Downloads;
 use super::{Listener, STOP_TIMEOUT, SYSTEMCTL, Said};
 use crate::pyenv::unit::{self, Places, Step};
 use crate::sys::command::Command;
@@ -37,9 +38,13 @@ pub(super) fn run(step: &Step, places: &Places<'_>, new: &Path, listener: Listen
     }
     let command = command.arg("--").args(step.arguments.iter().cloned());
     let (ended, full) = (AtomicBool::new(false), AtomicBool::new(false));
+    let mut downloads = Downloads::default();
     let output = thread::scope(|scope| {
         scope.spawn(|| watch_disk(new, &ended, &full));
         let output = command.output_with(|line| {
+            if let Some(download) = downloads.hear(line) {
+                listener(Said::Downloading(&download));
+            }
             // uv lists every package it installed; what counts is in the lock file.
             if !line.starts_with(" + ") {
                 listener(Said::Detail(line));
