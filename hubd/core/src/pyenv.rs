@@ -12,6 +12,7 @@ mod build;
 mod canary;
 pub mod conda;
 mod generation;
+mod inherit;
 mod kernel;
 pub mod lock;
 mod network;

@@ -5,6 +5,7 @@ mod conda;
 mod download;
 mod downloads;
 mod files;
+mod install;
 mod request;
 mod run;
 mod sweep;
@@ -16,7 +17,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::syncfs;
-use sha2::{Digest, Sha256};
 
 pub use self::downloads::Download;
 use self::files::{directory, network_input, own, readable, untrusted};
@@ -27,7 +27,7 @@ use self::sweep::sweep;
 use super::requirement::Requirement;
 use super::seal::{Sealed, Sealing};
 use super::unit::{self, Places};
-use super::{BASE, Conda, Generation, Manifest, Python, canary, generation, kernel, lock, overlay, uv};
+use super::{BASE, Conda, Generation, Python, canary, generation, kernel, lock, overlay};
 use crate::config;
 use crate::paths::Paths;
 use crate::pyenv::conda::{self as provider, Program};
@@ -43,7 +43,7 @@ pub(super) const CACHE: &str = ".cache";
 pub(super) const FETCHED: &str = "fetched";
 pub(super) const LOCK_FILE: &str = ".hubd.lock";
 /// What is the build's own affair, and stays behind.
-const LEFT_OUT: &[&str] = &[CACHE, LOCK_FILE, provider::RECORDS_FILE];
+const LEFT_OUT: &[&str] = &[CACHE, LOCK_FILE, provider::RECORDS_FILE, ".lock"];
 pub(super) const NETWORK_FILE: &str = "network.env";
 const COMPILE: &str = include_str!("assets/compile.py");
 const EXCLUDES: &str = include_str!("assets/lock/excludes.txt");
@@ -223,23 +223,7 @@ impl Workshop {
         if let Some(conda) = &request.conda {
             return self.build_conda(request, conda, listener);
         }
-        let python = Python::probe(request.python)?;
-        let new = self.prepare(request, Some(&python))?;
-        let input = self.unfinished(request.generation, "input");
-        let environment = self.paths.environment_at_work(request.generation);
-        let places = self.places(request, &input, &environment);
-        let is_same = |previous: &&Generation| previous.manifest().python.as_ref() == Some(&python);
-        let previous = request.previous.filter(is_same).map(Generation::path);
-        for step in unit::steps(&places, &python, previous) {
-            listener(Said::Phase(&step.title));
-            run(&step, &places, &new, listener).with_context(|| step.title.clone())?;
-        }
-        let tag = python.bytecode_tag();
-        let (path, sealed) = self.seal(request, previous.map(|_| tag.as_str()), Some(&python.interpreter), listener)?;
-        let digest = uv::hexadecimal(&Sha256::digest(request.lock.as_bytes()));
-        let manifest = Manifest::new(request.generation, Some(python.clone()), digest, request.asked.to_vec());
-        manifest.write(&path, request.lock, None)?;
-        Ok(Candidate { number: request.generation, path, contents: Contents::Packages(python), sealed })
+        self.build_of_index(request, listener)
     }
 
     /// Root's own copy of what was built. `bytecode` is the tag of the generation before, where that has the same Python;
@@ -253,17 +237,7 @@ impl Workshop {
     ) -> Result<(PathBuf, Sealed)> {
         listener(Said::Phase("sealing"));
         let (new, target) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "sealed"));
-        let sealing = Sealing {
-            source: &new,
-            target: &target,
-            previous: request.previous.map(Generation::path),
-            bytecode,
-            interpreter,
-            left_out: LEFT_OUT,
-            builder: fs_err::metadata(&new)?.uid(),
-            owner: Some((0, 0)),
-        };
-        let sealed = sealing.seal()?;
+        let sealed = self.sealing(request, &new, &target, bytecode, interpreter)?.seal()?;
         tracing::info!(
             files = sealed.files,
             bytes = sealed.bytes,
@@ -272,6 +246,26 @@ impl Workshop {
             request.generation
         );
         Ok((target, sealed))
+    }
+
+    fn sealing<'a>(
+        &self,
+        request: &BuildRequest<'a>,
+        new: &'a Path,
+        target: &'a Path,
+        bytecode: Option<&'a str>,
+        interpreter: Option<&'a Path>,
+    ) -> Result<Sealing<'a>> {
+        Ok(Sealing {
+            source: new,
+            target,
+            previous: request.previous.map(Generation::path),
+            bytecode,
+            interpreter,
+            left_out: LEFT_OUT,
+            builder: fs_err::metadata(new)?.uid(),
+            owner: Some((0, 0)),
+        })
     }
 
     /// Proves that a server starts, opens JupyterLab and runs a cell with the candidate, and that what was asked for can be

@@ -1,5 +1,6 @@
 //! Numbers, places and the record of generations. One that lies under its number is whole: it gets that name last.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -39,11 +40,23 @@ pub struct Manifest {
     /// What they asked for of conda's packages; `None`: it is not of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conda: Option<Conda>,
+    /// Packages that are what their wheels brought, which the next generation may take over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub proven: BTreeSet<String>,
 }
 
 impl Manifest {
     pub(super) fn new(generation: u32, python: Option<Python>, lock_sha256: String, asked: Vec<Requirement>) -> Self {
-        Self { format: FORMAT, generation, python, uv: super::uv::VERSION.to_owned(), lock_sha256, asked, conda: None }
+        Self {
+            format: FORMAT,
+            generation,
+            python,
+            uv: super::uv::VERSION.to_owned(),
+            lock_sha256,
+            asked,
+            conda: None,
+            proven: BTreeSet::new(),
+        }
     }
 
     /// What administrators asked for.

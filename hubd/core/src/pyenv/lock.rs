@@ -3,7 +3,7 @@
 //! The resolver that writes one runs beside code of packages, so what it leaves is judged line by line before anything is
 //! installed by it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 
@@ -171,6 +171,33 @@ pub fn has_same_files(one: &str, other: &str) -> Result<bool> {
     Ok(files(one)? == files(other)?)
 }
 
+/// The packages that both locks name in the same words, with the same files.
+///
+/// # Errors
+/// When either is no lock.
+pub(super) fn same(one: &str, other: &str) -> Result<BTreeSet<String>> {
+    type Words = BTreeMap<String, Vec<(String, BTreeSet<String>)>>;
+    let words = |text: &str| -> Result<Words> {
+        let mut words = Words::new();
+        for (package, text) in entries(text)? {
+            let head = text.lines().next().unwrap_or_default().trim_end_matches('\\').trim_end().to_owned();
+            let hashes = hashes(&text).into_iter().map(str::to_owned).collect();
+            words.entry(package.name).or_default().push((head, hashes));
+        }
+        Ok(words)
+    };
+    let (one, other) = (words(one)?, words(other)?);
+    Ok(one.into_iter().filter(|(name, words)| other.get(name) == Some(words)).map(|(name, _)| name).collect())
+}
+
+/// The lock without `names`.
+///
+/// # Errors
+/// When it is no lock.
+pub(super) fn without(text: &str, names: &BTreeSet<String>) -> Result<String> {
+    Ok(entries(text)?.into_iter().filter(|(package, _)| !names.contains(&package.name)).map(|(_, text)| text).collect())
+}
+
 /// What is different between two lists of installed packages.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct VersionChange {
@@ -279,6 +306,21 @@ mod tests {
         assert!(has_same_files(&given, &format!("a==1 \\\n    {twos} \\\n    {ones}\n")).unwrap());
         assert!(!has_same_files(&given, &format!("a==1 \\\n    {ones}\n")).unwrap());
         assert_eq!(parse(&imposed(crate::pyenv::LOCK, crate::pyenv::LOCK).unwrap()).unwrap(), parse(crate::pyenv::LOCK).unwrap());
+    }
+
+    #[test]
+    fn a_package_is_the_same_by_its_version_its_marker_and_its_files() {
+        let package = |head: &str, digits: &[&str]| -> String {
+            let hashes = digits.iter().map(|digit| format!(" \\\n    {HASH}{}", digit.repeat(64)));
+            format!("{head}{}\n", hashes.collect::<String>())
+        };
+        let before =
+            [("a==1", &["1", "2"][..]), ("b==1", &["1"]), ("c==1", &["1"]), ("d==1", &["1"]), ("d==2 ; x == '1'", &["1"])];
+        let after = [("a==1", &["2", "1"][..]), ("b==1", &["1", "2"]), ("c==1 ; os_name == 'x'", &["1"]), ("d==1", &["1"])];
+        let text = |list: &[(&str, &[&str])]| list.iter().map(|(head, digits)| package(head, digits)).collect::<String>();
+        let same = same(&text(&before), &text(&after)).unwrap();
+        assert_eq!(same, BTreeSet::from(["a".to_owned()]));
+        assert_eq!(without(&text(&after), &same).unwrap(), text(&after[1..]));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! What is the same to the byte in the generation before is not copied but gets a second name: both are root's and never
 //! written to. The build's user has no process left when this runs, so nothing changes underneath.
 
+mod inherited;
+
 use std::fs::{File, FileType, OpenOptions, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown, symlink};

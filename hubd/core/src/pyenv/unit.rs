@@ -14,6 +14,9 @@ pub(super) const USER: &str = "hubd-build";
 /// Downloading a few hundred megabytes over a slow line; the rest takes seconds.
 pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(1800);
 
+/// uv builds nothing, and says so when something would have to be.
+const NO_BUILD: &str = "--no-build";
+
 /// What a build and a trial have in common beside [`SHARED`].
 pub(super) const BESIDE_A_CLASS: [&str; 12] = [
     "CapabilityBoundingSet=",
@@ -75,6 +78,15 @@ pub(super) enum Upgrade {
     Packages(Vec<String>),
 }
 
+/// What packages may be made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packages {
+    /// Wheels: nothing of them runs.
+    Wheels,
+    /// Sources as well, whose code runs to build them.
+    Any,
+}
+
 /// Finds out which versions go together. What is asked for travels by file, names to be upgraded are words of PEP 508.
 pub(super) fn resolution(places: &Places<'_>, python: &Python, upgrade: &Upgrade) -> Step {
     let input = |name: &str| places.input.join(name).display().to_string();
@@ -121,58 +133,61 @@ pub(super) fn download(places: &Places<'_>, python: Option<&str>) -> anyhow::Res
     Ok(Step { title: "downloading wheels".to_owned(), network: true, arguments })
 }
 
-/// The programs to run, in order. `previous` is a generation of the same Python, whose bytecode serves where the source is
-/// the same.
-pub(super) fn steps(places: &Places<'_>, python: &Python, previous: Option<&Path>) -> Vec<Step> {
-    let input = |name: &str| places.input.join(name).display().to_string();
-    let inside = |name: &str| places.environment.join(name).display().to_string();
-    let uv = places.uv.display().to_string();
-    let step = |title: &str, network, arguments: &[&str]| Step {
-        title: title.to_owned(),
-        network,
-        arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
-    };
-    let previous = previous.map(|previous| previous.join("lib").display().to_string());
-    let mut compiling = vec![
-        // The environment's own link to it does not exist outside the sandbox, where systemd-run looks.
-        python.interpreter.display().to_string(),
-        "-I".to_owned(),
-        "-W".to_owned(),
-        "ignore".to_owned(),
-        input("compile.py"),
-        inside("lib"),
-    ];
-    compiling.extend(previous);
-    let mut installing = step(
-        "downloading and installing the packages",
-        true,
-        &[
-            &uv,
-            "pip",
-            "sync",
-            "--python",
-            &inside("bin/python"),
-            "--require-hashes",
-            &format!("--find-links={}", input("wheels")),
-            &input("requirements.txt"),
-        ],
-    );
+/// An environment without packages.
+pub(super) fn making(places: &Places<'_>, python: &Python) -> Step {
+    let (interpreter, place) = (python.interpreter.display().to_string(), places.environment.join("").display().to_string());
+    let arguments = [&uv(places), "venv", "--no-cache", "--allow-existing", "--python", &interpreter, &place];
+    step("making an empty environment", false, &arguments)
+}
+
+/// Downloads and installs what is in the lock.
+pub(super) fn installing(places: &Places<'_>, packages: Packages) -> Step {
+    let python = places.environment.join("bin/python").display().to_string();
+    let links = format!("--find-links={}", places.input.join("wheels").display());
+    let lock = places.input.join("requirements.txt").display().to_string();
+    let uv = uv(places);
+    let mut arguments = vec![&uv, "pip", "sync", "--python", &python, "--require-hashes", "--allow-empty-requirements", &links];
+    if packages == Packages::Wheels {
+        arguments.push(NO_BUILD);
+    }
+    arguments.push(&lock);
+    let mut installing = step("downloading and installing the packages", true, &arguments);
     installing.arguments.extend(sources(places));
-    vec![
-        step(
-            "making an empty environment",
-            false,
-            &[&uv, "venv", "--no-cache", "--allow-existing", "--python", &python.interpreter.display().to_string(), &inside("")],
-        ),
-        installing,
-        step(
-            "adding the hub's own files",
-            false,
-            &["/bin/cp", "--recursive", "--remove-destination", &input("overlay/."), &inside("")],
-        ),
-        // Servers can't write bytecode here, and would compile everything anew at each start.
-        Step { title: "compiling".to_owned(), network: false, arguments: compiling },
-    ]
+    installing
+}
+
+/// Puts the hub's own files over what was installed.
+pub(super) fn adding_ours(places: &Places<'_>) -> Step {
+    let (overlay, place) =
+        (places.input.join("overlay/.").display().to_string(), places.environment.join("").display().to_string());
+    step("adding the hub's own files", false, &["/bin/cp", "--recursive", "--remove-destination", &overlay, &place])
+}
+
+/// Servers can't write bytecode here, and would compile everything anew at each start. `previous` is a generation of the same
+/// Python, whose bytecode serves where the source is the same.
+pub(super) fn compiling(places: &Places<'_>, python: &Python, previous: Option<&Path>) -> Step {
+    // The environment's own link to it does not exist outside the sandbox, where systemd-run looks.
+    let interpreter = python.interpreter.display().to_string();
+    let (script, library) = (places.input.join("compile.py"), places.environment.join("lib"));
+    let paths = [Some(script), Some(library), previous.map(|previous| previous.join("lib"))];
+    let paths: Vec<String> = paths.into_iter().flatten().map(|path| path.display().to_string()).collect();
+    let arguments: Vec<&str> =
+        [interpreter.as_str(), "-I", "-W", "ignore"].into_iter().chain(paths.iter().map(String::as_str)).collect();
+    step("compiling", false, &arguments)
+}
+
+fn uv(places: &Places<'_>) -> String {
+    places.uv.display().to_string()
+}
+
+fn step(title: &str, network: bool, arguments: &[&str]) -> Step {
+    let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    Step { title: title.to_owned(), network, arguments }
+}
+
+/// Whether installing failed because a package has to be built, and [`Packages::Wheels`] were asked for.
+pub(super) fn lacks_wheel(error: &anyhow::Error) -> bool {
+    format!("{error:#}").contains(NO_BUILD)
 }
 
 /// Environment of every step. Nothing here is secret: systemd shows it to anyone.
@@ -337,9 +352,23 @@ mod tests {
         Python { interpreter: "/usr/bin/python3.11".into(), version: "3.11.2".to_owned() }
     }
 
+    fn steps(places: &Places<'_>, previous: Option<&Path>) -> Vec<Step> {
+        let installing = installing(places, Packages::Wheels);
+        vec![making(places, &python()), installing, adding_ours(places), compiling(places, &python(), previous)]
+    }
+
+    #[test]
+    fn code_of_packages_runs_only_when_one_has_no_wheel() {
+        let has = |packages| installing(&places(), packages).arguments.contains(&NO_BUILD.to_owned());
+        assert!(has(Packages::Wheels) && !has(Packages::Any));
+        let said = "hint: Wheels are required for `x` because building from source is disabled (i.e., with `--no-build`)";
+        assert!(lacks_wheel(&anyhow::anyhow!(said).context("downloading")));
+        assert!(!lacks_wheel(&anyhow::anyhow!("No space left on device")));
+    }
+
     #[test]
     fn only_the_download_has_a_network_and_it_demands_hashes() {
-        let steps = steps(&places(), &python(), None);
+        let steps = steps(&places(), None);
         let with_network: Vec<_> = steps.iter().filter(|step| step.network).collect();
         assert_eq!(with_network.len(), 1);
         assert!(with_network[0].arguments.iter().any(|argument| argument == "--require-hashes"));
@@ -349,7 +378,7 @@ mod tests {
     #[test]
     fn programs_are_absolute_and_write_where_the_generation_is_seen() {
         let resolution = resolution(&places(), &python(), &Upgrade::Nothing);
-        for step in steps(&places(), &python(), Some(Path::new("/opt/hubd/envs/3"))).into_iter().chain([resolution]) {
+        for step in steps(&places(), Some(Path::new("/opt/hubd/envs/3"))).into_iter().chain([resolution]) {
             assert!(step.arguments[0].starts_with('/'), "{:?}", step.arguments);
             assert!(step.arguments.iter().any(|argument| argument.contains("/opt/hubd/env/")), "{:?}", step.arguments);
             assert!(!step.arguments.iter().any(|argument| argument.contains("1.new")), "{:?}", step.arguments);
@@ -375,7 +404,7 @@ mod tests {
         let has = |arguments: &[String], wanted: &str| arguments.iter().any(|argument| argument == wanted);
         for (places, is_alone) in [(&alone, true), (&beside, false)] {
             let resolving = resolution(places, &python(), &Upgrade::Nothing).arguments;
-            let installing = steps(places, &python(), None).into_iter().find(|step| step.network).unwrap().arguments;
+            let installing = installing(places, Packages::Any).arguments;
             for arguments in [&resolving, &installing] {
                 assert!(has(arguments, "--find-links=/opt/hubd/bundle/wheels"), "{arguments:?}");
                 assert_eq!(has(arguments, "--no-index"), is_alone, "{arguments:?}");

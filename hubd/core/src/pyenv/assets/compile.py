@@ -1,7 +1,8 @@
 """Compiles every module below a directory, one process per processor: compileall's own workers take longer than none.
 
-What is no Python of this version (a template, a module for another) gets none; a full disk is an error. With a second
-directory, a module that is the same there, with bytecode, gets none either: sealing takes that, which this script made.
+What is no Python of this version (a template, a module for another) gets none, and neither do a package's own tests, which
+nobody runs here and which are half of many a package; a full disk is an error. With a second directory, a module that is the
+same there, with bytecode, gets none either: sealing takes that, which this script made.
 """
 
 import filecmp
@@ -34,6 +35,8 @@ def compile_all(files, top, previous):
             os.unlink(bytecode)
         except FileNotFoundError:
             pass
+        if f"{os.sep}tests{os.sep}" in file:
+            continue
         if previous and is_compiled(file, top, previous):
             continue
         try:
