@@ -51,6 +51,16 @@ fn run(context: &Context) -> Result<()> {
         record["seconds"], record["own_bytes"], record["bytes"]
     ))?;
     ensure!(hub.sh("cat /etc/hubd/config.toml")?.contains("\"pandas\""), "the configuration does not ask for it");
+    let log = hub.sh(&format!("cat {}", record["log"].as_str().unwrap_or_default()))?;
+    ensure!(
+        log.contains("Downloading pandas") && !log.contains("Downloading jupyterlab"),
+        "what was there was not taken over: {log}"
+    );
+    let download = &record["download"];
+    ensure!(
+        download["bytes"] == download["total_bytes"] && download["bytes"].as_u64().is_some_and(|bytes| bytes > 5 << 20),
+        "bytes of the download: {record}"
+    );
 
     hub.hubctl(&["server", "start", "cyd"])?;
     let ran = kernel::run(&hub, "cyd", "import pandas; print(pandas.DataFrame({'a': [1, 2]})['a'].sum())")?;
@@ -75,6 +85,7 @@ fn run(context: &Context) -> Result<()> {
 
     on_the_host(context, &hub)?;
     trouble::refused(context, &hub)?;
+    trouble::taken_back(context, &hub)?;
     trouble::cut_short(context, &hub)?;
     trouble::full_disk(context, &hub)?;
     lab::run_cell(&bob, "x + 1", "42")?;

@@ -23,6 +23,20 @@ with zipfile.ZipFile("/root/breakslab-1.0-py3-none-any.whl", "w") as wheel:
     for name, text in files.items():
         wheel.writestr(name, text)
 "#;
+/// A wheel that overwrites a file of another package, which nothing uses, and does not say what is in it.
+const MEDDLES: &str = r#"
+import zipfile
+with zipfile.ZipFile("/root/meddler-1.0-py3-none-any.whl", "w") as wheel:
+    files = {
+        "meddler.py": "",
+        "tornado/test/__init__.py": "meddled = True\n",
+        "meddler-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: meddler\nVersion: 1.0\n",
+        "meddler-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files["meddler-1.0.dist-info/RECORD"] = "".join(f"{name},,\n" for name in [*files, "meddler-1.0.dist-info/RECORD"])
+    for name, text in files.items():
+        wheel.writestr(name, text)
+"#;
 /// Moments of a build, by what it says of itself.
 const MOMENTS: [&str; 4] = ["finding", "downloading", "sealing", "trying"];
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -48,6 +62,22 @@ pub(super) fn refused(context: &Context, hub: &Hub) -> Result<()> {
     let output = hub.hubctl_output(&["env", "install", "--index-url=https://evil.example"])?;
     ensure!(output.code == 2, "an option: {output:?}");
     untouched(hub, &before)
+}
+
+/// What a wheel did to another package's files goes when it goes.
+pub(super) fn taken_back(context: &Context, hub: &Hub) -> Result<()> {
+    hub.write("/root/meddler.py", MEDDLES, 0o600)?;
+    hub.sh("python3 /root/meddler.py")?;
+    let installed = record(hub, &["env", "install", "/root/meddler-1.0-py3-none-any.whl"])?;
+    ensure!(installed["state"] == "done", "a wheel that has a file of another package: {installed}");
+    let removed = record(hub, &["env", "remove", "meddler"])?;
+    ensure!(removed["state"] == "done", "removed: {removed}");
+    let left = hub.sh(&format!("cd {ENVIRONMENTS}/$(cat {ENVIRONMENTS}/current); grep -rl meddled lib || true"))?;
+    ensure!(left.trim().is_empty(), "left of a package that was removed: {left}");
+    context.step(&format!(
+        "a wheel with a file of another package came and went, in {} and {} s",
+        installed["seconds"], removed["seconds"]
+    ))
 }
 
 /// The builder is killed at several moments, and the launcher beside it.
