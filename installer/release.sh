@@ -45,8 +45,9 @@ build() {
         fail "this Rust can't build for $1 (rustup target add $1)"
     ensure_tools
     cargo_home=${CARGO_HOME:-$HOME/.cargo}
-    PATH=$tools/bin:$PATH CARGO_PROFILE_RELEASE_INCREMENTAL=false \
-        RUSTFLAGS="--remap-path-prefix=$root=. --remap-path-prefix=$cargo_home=/cargo" \
+    # Flags in the form that takes paths with spaces.
+    flags=$(printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s' "$root=." "$cargo_home=/cargo")
+    PATH=$tools/bin:$PATH CARGO_PROFILE_RELEASE_INCREMENTAL=false CARGO_ENCODED_RUSTFLAGS=$flags \
         cargo zigbuild --target "$1.$GLIBC" --profile dist --locked --manifest-path "$root/Cargo.toml" --package hubd --package installer >&2
     programs=${CARGO_TARGET_DIR:-$root/target}/$1/dist
 }
