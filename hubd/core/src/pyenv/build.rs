@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::syncfs;
 
 pub use self::downloads::Download;
-use self::files::{directory, network_input, own, readable, untrusted};
+use self::files::{directory, hinted, network_input, own, readable, untrusted};
 pub use self::request::{BuildRequest, CondaRequest, Listener, Locks, Resolution, Said};
 use self::run::run;
 pub use self::sweep::has_unfinished;
@@ -372,7 +372,7 @@ impl Workshop {
             0 => "looking for packages".to_owned(),
             number => format!("building environment {number}"),
         };
-        work().context(what).map_err(|error| match self.clear() {
+        work().map_err(hinted).context(what).map_err(|error| match self.clear() {
             Ok(()) => error,
             Err(other) => other.context(format!("tidying up after: {error:#}")),
         })

@@ -1,10 +1,10 @@
 //! Files between root and the build's user: what it reads, what it may write to, what it left.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::unistd::User;
 
 use super::{BuildRequest, LOCK_FILE, NETWORK_FILE};
@@ -72,9 +72,28 @@ pub(super) fn directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The same error, with what to do about it when the disk is full: root's own writing has no program that says so.
+pub(super) fn hinted(error: anyhow::Error) -> anyhow::Error {
+    let is_full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
+    match error.chain().any(|cause| cause.downcast_ref().is_some_and(is_full)) {
+        true => anyhow!("{error:#}\nhint: make room below `/opt`, then ask again; hubctl env gc may help"),
+        false => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_comes_with_what_to_do() {
+        let told = |kind: io::ErrorKind| format!("{:#}", hinted(anyhow::Error::from(io::Error::from(kind)).context("sealing")));
+        assert!(
+            told(io::ErrorKind::StorageFull).starts_with("sealing: ")
+                && told(io::ErrorKind::StorageFull).contains("\nhint: make room")
+        );
+        assert!(!told(io::ErrorKind::NotFound).contains("hint"));
+    }
 
     #[test]
     fn what_the_build_left_is_read_only_when_it_is_a_plain_file() {
