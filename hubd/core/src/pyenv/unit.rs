@@ -320,8 +320,8 @@ pub(super) fn hint(said: &str, is_bundle_only: bool) -> Option<&'static str> {
         "error sending request",
     ]) {
         Some(
-            "the package index could not be reached; behind a proxy set HTTPS_PROXY, with a mirror set UV_DEFAULT_INDEX, \
-             then run this again",
+            "the package index could not be reached; a mirror is named by environment.index_url in the configuration, and while \
+             a hub is installed by UV_DEFAULT_INDEX; a proxy by HTTPS_PROXY for hub-installer install; then run this again",
         )
     } else if any(&["hash mismatch"]) {
         Some("a downloaded package is not the one that was tested; a mirror may have changed it")
