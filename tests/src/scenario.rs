@@ -37,6 +37,7 @@ mod uninstall;
 mod upgrade;
 mod vm_hub;
 mod vm_limits;
+mod vm_small;
 mod watch;
 mod watch_https;
 
@@ -76,6 +77,7 @@ pub const ALL: &[Scenario] = &[
     vm_limits::SCENARIO,
     vm_limits::TRIXIE,
     vm_hub::SCENARIO,
+    vm_small::SCENARIO,
     browser_driver::SCENARIO,
     trial::SCENARIO,
     install::SCENARIO,

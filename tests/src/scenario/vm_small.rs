@@ -1,0 +1,69 @@
+//! The smallest machine that can be rented: 1 GB of memory, no swap. The hub is installed by curl, and a student works.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use installer::machine::Release;
+use serde_json::Value;
+
+use super::{Group, Scenario};
+use crate::context::Context;
+use crate::guest::Guest;
+use crate::hub::{ADMIN, PASSWORD};
+use crate::kernel;
+use crate::release::ReleaseServer;
+use crate::vm::VmOptions;
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "vm-small",
+    about: "a virtual machine with 1 GB of memory: the hub is installed, a student runs a cell, and who takes too much is stopped alone",
+    group: Group::Nightly,
+    needs_programs: true,
+    run,
+};
+
+/// Everything is emulated.
+const INSTALL_DEADLINE: Duration = Duration::from_secs(40 * 60);
+const DEADLINE: Duration = Duration::from_secs(10 * 60);
+/// Where a guest finds the loopback device of its host.
+const HOST: &str = "10.0.2.2";
+
+fn run(context: &Context) -> Result<()> {
+    let release = ReleaseServer::start(context)?;
+    let vm = context.vm(VmOptions { memory_mb: 1024, ..VmOptions::new(Release::Bookworm) })?;
+    let has = "awk '/^(MemTotal|MemAvailable|SwapTotal)/ {printf \"%s %d MB  \", $1, $2 / 1024}' /proc/meminfo";
+    context.step(&vm.script(has, DEADLINE)?)?;
+    let base = release.url().replace("127.0.0.1", HOST);
+    let line = format!(
+        "command -v curl >/dev/null || apt-get install --quiet=2 --yes curl >&2
+         set -a; . /etc/environment; set +a
+         curl -fsSL {base}/bootstrap.sh | env HUBD_RELEASE_URL={base} bash -s -- --admin {ADMIN} --yes --json"
+    );
+    let report: Value = serde_json::from_str(&vm.script(&line, INSTALL_DEADLINE)?).context("reading the installer's report")?;
+    context.step(&format!("installed in {} s: {report}", report["seconds"]))?;
+    let warnings = report["warnings"].to_string();
+    ensure!(warnings.contains("of memory is enough for"), "nothing is said of so little memory: {report}");
+    // Not that of a limit, which the install tries out.
+    let ends = "journalctl --no-pager --output=cat --dmesg | grep -c 'oom-kill:constraint=CONSTRAINT_NONE' || true";
+    ensure!(vm.script(ends, DEADLINE)? == "0", "the machine ran out of memory during the install");
+    context.step(&vm.script(has, DEADLINE)?)?;
+
+    vm.script("sed -i 's/^#start_timeout = .*/start_timeout = \"10m\"/' /etc/hubd/config.toml; hubctl config apply", DEADLINE)?;
+    vm.script(&format!("printf %s '{PASSWORD}' | hubctl user add bob --password-stdin"), DEADLINE)?;
+    vm.script("hubctl server start bob", DEADLINE)?;
+    let ran = kernel::run_in(&*vm, "bob", "print(6 * 7)")?;
+    ensure!(ran.printed == "42\n", "a cell: {ran:?}");
+    context.step(&vm.script(has, DEADLINE)?)?;
+    context.step("a student runs a cell")?;
+
+    let ran = kernel::run_in(&*vm, "bob", "blocks = [bytearray(b'x') * (16 << 20) for _ in range(64)]")?;
+    ensure!(ran.died(), "took as much as the machine has: {ran:?}");
+    let ran = kernel::run_in(&*vm, "bob", "print(1 + 1)")?;
+    ensure!(ran.printed == "2\n", "a new kernel: {ran:?}");
+    let units = "systemctl is-active hubd.service hubd-launcher.service hubd-user-bob.service ssh.service";
+    vm.script(units, DEADLINE)?;
+    context.step("a kernel that takes as much as the machine has is stopped, and nothing else")?;
+    let failed = vm.script("systemctl list-units --failed --plain --no-legend", DEADLINE)?;
+    ensure!(failed.is_empty(), "failed units: {failed}");
+    Ok(())
+}
