@@ -17,10 +17,12 @@ const MMDEBSTRAP: &str = "/usr/bin/mmdebstrap";
 /// A slow mirror takes a few minutes; this is for one that does not answer at all.
 const BUILD_DEADLINE: Duration = Duration::from_secs(20 * 60);
 const LOCK_POLL: Duration = Duration::from_millis(200);
+/// Makes `/bin` a link to `/usr/bin`, as Debian's own installer does; later releases do it by themselves.
+const MERGED_USR: &str = "--setup-hook=/usr/share/mmdebstrap/hooks/merged-usr/setup00.sh";
 /// Between the key of a base that is being made and the number of the process that makes it.
 const PARTIAL: &str = ".partial-";
 /// Part of the key of every base: raise it when the way bases are made changes.
-const RECIPE_VERSION: u32 = 1;
+const RECIPE_VERSION: u32 = 2;
 
 /// What a small rented server has after its first boot.
 const PACKAGES: [&str; 18] = [
@@ -161,6 +163,7 @@ impl Base {
             .args(settings.iter().map(|setting| format!("--aptopt={setting}")))
             .arg("--dpkgopt=path-exclude=/usr/share/doc/*")
             .arg("--dpkgopt=path-exclude=/usr/share/locale/*")
+            .args((spec.release == Release::Bullseye).then_some(MERGED_USR))
             .arg(spec.release.codename())
             .arg(partial.display().to_string())
             .args(sources);

@@ -80,7 +80,7 @@ fn runs_on(context: &Context, release: Release, programs: &Path, built: &Path) -
     for program in PROGRAMS {
         ensure!(said.contains(&format!("{program} {version}")), "{said}");
     }
-    let plan = machine.command(["/root/bin/hub-installer", "plan"]).output()?;
+    let plan = machine.command(["/root/bin/hub-installer", "plan", "--admin", ADMIN]).output()?;
     let said = format!("{}{}", plan.text(), plan.complaint());
     if release == Release::Bullseye {
         ensure!(!plan.success() && said.contains("systemd 247"), "plan on Debian 11: {said}");
