@@ -56,7 +56,8 @@ pub async fn run(paths: &Paths, config: &Config, at: &dyn Fn(Moment)) -> Result<
         None
     });
     let has_waited = record.as_ref().is_some_and(|record| record.led_nowhere && record.settings == settings);
-    if has_waited && leads_nowhere(&names).await.is_none() {
+    let mut nowhere = if has_waited { leads_nowhere(&names).await } else { None };
+    if has_waited && nowhere.is_none() {
         record = record.map(Record::with_names);
     }
     let now = Timestamp::now();
@@ -78,10 +79,9 @@ pub async fn run(paths: &Paths, config: &Config, at: &dyn Fn(Moment)) -> Result<
         }
         Decision::Act(reason) => tracing::info!("getting a certificate for {}: {reason}", names.join(", ")),
     }
-    let nowhere = match https.method {
-        HttpsMethod::Acme { .. } => leads_nowhere(&names).await,
-        HttpsMethod::Files { .. } | HttpsMethod::Lan { .. } => None,
-    };
+    if !has_waited && matches!(https.method, HttpsMethod::Acme { .. }) {
+        nowhere = leads_nowhere(&names).await;
+    }
     // Authorities count what they can't look at. The second time they are asked all the same: they may see more of the
     // world than this machine does.
     if let Some(problem) = nowhere.as_ref().filter(|_| !has_waited) {
