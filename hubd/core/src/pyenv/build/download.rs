@@ -98,7 +98,8 @@ fn take(fetched: &Path, copy: &Path, hashes: &BTreeSet<&str>) -> Result<()> {
     if !hashes.contains(digest::of_file(copy)?.as_str()) {
         let name = copy.file_name().unwrap_or_default().to_string_lossy();
         bail!(
-            "`{name}` is not what the lock has a hash of\nhint: what it came from may have changed; look there, then ask again"
+            "`{name}` is not what the lock has a hash of\nhint: the index or channel has another file of that name by now; \
+             hubctl env upgrade takes what is there (for a kernel: hubctl env --kernel NAME upgrade), then make the bundle again"
         );
     }
     Ok(())
