@@ -20,6 +20,8 @@ use qemu::Qemu;
 use ssh::Ssh;
 
 /// About 20 s on an idle machine, ten times that on a busy one.
+/// Where a guest finds the loopback device of its host.
+pub const HOST: &str = "10.0.2.2";
 const BOOT_DEADLINE: Duration = Duration::from_secs(6 * 60);
 const POWER_OFF_DEADLINE: Duration = Duration::from_secs(3 * 60);
 const QUESTION_DEADLINE: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use crate::hub::{ADMIN, HOLD, PASSWORD};
 use crate::kernel;
 use crate::lab;
 use crate::release::ReleaseServer;
-use crate::vm::VmOptions;
+use crate::vm::{HOST, VmOptions};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "vm-hub",
@@ -27,8 +27,6 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const INSTALL_DEADLINE: Duration = Duration::from_secs(40 * 60);
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 const HTTP: u16 = 80;
-/// Where a guest finds the loopback device of its host.
-const HOST: &str = "10.0.2.2";
 const MEMORY: u64 = 512 << 20;
 
 fn run(context: &Context) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::guest::Guest;
 use crate::hub::{ADMIN, PASSWORD};
 use crate::kernel;
 use crate::release::ReleaseServer;
-use crate::vm::VmOptions;
+use crate::vm::{HOST, VmOptions};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "vm-small",
@@ -25,8 +25,6 @@ pub(super) const SCENARIO: Scenario = Scenario {
 /// Everything is emulated.
 const INSTALL_DEADLINE: Duration = Duration::from_secs(40 * 60);
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
-/// Where a guest finds the loopback device of its host.
-const HOST: &str = "10.0.2.2";
 
 fn run(context: &Context) -> Result<()> {
     let release = ReleaseServer::start(context)?;
