@@ -107,7 +107,11 @@ fn print(output: &Output, report: &impl Serialize, text: &str) -> Result<()> {
 
 fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: impl FnOnce(&Task<'_>) -> Result<T>) -> Result<T> {
     let bundle = match &install.bundle {
-        Some(file) => needs_root().and_then(|()| Opened::open(paths, file)).map(Arc::new).map(Some)?,
+        Some(name) => {
+            needs_root()?;
+            let file = fs_err::File::open(name).with_context(|| format!("opening the bundle `{}`", name.display()))?;
+            Some(Arc::new(Opened::open(paths, file.file(), name)?))
+        }
         None => None,
     };
     let programs = bundle.as_ref().map_or_else(|| install.programs(), |bundle| Ok(bundle.programs()))?;

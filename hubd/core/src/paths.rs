@@ -123,6 +123,8 @@ paths! {
     upgrade_lock = "var/lib/hubd-upgrade/lock";
     /// Held by whoever does one.
     upgrade_turn = "var/lib/hubd-upgrade/turn";
+    /// A release from a file, on its way to be verified.
+    upgrade_incoming = "var/lib/hubd-upgrade/incoming";
     /// A release that was fetched and verified.
     upgrade_stage = "var/lib/hubd-upgrade/stage";
     /// Tarballs of releases that did not come to their end yet.

@@ -23,6 +23,9 @@ use crate::paths::Paths;
 /// The service that does what was asked for.
 pub const SERVICE: &str = "hubd-upgrade.service";
 
+/// The checksums of a release, and their signature: both lie beside its tarball.
+pub const BESIDE: [&str; 2] = ["SHA256SUMS", "SHA256SUMS.minisig"];
+
 /// The version that is installed, as the installer's receipt says.
 ///
 /// # Errors
@@ -40,7 +43,7 @@ pub fn installed_version(paths: &Paths) -> Result<String> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Source {
-    /// The tarball of a release, with `SHA256SUMS` and `SHA256SUMS.minisig` beside it.
+    /// The tarball of a release, with what is beside it, as [`Archive::take_in`] has put it into a place of root's.
     File(PathBuf),
     /// The newest that one can get to in one step, of the configured channel.
     Newest,

@@ -15,6 +15,7 @@ use hub_core::upgrade;
 use serde::Serialize;
 
 use super::World;
+use super::caller::NewFile;
 use super::connect::only_on_the_host;
 use super::failure::{Cause, Exit, Failure};
 use super::text::counted;
@@ -120,10 +121,7 @@ fn with_hint(error: anyhow::Error) -> anyhow::Error {
 }
 
 fn create(world: &mut World, file: &Path, more: &[Requirement], (has_packages, has_apt): (bool, bool)) -> Result<()> {
-    if file.exists() {
-        let hint = "give another name, or remove it first".to_owned();
-        return Err(Failure::new(Cause::Refused, format!("`{}` is there already", file.display()), hint).into());
-    }
+    let new = NewFile::begin(world.caller, file)?;
     let version = upgrade::installed_version(&world.paths)?;
     let asked = asked(world)?;
     if has_apt && asked.apt.is_empty() {
@@ -137,12 +135,14 @@ fn create(world: &mut World, file: &Path, more: &[Requirement], (has_packages, h
         Making { paths: &paths, version, bootstrap: BOOTSTRAP, now, network: &network, more, has_packages, asked, has_apt };
     let (told, heard) = mpsc::channel();
     let made = thread::scope(|scope| {
-        let maker = scope.spawn(move || making.make(file, &mut |said| tell(said, &told)));
+        let target = new.file();
+        let maker = scope.spawn(move || making.make(target, file, &mut |said| tell(said, &told)));
         for line in heard {
             world.printer.say(&super::text::printable(&line))?;
         }
         maker.join().unwrap_or_else(|_| Err(anyhow!("making the bundle panicked")))
     })?;
+    new.finish().with_context(|| format!("writing `{}`", file.display()))?;
     if world.printer.json {
         return Ok(world.printer.json(&made)?);
     }
@@ -177,8 +177,12 @@ fn is_told(count: usize) -> bool {
     count.is_multiple_of(LINE_EVERY)
 }
 
+fn open(world: &World, file: &Path) -> Result<Opened> {
+    Opened::open(&world.paths, &world.caller.open(file)?, file)
+}
+
 fn add(world: &mut World, file: &Path) -> Result<()> {
-    let bundle = Opened::open(&world.paths, file)?;
+    let bundle = open(world, file)?;
     bundle.manifest().check(&Machine::probe(&world.paths)?)?;
     let _workshop = workshop(world)?;
     let new = store::add(&world.paths, &bundle)?;
@@ -194,7 +198,7 @@ fn add(world: &mut World, file: &Path) -> Result<()> {
 
 fn show(world: &mut World, file: Option<&Path>) -> Result<()> {
     let (bundle, wheels) = match file {
-        Some(file) => (Some(Opened::open(&world.paths, file)?.manifest().clone()), Vec::new()),
+        Some(file) => (Some(open(world, file)?.manifest().clone()), Vec::new()),
         None => (store::latest(&world.paths)?, store::names(&world.paths)?),
     };
     if world.printer.json {

@@ -1,14 +1,18 @@
-//! Who runs hubctl, and opening files with that person's rights: under sudo a file named as an argument is opened as the
-//! one who called sudo, so that hubctl shows and reads nothing its caller could not.
+//! Who runs hubctl, and the one door to files named as arguments: under sudo they are opened as the one who called sudo, once,
+//! and handed on as descriptors, so that hubctl shows, reads and writes nothing its caller could not.
+
+mod new_file;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::{Gid, Uid, User, getgrouplist, getgroups, setfsgid, setfsuid, setgroups};
 
 use super::failure::Failure;
+
+pub(super) use new_file::NewFile;
 
 /// Who runs this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +51,25 @@ impl Caller {
         Ok(content)
     }
 
-    fn open(self, path: &Path) -> Result<File> {
+    /// Opens `path` to be read.
+    ///
+    /// # Errors
+    /// When the caller can't open it.
+    pub(super) fn open(self, path: &Path) -> Result<File> {
         self.with_rights(|| File::open(path).with_context(|| format!("opening `{}`", path.display())))?
+    }
+
+    /// Where `path` leads, links followed.
+    ///
+    /// # Errors
+    /// When it leads nowhere, or the caller can't follow it.
+    pub(super) fn resolve(self, path: &Path) -> Result<PathBuf> {
+        self.with_rights(|| std::fs::canonicalize(path).with_context(|| format!("opening `{}`", path.display())))?
+    }
+
+    /// Whether there is something at `path`, as far as the caller can see.
+    pub(super) fn sees(self, path: &Path) -> Result<bool> {
+        self.with_rights(|| path.symlink_metadata().is_ok())
     }
 
     /// Whoever sits behind this program: the one who called sudo, or else the program's own account.

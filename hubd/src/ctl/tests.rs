@@ -1,5 +1,6 @@
 //! hubctl as it is called, against a hub that is only a socket and a list of answers.
 
+mod files;
 mod help;
 mod https;
 mod limits;

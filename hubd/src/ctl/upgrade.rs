@@ -8,14 +8,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueHint};
 use hub_core::control::environment::Asker;
 use hub_core::control::{Reply, Request};
-use hub_core::upgrade::{self, Record, Source, State, UpgradeReply, UpgradeRequest};
+use hub_core::upgrade::{self, Archive, Record, Source, State, UpgradeReply, UpgradeRequest};
 use nix::unistd::{Uid, User};
 
 use super::World;
-use super::connect::{self, Place};
+use super::connect::{self, Place, only_on_the_host};
 use super::failure::{Cause, Exit, Failure};
 use super::text::printable;
 
@@ -30,7 +30,7 @@ const SILENCE_PATIENCE: Duration = Duration::from_secs(40 * 60);
 pub(super) struct UpgradeArguments {
     /// A version as in 0.3.1, or 0.3 for the newest of these, or the tarball of a release with SHA256SUMS and
     /// SHA256SUMS.minisig beside it [default: the newest that one can get to in one step]
-    #[arg(value_name = "VERSION|FILE")]
+    #[arg(value_name = "VERSION|FILE", value_hint = ValueHint::FilePath)]
     which: Option<String>,
     /// Verify the release and show what it would change; change nothing
     #[arg(long)]
@@ -56,7 +56,7 @@ pub(super) fn obey(arguments: &UpgradeArguments, world: &mut World) -> Result<Ex
     if arguments.status {
         return show_status(world, &asker);
     }
-    let record = run(world, &asker, &UpgradeRequest::Prepare { source: source(arguments.which.as_deref())? })?;
+    let record = run(world, &asker, &UpgradeRequest::Prepare { source: source(world, arguments.which.as_deref())? })?;
     let Some(version) = record.to.clone().filter(|_| record.state == State::Prepared) else {
         return conclude(world, &record);
     };
@@ -105,13 +105,27 @@ pub(super) fn describe(outcome: &Record) -> String {
 }
 
 /// What has a slash in it or is called like a tarball is a file.
-fn source(which: Option<&str>) -> Result<Source, Failure> {
+fn is_file(which: &str) -> bool {
+    which.contains('/') || which.ends_with(".tar.gz")
+}
+
+/// What is meant. Of files it is what the caller may read that counts, so they are opened and copied here.
+fn source(world: &World, which: Option<&str>) -> Result<Source> {
     let Some(which) = which else { return Ok(Source::Newest) };
-    if !which.contains('/') && !which.ends_with(".tar.gz") {
+    if !is_file(which) {
         return Ok(Source::Version(which.to_owned()));
     }
-    let found = std::fs::canonicalize(Path::new(which));
-    found.map(Source::File).map_err(|error| Failure::plain(format!("release `{which}`: {error}")))
+    only_on_the_host(world, "a release in a file", "upgrade FILE")?;
+    let [sums, signature] = upgrade::BESIDE;
+    let refused = |error: anyhow::Error| {
+        let hint = format!("a release is a tarball with `{sums}` and `{signature}` beside it, all three from one place");
+        anyhow::Error::from(Failure::new(Cause::Refused, format!("{error:#}"), hint))
+    };
+    let (caller, path) = (world.caller, world.caller.resolve(Path::new(which)).map_err(refused)?);
+    let open = |path: &Path| caller.open(path).map_err(refused);
+    let name = path.file_name().and_then(|name| name.to_str()).context("this is not called like a release")?;
+    let beside = [(sums, open(&path.with_file_name(sums))?), (signature, open(&path.with_file_name(signature))?)];
+    Archive::new(&world.paths).take_in(name, &open(&path)?, &beside).map_err(refused)
 }
 
 /// Has something done and follows it to its end.
@@ -223,9 +237,8 @@ mod tests {
 
     #[test]
     fn a_version_is_told_from_a_file() {
-        assert_eq!(source(None).unwrap(), Source::Newest);
-        assert_eq!(source(Some("0.3")).unwrap(), Source::Version("0.3".into()));
-        assert!(source(Some("hubd-0.3.0-x86_64.tar.gz")).unwrap_err().to_string().contains("hubd-0.3.0"));
-        assert_eq!(source(Some("/etc/../etc/passwd")).unwrap(), Source::File("/etc/passwd".into()));
+        for (which, expected) in [("0.3", false), ("0.3.1-rc.1", false), ("hubd-0.3.0-x86_64.tar.gz", true), ("./0.3", true)] {
+            assert_eq!(is_file(which), expected, "{which}");
+        }
     }
 }

@@ -56,6 +56,7 @@ pub(super) fn fetch(paths: &Paths, source: &Source, installed: &Installed, say: 
             for (from, to) in [(tarball.clone(), name.as_str()), (beside.join(SUMS), SUMS), (beside.join(SIGNATURE), SIGNATURE)] {
                 copy(&from, &stage.join(to))?;
             }
+            clear(&paths.upgrade_incoming())?;
             (version, directory, name, genuine_sums()?)
         }
         Source::Newest | Source::Untried | Source::Version(_) => {

@@ -1,6 +1,8 @@
 //! Making a bundle of this hub: what its environments are made of is downloaded once more, by hash.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Seek;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -75,11 +77,11 @@ pub struct Made {
 }
 
 impl Making<'_> {
-    /// Makes it at `target`, which is there whole or not at all.
+    /// Writes it into `target`, an empty file that can be read, too, and that people know as `name`.
     ///
     /// # Errors
     /// When a package has no wheel, a download fails or the disk is full.
-    pub fn make(&self, target: &Path, listener: Listener<'_>) -> Result<Made> {
+    pub fn make(&self, mut target: &File, name: &Path, listener: Listener<'_>) -> Result<Made> {
         // Not where the bundle goes: sticks are slow with many files.
         let scratch = tempfile::Builder::new().prefix("hubd-bundle-").tempdir_in(self.paths.large_temporary())?;
         let root = scratch.path();
@@ -88,8 +90,8 @@ impl Making<'_> {
             fs_err::create_dir_all(place(directory))?;
         }
         listener(Said::Phase("copying the programs"));
-        for name in RELEASED {
-            fs_err::copy(self.paths.binaries().join(name), place(PROGRAMS).join(name))?;
+        for program in RELEASED {
+            fs_err::copy(self.paths.binaries().join(program), place(PROGRAMS).join(program))?;
         }
         fs_err::copy(self.paths.uv(), place(UV))?;
         fs_err::write(place(VERSION), format!("{}\n", self.version))?;
@@ -125,9 +127,10 @@ impl Making<'_> {
         fs_err::write(place(MANIFEST), serde_json::to_string_pretty(&manifest)?)?;
         listener(Said::Phase("packing"));
         let wheels = files(root, &place(WHEELS))?.len();
-        pack(self.paths, root, target)?;
-        let (bytes, sha256) = (fs_err::metadata(target)?.len(), digest::of_file(target)?);
-        Ok(Made { file: target.to_owned(), bytes, sha256, wheels, manifest })
+        pack(self.paths, root, target).with_context(|| format!("writing `{}`", name.display()))?;
+        target.rewind()?;
+        let (bytes, sha256) = (target.metadata()?.len(), digest::of_stream(target)?);
+        Ok(Made { file: name.to_owned(), bytes, sha256, wheels, manifest })
     }
 
     /// Everybody's environment, every kernel, and what is wanted beside: locks, wheels, conda packages.
@@ -224,7 +227,7 @@ fn current(paths: &Paths) -> Result<Option<Generation>> {
 }
 
 /// Writes the list of files, and everything into one file, the list first.
-fn pack(paths: &Paths, root: &Path, target: &Path) -> Result<()> {
+fn pack(paths: &Paths, root: &Path, target: &File) -> Result<()> {
     let names: BTreeSet<String> = files(root, root)?;
     let mut sums = String::new();
     for name in &names {
@@ -233,21 +236,15 @@ fn pack(paths: &Paths, root: &Path, target: &Path) -> Result<()> {
     fs_err::write(root.join(SUMS), sums)?;
     // What starts an install comes first, so that it is found without reading all of a slow stick.
     let first = [SUMS, MANIFEST, BOOTSTRAP, "release", UV, LOCK, WHEELS, CONDA, PACKAGES];
-    let unfinished = PathBuf::from(format!("{}.part", target.display()));
-    let packed = Command::new(paths.tar(), PACK_DEADLINE)
+    Command::new(paths.tar(), PACK_DEADLINE)
         // Names of wheels are long.
         .args(["--create", "--format=gnu", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX"])
-        .arg(format!("--file={}", unfinished.display()))
+        .arg("--file=-")
         .arg(format!("--directory={}", root.display()))
         .args(first.into_iter().filter(|name| root.join(name).exists()))
-        .run()
-        .and_then(|_| Ok(fs_err::File::open(&unfinished)?.sync_all()?))
-        .and_then(|()| Ok(fs_err::rename(&unfinished, target)?));
-    packed.with_context(|| format!("writing `{}`", target.display())).inspect_err(|_| {
-        if let Err(error) = std::fs::remove_file(&unfinished) {
-            tracing::debug!(%error, "nothing unfinished to remove");
-        }
-    })
+        .output_file(target.try_clone()?)
+        .run()?;
+    Ok(target.sync_all()?)
 }
 
 #[cfg(test)]
@@ -270,10 +267,8 @@ mod tests {
             std::fs::write(content.join(name), name).unwrap();
         }
         std::fs::write(content.join(MANIFEST), serde_json::to_vec(&manifest()).unwrap()).unwrap();
-        pack(&paths, &content, &file).unwrap();
-        store::add(&paths, &Opened::open(&paths, &file).unwrap()).unwrap();
+        pack(&paths, &content, &File::create(&file).unwrap()).unwrap();
+        store::add(&paths, &Opened::open(&paths, &File::open(&file).unwrap(), &file).unwrap()).unwrap();
         assert_eq!(store::names(&paths).unwrap(), [wheel]);
-        let left: Vec<_> = std::fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 3, "{left:?}");
     }
 }

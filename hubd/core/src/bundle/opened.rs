@@ -1,6 +1,8 @@
 //! Unpacking a bundle to where only root writes, and checking all of it before anybody uses anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Seek;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -29,11 +31,11 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Unpacks `file` beside where its wheels would go, and checks all of it.
+    /// Unpacks `file`, which people know as `name`, beside where its wheels would go, and checks all of it.
     ///
     /// # Errors
     /// When it is no bundle, is damaged, or the disk is full. Nothing is left then.
-    pub fn open(paths: &Paths, file: &Path) -> Result<Self> {
+    pub fn open(paths: &Paths, file: &File, name: &Path) -> Result<Self> {
         let open = || -> Result<Self> {
             let programs = paths.program_directory();
             let beside = if programs.is_dir() { programs.as_path() } else { programs.parent().context("no parent directory")? };
@@ -47,7 +49,7 @@ impl Opened {
             let manifest = Manifest::parse(&fs_err::read(directory.path().join(MANIFEST))?)?;
             Ok(Self { directory, manifest })
         };
-        open().with_context(|| format!("opening the bundle `{}`", file.display()))
+        open().with_context(|| format!("opening the bundle `{}`", name.display()))
     }
 
     /// What it says of itself.
@@ -98,14 +100,16 @@ fn sweep(beside: &Path) -> Result<()> {
     Ok(())
 }
 
-fn unpack(paths: &Paths, file: &Path, directory: &Path) -> Result<()> {
-    if !file.is_file() {
-        bail!("there is no such file");
+fn unpack(paths: &Paths, mut file: &File, directory: &Path) -> Result<()> {
+    if !file.metadata()?.is_file() {
+        bail!("it is no file");
     }
+    file.rewind()?;
     let unpacked = Command::new(paths.tar(), UNPACK_DEADLINE)
         .args(["--extract", "--no-same-owner", "--no-same-permissions"])
-        .arg(format!("--file={}", file.display()))
+        .arg("--file=-")
         .arg(format!("--directory={}", directory.display()))
+        .input_file(file.try_clone()?)
         .env("LC_ALL", "C.UTF-8")
         .output()?;
     if !unpacked.success() {

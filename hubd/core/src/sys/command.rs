@@ -3,9 +3,11 @@
 
 pub mod foreground;
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as StdCommand, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,8 @@ pub struct Command {
     environment: Vec<(String, String)>,
     clear_environment: bool,
     input: Vec<u8>,
+    input_file: Option<Arc<File>>,
+    output_file: Option<Arc<File>>,
     timeout: Duration,
 }
 
@@ -53,6 +57,8 @@ impl Command {
             environment: Vec::new(),
             clear_environment: false,
             input: Vec::new(),
+            input_file: None,
+            output_file: None,
             timeout,
         }
     }
@@ -92,6 +98,20 @@ impl Command {
         self
     }
 
+    /// Standard input is this open file: the program opens nothing by name.
+    #[must_use]
+    pub fn input_file(mut self, file: File) -> Self {
+        self.input_file = Some(Arc::new(file));
+        self
+    }
+
+    /// Standard output goes to this open file, and not into [`Output`].
+    #[must_use]
+    pub fn output_file(mut self, file: File) -> Self {
+        self.output_file = Some(Arc::new(file));
+        self
+    }
+
     /// Runs the program to its end, whatever its exit code.
     ///
     /// # Errors
@@ -116,8 +136,8 @@ impl Command {
         let mut child = command
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdin(stream(self.input_file.as_deref())?)
+            .stdout(stream(self.output_file.as_deref())?)
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("starting `{}`", self.program.display()))?;
@@ -187,6 +207,12 @@ impl Command {
     }
 }
 
+/// An open file, or a pipe.
+fn stream(file: Option<&File>) -> Result<Stdio> {
+    let again = file.map(File::try_clone).transpose().context("handing over an open file")?;
+    Ok(again.map_or_else(Stdio::piped, Stdio::from))
+}
+
 /// Reads to the end, keeps the last part, hands on every whole line.
 fn tail(stream: Option<impl Read>, mut line: impl FnMut(&str)) -> String {
     let Some(mut stream) = stream else { return String::new() };
@@ -225,6 +251,16 @@ mod tests {
     #[test]
     fn passes_input_and_returns_output() {
         assert_eq!(Command::new("/bin/cat", LONG).input("hello").run().unwrap(), "hello");
+    }
+
+    #[test]
+    fn reads_and_writes_open_files() {
+        let (mut input, output) = (tempfile::tempfile().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        std::io::Write::write_all(&mut input, b"hello").unwrap();
+        std::io::Seek::rewind(&mut input).unwrap();
+        let copy = Command::new("/bin/cat", LONG).input_file(input).output_file(output.reopen().unwrap());
+        assert_eq!(copy.run().unwrap(), "", "what went to the file came here, too");
+        assert_eq!(std::fs::read_to_string(output.path()).unwrap(), "hello");
     }
 
     #[test]

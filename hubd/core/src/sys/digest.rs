@@ -13,17 +13,22 @@ const CHUNK: usize = 128 * 1024;
 /// # Errors
 /// When it can't be read.
 pub fn of_file(path: &Path) -> Result<String> {
-    let read = || -> std::io::Result<Sha256> {
-        let (mut file, mut hash, mut chunk) = (std::fs::File::open(path)?, Sha256::new(), vec![0; CHUNK]);
-        loop {
-            match file.read(&mut chunk)? {
-                0 => return Ok(hash),
-                count => hash.update(&chunk[..count]),
-            }
+    let read = || of_stream(std::fs::File::open(path)?);
+    read().with_context(|| format!("reading `{}`", path.display()))
+}
+
+/// The SHA-256 of all that comes from `stream`, in lower-case hexadecimal.
+///
+/// # Errors
+/// When it can't be read.
+pub fn of_stream(mut stream: impl Read) -> std::io::Result<String> {
+    let (mut hash, mut chunk) = (Sha256::new(), vec![0; CHUNK]);
+    loop {
+        match stream.read(&mut chunk)? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            count => hash.update(&chunk[..count]),
         }
-    };
-    let hash = read().with_context(|| format!("reading `{}`", path.display()))?;
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 #[cfg(test)]

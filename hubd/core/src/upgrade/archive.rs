@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Job, Record, SERVICE, State, Task};
+use super::{Job, Record, SERVICE, Source, State, Task};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 use crate::sys::lock::wait_for_lock;
@@ -24,6 +24,8 @@ const BEGIN_DEADLINE: Duration = Duration::from_secs(20);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// systemd does nothing when the process before is just ending, so it is asked again.
 const WAKE_INTERVAL: Duration = Duration::from_secs(1);
+/// No release is nearly as large.
+const LARGEST: u64 = 1 << 30;
 /// Most bytes of the log in one answer.
 const MOST_LOG_BYTES: u64 = 64 << 10;
 
@@ -85,6 +87,29 @@ impl Archive {
             }
             thread::sleep(LOOK_INTERVAL);
         }
+    }
+
+    /// Copies a release to where only root can reach it: its tarball, called `name`, and `beside`, what lies beside it. Each
+    /// is open already, so it is what whoever opened it may read.
+    ///
+    /// # Errors
+    /// When one of them is no file of a release, or the disk is full.
+    pub fn take_in(&self, name: &str, tarball: &File, beside: &[(&str, File)]) -> Result<Source> {
+        self.make_directory()?;
+        let directory = self.paths.upgrade_incoming();
+        if directory.symlink_metadata().is_ok() {
+            fs_err::remove_dir_all(&directory)?;
+        }
+        std::fs::DirBuilder::new().mode(0o700).create(&directory).context("making a place for the release")?;
+        for (name, mut file) in [(name, tarball)].into_iter().chain(beside.iter().map(|(name, file)| (*name, file))) {
+            let about = file.metadata()?;
+            if !about.is_file() || about.len() > LARGEST {
+                bail!("`{name}` is no file of a release");
+            }
+            let mut copy = File::options().write(true).create_new(true).mode(0o600).open(directory.join(name))?;
+            std::io::copy(&mut file, &mut copy).with_context(|| format!("copying `{name}`"))?;
+        }
+        Ok(Source::File(directory.join(name)))
     }
 
     /// The job that is to be done, or under way.

@@ -1,6 +1,6 @@
 //! `hubctl config diff`, `history`, `rollback`, `apply`: the file in force beside other versions of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use hub_core::config::history::{Entry, History, How, State};
@@ -38,7 +38,7 @@ pub(super) fn diff(world: &mut World, what: Option<&Path>) -> Result<Exit> {
                 }
             }
         }
-        Some(path) => match number(path) {
+        Some(path) => match number(world, path)? {
             Some(number) => (live.lossy(), format!("version {number}"), history.text(number)?),
             None => (live.lossy(), path.display().to_string(), super::read_argument(world, path)?),
         },
@@ -176,6 +176,9 @@ fn parse(text: &str, name: &str) -> Result<Config, Failure> {
 }
 
 /// A version, where the argument is a number and not a file that is called so.
-fn number(path: &Path) -> Option<u32> {
-    path.to_str()?.parse().ok().filter(|_| !PathBuf::from(path).exists())
+fn number(world: &World, path: &Path) -> Result<Option<u32>> {
+    match path.to_str().and_then(|text| text.parse().ok()) {
+        Some(number) if !world.caller.sees(path)? => Ok(Some(number)),
+        _ => Ok(None),
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use hub_core::control::environment::{EnvironmentReply, EnvironmentRequest};
 use hub_core::pyenv::KernelName;
 
@@ -50,7 +50,7 @@ Examples:
     )]
     Install {
         /// Packages
-        #[arg(required = true, value_name = "PACKAGE")]
+        #[arg(required = true, value_name = "PACKAGE", value_hint = ValueHint::FilePath)]
         packages: Vec<String>,
         #[command(flatten)]
         from: From,

@@ -37,6 +37,10 @@ fn bundle_of(manifest: &Manifest, more: impl FnOnce(&Path), change: impl FnOnce(
     (root, paths, file)
 }
 
+fn open(paths: &Paths, file: &Path) -> Result<Opened> {
+    Opened::open(paths, &File::open(file).unwrap(), file)
+}
+
 fn symlink_tar(paths: &Paths) {
     fs::create_dir_all(paths.tar().parent().unwrap()).unwrap();
     std::os::unix::fs::symlink("/usr/bin/tar", paths.tar()).unwrap();
@@ -52,14 +56,14 @@ fn names(directory: &Path) -> Vec<String> {
 #[test]
 fn a_whole_bundle_is_opened_and_taken_in_once() {
     let (_root, paths, file) = bundle(|_| ());
-    let opened = Opened::open(&paths, &file).unwrap();
+    let opened = open(&paths, &file).unwrap();
     assert_eq!(opened.manifest(), &manifest());
     assert_eq!((opened.lock().unwrap().as_str(), opened.packages()), (LOCK, None));
     assert_eq!((store::latest(&paths).unwrap(), store::wheels(&paths)), (None, None));
     assert!(!store::has(&paths, &opened).unwrap());
     assert_eq!(store::add(&paths, &opened).unwrap(), 1);
     drop(opened);
-    let again = Opened::open(&paths, &file).unwrap();
+    let again = open(&paths, &file).unwrap();
     assert!(store::has(&paths, &again).unwrap());
     assert_eq!(store::names(&paths).unwrap(), ["cowsay-6.1-py3-none-any.whl"]);
     fs::write(paths.bundle().join("wheels/cowsay-6.1-py3-none-any.whl"), "other").unwrap();
@@ -96,7 +100,7 @@ fn what_was_changed_added_or_lost_is_refused_and_leaves_nothing() {
     ];
     for (said, change) in cases {
         let (_root, paths, file) = bundle(change);
-        let error = format!("{:#}", Opened::open(&paths, &file).unwrap_err());
+        let error = format!("{:#}", open(&paths, &file).unwrap_err());
         assert!(error.contains(said) && error.contains("\nhint: "), "{said}: {error}");
         assert_eq!(names(&paths.below("opt")), Vec::<String>::new(), "{said}");
     }
@@ -109,7 +113,7 @@ fn what_a_killed_process_left_is_swept_and_what_another_works_with_is_not() {
     for directory in [&dead, &living] {
         fs::create_dir_all(directory.join("wheels")).unwrap();
     }
-    Opened::open(&paths, &file).unwrap();
+    open(&paths, &file).unwrap();
     assert!(!dead.exists() && living.exists());
 }
 
@@ -121,11 +125,11 @@ fn what_was_cut_short_at_any_place_is_refused() {
     let last = whole.iter().rposition(|byte| *byte != 0).unwrap();
     for length in (0..last).step_by(512).chain([last - 100]) {
         fs::write(&file, &whole[..length]).unwrap();
-        assert!(Opened::open(&paths, &file).is_err(), "{length} of {} bytes", whole.len());
+        assert!(open(&paths, &file).is_err(), "{length} of {} bytes", whole.len());
         assert_eq!(names(&paths.below("opt")), Vec::<String>::new(), "{length}");
     }
-    let error = format!("{:#}", Opened::open(&paths, Path::new("/nonexistent.bundle")).unwrap_err());
-    assert_eq!(error, "opening the bundle `/nonexistent.bundle`: there is no such file");
+    let error = format!("{:#}", Opened::open(&paths, &File::open("/dev/zero").unwrap(), Path::new("/dev/zero")).unwrap_err());
+    assert_eq!(error, "opening the bundle `/dev/zero`: it is no file");
 }
 
 #[test]
@@ -143,7 +147,7 @@ fn conda_packages_and_those_of_the_distribution_are_taken_in_and_stay_where_they
     };
     let with = Manifest { apt: vec!["git".parse().unwrap()], ..manifest() };
     let (_root, paths, file) = bundle_of(&with, more, |_| ());
-    let opened = Opened::open(&paths, &file).unwrap();
+    let opened = open(&paths, &file).unwrap();
     assert_eq!(opened.packages(), None, "nothing of it is for an install");
     assert_eq!(store::add(&paths, &opened).unwrap(), 3);
     assert!(opened.place(Path::new("packages/1.deb")).exists(), "apt may be at work on it");
@@ -157,6 +161,6 @@ fn conda_packages_and_those_of_the_distribution_are_taken_in_and_stay_where_they
     assert_eq!(names(&paths.bundle()), Vec::<String>::new());
 
     let (_root, paths, file) = bundle_of(&manifest(), more, |_| ());
-    assert_eq!(store::add(&paths, &Opened::open(&paths, &file).unwrap()).unwrap(), 2);
+    assert_eq!(store::add(&paths, &open(&paths, &file).unwrap()).unwrap(), 2);
     assert!(store::archive(&paths).is_none(), "what only an install needs is kept");
 }
