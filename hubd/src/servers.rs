@@ -4,6 +4,7 @@ mod cull;
 mod failure;
 mod life;
 mod load;
+mod memory_kills;
 mod queue;
 mod ready;
 pub mod registry;
@@ -16,6 +17,7 @@ use hub_core::control::ServerPhase;
 use tokio::sync::watch;
 
 use crate::launcher::protocol::Endpoint;
+pub use memory_kills::MemoryKills;
 
 /// What pages and the proxy need of the servers. Calls return at once; what becomes of them shows in the [`View`].
 pub trait Servers: Send + Sync {
@@ -56,6 +58,8 @@ pub struct View {
     pub memory_bytes: Option<u64>,
     /// Memory allowed, bytes.
     pub memory_limit_bytes: Option<u64>,
+    /// What the kernel ended in it for want of memory, since it started.
+    pub memory_kills: MemoryKills,
     /// How long it has been running.
     pub uptime: Option<Duration>,
     /// The environment it runs with; only while running.

@@ -170,6 +170,12 @@ pub enum Reply {
     Logs {
         /// Oldest first.
         lines: Vec<String>,
+        /// What the kernel ended in the server for want of memory.
+        #[serde(default)]
+        memory_kills: MemoryKills,
+        /// Memory allowed, bytes.
+        #[serde(default)]
+        memory_limit_bytes: Option<u64>,
     },
     /// Answers [`Request::Https`].
     Https(HttpsStatus),
@@ -359,6 +365,18 @@ pub struct ServerInfo {
     pub uptime_seconds: Option<u64>,
     /// Why it failed, for people.
     pub problem: Option<String>,
+    /// What the kernel ended in it for want of memory.
+    #[serde(default)]
+    pub memory_kills: MemoryKills,
+}
+
+/// Programs of one server that the kernel ended because the server had used up its memory, since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryKills {
+    /// How many.
+    pub count: u64,
+    /// Seconds since the hub noticed the latest; `None`: none, or before the hub itself was started.
+    pub seconds_since_latest: Option<u64>,
 }
 
 /// Sends `request` to the hub listening on `socket` and waits for the reply.

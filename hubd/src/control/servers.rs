@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hub_core::accounts::Username;
-use hub_core::control::{ACT_PATIENCE, RefusalKind, Reply, ServerInfo, ServerPhase};
+use hub_core::control::{ACT_PATIENCE, MemoryKills, RefusalKind, Reply, ServerInfo, ServerPhase};
 use hub_core::wire::LARGEST_FRAME;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -86,7 +86,9 @@ pub(super) async fn logs(context: &ControlContext, name: &Username, lines: u32) 
     }
     let mut lines = context.launcher.logs(name, lines.clamp(1, MOST_LINES)).await?;
     let kept = newest_that_fit(&lines, MOST_LOG_BYTES);
-    Ok(Reply::Logs { lines: lines.split_off(lines.len() - kept) })
+    let view = context.servers.watch(name).borrow().clone();
+    let lines = lines.split_off(lines.len() - kept);
+    Ok(Reply::Logs { lines, memory_kills: memory_kills(&view), memory_limit_bytes: view.memory_limit_bytes })
 }
 
 /// How many of the last lines have at most `room` bytes together, quotes and commas counted.
@@ -125,8 +127,15 @@ fn describe(name: Username, view: &View) -> ServerInfo {
         memory_bytes: view.memory_bytes,
         memory_limit_bytes: view.memory_limit_bytes,
         uptime_seconds: view.uptime.map(|uptime| uptime.as_secs()),
+        memory_kills: memory_kills(view),
         problem: view.failure.as_ref().map(|failure| failure.summary.clone()),
     }
+}
+
+fn memory_kills(view: &View) -> MemoryKills {
+    let kills = view.memory_kills;
+    let age = kills.latest.and_then(|latest| latest.elapsed().ok());
+    MemoryKills { count: kills.count, seconds_since_latest: age.map(|age| age.as_secs()) }
 }
 
 #[cfg(test)]

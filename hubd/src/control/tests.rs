@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::launcher::protocol;
 use crate::live::Live;
-use crate::servers::{Failure, View};
+use crate::servers::{Failure, MemoryKills, View};
 
 /// ada and cyd are administrators, cyd is blocked, dora is one who is not enrolled; tess is a teacher, hugo a helper, and so
 /// is olga, whom the configuration blocks; bob is a student; eve is nobody.
@@ -162,6 +162,7 @@ impl FakeServers {
             unit: format!("hubd-user-{name}.service"),
             memory_bytes: None,
             memory_limit_bytes: None,
+            memory_kills: MemoryKills::default(),
             uptime: None,
             environment: None,
             newest: None,

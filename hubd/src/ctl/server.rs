@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use hub_core::accounts::Username;
-use hub_core::control::{Reply, Request, ServerInfo, ServerPhase};
+use hub_core::control::{MemoryKills, Reply, Request, ServerInfo, ServerPhase};
 use serde::Serialize;
 
 use super::World;
@@ -10,7 +10,7 @@ use super::arguments::ServerVerb;
 use super::connect::{Problem, ask, for_each, unexpected};
 use super::failure::Exit;
 use super::output::{Cell, Table, Tone};
-use super::text::{memory, printable, span};
+use super::text::{memory, memory_kills, printable, span};
 
 /// What `hubctl server list --json` prints.
 #[derive(Debug, Serialize)]
@@ -30,6 +30,7 @@ struct Servers {
 struct Log {
     name: Username,
     lines: Vec<String>,
+    memory_kills: MemoryKills,
 }
 
 pub(super) fn obey(verb: ServerVerb, world: &mut World) -> Result<Exit> {
@@ -52,6 +53,11 @@ fn list(world: &mut World) -> Result<Exit> {
         world.printer.say("No server is running.")?;
     } else {
         world.printer.table(&table(&servers))?;
+        for server in &servers {
+            if let Some(text) = memory_kills(&server.name, server.memory_kills, server.memory_limit_bytes) {
+                world.printer.line(&text)?;
+            }
+        }
     }
     Ok(Exit::Done)
 }
@@ -71,19 +77,24 @@ fn change(world: &mut World, names: &[Username], request: impl Fn(Username) -> R
 }
 
 fn logs(world: &mut World, name: Username, lines: u32) -> Result<Exit> {
-    let lines = match ask(world, &Request::ServerLogs { name: name.clone(), lines })? {
-        Reply::Logs { lines } => lines,
+    let (lines, kills, limit) = match ask(world, &Request::ServerLogs { name: name.clone(), lines })? {
+        Reply::Logs { lines, memory_kills, memory_limit_bytes } => (lines, memory_kills, memory_limit_bytes),
         other => return Err(unexpected(&other).into()),
     };
     if world.printer.json {
         let lines = lines.iter().map(|line| printable(line)).collect();
-        world.printer.json(&Log { name, lines })?;
-    } else if lines.is_empty() {
+        world.printer.json(&Log { name, lines, memory_kills: kills })?;
+        return Ok(Exit::Done);
+    }
+    if lines.is_empty() {
         world.printer.say(&format!("The server of {name} has logged nothing."))?;
     } else {
         for line in &lines {
             world.printer.line(line)?;
         }
+    }
+    if let Some(text) = memory_kills(&name, kills, limit) {
+        world.printer.say(&format!("\n{text}"))?;
     }
     Ok(Exit::Done)
 }

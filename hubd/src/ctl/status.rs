@@ -13,7 +13,7 @@ use super::World;
 use super::connect::{Place, ask, unexpected};
 use super::failure::{Exit, Failure};
 use super::output::{Cell, Table, Tone};
-use super::text::{counted, memory, span};
+use super::text::{counted, memory, memory_kills, span};
 use super::upgrade::describe;
 use units::UnitReport;
 
@@ -86,6 +86,11 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
         world.printer.line("")?;
         world.printer.line(&format!("{}: {problem}", server.name))?;
         world.printer.say(&format!("hint: hubctl server logs {}", server.name))?;
+    }
+    let kills =
+        status.servers.iter().filter_map(|server| memory_kills(&server.name, server.memory_kills, server.memory_limit_bytes));
+    for text in kills {
+        world.printer.line(&format!("\n{text}"))?;
     }
     if status.version != env!("CARGO_PKG_VERSION") {
         let own = env!("CARGO_PKG_VERSION");

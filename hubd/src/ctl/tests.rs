@@ -15,7 +15,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 
 use hub_core::config::HttpsMethod;
-use hub_core::control::{Reply, Request, ServerInfo, ServerPhase};
+use hub_core::control::{MemoryKills, Reply, Request, ServerInfo, ServerPhase};
 use hub_core::wire;
 
 use super::*;
@@ -187,6 +187,7 @@ fn server(name: &str, phase: ServerPhase) -> ServerInfo {
         memory_bytes: Some(200 << 20),
         memory_limit_bytes: Some(1 << 30),
         uptime_seconds: Some(7300),
+        memory_kills: MemoryKills::default(),
         problem: (phase == ServerPhase::Failed).then(|| "it used more memory than it may".to_owned()),
     }
 }

@@ -1,6 +1,8 @@
 //! Words for people: strange text made harmless, spans of time, moments. Pure.
 
+use hub_core::accounts::Username;
 use hub_core::config::format_bytes;
+use hub_core::control::MemoryKills;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
@@ -92,6 +94,15 @@ pub(super) fn memory(used: Option<u64>, allowed: Option<u64>) -> String {
         (Some(used), None) => format_bytes(used),
         (None, _) => "-".to_owned(),
     }
+}
+
+/// What the kernel ended in `name`'s server for want of memory, as a sentence; `None`: nothing.
+pub(super) fn memory_kills(name: &Username, kills: MemoryKills, allowed: Option<u64>) -> Option<String> {
+    let count = usize::try_from(kills.count).ok().filter(|count| *count > 0)?;
+    let limit = allowed.map_or_else(|| "its memory".to_owned(), |bytes| format!("its {} of memory", format_bytes(bytes)));
+    let when = kills.seconds_since_latest.map_or_else(String::new, |seconds| format!(", last {} ago", span(seconds)));
+    let programs = counted(count, "program", "programs");
+    Some(format!("{name}'s server used up {limit}: the kernel ended {programs} in it{when}."))
 }
 
 #[cfg(test)]

@@ -58,6 +58,14 @@ impl Cgroup {
         found
     }
 
+    /// How many programs of the server the kernel has ended because its memory was used up; systemd itself sees that
+    /// in one hierarchy only. None where the kernel does not count them.
+    pub(super) fn memory_kills(&self) -> u64 {
+        let counted = self.read("memory", &self.server, "memory.events", "memory.oom_control");
+        let kills = counted.as_deref().and_then(|text| text.lines().find_map(|line| line.strip_prefix("oom_kill ")));
+        kills.and_then(|count| count.parse().ok()).unwrap_or_default()
+    }
+
     /// Cores, or `max`.
     fn quota(&self, group: &std::path::Path) -> Option<String> {
         if let Some(text) = self.unified(group, "cpu.max") {
@@ -157,6 +165,18 @@ mod tests {
         ] {
             assert_eq!(cgroup.differences(&changed).join("; "), expected);
         }
+    }
+
+    #[test]
+    fn counts_what_was_ended_for_want_of_memory() {
+        let events = [("memory.events", "low 0\nhigh 0\nmax 31\noom 2\noom_kill 2\noom_group_kill 0")];
+        let (_root, unified) = cgroup(&events, |_| String::new());
+        assert_eq!(unified.memory_kills(), 2);
+        let control = [("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3")];
+        let (_root, divided) = cgroup(&control, |_| "memory".to_owned());
+        assert_eq!(divided.memory_kills(), 3);
+        let (_root, older) = cgroup(&[("memory.oom_control", "oom_kill_disable 0\nunder_oom 0")], |_| "memory".to_owned());
+        assert_eq!(older.memory_kills(), 0);
     }
 
     #[test]

@@ -238,6 +238,9 @@ pub struct UnitState {
     pub memory_bytes: Option<u64>,
     /// Memory the person may use, bytes.
     pub memory_limit_bytes: Option<u64>,
+    /// Programs of it that the kernel ended because that memory was used up, since it started.
+    #[serde(default)]
+    pub memory_kills: u64,
     /// When it started, seconds since 1970.
     pub started: Option<u64>,
     /// The environment generation it runs with.

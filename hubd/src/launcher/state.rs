@@ -1,9 +1,10 @@
-//! From systemd's view of a unit to the one that the hub gets. Pure.
+//! From systemd's view of a unit, and the kernel's of its memory, to the one that the hub gets.
 
 use hub_core::accounts::Username;
 use hub_core::paths::Paths;
 use hub_core::systemd::{Ended, UnitName, UnitStatus};
 
+use super::cgroup::Cgroup;
 use super::protocol::{Active, Endpoint, UnitState};
 
 /// How `name`'s server is; `uid` is the account's number, `None` for the status: systemd knows nothing of it.
@@ -20,6 +21,7 @@ pub(super) fn state(name: &Username, status: Option<&UnitStatus>, uid: Option<u3
         main_pid: status.and_then(|status| status.main_pid),
         memory_bytes: status.and_then(|status| status.memory_current),
         memory_limit_bytes: status.and_then(|status| status.memory_max),
+        memory_kills: if is_up { Cgroup::of_server(paths, name).memory_kills() } else { 0 },
         started: status.and_then(|status| status.started),
         environment: status.and_then(|status| generation_of(status, paths)),
         endpoint: uid.filter(|_| is_up).map(|uid| Endpoint { socket: paths.server_socket(name), uid }),

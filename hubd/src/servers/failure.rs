@@ -103,6 +103,7 @@ mod tests {
             main_pid: None,
             memory_bytes: None,
             memory_limit_bytes: Some(1 << 30),
+            memory_kills: 0,
             started: None,
             environment: None,
             endpoint: None,

@@ -183,6 +183,7 @@ mod tests {
             main_pid: Some(7),
             memory_bytes: None,
             memory_limit_bytes: None,
+            memory_kills: 0,
             started: Some(1),
             environment: Some(1),
             endpoint: (active == Active::Active).then(|| Endpoint { socket: "/run/s".into(), uid: 1001 }),

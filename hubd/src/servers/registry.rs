@@ -21,6 +21,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::life::{Effect, Event, Life};
 use super::load::{Meter, Sample};
+use super::memory_kills::Tally;
 use super::queue::{self, MEMORY_PATIENCE, Queue, Slots};
 use super::view::{Surroundings, render, uptime};
 use super::{Servers, View, failure};
@@ -145,6 +146,8 @@ struct Server {
     inquiring: bool,
     /// Whether its next start leaves out what its owner installed and set.
     is_plain: bool,
+    /// What the kernel ended in it for want of memory.
+    memory_kills: Tally,
     view: watch::Sender<View>,
 }
 
@@ -403,6 +406,7 @@ impl State {
             unanswered: 0,
             inquiring: false,
             is_plain: false,
+            memory_kills: Tally::default(),
             view: watch::Sender::new(render(name, &Life::Stopped, Surroundings::default())),
         })
     }
@@ -418,6 +422,7 @@ impl State {
             position: self.queue.position(name),
             held_up,
             note: server.and_then(|server| server.note.as_deref()),
+            memory_kills: server.map(|server| server.memory_kills.kills()).unwrap_or_default(),
             newest: self.newest,
             now: Some(SystemTime::now()),
         };

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use hub_core::accounts::Username;
 use hub_core::control::ServerPhase;
 
-use super::View;
 use super::life::{Life, Then};
+use super::{MemoryKills, View};
 use crate::launcher::protocol::UnitState;
 
 /// What a view depends on besides the server's own life.
@@ -18,6 +18,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) held_up: Option<&'a str>,
     /// Something that happened to this server and is worth a sentence.
     pub(super) note: Option<&'a str>,
+    /// What the kernel ended in it for want of memory.
+    pub(super) memory_kills: MemoryKills,
     /// The environment that new servers get.
     pub(super) newest: Option<u32>,
     /// The time.
@@ -47,6 +49,7 @@ pub(super) fn render(name: &Username, life: &Life, around: Surroundings<'_>) -> 
         unit: unit.map_or_else(|| unit_name(name), |unit| unit.unit.clone()),
         memory_bytes: unit.and_then(|unit| unit.memory_bytes),
         memory_limit_bytes: unit.and_then(|unit| unit.memory_limit_bytes),
+        memory_kills: unit.map(|_| around.memory_kills).unwrap_or_default(),
         environment: unit.filter(|_| phase == ServerPhase::Running).and_then(|unit| unit.environment),
         newest: around.newest,
         uptime: unit.zip(around.now).and_then(|(unit, now)| uptime(unit, now)),

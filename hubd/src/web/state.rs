@@ -26,6 +26,8 @@ pub(super) struct State {
     pub(super) share: u64,
     /// What to do when the memory is nearly used up.
     pub(super) tight: &'static str,
+    /// That something was ended because the memory was used up.
+    pub(super) ended: String,
     /// "12 minutes"
     pub(super) uptime: String,
     /// "environment 3"
@@ -77,6 +79,7 @@ impl State {
             } else {
                 ""
             },
+            ended: ended(view),
             uptime: view.uptime.map(in_words).unwrap_or_default(),
             packages: view.environment.map(|number| format!("environment {number}")).unwrap_or_default(),
             renew: match (view.environment, view.newest) {
@@ -105,6 +108,21 @@ impl State {
     pub(super) fn hidden_unless(&self, phases: &str) -> &'static str {
         if phases.split(' ').any(|phase| phase == self.phase) { "" } else { "hidden" }
     }
+}
+
+/// What the kernel ended for want of memory, of which Jupyter says only that a kernel died.
+fn ended(view: &View) -> String {
+    let age = view.memory_kills.latest.and_then(|latest| latest.elapsed().ok()).map(in_words);
+    let what = match (view.memory_kills.count, age) {
+        (0, _) => return String::new(),
+        (1, None) => "A notebook or program of yours was stopped".to_owned(),
+        (1, Some(age)) => format!("A notebook or program of yours was stopped {age} ago"),
+        (count, None) => format!("{count} notebooks or programs of yours were stopped"),
+        (count, Some(age)) => format!("{count} notebooks or programs of yours were stopped, the last one {age} ago"),
+    };
+    let memory =
+        view.memory_limit_bytes.map_or_else(|| "memory".to_owned(), |bytes| format!("{} of memory", format_bytes(bytes)));
+    format!("{what}: your server had used up its {memory}. Saved files are safe. Load less data at a time.")
 }
 
 /// Whether a line of a log is about what a student installed or set herself.

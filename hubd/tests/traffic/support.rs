@@ -19,7 +19,7 @@ use hubd::front::{Front, Gate, Pages, Problem, Visitor};
 use hubd::launcher::protocol::Endpoint;
 use hubd::listen::{self, Client, Limits, Service, Settings, Socket};
 use hubd::proxy::{self, Proxy};
-use hubd::servers::{Servers, View};
+use hubd::servers::{MemoryKills, Servers, View};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -126,6 +126,7 @@ impl People {
             unit: String::new(),
             memory_bytes: None,
             memory_limit_bytes: None,
+            memory_kills: MemoryKills::default(),
             uptime: None,
             environment: None,
             newest: None,

@@ -1,8 +1,9 @@
 //! Limits bite: a student's memory, her processes and threads, her processor time, and what all may use together.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::Context;
@@ -21,6 +22,8 @@ const MEMORY: u64 = 512 << 20;
 const TASKS: u64 = 100;
 const CORES: f64 = 0.5;
 const CONFIG: &str = "\\n[limits]\\nmemory = \"512M\"\\ntasks = 100\\ncpu_quota = 0.5\\ncpu_weight = 50\\n";
+/// The hub looks every five seconds, later where the machine is busy.
+const NOTICE_DEADLINE: Duration = Duration::from_secs(60);
 /// Seconds of wall time in which processor time is measured.
 const SPIN: Duration = Duration::from_secs(10);
 
@@ -75,6 +78,7 @@ fn memory(context: &Context, hub: &Hub) -> Result<()> {
     ensure!(ran.died() && ran.printed.is_empty(), "one and a half times her memory: {ran:?}");
     context.step(&format!("{} MB of {} MB: the kernel is {:?}", (MEMORY + MEMORY / 2) >> 20, MEMORY >> 20, ran.states))?;
     ensure!((server("eve")?, server("bob")?) == before, "a server was started anew");
+    knows_why(hub)?;
     let listed = hub.hubctl(&["server", "list"])?;
     let phases: Vec<&str> = listed["servers"].as_array().into_iter().flatten().filter_map(|one| one["phase"].as_str()).collect();
     ensure!(phases == ["running", "running"], "after the kernel's end: {listed}");
@@ -83,6 +87,40 @@ fn memory(context: &Context, hub: &Hub) -> Result<()> {
         ensure!(ran.printed == "2\n", "a new kernel of {name}: {ran:?}");
     }
     context.step("both servers live, and start kernels")
+}
+
+/// Jupyter says that a kernel died; the hub says why, wherever somebody would look, and of eve alone.
+fn knows_why(hub: &Hub) -> Result<()> {
+    let listed = noticed(hub)?;
+    ensure!(listed["servers"][0]["memory_kills"]["count"] == 0, "bob's server: {listed}");
+    let logs = hub.hubctl(&["server", "logs", "eve"])?;
+    ensure!(logs["memory_kills"]["count"] == 1, "logs: {logs}");
+    let said = "eve's server used up its 512 MB of memory: the kernel ended 1 program in it, last ";
+    for verb in ["server list", "server logs eve", "status"] {
+        let text = hub.sh(&format!("hubctl {verb} 2>&1"))?;
+        ensure!(text.contains(said), "hubctl {verb}: {text}");
+    }
+    let journal = hub.sh("journalctl --unit=hubd.service --output=cat --no-pager")?;
+    ensure!(
+        journal.contains("eve's server used up its 512 MB of memory: the kernel ended a program in it"),
+        "the journal: {journal}"
+    );
+    // The kernel goes on counting where the hub was not looking.
+    hub.sh("systemctl restart hubd.service")?;
+    noticed(hub).map(drop)
+}
+
+/// Waits until the hub knows of the one program of eve's that was ended, and returns the list of servers.
+fn noticed(hub: &Hub) -> Result<Value> {
+    let end = Instant::now() + NOTICE_DEADLINE;
+    loop {
+        let listed = hub.hubctl(&["server", "list"])?;
+        if listed["servers"][1]["memory_kills"]["count"] == 1 {
+            return Ok(listed);
+        }
+        ensure!(Instant::now() < end, "after {} s: {listed}", NOTICE_DEADLINE.as_secs());
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// At most fifty sleeps more than she may have; each ends by itself.

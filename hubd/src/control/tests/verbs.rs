@@ -100,7 +100,9 @@ async fn stopping_a_server_that_is_down_is_nothing_to_do() {
 #[tokio::test]
 async fn logs_come_from_the_launcher() {
     let hub = Hub::new().await;
-    let Reply::Logs { lines } = hub.root(&Request::ServerLogs { name: name("bob"), lines: 2 }).await else { panic!("no log") };
+    let Reply::Logs { lines, .. } = hub.root(&Request::ServerLogs { name: name("bob"), lines: 2 }).await else {
+        panic!("no log")
+    };
     assert_eq!(lines, ["line 0", "line 1"]);
     assert_eq!(refusal(hub.root(&Request::ServerLogs { name: name("zoe"), lines: 2 }).await).0, RefusalKind::NotEnrolled);
 }

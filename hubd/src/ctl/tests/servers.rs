@@ -84,12 +84,31 @@ fn the_json_of_status_is_stable() {
       "memory_bytes": 209715200,
       "memory_limit_bytes": 1073741824,
       "uptime_seconds": 7300,
-      "problem": null
+      "problem": null,
+      "memory_kills": {
+        "count": 0,
+        "seconds_since_latest": null
+      }
     }
   ]
 }
 "#
     );
+}
+
+#[test]
+fn a_kernel_that_was_killed_for_memory_is_called_that() {
+    let mut ada = server("ada", ServerPhase::Running);
+    ada.memory_kills = MemoryKills { count: 2, seconds_since_latest: Some(300) };
+    let said = "ada's server used up its 1 GB of memory: the kernel ended 2 programs in it, last 5 minutes ago.\n";
+    let (ran, _) = Machine::host().run_with("server list", vec![Reply::Servers { servers: vec![ada.clone()] }]);
+    assert!(ran.output.ends_with(said), "{}", ran.output);
+    let logs = Reply::Logs { lines: vec!["plain".to_owned()], memory_kills: ada.memory_kills, memory_limit_bytes: Some(1 << 30) };
+    let (ran, _) = Machine::host().run_with("server logs ada", vec![logs]);
+    assert_eq!((ran.output.as_str(), ran.messages.trim_start()), ("plain\n", said));
+    ada.memory_kills = MemoryKills { count: 1, seconds_since_latest: None };
+    let (ran, _) = Machine::host().run_with("server list", vec![Reply::Servers { servers: vec![ada] }]);
+    assert!(ran.output.ends_with("the kernel ended 1 program in it.\n"), "{}", ran.output);
 }
 
 #[test]
@@ -126,11 +145,16 @@ fn starting_several_reports_each() {
 #[test]
 fn a_log_can_not_drive_the_terminal() {
     let lines = vec!["plain".to_owned(), "\u{1b}]0;owned\u{7}\u{1b}[2Jtext".to_owned()];
-    let (ran, asked) = Machine::host().run_with("server logs ada -n 2", vec![Reply::Logs { lines: lines.clone() }]);
+    let kills = MemoryKills { count: 2, seconds_since_latest: Some(300) };
+    let logs = |memory_kills| Reply::Logs { lines: lines.clone(), memory_kills, memory_limit_bytes: Some(1 << 30) };
+    let (ran, asked) = Machine::host().run_with("server logs ada -n 2", vec![logs(MemoryKills::default())]);
     assert_eq!(asked, [Request::ServerLogs { name: "ada".parse().unwrap(), lines: 2 }]);
     assert_eq!(ran.output, "plain\ntext\n");
-    let (ran, _) = Machine::host().run_with("server logs ada --json", vec![Reply::Logs { lines }]);
-    assert_eq!(ran.output, "{\n  \"name\": \"ada\",\n  \"lines\": [\n    \"plain\",\n    \"text\"\n  ]\n}\n");
+    let (ran, _) = Machine::host().run_with("server logs ada --json", vec![logs(kills)]);
+    assert_eq!(
+        ran.output,
+        "{\n  \"name\": \"ada\",\n  \"lines\": [\n    \"plain\",\n    \"text\"\n  ],\n  \"memory_kills\": {\n    \"count\": 2,\n    \"seconds_since_latest\": 300\n  }\n}\n"
+    );
 }
 
 const CONFIG: &str = "# ours\n[limits]\n\tmemory = \"2G\"";

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::bail;
 use hub_core::accounts::Username;
+use hub_core::config::format_bytes;
 use hub_core::pyenv;
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use super::Shared;
 use super::tasks::problem;
+use super::{Shared, State};
 use crate::launcher::protocol::{Endpoint, UnitState};
 use crate::servers::cull::{self, UNANSWERED_ROUNDS};
 use crate::servers::life::{Event, Life};
@@ -81,7 +82,8 @@ async fn list_rounds(shared: Arc<Shared>) {
 fn compare(shared: &Arc<Shared>, units: Vec<UnitState>, sequence: u64, newest: Option<u32>) {
     let mut units: BTreeMap<Username, UnitState> = units.into_iter().map(|unit| (unit.name.clone(), unit)).collect();
     let mut state = shared.lock();
-    state.known = true;
+    // What the kernel counted before the hub was there happened nobody knows when.
+    let now = std::mem::replace(&mut state.known, true).then(SystemTime::now);
     state.newest = newest;
     // Nobody looks at them and there is nothing to remember of them.
     state.servers.retain(|_, server| !matches!(server.life, Life::Stopped) || server.view.receiver_count() > 0);
@@ -91,6 +93,9 @@ fn compare(shared: &Arc<Shared>, units: Vec<UnitState>, sequence: u64, newest: O
             continue;
         }
         let unit = units.remove(&name);
+        if let Some(unit) = &unit {
+            count_memory_kills(&mut state, unit, now);
+        }
         let settled = unit.as_ref().is_some_and(|unit| is_settled(unit, shared.settings().start_timeout));
         if unit.is_some() || state.servers.contains_key(&name) {
             shared.advance(&mut state, &name, Event::Seen { unit, settled });
@@ -98,6 +103,20 @@ fn compare(shared: &Arc<Shared>, units: Vec<UnitState>, sequence: u64, newest: O
         }
     }
     shared.move_queue(&mut state, Instant::now());
+}
+
+/// Notes what the kernel ended for want of memory: Jupyter only says that a kernel died.
+fn count_memory_kills(state: &mut State, unit: &UnitState, now: Option<SystemTime>) {
+    let name = &unit.name;
+    let new = state.server(name).memory_kills.learn(unit, now);
+    if new > 0 {
+        let limit = unit
+            .memory_limit_bytes
+            .map_or_else(|| "its memory".to_owned(), |bytes| format!("its {} of memory", format_bytes(bytes)));
+        let programs = if new == 1 { "a program".to_owned() } else { format!("{new} programs") };
+        tracing::warn!(user = %name, unit = unit.unit, memory_kills = unit.memory_kills,
+            "{name}'s server used up {limit}: the kernel ended {programs} in it");
+    }
 }
 
 fn is_settled(unit: &UnitState, start_timeout: Duration) -> bool {

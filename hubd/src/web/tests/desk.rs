@@ -22,7 +22,7 @@ use crate::auth::password::Cost;
 use crate::auth::{Clock, People};
 use crate::listen::Client;
 use crate::live::Live;
-use crate::servers::{Servers, View};
+use crate::servers::{MemoryKills, Servers, View};
 use crate::web::{Hub, router};
 
 pub(super) const PASSWORD: &str = "correct horse";
@@ -89,6 +89,7 @@ pub(super) fn view(phase: ServerPhase) -> View {
         unit: String::new(),
         memory_bytes: None,
         memory_limit_bytes: None,
+        memory_kills: MemoryKills::default(),
         uptime: None,
         environment: None,
         newest: None,

@@ -4,7 +4,7 @@ use http::StatusCode;
 use hub_core::control::ServerPhase;
 
 use super::desk::{Desk, PASSWORD, Says, view};
-use crate::servers::{Failure, View};
+use crate::servers::{Failure, MemoryKills, View};
 
 #[tokio::test]
 async fn logs_in_and_gets_to_the_own_server_while_it_starts() {
@@ -123,10 +123,23 @@ async fn shows_what_runs_and_how_much_memory_it_has() {
     let home = browser.get("/hub/home").await;
     assert!(home.text().contains("Memory 256 MB of 1 GB Running for 5 minutes"), "{}", home.text());
     assert!(home.body.contains("<rect width=\"25\""), "{}", home.body);
-    assert!(!home.text().contains("Nearly all"));
+    assert!(!home.text().contains("Nearly all") && !home.text().contains("used up"));
     desk.servers
         .set("ada", View { memory_bytes: Some(970 << 20), memory_limit_bytes: Some(1 << 30), ..view(ServerPhase::Running) });
     assert!(browser.get("/hub/home").await.text().contains("Nearly all of it is in use."));
+    let latest = std::time::SystemTime::now().checked_sub(std::time::Duration::from_secs(130));
+    for (count, said) in [
+        (1, "A notebook or program of yours was stopped 2 minutes ago: your server had used up its 1 GB of memory."),
+        (
+            3,
+            "3 notebooks or programs of yours were stopped, the last one 2 minutes ago: your server had used up its 1 GB of memory.",
+        ),
+    ] {
+        let memory_kills = MemoryKills { count, latest };
+        desk.servers.set("ada", View { memory_kills, memory_limit_bytes: Some(1 << 30), ..view(ServerPhase::Running) });
+        let text = browser.get("/hub/home").await.text();
+        assert!(text.contains(said), "{text}");
+    }
 }
 
 #[tokio::test]

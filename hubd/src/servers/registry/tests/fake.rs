@@ -276,6 +276,7 @@ fn down(name: &Username) -> UnitState {
         main_pid: None,
         memory_bytes: None,
         memory_limit_bytes: Some(1 << 30),
+        memory_kills: 0,
         started: None,
         environment: Some(1),
         endpoint: None,
