@@ -14,6 +14,8 @@ use super::lifecycle::Machine;
 const SHELL: &str = "/bin/sh";
 const NSENTER: &str = "/usr/bin/nsenter";
 const TIMEOUT: &str = "/usr/bin/timeout";
+/// What this process was told to ignore (SIGHUP by nohup, SIGINT by a shell's `&`) is nothing that the machine shares.
+const AFRESH: [&str; 2] = ["/usr/bin/env", "--default-signal"];
 const NO_INPUT: &str = "/dev/null";
 /// What a program may take unless its caller says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -286,6 +288,7 @@ impl Entry<'_> {
         let enter = Command::new(TIMEOUT, self.timeout + GRACE)
             .env_clear()
             .args(["--signal=KILL", &self.timeout.as_secs_f64().to_string()])
+            .args(AFRESH)
             .args([SHELL, "-euc", ENTER, SHELL])
             .args([&input, &out, &err].map(|path| path.display().to_string()))
             .args(self.machine.entrance()?)

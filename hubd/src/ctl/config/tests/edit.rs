@@ -137,7 +137,9 @@ fn an_editor_that_fails_changes_nothing_and_loses_nothing() {
         assert_eq!((ran.code, ran.messages.as_str()), (code, reason));
         assert!(!draft(&machine).exists());
     }
-    for (turn, reason) in [("exit 3", "exit code 3"), ("kill -KILL $$", "SIGKILL"), ("kill -HUP $$", "SIGHUP")] {
+    // Whoever started the tests may have told them to ignore SIGHUP, as nohup does, and a shell can't take that back.
+    let hung_up = "exec env --default-signal=HUP sh -c 'kill -HUP $$'";
+    for (turn, reason) in [("exit 3", "exit code 3"), ("kill -KILL $$", "SIGKILL"), (hung_up, "SIGHUP")] {
         // The terminal has gone with the editor, so nobody answers.
         let machine = machine(&[&format!("{MORE}\n{turn}")]).answering(&[None]);
         let ran = machine.run("config edit");
