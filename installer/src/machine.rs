@@ -19,11 +19,14 @@ pub use base::{Base, BaseSpec, Release};
 pub use enter::{Attachment, Entry, Output};
 pub use host::ensure_packages;
 pub use lifecycle::{BootOptions, Machine};
+pub use overlay::changes_can_be_kept;
 pub use surroundings::{bring_along, carried_environment};
 
 /// Where base systems are kept by default.
 pub const CACHE_DIRECTORY: &str = "/var/cache/hubd-machines";
 /// Where the disks of machines live.
 const MACHINES_DIRECTORY: &str = "/var/lib/hubd-machines";
+/// Beside them what was kept of machines; see [`Machine::keep_changes`].
+pub const LAYERS_DIRECTORY: &str = "/var/lib/hubd-machines/.layers";
 /// Where running machines are recorded, so that another process can enter or end them.
 const STATE_DIRECTORY: &str = "/run/hubd-machines";

@@ -126,7 +126,7 @@ impl BaseSpec {
 /// A root tree that machines put their overlay on.
 #[derive(Debug, Clone)]
 pub struct Base {
-    /// The root tree; never written to.
+    /// The root tree, or several with colons between them, the uppermost first, as overlayfs takes them; never written to.
     pub directory: PathBuf,
     /// Its Debian release.
     pub release: Release,
@@ -170,6 +170,17 @@ impl Base {
         command.run().with_context(|| format!("making base system `{}`", partial.display()))?;
         fs::rename(&partial, &base.directory)?;
         Ok(base)
+    }
+}
+
+impl Base {
+    /// The same with what a machine on it changed; see [`super::Machine::keep_changes`].
+    #[must_use]
+    pub fn with_changes(&self, changes: &Path) -> Self {
+        let mut directory = changes.as_os_str().to_owned();
+        directory.push(":");
+        directory.push(&self.directory);
+        Self { directory: directory.into(), release: self.release }
     }
 }
 

@@ -4,7 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use fs_err as fs;
 use hub_core::sys::command::Command;
+use hub_core::sys::lock::wait_for_lock;
+
+use super::STATE_DIRECTORY;
 
 const APT_GET: &str = "/usr/bin/apt-get";
 /// Fetching and unpacking a handful of packages over a slow line.
@@ -22,7 +26,15 @@ pub(super) const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyr
 /// # Errors
 /// When a package can't be installed, or this host has no apt.
 pub fn ensure_packages(wanted: &[(&str, &str)], progress: &mut dyn FnMut(&str)) -> Result<()> {
-    let missing: Vec<&str> = wanted.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, package)| *package).collect();
+    let missing =
+        || -> Vec<&str> { wanted.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, package)| *package).collect() };
+    if missing().is_empty() {
+        return Ok(());
+    }
+    // apt does not wait for another apt.
+    fs::create_dir_all(STATE_DIRECTORY)?;
+    let _guard = wait_for_lock(&Path::new(STATE_DIRECTORY).join("packages.lock"), INSTALL_DEADLINE)?;
+    let missing = missing();
     if missing.is_empty() {
         return Ok(());
     }

@@ -214,6 +214,21 @@ impl Machine {
         Self::destroy_named(&self.record.name)
     }
 
+    /// Ends a machine that was shut down, and keeps what it changed on its base at `target`, a new directory below
+    /// [`super::LAYERS_DIRECTORY`]; see [`Base::with_changes`].
+    ///
+    /// # Errors
+    /// When it runs, or the changes can't be moved there.
+    pub fn keep_changes(self, target: &Path) -> Result<()> {
+        let name = &self.record.name;
+        let _guard = lock(name)?;
+        if self.is_running() {
+            bail!("machine `{name}` runs");
+        }
+        self.record.disk().keep_changes(target).with_context(|| format!("keeping the changes of machine `{name}`"))?;
+        clean_up(name).with_context(|| format!("ending machine `{name}`"))
+    }
+
     /// As [`Machine::destroy`], also for a machine whose record is lost.
     ///
     /// # Errors

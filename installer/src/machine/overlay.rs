@@ -8,6 +8,8 @@ use fs_err as fs;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
+use super::MACHINES_DIRECTORY;
+
 const MOUNTS: &str = "/proc/self/mountinfo";
 /// Column of the mount point in `mountinfo`.
 const MOUNT_POINT_COLUMN: usize = 4;
@@ -58,10 +60,25 @@ impl Disk {
             .with_context(|| format!("mounting `{}`", self.root().display()))
     }
 
+    /// Moves what was changed to `target`; the machine does not run.
+    pub(super) fn keep_changes(&self, target: &Path) -> Result<()> {
+        umount2(&self.root(), MntFlags::empty()).with_context(|| format!("unmounting `{}`", self.root().display()))?;
+        Ok(fs::rename(self.changes(), target)?)
+    }
+
     /// Whether nothing of the machine is left.
     pub(super) fn is_gone(&self) -> bool {
         !self.directory.exists()
     }
+}
+
+/// Whether [`super::Machine::keep_changes`] works here: not where machines have their changes in memory.
+///
+/// # Errors
+/// When the directory of the machines can't be made.
+pub fn changes_can_be_kept() -> Result<bool> {
+    fs::create_dir_all(MACHINES_DIRECTORY)?;
+    Ok(statfs(MACHINES_DIRECTORY)?.filesystem_type() != OVERLAYFS_SUPER_MAGIC)
 }
 
 /// Removes a directory tree, unmounting what is mounted in it first, so that nothing outside is ever deleted.

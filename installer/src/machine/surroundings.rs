@@ -70,7 +70,11 @@ pub fn bring_along(root: &Path, environment: &[(String, String)]) -> Result<()> 
     }
     let mut text = fs::read_to_string(root.join(ENVIRONMENT_FILE)).unwrap_or_default();
     for (name, value) in environment {
-        text.push_str(&format!("{name}=\"{value}\"\n"));
+        let line = format!("{name}=\"{value}\"\n");
+        // On what an earlier machine changed they are there already.
+        if !text.contains(&line) {
+            text.push_str(&line);
+        }
     }
     fs::write(root.join(ENVIRONMENT_FILE), text)?;
     Ok(())
