@@ -24,6 +24,7 @@
 #   HUBD_VERSION          the version to take, as --version does; the newest by default
 #   HUBD_RELEASE_KEY      the key the release must be signed with, when it is not the one this script came with;
 #                         `none` goes without: then nothing says who made the release
+#   HUBD_PROGRAMS         in a checkout: the directory of the built programs, which are then not built
 #   HUBD_ADMIN_PASSWORD   the first admin's password; without it a one-time link is printed
 #   HUBD_LINK_KEY         the secret in the first admin's link (32 random bytes in base64url), at which the install can be
 #                         watched in a browser; one is made up otherwise
@@ -232,6 +233,8 @@ main() {
     fi
     if [ -n "${HUBD_RELEASE_URL:-}" ]; then
         fetch_release "$scratch"
+    elif [ -n "$checkout" ] && [ -n "${HUBD_PROGRAMS:-}" ]; then
+        programs=$HUBD_PROGRAMS
     elif [ -n "$checkout" ]; then
         build_checkout "$checkout"
     else

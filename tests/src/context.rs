@@ -1,9 +1,9 @@
 //! What a scenario gets handed: machines, browsers, built programs, and a place for what it wants to keep.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fs::File;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,10 +12,16 @@ use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use installer::machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
 
+use crate::address::{self, OwnAddress};
 use crate::browser::{Browser, Trust};
 use crate::guest::Guest;
 use crate::vm::{self, Vm, VmOptions};
 
+const SHELL: &str = "/bin/sh";
+/// What all programs of a machine took since its boot, in seconds.
+const PROCESSOR_TIME: &str = "cd /sys/fs/cgroup
+if [ -e cpuacct ]; then awk '{ printf \"%.1f\", $1 / 1e9 }' cpuacct/cpuacct.usage
+else awk '$1 == \"usage_usec\" { printf \"%.1f\", $2 / 1e6 }' cpu.stat; fi";
 const JOURNAL_DEADLINE: Duration = Duration::from_secs(20);
 /// Machines of tests are called `t<process number>-...`, so that those of a killed run can be told from living ones.
 const NAME_PREFIX: &str = "t";
@@ -39,6 +45,7 @@ pub struct Context {
     started: Instant,
     log: RefCell<File>,
     machines: Cell<u32>,
+    address: OnceCell<OwnAddress>,
 }
 
 impl Context {
@@ -50,7 +57,8 @@ impl Context {
     pub fn new(name: &'static str, artefacts: PathBuf, programs: PathBuf, options: Options) -> Result<Self> {
         let log = File::create(artefacts.join("log.txt")).context("making the log of the scenario")?;
         let started = Instant::now();
-        Ok(Self { name, artefacts, programs, options, started, log: RefCell::new(log), machines: Cell::new(0) })
+        let (log, machines, address) = (RefCell::new(log), Cell::new(0), OnceCell::new());
+        Ok(Self { name, artefacts, programs, options, started, log, machines, address })
     }
 
     /// The scenario's directory for logs and screenshots, kept after the run.
@@ -78,6 +86,11 @@ impl Context {
         Ok(path)
     }
 
+    /// The directory of the built programs of the hub.
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+
     /// A fresh machine of `release` with nothing installed but what a small server has.
     pub fn machine(&self, release: Release) -> Result<TestMachine> {
         self.machine_with(&BaseSpec::new(release))
@@ -95,16 +108,31 @@ impl Context {
     }
 
     fn boot(&self, spec: &BaseSpec, options: BootOptions) -> Result<TestMachine> {
+        self.boot_on(&self.base(spec)?, options)
+    }
+
+    /// The root tree that machines made of `spec` begin with.
+    pub(crate) fn base(&self, spec: &BaseSpec) -> Result<Base> {
         let mut told = Vec::new();
         let base = Base::ensure(spec, Path::new(CACHE_DIRECTORY), &mut |text| told.push(text.to_owned()))?;
         for text in told {
             self.step(&text)?;
         }
+        Ok(base)
+    }
+
+    /// As [`Context::machine_with`], on a root tree that is there.
+    pub(crate) fn machine_on(&self, base: &Base) -> Result<TestMachine> {
+        let environment = carried_environment(std::env::vars());
+        self.boot_on(base, BootOptions { environment, ..BootOptions::default() })
+    }
+
+    fn boot_on(&self, base: &Base, options: BootOptions) -> Result<TestMachine> {
         self.machines.set(self.machines.get() + 1);
         let name = format!("{NAME_PREFIX}{}-{}-{}", std::process::id(), self.name, self.machines.get());
-        let machine = Machine::boot(&base, &name, options)?;
-        self.step(&format!("booted machine `{name}`, Debian {}", spec.release.codename()))?;
-        Ok(TestMachine { machine, artefacts: self.artefacts.clone(), keep: self.options.keep_machines })
+        let machine = Machine::boot(base, &name, options)?;
+        self.step(&format!("booted machine `{name}`, Debian {}", base.release.codename()))?;
+        Ok(TestMachine { machine, artefacts: self.artefacts.clone(), keep: self.options.keep_machines, is_gone: false })
     }
 
     /// A fresh virtual machine, for what a container can't show; it is gone when the value is dropped. The environment
@@ -137,16 +165,26 @@ impl Context {
         Ok(browser)
     }
 
-    /// An address of the loopback device that no other machine uses, so that usual ports are free there.
-    pub fn own_address(&self) -> Ipv4Addr {
-        let [_, _, high, low] = std::process::id().to_be_bytes();
-        Ipv4Addr::new(127, 77, high, low.max(2))
+    /// An address of the loopback device that this scenario alone uses, so that usual ports are free there; the same one
+    /// whenever it is asked for.
+    ///
+    /// # Errors
+    /// When there are too many scenarios at once on this host.
+    pub fn own_address(&self) -> Result<Ipv4Addr> {
+        if let Some(own) = self.address.get() {
+            return Ok(own.address);
+        }
+        let own = OwnAddress::take()?;
+        Ok(self.address.get_or_init(|| own).address)
     }
 
-    /// A TCP port of the loopback device that was free a moment ago. Machines share it with the host.
+    /// A TCP port of the loopback device that was free a moment ago and is given to nobody else. Machines share it with
+    /// the host.
+    ///
+    /// # Errors
+    /// When all are taken.
     pub fn free_port(&self) -> Result<u16> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
-        Ok(listener.local_addr()?.port())
+        address::free_port()
     }
 }
 
@@ -162,6 +200,7 @@ pub struct TestMachine {
     machine: Machine,
     artefacts: PathBuf,
     keep: bool,
+    is_gone: bool,
 }
 
 impl Deref for TestMachine {
@@ -179,10 +218,22 @@ impl DerefMut for TestMachine {
 }
 
 impl TestMachine {
+    /// Shuts the machine down and keeps what it changed on its base in the new directory `target`.
+    pub(crate) fn keep_changes(mut self, target: &Path) -> Result<()> {
+        self.save_logs()?;
+        self.machine.power_off()?;
+        Machine::open(self.machine.name())?.keep_changes(target)?;
+        self.is_gone = true;
+        Ok(())
+    }
+
     fn save_logs(&self) -> Result<()> {
         let name = self.machine.name();
         fs::copy(self.machine.console(), self.artefacts.join(format!("{name}.console.txt")))?;
         if self.machine.is_running() {
+            let seconds = self.machine.command([SHELL, "-uc", PROCESSOR_TIME]).timeout(JOURNAL_DEADLINE).run()?.text();
+            let mut log = fs::OpenOptions::new().append(true).open(self.artefacts.join("log.txt"))?;
+            writeln!(log, "           machine `{name}` took {seconds} s of the processors")?;
             let command = ["/usr/bin/journalctl", "--no-pager", "--output=short-precise"];
             let journal = self.machine.command(command).timeout(JOURNAL_DEADLINE).run()?;
             fs::write(self.artefacts.join(format!("{name}.journal.txt")), journal.stdout)?;
@@ -194,6 +245,9 @@ impl TestMachine {
 impl Drop for TestMachine {
     fn drop(&mut self) {
         let name = self.machine.name();
+        if self.is_gone {
+            return;
+        }
         if let Err(error) = self.save_logs() {
             eprintln!("saving the logs of machine `{name}`: {error:#}");
         }

@@ -1,5 +1,6 @@
 //! Boots machines, installs the hub in them and looks at it from outside.
 
+mod address;
 pub mod book;
 pub mod browser;
 pub mod cli;

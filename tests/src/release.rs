@@ -18,6 +18,9 @@ use crate::context::Context;
 const PACKAGE_DEADLINE: Duration = Duration::from_secs(120);
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 
+/// The programs of a release.
+pub const PROGRAMS: [&str; 3] = ["hubd", "hubctl", "hub-installer"];
+
 /// Serves a release until the process ends; the files go with the value.
 #[derive(Debug)]
 pub struct ReleaseServer {
@@ -75,7 +78,8 @@ pub fn test_key() -> &'static str {
 fn package(context: &Context, programs: &Path, version: Option<&str>, output: &Path) -> Result<()> {
     let command = release_command(context.repository(), output, PACKAGE_DEADLINE)?;
     let command = command.env("HUBD_PROGRAMS", programs.display().to_string()).env("HUBD_VERSION", version.unwrap_or_default());
-    command.run().map(drop).context("packaging a release")
+    // Small it need not be.
+    command.env("GZIP", "-1").run().map(drop).context("packaging a release")
 }
 
 /// `installer/release.sh` of the sources at `root`, which leaves a release in `output`, signed with the key of the tests.
@@ -99,7 +103,7 @@ pub fn later(context: &Context, version: &str, replaced: Option<(&str, &str)>) -
     let directory = TempDir::with_prefix("hubd-release-")?;
     let programs = directory.path().join("programs");
     fs::create_dir(&programs)?;
-    for name in ["hubd", "hubctl", "hub-installer"] {
+    for name in PROGRAMS {
         let mut content = fs::read(context.program(name)?)?;
         // What stands behind the end of a program changes nothing but its digest.
         content.extend_from_slice(version.as_bytes());

@@ -8,15 +8,26 @@ mod part;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use fs_err as fs;
+use hub_core::sys::command::Command;
+use tempfile::TempDir;
 
 use crate::context::{self, Context, Options};
+use crate::release::PROGRAMS;
 use crate::scenario::Group;
 use part::{Part, Work};
+
+/// How many parts run at once. More would share two processors without being done any sooner.
+const LANES: usize = 2;
+
+/// Comes with gcc.
+const STRIP: &str = "/usr/bin/strip";
+const STRIP_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What `tests/run` was asked for.
 #[derive(Debug, clap::Args)]
@@ -30,7 +41,7 @@ pub struct Arguments {
     /// Leave the machines of scenarios running, to look around in them
     #[arg(long)]
     keep_machines: bool,
-    /// Use the built programs of this directory instead of building them, as those of a release
+    /// Use the built programs of this directory, as those of a release, instead of those that are built with the tests
     #[arg(long, value_name = "DIRECTORY")]
     programs: Option<PathBuf>,
     /// How virtual machines run: `tcg` is emulation and works everywhere, `kvm` is fast where it works
@@ -56,32 +67,63 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         bail!("machines need root\nhint: run this as root, or only the parts `lint` and `unit`");
     }
     context::sweep_machines()?;
-    let programs = arguments.programs.as_deref().map(fs::canonicalize).transpose()?;
-    let programs = programs.map_or_else(programs_of_this_build, Ok)?;
-    let options = Options { keep_machines: arguments.keep_machines, accelerator: arguments.accelerator.clone() };
-    let (mut passed, mut failed) = (0, 0);
-    for part in selected {
+    let needed = selected.iter().any(|part| matches!(part.work, Work::Scenario(scenario) if scenario.needs_programs));
+    let run = Run {
+        programs: Programs::new(arguments.programs.as_deref(), needed)?,
+        options: Options { keep_machines: arguments.keep_machines, accelerator: arguments.accelerator.clone() },
+        failed: AtomicUsize::new(0),
+    };
+    let started = Instant::now();
+    let (builds, others): (Vec<&Part>, Vec<&Part>) = selected.iter().partition(|part| matches!(part.work, Work::Build));
+    let (alone, together): (Vec<&Part>, Vec<&Part>) = others.iter().partition(|part| part.is_alone());
+    run.side_by_side(1, &builds);
+    run.side_by_side(LANES, &together);
+    run.side_by_side(1, &alone);
+    let failed = run.failed.into_inner();
+    println!("{:<22}        {:8.1} s", "all", started.elapsed().as_secs_f64());
+    println!("{} passed, {failed} failed", selected.len() - failed);
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What all parts of one run share.
+struct Run {
+    programs: Programs,
+    options: Options,
+    failed: AtomicUsize,
+}
+
+impl Run {
+    /// Runs parts, `lanes` at a time, in their order.
+    fn side_by_side(&self, lanes: usize, parts: &[&Part]) {
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..lanes {
+                scope.spawn(|| {
+                    while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        self.part(part);
+                    }
+                });
+            }
+        });
+    }
+
+    /// Runs one part and says how it ended.
+    fn part(&self, part: &Part) {
         let started = Instant::now();
         if std::io::stderr().is_terminal() {
             eprint!("{:<22} ...\r", part.name);
         }
-        let outcome = run_part(part, &programs, &options);
+        let outcome = run_part(part, self.programs.of(part), &self.options);
         let seconds = started.elapsed().as_secs_f64();
         match outcome {
-            Ok(()) => {
-                passed += 1;
-                println!("{:<22} ok     {seconds:8.1} s", part.name);
-            }
+            Ok(()) => println!("{:<22} ok     {seconds:8.1} s", part.name),
             Err(error) => {
-                failed += 1;
-                println!("{:<22} FAILED {seconds:8.1} s", part.name);
-                println!("{}", indent(&format!("{error:#}")));
-                println!("    more in {}", artefacts(part.name).display());
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                let (name, why, more) = (part.name, indent(&format!("{error:#}")), artefacts(part.name));
+                println!("{name:<22} FAILED {seconds:8.1} s\n{why}\n    more in {}", more.display());
             }
         }
     }
-    println!("{passed} passed, {failed} failed");
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn run_part(part: &Part, programs: &Path, options: &Options) -> Result<()> {
@@ -115,11 +157,39 @@ fn artefacts(part: &str) -> PathBuf {
     context::repository().join("tests/artefacts").join(part)
 }
 
-/// Where cargo puts release builds, wherever the target directory is: this program lies in `debug` beside it.
-fn programs_of_this_build() -> Result<PathBuf> {
-    let own = std::env::current_exe().context("looking for this program")?;
-    let target = own.parent().and_then(Path::parent).context("this program has no directory above its own")?;
-    Ok(target.join("release"))
+/// Where the built programs of the hub are.
+struct Programs {
+    with_the_tests: PathBuf,
+    optimised: PathBuf,
+    /// Goes with the value.
+    _stripped: Option<TempDir>,
+}
+
+impl Programs {
+    /// Those of `chosen`, or of this build, wherever its target directory is: this program lies in it. Nobody installs the
+    /// three hundred megabytes of what is only for a debugger, so that is left out.
+    fn new(chosen: Option<&Path>, needed: bool) -> Result<Self> {
+        let own = std::env::current_exe().context("looking for this program")?;
+        let debug = own.parent().context("this program is in no directory")?;
+        let target = debug.parent().context("this program has no directory above its own")?;
+        let chosen = chosen.map(fs::canonicalize).transpose()?;
+        let optimised = chosen.clone().unwrap_or_else(|| target.join("release"));
+        if !needed || chosen.as_ref().is_some_and(|chosen| chosen != debug) {
+            return Ok(Self { with_the_tests: optimised.clone(), optimised, _stripped: None });
+        }
+        let stripped = TempDir::with_prefix("hubd-programs-")?;
+        for name in PROGRAMS {
+            let [from, to] = [debug.join(name), stripped.path().join(name)].map(|path| path.display().to_string());
+            Command::new(STRIP, STRIP_DEADLINE).args(["--strip-debug", "-o", &to, &from]).run()?;
+        }
+        let with_the_tests = stripped.path().to_owned();
+        let optimised = if chosen.is_some() { with_the_tests.clone() } else { optimised };
+        Ok(Self { with_the_tests, optimised, _stripped: Some(stripped) })
+    }
+
+    fn of(&self, part: &Part) -> &Path {
+        if part.is_of_a_release() { &self.optimised } else { &self.with_the_tests }
+    }
 }
 
 fn indent(text: &str) -> String {

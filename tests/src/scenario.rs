@@ -50,7 +50,7 @@ use crate::context::Context;
 pub enum Group {
     /// Always.
     Default,
-    /// On `./tests/run nightly`: slow, because a machine is emulated or many people log in.
+    /// On `./tests/run nightly`, with optimised programs: slow, because a machine is emulated or many people log in.
     Nightly,
 }
 
@@ -69,7 +69,10 @@ pub struct Scenario {
     pub run: fn(&Context) -> Result<()>,
 }
 
-/// Every scenario, in the order they run.
+/// Of the default group, those that measure something or take the whole machine: nothing runs beside them.
+pub const ALONE: &[&str] = &["storm", "upgrade"];
+
+/// Every scenario, in the order they begin.
 #[rustfmt::skip]
 pub const ALL: &[Scenario] = &[
     machine_limits::SCENARIO,
@@ -80,6 +83,7 @@ pub const ALL: &[Scenario] = &[
     vm_small::SCENARIO,
     browser_driver::SCENARIO,
     trial::SCENARIO,
+    trial::FULL,
     install::SCENARIO,
     watch::SCENARIO,
     watch_https::SCENARIO,
@@ -89,6 +93,7 @@ pub const ALL: &[Scenario] = &[
     docs::SCENARIO,
     survive::SCENARIO,
     storm::SCENARIO,
+    storm::FULL,
     packages::SCENARIO,
     packages::TRIXIE,
     environment::SCENARIO,

@@ -14,14 +14,15 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use installer::machine::{Output, Release, ensure_packages};
 
+use crate::address::free_port;
 use crate::guest::Guest;
 use image::Image;
 use qemu::Qemu;
 use ssh::Ssh;
 
-/// About 20 s on an idle machine, ten times that on a busy one.
 /// Where a guest finds the loopback device of its host.
 pub const HOST: &str = "10.0.2.2";
+/// About 20 s on an idle machine, ten times that on a busy one.
 const BOOT_DEADLINE: Duration = Duration::from_secs(6 * 60);
 const POWER_OFF_DEADLINE: Duration = Duration::from_secs(3 * 60);
 const QUESTION_DEADLINE: Duration = Duration::from_secs(60);
@@ -260,9 +261,4 @@ pub(crate) fn sweep() -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn free_port() -> Result<u16> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
-    Ok(listener.local_addr()?.port())
 }

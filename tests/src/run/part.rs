@@ -35,12 +35,24 @@ pub(super) enum Work {
     Scenario(&'static Scenario),
 }
 
-/// Every part in the order they run.
+impl Part {
+    /// Whether it uses optimised programs.
+    pub(super) fn is_of_a_release(&self) -> bool {
+        matches!(self.work, Work::Scenario(scenario) if scenario.needs_programs && scenario.group == Group::Nightly)
+    }
+
+    /// Whether nothing may run beside it. At night there is time.
+    pub(super) fn is_alone(&self) -> bool {
+        self.group == Group::Nightly || scenario::ALONE.contains(&self.name)
+    }
+}
+
+/// Every part, in the order they begin.
 pub(super) fn all() -> Vec<Part> {
     let fixed = [
         ("lint", "formatting, clippy, shellcheck, links in docs/ and the rules of the source tree", Group::Default, Work::Lint),
         ("unit", "cargo test of every package", Group::Default, Work::Unit),
-        ("build", "the programs of the hub, as released", Group::Default, Work::Build),
+        ("build", "the programs of the hub, optimised; for the nightly scenarios", Group::Nightly, Work::Build),
         ("book", "docs/ as a book, without a warning (the first time mdBook itself is built)", Group::Nightly, Work::Book),
         ("fuzz", "libFuzzer against the judging and the editing of a configuration, minutes each", Group::Nightly, Work::Fuzz),
     ];
@@ -54,8 +66,8 @@ pub(super) fn all() -> Vec<Part> {
     fixed.chain(scenarios).collect()
 }
 
-/// The parts with these names or in these groups; without names the default group. A scenario that uses the programs of
-/// the hub brings their build with it.
+/// The parts with these names or in these groups; without names the default group. A nightly scenario that uses the
+/// programs of the hub brings their build with it; the others use those that are built with the tests.
 pub(super) fn select<'a>(parts: &'a [Part], names: &[String]) -> Result<Vec<&'a Part>> {
     let default = ["default".to_owned()];
     let names = if names.is_empty() { &default } else { names };
@@ -72,8 +84,7 @@ pub(super) fn select<'a>(parts: &'a [Part], names: &[String]) -> Result<Vec<&'a 
             name => part.name == name,
         })
     };
-    let needs_build =
-        parts.iter().filter(wanted).any(|part| matches!(part.work, Work::Scenario(scenario) if scenario.needs_programs));
+    let needs_build = parts.iter().filter(wanted).any(|part| part.is_of_a_release());
     Ok(parts.iter().filter(|part| wanted(part) || (needs_build && matches!(part.work, Work::Build))).collect())
 }
 
@@ -84,20 +95,21 @@ pub(super) fn cargo(directory: &Path, verb: &str, arguments: &[&str]) -> Result<
 
 /// Builds the programs of the hub, which then take releases that the tests sign.
 pub(super) fn build(directory: &Path) -> Result<()> {
-    let arguments = ["--release", "--quiet", "--package", "hubd", "--package", "installer"];
-    logged(directory, "build", &cargo_command("build", &arguments)?.env("HUBD_RELEASE_KEY", test_key()))
+    cargo(directory, "build", &["--release", "--quiet", "--package", "hubd", "--package", "installer"])
 }
 
 fn cargo_command(verb: &str, arguments: &[&str]) -> Result<Command> {
     Ok(Command::new(cargo_itself()?, CARGO_DEADLINE)
         .arg(verb)
         .arg(format!("--manifest-path={}", repository().join("Cargo.toml").display()))
-        .args(arguments.iter().copied()))
+        .args(arguments.iter().copied())
+        // As tests/run builds, or everything would be built again.
+        .env("HUBD_RELEASE_KEY", test_key()))
 }
 
 /// The program cargo.
 pub(super) fn cargo_itself() -> Result<String> {
-    // Set by `cargo run`, which is how this program is started.
+    // Set by tests/run.
     std::env::var("CARGO").context("reading the variable `CARGO`\nhint: use tests/run")
 }
 
@@ -139,6 +151,7 @@ mod tests {
         assert_eq!(names(&parts, &[]), ["lint"]);
         assert_eq!(names(&parts, &["all"]), ["lint", "build", "needy"]);
         assert_eq!(names(&parts, &["needy"]), ["build", "needy"]);
+        assert!(parts[2].is_of_a_release() && !parts[0].is_of_a_release());
         assert!(select(&parts, &["lnit".to_owned()]).is_err());
     }
 
@@ -149,5 +162,8 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), parts.len());
+        for alone in scenario::ALONE {
+            assert!(names.contains(alone), "no part `{alone}`");
+        }
     }
 }

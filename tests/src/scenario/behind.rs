@@ -47,7 +47,7 @@ const SERVERS: [(&str, &str, &str); 3] = [
 ];
 
 fn run(context: &Context) -> Result<()> {
-    let address = context.own_address();
+    let address = context.own_address()?;
     let machine = context.machine(Release::Bookworm)?;
     machine.sh("systemctl mask --quiet --runtime nginx.service apache2.service caddy.service")?;
     let packages = "apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends nginx-light apache2 caddy";

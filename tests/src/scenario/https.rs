@@ -39,7 +39,7 @@ const STATE: &str = "/var/lib/hubd-certificates";
 const LOSE_IT: &str = "rm /var/lib/hubd-certificates/acme.pem";
 
 fn run(context: &Context) -> Result<()> {
-    let address = context.own_address();
+    let address = context.own_address()?;
     let machine = context.machine_with(&BaseSpec::new(Release::Bookworm).with("pebble"))?;
     let pebble = Pebble::prepare(context, &machine, address)?;
     pebble.start(&machine, Behaviour::default())?;

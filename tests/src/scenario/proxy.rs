@@ -23,7 +23,7 @@ const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
 const LOG: &str = "/run/proxy.log";
 
 fn run(context: &Context) -> Result<()> {
-    let address = context.own_address();
+    let address = context.own_address()?;
     let machine = context.machine_with(&BaseSpec::new(Release::Bookworm).with("pebble"))?;
     let port = context.free_port()?;
     machine.write("/root/connect.py", include_str!("proxy/connect.py"), 0o644)?;

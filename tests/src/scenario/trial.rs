@@ -18,19 +18,28 @@ pub(super) const SCENARIO: Scenario = Scenario {
     about: "bootstrap.sh --try in a checkout: the student it makes runs a cell; a second --try finds the first; --stop ends it",
     group: Group::Default,
     needs_programs: true,
-    run,
+    run: |context| run(context, &context.programs().display().to_string()),
+};
+
+pub(super) const FULL: Scenario = Scenario {
+    name: "try-build",
+    about: "the same, and bootstrap.sh builds the programs",
+    group: Group::Nightly,
+    needs_programs: true,
+    run: |context| run(context, ""),
 };
 
 /// Includes the check of cargo that the programs are built.
 const START_DEADLINE: Duration = Duration::from_secs(900);
 const PAGE_DEADLINE: Duration = Duration::from_secs(120);
 
-fn run(context: &Context) -> Result<()> {
+/// `programs`: where they are, or nothing when they are to be built.
+fn run(context: &Context, programs: &str) -> Result<()> {
     // Not the name that a person's own trial has; this one is swept up when the test is killed.
     let name = format!("t{}-try", std::process::id());
     let port = context.free_port()?.to_string();
-    let tried = try_and_look(context, &name, &port);
-    let stopped = bootstrap(context, &["--try", "--stop", "--machine", &name]);
+    let tried = try_and_look(context, programs, &name, &port);
+    let stopped = bootstrap(context, programs, &["--try", "--stop", "--machine", &name]);
     tried?;
     stopped?;
     ensure!(Machine::list()?.iter().all(|machine| machine.name() != name), "the machine is still there");
@@ -39,9 +48,9 @@ fn run(context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn try_and_look(context: &Context, name: &str, port: &str) -> Result<()> {
+fn try_and_look(context: &Context, programs: &str, name: &str, port: &str) -> Result<()> {
     let arguments = ["--try", "--json", "--machine", name, "--port", port];
-    let trial = bootstrap(context, &arguments)?;
+    let trial = bootstrap(context, programs, &arguments)?;
     context.step("started")?;
     let url = trial["url"].as_str().context("no url")?;
     let users = trial["users"].as_array().context("no users")?;
@@ -59,15 +68,16 @@ fn try_and_look(context: &Context, name: &str, port: &str) -> Result<()> {
     browser.screenshot("cell")?;
     context.step("the student ran a cell")?;
 
-    ensure!(bootstrap(context, &arguments)? == trial, "a second --try is another trial");
+    ensure!(bootstrap(context, programs, &arguments)? == trial, "a second --try is another trial");
     context.step("a second --try found the first")
 }
 
-fn bootstrap(context: &Context, arguments: &[&str]) -> Result<Value> {
+fn bootstrap(context: &Context, programs: &str, arguments: &[&str]) -> Result<Value> {
     let output = Command::new(context.repository().join("bootstrap.sh"), START_DEADLINE)
         .args(arguments.iter().copied())
         // A release that somebody has set up is not what is tested here.
         .env("HUBD_RELEASE_URL", "")
+        .env("HUBD_PROGRAMS", programs)
         // As the other parts build it, or everything would be built twice.
         .env("HUBD_RELEASE_KEY", test_key())
         .run()?;

@@ -28,7 +28,7 @@ const BROKEN: &str = "/etc/systemd/system/hubd.service.d/broken.conf";
 fn run(context: &Context) -> Result<()> {
     let machine = context.machine(Release::Bookworm)?;
     add_operator(&machine)?;
-    let (release, key, address) = (ReleaseServer::start(context)?, Token::random()?, context.own_address());
+    let (release, key, address) = (ReleaseServer::start(context)?, Token::random()?, context.own_address()?);
     let base = release.url();
     let install = |more: &str| {
         let line = format!(

@@ -25,7 +25,7 @@ pub(in crate::scenario) const SCENARIO: Scenario = Scenario {
 };
 
 fn run(context: &Context) -> Result<()> {
-    let address = context.own_address();
+    let address = context.own_address()?;
     // Its Pebble says when it wants to be asked again.
     let machine = context.machine_with(&BaseSpec::new(Release::Trixie).with("pebble"))?;
     let pebble = Pebble::prepare(context, &machine, address)?;
