@@ -27,7 +27,7 @@ use serde::Serialize;
 
 pub use address_range::{AddressRange, Denied};
 pub use check::parse;
-pub use decode::{Decoded, LARGEST, NoText, decode};
+pub use decode::{LARGEST, decode};
 pub use diagnostic::{Diagnostic, Problems};
 pub use file::{Loaded, ReadError, denied, judge, read};
 pub use index_url::{IndexUrl, without_secret};

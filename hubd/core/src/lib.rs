@@ -19,6 +19,7 @@ pub mod sudoers;
 pub mod sys;
 pub mod systemctl;
 pub mod systemd;
+pub mod text;
 pub mod token;
 pub mod upgrade;
 pub mod wire;

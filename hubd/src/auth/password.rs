@@ -8,6 +8,7 @@ use std::time::Duration;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use hub_core::accounts::Username;
+use hub_core::text::{composed, decomposed};
 use subtle::ConstantTimeEq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -92,7 +93,7 @@ pub struct Busy;
 /// What is wrong with it.
 pub fn check(name: &Username, password: &str) -> Result<(), PasswordProblem> {
     check_form(password)?;
-    match password {
+    match prepared(password).as_str() {
         short if short.len() < SHORTEST => Err(PasswordProblem::TooShort),
         same if same.trim().eq_ignore_ascii_case(name.as_str()) => Err(PasswordProblem::SameAsName),
         silly if SILLIEST.iter().any(|known| silly.eq_ignore_ascii_case(known)) => Err(PasswordProblem::Silly),
@@ -111,6 +112,24 @@ pub fn check_form(password: &str) -> Result<(), PasswordProblem> {
         nul if nul.contains('\0') => Err(PasswordProblem::Nul),
         _ => Ok(()),
     }
+}
+
+/// The text that is hashed in place of a password, so that it does not matter on which machine it is typed: composed
+/// characters (NFC), and every kind of space is the usual one, as the profile OpaqueString of RFC 8265 has it.
+fn prepared(password: &str) -> String {
+    composed(password).chars().map(|c| if c.is_whitespace() && !c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Every text that a password may have been hashed as: prepared, and, by versions before that, as it came. For plain ASCII
+/// all are one.
+fn forms(password: &str) -> Vec<String> {
+    let mut forms = vec![prepared(password)];
+    for form in [password.to_owned(), composed(password).into_owned(), decomposed(password).into_owned()] {
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
+    forms
 }
 
 /// Computes hashes, a few at a time.
@@ -166,7 +185,7 @@ impl Slot {
         let mut salt = [0_u8; 16];
         getrandom::fill(&mut salt)?;
         let parameters = self.cost.parameters()?;
-        let hash = compute(&parameters, Version::V0x13, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
+        let hash = compute(&parameters, Version::V0x13, &prepared(password), &salt, Params::DEFAULT_OUTPUT_LEN)?;
         let hash = PasswordHash {
             algorithm: ARGON2ID_IDENT,
             version: Some(Version::V0x13.into()),
@@ -177,15 +196,17 @@ impl Slot {
         Ok(hash.to_string())
     }
 
-    /// Whether `password` is the one that `hash` was made of. Takes as long without a hash as with one, so that nobody
-    /// learns from the clock who is enrolled.
+    /// Whether `password` is the one that `hash` was made of, however its letters are composed. Takes as long without a hash as
+    /// with one, so that nobody learns from the clock who is enrolled.
     ///
     /// # Errors
     /// When the stored hash can't be read or there is no memory.
     pub fn verify(&self, password: &str, hash: Option<&str>) -> anyhow::Result<bool> {
         let Some(hash) = hash else {
             let parameters = self.cost.parameters()?;
-            compute(&parameters, Version::V0x13, password, &[0; 16], Params::DEFAULT_OUTPUT_LEN)?;
+            for form in forms(password) {
+                compute(&parameters, Version::V0x13, &form, &[0; 16], Params::DEFAULT_OUTPUT_LEN)?;
+            }
             return Ok(false);
         };
         let hash = PasswordHash::new(hash)?;
@@ -198,8 +219,14 @@ impl Slot {
             hash.algorithm
         );
         let version = hash.version.map_or(Ok(Version::default()), Version::try_from)?;
-        let computed = compute(&Params::try_from(&hash)?, version, password, salt.as_ref(), expected.len())?;
-        Ok(computed.ct_eq(expected.as_bytes()).into())
+        let parameters = Params::try_from(&hash)?;
+        for form in forms(password) {
+            let computed = compute(&parameters, version, &form, salt.as_ref(), expected.len())?;
+            if computed.ct_eq(expected.as_bytes()).into() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -254,6 +281,44 @@ mod tests {
         assert!(!slot.verify("correct horse", None).unwrap());
         for damaged in ["", "rubbish", "$argon2id$v=19$m=19456,t=2,p=1", &hash.replace("argon2id", "argon2i")] {
             assert!(slot.verify("correct horse", Some(damaged)).is_err(), "{damaged:?} was accepted");
+        }
+    }
+
+    const COMPOSED: &str = "gr\u{fc}\u{df}e an alle";
+    const DECOMPOSED: &str = "gru\u{308}\u{df}e an alle";
+
+    #[tokio::test]
+    async fn it_does_not_matter_how_a_keyboard_composes_letters() {
+        let slot = Hasher::new(1, Cost::CHEAP).slot().await.unwrap();
+        let ideographic = COMPOSED.replace(' ', "\u{3000}");
+        for enrolled in [COMPOSED, DECOMPOSED, &ideographic] {
+            let hash = slot.hash(enrolled).unwrap();
+            for typed in [COMPOSED, DECOMPOSED, &ideographic] {
+                assert!(slot.verify(typed, Some(&hash)).unwrap(), "{enrolled:?} {typed:?}");
+            }
+            assert!(!slot.verify("gru\u{df}e an alle", Some(&hash)).unwrap());
+            assert!(!slot.verify(&COMPOSED.replace(' ', "\t"), Some(&hash)).unwrap());
+        }
+    }
+
+    /// What was hashed as it came, before it was prepared.
+    #[tokio::test]
+    async fn passwords_of_earlier_versions_still_work() {
+        let slot = Hasher::new(1, Cost::CHEAP).slot().await.unwrap();
+        let parameters = Cost::CHEAP.parameters().unwrap();
+        let ideographic = COMPOSED.replace(' ', "\u{3000}");
+        for (enrolled, typed) in
+            [(DECOMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), (COMPOSED, DECOMPOSED), (&ideographic, ideographic.as_str())]
+        {
+            let output = compute(&parameters, Version::V0x13, enrolled, b"somesalt", 32).unwrap();
+            let hash = PasswordHash {
+                algorithm: ARGON2ID_IDENT,
+                version: Some(Version::V0x13.into()),
+                params: ParamsString::try_from(&parameters).unwrap(),
+                salt: Some(Salt::new(b"somesalt").unwrap()),
+                hash: Some(Output::new(&output).unwrap()),
+            };
+            assert!(slot.verify(typed, Some(&hash.to_string())).unwrap(), "{enrolled:?} {typed:?}");
         }
     }
 

@@ -181,8 +181,8 @@ Example:
 pub(super) enum UserVerb {
     /// Enrol people; those without a password get a one-time link
     #[command(after_help = "Who is enrolled already stays as they are, so a list can be extended and given again.
-A FILE has one name a line, or is CSV: name, password. A first line may name the columns (`username`, `password`; others \
-are not used). Lines that start with # are skipped. If any line is wrong, every wrong line is shown and nobody is added.
+A FILE has one name a line, or is CSV whose first line names the columns: `username`, and `password` where there is one; others \
+are not used. Exports of Moodle, Canvas and spreadsheets are read as they are. Lines that start with # are skipped. If any line is wrong, every wrong line is shown and nobody is added.
 
 Examples:
   sudo hubctl user add ada bob

@@ -8,16 +8,20 @@ mod conda_file;
 mod download;
 mod file;
 mod follow;
+mod foreign;
 mod locked;
+mod nothing;
+mod project;
 mod show;
 mod wheel;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hub_core::control::environment::{Change, EnvironmentReply, EnvironmentRequest};
 use hub_core::pyenv::conda::spec::SpecError;
 use hub_core::pyenv::{Conda, CondaSpec, KernelName, Requirement, lock};
+use hub_core::text::decode;
 
 pub(super) use apt::offer;
 pub(super) use arguments::EnvVerb;
@@ -69,11 +73,16 @@ pub(super) fn obey(kernel: Option<KernelName>, verb: EnvVerb, world: &mut World)
             };
             (kernel, build(change))
         }
-        (EnvVerb::Apply { file: Some(file) }, kernel) => {
-            let change = applied(world, kernel.as_ref(), &file)?;
+        (EnvVerb::Apply { file, yes }, kernel) => {
+            let change = match file {
+                Some(file) => applied(world, kernel.as_ref(), &file)?,
+                None => Change::Configured,
+            };
+            if !yes {
+                nothing::agreed(world, kernel.as_ref(), &change)?;
+            }
             (kernel, build(change))
         }
-        (EnvVerb::Apply { file: None }, kernel) => (kernel, build(Change::Configured)),
     };
     let ask = match kernel {
         Some(name) => Ask::Kernel { name, about: Box::new(ask) },
@@ -134,11 +143,23 @@ fn not_a_name(hint: &str) -> anyhow::Error {
     Failure { hint: Some(hint.to_owned()), ..plain }.into()
 }
 
+/// The text of a file, whatever program saved it.
+fn text(path: &Path, content: &[u8]) -> Result<String> {
+    let decoded = decode(content, LARGEST_FILE).map_err(|problem| {
+        let message = format!("`{}` can't be read: {problem}", path.display());
+        Failure { hint: Some(problem.hint().to_owned()), ..Failure::plain(message) }
+    })?;
+    Ok(decoded.text)
+}
+
 /// What a file asks for.
 fn applied(world: &mut World, kernel: Option<&KernelName>, path: &Path) -> Result<Change> {
     let content = world.caller.read(path, LARGEST_FILE, world.input)?;
-    let text = String::from_utf8(content).with_context(|| format!("reading `{}` as UTF-8", path.display()))?;
+    let text = text(path, &content)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
+    if let Some(failure) = foreign::refusal(&name) {
+        return Err(failure.into());
+    }
     if let Some(change) = locked::read(&name, &text)? {
         return Ok(change);
     }
@@ -155,6 +176,11 @@ fn applied(world: &mut World, kernel: Option<&KernelName>, path: &Path) -> Resul
     let EnvironmentFile { channels, specs, packages, .. } = match kernel {
         Some(_) => file,
         None if file.is_for_the_index() => {
+            if file.packages.is_empty() {
+                let hint = "packages for everybody are listed below `pip:`; of conda packages a kernel is made: --kernel NAME";
+                let plain = Failure::plain(format!("`{}` lists no package but Python itself", path.display()));
+                return Err(Failure { hint: Some(hint.to_owned()), ..plain }.into());
+            }
             if !file.specs.is_empty() {
                 world.printer.say("The Python of everybody's environment is the machine's own; packages of `pip:` are taken")?;
             }

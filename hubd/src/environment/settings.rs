@@ -77,7 +77,8 @@ pub(super) fn forget(paths: &Paths, name: &KernelName, who: &str) -> Result<()> 
 fn edit(paths: &Paths, key: &KeyPath, who: &str, change: impl FnOnce(&str) -> Result<Option<String>>) -> Result<()> {
     let _lock = wait_for_lock(&paths.config_lock(), LOCK_PATIENCE).context("changing the configuration")?;
     let path = paths.config_file();
-    let source = fs_err::read_to_string(&path).context("reading the configuration")?;
+    let bytes = fs_err::read(&path).context("reading the configuration")?;
+    let source = config::decode(&bytes).with_context(|| format!("reading the configuration `{}`", path.display()))?.text;
     let Some(text) = change(&source).with_context(|| format!("changing `{key}` in `{}`", path.display()))? else {
         return Ok(());
     };

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::decode::{LARGEST, NoText, decode};
+use super::decode::{LARGEST, decode};
 use super::diagnostic::{Found, Source, Words};
 use super::{Config, Denied, Machine, Problems, address_range, check};
 use crate::paths::Paths;
 use crate::sys::name_servers;
+use crate::text::NoText;
 
 /// A valid configuration, and the text that says so.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,15 +80,14 @@ pub fn judge(bytes: &[u8], path: &str) -> Result<Loaded, Problems> {
 
 /// A problem of the bytes themselves, at its place.
 fn unreadable(bytes: &[u8], path: &str, reason: &NoText) -> Problems {
-    let (bytes, mark) = bytes.strip_prefix(b"\xef\xbb\xbf").map_or((bytes, 0), |rest| (rest, 3));
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8_lossy(bytes);
     let (kind, text, at, message) = match reason {
-        NoText::TooLarge => ("too_large", text.lines().next().unwrap_or_default(), 0, reason.to_string()),
+        NoText::TooLarge(_) => ("too_large", text.lines().next().unwrap_or_default(), 0, reason.to_string()),
         NoText::Utf16 => ("encoding", "", 0, reason.to_string()),
         // The place is told beside it.
-        NoText::NotUtf8 { at, byte, .. } => {
-            ("encoding", &*text, at.saturating_sub(mark), format!("byte 0x{byte:02x} is not UTF-8"))
-        }
+        NoText::NotUtf8 { at, byte, .. } => ("encoding", &*text, *at, format!("byte 0x{byte:02x} is not UTF-8")),
+        NoText::Nul { at, .. } => ("encoding", &*text, *at, "a NUL character".to_owned()),
     };
     let words = Words { kind, message, hint: Some(reason.hint().to_owned()) };
     Problems { path: path.to_owned(), diagnostics: vec![Source::new(text).diagnostic(at..at + 1, words)], left_out: 0 }
@@ -110,15 +110,23 @@ mod tests {
     }
 
     #[test]
-    fn every_encoding_but_utf_8_is_a_problem_with_a_place() {
+    fn what_is_no_text_is_a_problem_with_a_place() {
         assert_eq!(
             shown(b"[hub]\nname = \"M\xfcller\"\n"),
             "config.toml:2:10: byte 0xfc is not UTF-8\n  |\n2 | name = \"M\u{fffd}ller\"\n  |          ^\n  = hint: save it as UTF-8 in the editor"
         );
         assert_eq!(
-            shown(b"\xff\xfe[\0"),
-            "config.toml:1:1: it is UTF-16; expected UTF-8\n  |\n1 |\n  | ^\n  = hint: save it as UTF-8 in the editor"
+            shown(b"\xff\xfe["),
+            "config.toml:1:1: it begins like UTF-16, and is not\n  |\n1 |\n  | ^\n  = hint: save it as UTF-8 in the editor"
         );
+    }
+
+    #[test]
+    fn what_powershell_and_old_editors_write_is_read() {
+        let wide: Vec<u8> = "\u{feff}[limits]\r\ntasks = 100\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(judge(&wide, "config.toml").unwrap().config.limits.tasks, 100);
+        assert_eq!(judge(b"[limits]\ntasks = 100 # f\xfcr alle\n", "config.toml").unwrap().config.limits.tasks, 100);
+        assert!(shown(b"[hub]\nname = \"a\0b\"\n").starts_with("config.toml:2:10: a NUL character"));
     }
 
     #[test]

@@ -144,9 +144,10 @@ impl Before {
     /// well with it.
     fn find(world: &World, history: &History, new: &str) -> Result<Self> {
         let path = world.paths.config_file();
-        let live = match fs_err::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => None,
+        let live = match fs_err::read(&path) {
+            // What is no text can't be gone back to.
+            Ok(bytes) => config::decode(&bytes).ok().map(|decoded| decoded.text),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error).context("reading the configuration in force"),
         };
         let healthy = history.last_healthy()?.map(|entry| history.text(entry.number)).transpose()?;

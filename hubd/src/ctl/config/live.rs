@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use hub_core::config::{Decoded, LARGEST, decode};
+use hub_core::config::{LARGEST, decode};
+use hub_core::text::Decoded;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::Uid;

@@ -83,7 +83,8 @@ Example:
         after_help = "FILE is a requirements.txt, a pyproject.toml whose dependencies count, a uv.lock, what hubctl env export \
 printed, or an environment.yml, which makes a kernel of conda packages (with --kernel). With a lock, or requirements that all have \
 hashes, it is exactly these versions and files, or nothing. It is opened with your own rights. Options in it (--index-url, -r, -e) \
-are refused: mirrors are set in the configuration of the machine. Without a FILE \
+are refused: mirrors are set in the configuration of the machine. A file that does not say what is needed is refused, too; one \
+that says that nothing is (dependencies = []) asks first. Without a FILE \
 it builds what `packages` under [environment] in the configuration says, for when that was edited by hand.
 
 Examples:
@@ -95,6 +96,9 @@ Examples:
     Apply {
         /// The file; `-` is standard input
         file: Option<PathBuf>,
+        /// Do not ask when the list says that there are to be no packages at all
+        #[arg(long)]
+        yes: bool,
     },
     /// Print the lock of an environment: every package with its version and hashes
     #[command(

@@ -96,7 +96,7 @@ fn read(node: Node, text: &str, problems: &mut Vec<String>) -> EnvironmentFile {
         seen.push(name);
     }
     if file.specs.is_empty() && file.packages.is_empty() && problems.is_empty() {
-        problems.push(format!("line {line}: it has no `dependencies`"));
+        problems.push(format!("line {line}: it has no `dependencies` with a package in them"));
     }
     file
 }
@@ -276,6 +276,8 @@ mod tests {
         for (text, expected) in [
             ("", "it is empty"),
             ("name: x\n", "it has no `dependencies`"),
+            ("dependencies: []\n", "it has no `dependencies`"),
+            ("dependencies:\n", "`dependencies` takes a list"),
             ("- a\n", "line 1: expected `dependencies:`"),
             ("dependencies: numpy\n", "line 1: `dependencies` takes a list"),
             ("dependencies:\n  - \n", "line 2"),

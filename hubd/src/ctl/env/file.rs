@@ -4,21 +4,29 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use hub_core::pyenv::Requirement;
-use serde::Deserialize;
 
+use super::project;
 use crate::ctl::failure::Failure;
 
 /// Reads `text`, which is the content of `path`.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Requirement>> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let lines =
-        if name.ends_with(".toml") { dependencies(text)?.into_iter().map(|line| (None, line)).collect() } else { lines(text) };
+    let lines = if name.ends_with(".toml") {
+        project::dependencies(text)?.into_iter().map(|line| (None, line)).collect()
+    } else {
+        lines(text)
+    };
     let (mut packages, mut problems) = (Vec::new(), Vec::new());
     for (number, line) in lines {
         match line.parse::<Requirement>() {
             Ok(package) => packages.push(package),
             Err(error) => problems.push(number.map_or(format!("{error}"), |number| format!("line {number}: {error}"))),
         }
+    }
+    // A file without a line says nothing; that there is to be nothing, a project can say.
+    if packages.is_empty() && problems.is_empty() && !name.ends_with(".toml") {
+        let hint = "to take packages away: hubctl env remove PACKAGE...".to_owned();
+        bail!(Failure { hint: Some(hint), ..Failure::plain(format!("`{}` lists no package", path.display())) });
     }
     if !problems.is_empty() {
         let hint = "mirrors are set in the configuration of the machine; other files are given one after the other";
@@ -28,49 +36,41 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Requirement>> {
     Ok(packages)
 }
 
-/// The dependencies of a project.
-fn dependencies(text: &str) -> Result<Vec<String>> {
-    #[derive(Deserialize)]
-    struct File {
-        project: Option<Project>,
-    }
-    #[derive(Deserialize)]
-    struct Project {
-        #[serde(default)]
-        dependencies: Vec<String>,
-    }
-    let file: File = toml::from_str(text).map_err(|error| Failure::plain(format!("reading the project: {}", error.message())))?;
-    match file.project {
-        Some(project) => Ok(project.dependencies),
-        None => bail!(Failure::plain("the file has no [project] with dependencies")),
-    }
-}
-
-/// Lines with their numbers, joined where they are continued, without comments and without hashes: the lock gets its own.
+/// Lines with their numbers as pip reads them: joined where they are continued (a comment is not), without comments, and
+/// without hashes, because the lock gets its own.
 fn lines(text: &str) -> Vec<(Option<usize>, String)> {
     let (mut lines, mut joined, mut begun) = (Vec::new(), String::new(), 1);
+    let count = text.lines().count();
     for (index, line) in text.lines().enumerate() {
         if joined.is_empty() {
             begun = index + 1;
         }
-        let continued = line.strip_suffix('\\');
+        let continued = line.strip_suffix('\\').filter(|_| !line.trim_start().starts_with('#'));
         joined.push_str(continued.unwrap_or(line));
-        if continued.is_some() {
+        if continued.is_some() && index + 1 < count {
             joined.push(' ');
             continue;
         }
         let whole = std::mem::take(&mut joined);
-        let content = match whole.trim_start().starts_with('#') {
-            true => "",
-            false => whole.split(" #").next().unwrap_or_default(),
-        };
-        let words = content.split_whitespace().filter(|word| !word.starts_with("--hash="));
+        let words = without_comment(&whole).split_whitespace().filter(|word| !word.starts_with("--hash="));
         let content = words.collect::<Vec<_>>().join(" ");
         if !content.is_empty() {
             lines.push((Some(begun), content));
         }
     }
     lines
+}
+
+/// What is before a `#` that begins the line or follows a blank of any kind.
+fn without_comment(line: &str) -> &str {
+    let mut before = ' ';
+    for (at, character) in line.char_indices() {
+        if character == '#' && before.is_whitespace() {
+            return &line[..at];
+        }
+        before = character;
+    }
+    line
 }
 
 #[cfg(test)]
@@ -97,6 +97,27 @@ mod tests {
                 "tomli; python_version < \"3.11\""
             ]
         );
+    }
+
+    #[test]
+    fn reads_lines_as_pip_does() {
+        for (text, packages) in [
+            ("pandas\t# für Woche 2\nnumpy\n", &["pandas", "numpy"][..]),
+            ("# C:\\course\\\npandas\n", &["pandas"]),
+            ("pandas \\\n# for week two\nnumpy\n", &["pandas", "numpy"]),
+            ("pandas \\\n  >=2\nnumpy \\", &["pandas >=2", "numpy"]),
+        ] {
+            assert_eq!(read("requirements.txt", text).unwrap(), packages, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_lists_nothing_is_refused() {
+        for text in ["", "\n\n", "# pandas\n", "  # later\n"] {
+            let error = read("requirements.txt", text).unwrap_err().to_string();
+            assert_eq!(error, "`requirements.txt` lists no package");
+        }
+        assert_eq!(read("pyproject.toml", "[project]\ndependencies = []\n").unwrap(), Vec::<String>::new());
     }
 
     #[test]

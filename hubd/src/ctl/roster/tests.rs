@@ -36,26 +36,78 @@ fn one_name_a_line_however_it_was_saved() {
         "\u{feff}Username\r\nada\r\nbob\r\n",
         "ada,\nbob,\n,,\n",
         "\"ada\"\n\"bob\"\n",
+        "sep=;\nada;\nbob;\n",
     ] {
         assert_eq!(names(content), ["ada", "bob"], "{content:?}");
     }
 }
 
 #[test]
-fn passwords_come_from_the_second_or_the_named_column() {
+fn passwords_come_from_the_column_that_is_called_so() {
     let expected = [("ada".to_owned(), Some("correct horse".to_owned())), ("bob".to_owned(), None)];
     for content in [
-        "ada,correct horse\nbob\n",
-        "ada;correct horse\nbob;\n",
-        "ada\tcorrect horse\nbob\t\n",
         "name,password\nada,correct horse\nbob,\n",
         "Password; Username\ncorrect horse;ada\n;bob\n",
+        "sep=;\r\nBenutzername;Passwort\r\nada;correct horse\r\nbob;\r\n",
         "Name,E-mail,Username,Password\nAda L.,a@x.org,ada,\"correct horse\"\nBob,b@x.org,bob,\n",
     ] {
         assert_eq!(people(content), expected, "{content:?}");
     }
-    assert_eq!(people("ada;a,b,c,d,e\n")[0].1.as_deref(), Some("a,b,c,d,e"));
-    assert_eq!(people("ada,\" spaces stay \"\n")[0].1.as_deref(), Some(" spaces stay "));
+    assert_eq!(people("username;password\nada;a,b,c,d,e\n")[0].1.as_deref(), Some("a,b,c,d,e"));
+    assert_eq!(people("username,password\nada,\" spaces stay \"\n")[0].1.as_deref(), Some(" spaces stay "));
+}
+
+#[test]
+fn nothing_is_a_password_that_is_not_called_one() {
+    let message = "the list has more than one column, and its first line does not say what they are";
+    for content in ["anna,anna.alexandra@school.example\n", "anna;correct horse\n", "anna\tcorrect horse\t3A\n"] {
+        assert_eq!(problems(content), [(1, 6, message.to_owned())], "{content:?}");
+        assert!(!read(content).unwrap_err().to_string().contains("horse"), "{content:?}");
+    }
+    let class: String = (0..31).map(|number| format!("s{number},s{number}@school.example\n")).collect();
+    assert_eq!(problems(class).len(), 1);
+}
+
+#[test]
+fn exports_of_learning_platforms_are_understood() {
+    let moodle = "username;firstname;lastname;email;course1\nanna;Anna;Schmidt;anna.schmidt@school.example;math\n";
+    assert_eq!(people(moodle), [("anna".to_owned(), None)]);
+    let canvas = "Student,ID,SIS User ID,SIS Login ID,Section,Quiz (71)\n    Points Possible,,,,,10\n\
+                  \"Schmidt, Anna\",71,s71,anna,Math,9\n\"Student, Test\",99,,0f1e2d,Math,\n";
+    let roster = read(canvas).unwrap();
+    assert_eq!(roster.people.iter().map(|person| person.name.as_str()).collect::<Vec<_>>(), ["anna"]);
+    assert_eq!(
+        roster.notes,
+        ["line 2: `Points Possible` of a gradebook is left out", "line 4: the test student of the platform is left out"]
+    );
+    let message = "no column `username`; it has Nachname, Vorname, E-Mail";
+    let class: String = (0..31).map(|number| format!("Müller{number};Anna;a{number}@school.example\n")).collect();
+    assert_eq!(problems(format!("sep=;\r\nNachname;Vorname;E-Mail\r\n{class}")), [(2, 1, message.to_owned())]);
+}
+
+#[test]
+fn one_cause_is_told_once() {
+    let class: String = (0..31).map(|number| format!("anna.m{number}@school.example\n")).collect();
+    let found = read(format!("ada\n{class}Müller\n")).unwrap_err();
+    assert_eq!(found.diagnostics.len(), 1);
+    let problem = &found.diagnostics[0];
+    assert_eq!(problem.message, "32 names can't be logged in with; allowed are a-z, 0-9, `.`, `_` and `-`, the first is this");
+    let hint = problem.hint.as_deref().unwrap();
+    for line in ["line 2: anna.m0@school.example -> anna.m0", "line 33: Müller -> mueller"] {
+        assert!(hint.contains(line), "{hint}");
+    }
+    let short: String = (0..5).map(|number| format!("s{number},short\n")).collect();
+    assert_eq!(
+        problems(format!("username,password\n{short}")),
+        [(2, 4, "the password is too short (5 lines: 2, 3, 4, 5, 6)".to_owned())]
+    );
+}
+
+#[test]
+fn proposals_are_valid_and_each_is_somebody_elses() {
+    let found = read("mueller\nMüller\nmüller\nMueller\n").unwrap_err();
+    let hints: Vec<_> = found.diagnostics.iter().map(|problem| problem.hint.as_deref().unwrap()).collect();
+    assert_eq!(hints, ["`mueller2` would do", "`mueller3` would do", "`mueller4` would do"]);
 }
 
 #[test]
@@ -67,12 +119,12 @@ fn columns_that_are_not_used_are_told() {
 #[test]
 fn every_bad_line_is_reported_at_once() {
     assert_eq!(
-        problems("ada\nBob\n# fine\ncy d,\ndora,short\nada\n"),
+        problems("username,password\nada\nBob\n# fine\ncy d,\ndora,short\nada\n"),
         [
-            (2, 1, "name \"Bob\" contains 'B'; allowed are a-z, 0-9, `.`, `_` and `-`".to_owned()),
-            (4, 1, "name \"cy d\" contains ' '; allowed are a-z, 0-9, `.`, `_` and `-`".to_owned()),
-            (5, 6, "the password is too short".to_owned()),
-            (6, 1, "ada is on line 1 already".to_owned()),
+            (3, 1, "name \"Bob\" contains 'B'; allowed are a-z, 0-9, `.`, `_` and `-`".to_owned()),
+            (5, 1, "name \"cy d\" contains ' '; allowed are a-z, 0-9, `.`, `_` and `-`".to_owned()),
+            (6, 6, "the password is too short".to_owned()),
+            (7, 1, "ada is on line 2 already".to_owned()),
         ]
     );
 }
@@ -83,21 +135,18 @@ fn a_name_that_is_nearly_right_gets_a_suggestion() {
         ("x\nAda\n", Some("`ada` would do")),
         ("x\nada@example.org\n", Some("`ada` would do")),
         ("x\nAda Lovelace\n", Some("`ada.lovelace` would do")),
-        ("x\n漢\n", None),
-        (
-            "Vorname,Gruppe\nada,1\n",
-            Some("`vorname` would do; if this line names the columns, call the one to log in with `username`"),
-        ),
+        ("x\n漢\n", Some("`han` would do")),
+        ("x\n???\n", None),
     ] {
         assert_eq!(read(content).unwrap_err().diagnostics[0].hint.as_deref(), suggestion, "{content:?}");
     }
 }
 
 #[test]
-fn a_third_column_needs_a_name() {
-    assert_eq!(problems("ada,long enough,group 3\n"), [(1, 17, "more than a name and a password".to_owned())]);
-    assert_eq!(problems(",long enough\n"), [(1, 1, "the name is missing on this line".to_owned())]);
-    assert_eq!(problems("name,x\n,y\n"), [(2, 1, "the name is missing on this line".to_owned())]);
+fn a_line_without_a_name_is_a_problem() {
+    let missing = |line| [(line, 1, "the name is missing on this line".to_owned())];
+    assert_eq!(problems("username,password\n,long enough\n"), missing(2));
+    assert_eq!(problems("name,x\n,y\n"), missing(2));
 }
 
 #[test]
@@ -109,22 +158,30 @@ fn a_problem_never_repeats_a_password() {
         "bob,\"hunter2hunter2\n",
         "bob,hunter2hunter2,x\n",
         "bob,hunter2\n",
+        "username,password\nBob,hunter2hunter2\n",
+        "username,password\nbob,\"hunter2hunter2\n",
     ] {
         let text = read(content).unwrap_err().to_string();
         assert!(!text.contains("hunter2"), "{text}");
         assert!(text.contains("class.csv:"), "{text}");
     }
     assert_eq!(
-        read("x\nBob,hunter2hunter2\n").unwrap_err().to_string(),
+        read("name,password\nBob,hunter2hunter2\n").unwrap_err().to_string(),
         "class.csv:2:1: name \"Bob\" contains 'B'; allowed are a-z, 0-9, `.`, `_` and `-`\n  |\n2 | Bob,**************\n  | ^^^\n  = hint: `bob` would do"
     );
 }
 
 #[test]
-fn another_encoding_is_recognised() {
-    assert_eq!(problems(b"\xff\xfea\0d\0a\0"), [(1, 1, "the file is UTF-16".to_owned())]);
-    assert_eq!(problems(b"ada\nb\xf6b\n"), [(2, 2, "the file is not UTF-8 here".to_owned())]);
-    assert!(!read(b"ada,hunter2\xf6\n").unwrap_err().to_string().contains("hunter2"));
+fn another_encoding_is_read_and_a_password_never_guessed() {
+    let wide: Vec<u8> = "\u{feff}username\tVorname\r\nada\tÄnne\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(names(wide), ["ada"]);
+    assert_eq!(names(b"username;Vorname\nada;\xc4nne\n"), ["ada"]);
+    let hint = read(b"ada\nb\xf6b\n").unwrap_err().diagnostics[0].hint.clone();
+    assert_eq!(hint.as_deref(), Some("`boeb` would do"));
+    let message = "the password has letters beyond ASCII, and the list is not UTF-8";
+    assert_eq!(problems(b"username;password\nada;hunter2h\xfcnter\n"), [(2, 5, message.to_owned())]);
+    assert_eq!(problems(b"ada\nb\0b\n"), [(2, 2, "a NUL character".to_owned())]);
+    assert!(!read(b"username,password\nada,hunter2\0\n").unwrap_err().to_string().contains("hunter2"));
 }
 
 #[test]

@@ -14,9 +14,6 @@ use super::super::roster;
 use super::super::text::counted;
 use super::{explain_links, nobody, password};
 
-/// A class list of ten thousand names with passwords fits.
-const LARGEST_LIST: u64 = 1024 * 1024;
-
 /// What `hubctl user add --json` prints.
 #[derive(Debug, Serialize)]
 struct AddedUsers {
@@ -70,7 +67,7 @@ pub(super) fn add(world: &mut World, who: &Who, password: &PasswordSource) -> Re
 /// The people in the file that was given, if one was.
 pub(super) fn roster(world: &mut World, who: &Who) -> Result<Vec<NewUser>> {
     let Some(path) = &who.from else { return Ok(Vec::new()) };
-    let content = world.caller.read(path, LARGEST_LIST, world.input)?;
+    let content = world.caller.read(path, roster::LARGEST, world.input)?;
     let called = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
     let roster = roster::parse(&content, &called, check_password).map_err(|problems| {
         let count = counted(problems.diagnostics.len(), "problem", "problems");
@@ -79,6 +76,9 @@ pub(super) fn roster(world: &mut World, who: &Who) -> Result<Vec<NewUser>> {
     if !roster.unused_columns.is_empty() {
         let columns = roster.unused_columns.join(", ");
         world.printer.say(&format!("Columns of {called} that are not used: {}", super::super::text::printable(&columns)))?;
+    }
+    for note in &roster.notes {
+        world.printer.say(&format!("note: {note}"))?;
     }
     if roster.people.is_empty() {
         return Err(nobody(path).into());

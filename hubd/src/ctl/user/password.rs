@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use hub_core::accounts::Username;
 use hub_core::control::{Reply, Request};
+use hub_core::text;
 use serde::Serialize;
 
 use super::super::World;
@@ -34,8 +35,8 @@ pub(super) fn set(world: &mut World, name: Username, source: &PasswordSource) ->
 pub(super) fn given(world: &mut World, source: &PasswordSource) -> Result<String> {
     let path = source.password_file.clone().unwrap_or_else(|| "-".into());
     let content = world.caller.read(&path, LARGEST_INPUT, world.input)?;
-    let text = String::from_utf8(content).context("reading the password as UTF-8")?;
-    match text.lines().next() {
+    let decoded = text::decode(&content, LARGEST_INPUT).context("reading the password")?;
+    match decoded.text.lines().next() {
         None | Some("") => Err(Failure::plain("the password is empty; expected it on the first line").into()),
         Some(password) => Ok(password.to_owned()),
     }

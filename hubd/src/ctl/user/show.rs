@@ -1,9 +1,9 @@
 //! `hubctl user show`: what somebody may do, and which line of the configuration says so. Who is enrolled is the hub's to
 //! know, what the enrolled may do is the file's.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hub_core::accounts::Username;
-use hub_core::config::{self, Config, ExplainedLimit, Origin, Role};
+use hub_core::config::{self, Config, ExplainedLimit, Origin, ReadError, Role};
 use hub_core::control::{Reply, Request, UserInfo};
 use serde::Serialize;
 
@@ -41,9 +41,11 @@ struct Membership {
 
 pub(super) fn show(world: &mut World, name: &Username) -> Result<Exit> {
     only_on_the_host(world, "what the configuration says", &format!("user show {name}"))?;
-    let path = world.paths.config_file();
-    let source = fs_err::read_to_string(&path).context("reading the configuration")?;
-    let config = config::parse(&source, &path.display().to_string()).map_err(|problems| Failure::plain(problems.to_string()))?;
+    let config = config::read(&world.paths.config_file()).map_err(|error| match error {
+        ReadError::Invalid(problems) => Failure::plain(problems.to_string()).into(),
+        error => anyhow::Error::new(error),
+    })?;
+    let config = config.config;
     let (user, silence) = match ask(world, &Request::UserList) {
         Ok(Reply::Users { users }) => (users.into_iter().find(|user| user.name == *name), None),
         Ok(other) => return Err(unexpected(&other).into()),

@@ -46,10 +46,10 @@ fn a_directory_that_others_can_change_is_no_place_for_drafts() {
 fn text_in_another_encoding_is_refused_with_its_place() {
     for (turn, message) in [
         (
-            "printf '# K\\366ln\\n' >>\"$1\"",
-            "error: the text can't be saved: line 7, column 4: byte 0xf6 is not UTF-8\nhint: save it as UTF-8 in the editor\n",
+            "printf '[hub]\\nname = \"K\\366ln\"\\n' >>\"$1\"",
+            "error: the text can't be saved: line 8, column 10: byte 0xf6 is not UTF-8\nhint: save it as UTF-8 in the editor\n",
         ),
-        ("printf '\\377\\376[\\0' >\"$1\"", "error: the text can't be saved: it is UTF-16; expected UTF-8\n"),
+        ("printf '\\377\\376[' >\"$1\"", "error: the text can't be saved: it begins like UTF-16, and is not\n"),
     ] {
         let machine = machine(&[turn]).answering(QUIT);
         let ran = machine.run("config edit");
@@ -112,10 +112,10 @@ fn a_strange_configuration_says_what_it_is() {
 #[test]
 fn a_configuration_in_another_encoding_can_be_put_right_and_not_set() {
     let machine = machine(&["printf '[hub]\\n' >\"$1\""]).answering(&[Some("y")]);
-    std::fs::write(live_path(&machine), b"# K\xf6ln\n").unwrap();
+    std::fs::write(live_path(&machine), b"[hub]\nname = \"K\xf6ln\"\n").unwrap();
     let ran = machine.run("config set limits.memory 2G");
     assert_eq!(ran.code, 1);
-    assert!(ran.messages.contains("can't be read: line 1, column 4: byte 0xf6 is not UTF-8"), "{}", ran.messages);
+    assert!(ran.messages.contains("can't be read: line 2, column 10: byte 0xf6 is not UTF-8"), "{}", ran.messages);
     let ran = machine.run("config edit");
     assert_eq!((ran.code, live(&machine).as_str()), (3, "[hub]\n"), "{}", ran.messages);
 }
