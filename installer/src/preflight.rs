@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hub_core::config::{Config, format_bytes};
+use hub_core::config::{self, Config, Reality, format_bytes};
 use hub_core::upgrade::{Version, Way, way};
 
 use crate::behind::Behind;
@@ -127,6 +127,23 @@ fn check_size(facts: &Facts, judgement: &mut Judgement) {
             format!("{} of memory is enough for two or three students at a time", format_bytes(system.memory_bytes)),
             "plan about 1 GB for each student who works at the same time",
         );
+    }
+    if let Some(config) = facts.config.config() {
+        let reality = Reality {
+            memory: Some(system.memory_bytes),
+            swap: None,
+            cores: Some(system.processors),
+            people: None,
+            has_account: &|_| true,
+            has_group: &|_| true,
+        };
+        for finding in config::findings(config, &reality) {
+            let what = format!("the configuration's `{}`: {}", finding.key, finding.what);
+            match finding.is_fatal {
+                true => judgement.block(what, finding.remedy),
+                false => judgement.warn(what, finding.remedy),
+            }
+        }
     }
     if facts.environment.is_none() && system.disk_free_bytes < LEAST_DISK {
         judgement.block(

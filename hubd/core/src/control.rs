@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Username;
+use crate::config::Role;
 use crate::upgrade::{UpgradeReply, UpgradeRequest};
 use crate::wire;
 
@@ -322,6 +323,9 @@ pub struct UserInfo {
     pub name: Username,
     /// Whether the configuration names this person as an administrator.
     pub admin: bool,
+    /// What this person may do, by the configuration.
+    #[serde(default)]
+    pub role: Role,
     /// Whether this person is kept out.
     pub blocked: bool,
     /// Whether a password is set.

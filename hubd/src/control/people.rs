@@ -40,6 +40,7 @@ pub(super) async fn list(context: &ControlContext) -> Result<Reply, Refusal> {
     let (people, config) = (context.people.list().await?.into_iter(), context.config.get());
     let users = people.map(|person| UserInfo {
         admin: config.is_admin(&person.name),
+        role: config.role_of(&person.name),
         blocked: person.blocked,
         has_password: person.has_password,
         last_active: person.last_active.map(moment),

@@ -11,6 +11,7 @@ mod guard;
 mod key;
 mod live;
 mod lock;
+mod machine;
 mod recover;
 mod review;
 mod save;
@@ -32,6 +33,7 @@ use change::Change;
 use review::Consent;
 
 pub(in crate::ctl) use edit::kept;
+pub(in crate::ctl) use machine::findings;
 
 pub(super) fn obey(verb: ConfigVerb, world: &mut World) -> Result<Exit> {
     match verb {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use hub_core::accounts::Username;
-use hub_core::control::{self, RefusalKind, Reply, Request};
+use hub_core::control::{self, RefusalKind, Reply, Request, UserInfo};
 use serde::Serialize;
 
 use super::World;
@@ -76,6 +76,19 @@ pub(super) fn ask(world: &World, request: &Request) -> Result<Reply, Failure> {
             let message = format!("{message}: asking it through `{}`: {error}", socket.display());
             Err(Failure::new(Cause::Unreachable, message, hint.to_owned()))
         }
+    }
+}
+
+/// What the hub says; a hub that is down is no reason not to go on.
+pub(super) fn told_by_hub(world: &World, request: &Request) -> Option<Reply> {
+    ask(world, request).inspect_err(|failure| tracing::debug!(%failure, ?request, "asking the hub")).ok()
+}
+
+/// Everybody who is enrolled; `None`: the hub does not say.
+pub(super) fn people(world: &World) -> Option<Vec<UserInfo>> {
+    match told_by_hub(world, &Request::UserList)? {
+        Reply::Users { users } => Some(users),
+        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::World;
 use super::arguments::LimitsVerb;
-use super::connect::only_on_the_host;
+use super::connect::{only_on_the_host, people};
 use super::failure::{Exit, Failure};
 use super::output::{Cell, Table, Tone};
 
@@ -15,6 +15,8 @@ use super::output::{Cell, Table, Tone};
 #[derive(Debug, Serialize)]
 struct Explained {
     name: Username,
+    /// Whether this person is enrolled; `null`: the hub does not say.
+    enrolled: Option<bool>,
     /// The configuration that was read.
     path: String,
     limits: Vec<ExplainedLimit>,
@@ -39,9 +41,12 @@ fn explain(world: &mut World, name: Username) -> Result<Exit> {
         Err(error) => return Err(error.into()),
     };
     let limits = config.explain_limits(&name);
+    let people = people(world);
+    let enrolled = people.map(|people| people.iter().any(|person| person.name == name));
+    let exit = if enrolled == Some(false) { Exit::Failed } else { Exit::Done };
     if world.printer.json {
-        world.printer.json(&Explained { name, path: path.display().to_string(), limits })?;
-        return Ok(Exit::Done);
+        world.printer.json(&Explained { name, enrolled, path: path.display().to_string(), limits })?;
+        return Ok(exit);
     }
     let mut table = Table::with_heading(["LIMIT", "VALUE", "FROM"]);
     for limit in limits {
@@ -50,7 +55,11 @@ fn explain(world: &mut World, name: Username) -> Result<Exit> {
         table.row([limit.key.into(), limit.value.into(), from]);
     }
     world.printer.table(&table)?;
-    Ok(Exit::Done)
+    if exit != Exit::Done {
+        let message = format!("{name} is not enrolled; this is what would hold");
+        world.printer.error(&message, Some(&format!("hubctl user list shows who is; hubctl user add {name}")))?;
+    }
+    Ok(exit)
 }
 
 fn from(limit: &ExplainedLimit, name: &Username) -> String {

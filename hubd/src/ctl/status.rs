@@ -4,13 +4,14 @@ mod units;
 
 use anyhow::Result;
 use hub_core::config::history::{History, State};
+use hub_core::config::{self, Finding};
 use hub_core::control::environment::Asker;
 use hub_core::control::{HubStatus, Reply, Request, ServerInfo, ServerPhase};
 use hub_core::upgrade::{self, Archive};
 use serde::Serialize;
 
 use super::World;
-use super::connect::{Place, ask, unexpected};
+use super::connect::{Place, ask, people, unexpected};
 use super::failure::{Exit, Failure};
 use super::output::{Cell, Table, Tone};
 use super::text::{counted, memory, memory_kills, span};
@@ -23,6 +24,9 @@ struct Running<'a> {
     running: bool,
     #[serde(flatten)]
     status: &'a HubStatus,
+    /// What the configuration says that is not so on this machine.
+    #[serde(skip_serializing_if = "<[Finding]>::is_empty")]
+    findings: &'a [Finding],
 }
 
 /// What `hubctl status --json` prints when it does not.
@@ -46,8 +50,9 @@ pub(super) fn show(world: &mut World) -> Result<Exit> {
 
 fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     let exit = if status.launcher_problem.is_some() { Exit::Failed } else { Exit::Done };
+    let findings = findings(world)?;
     if world.printer.json {
-        world.printer.json(&Running { running: true, status })?;
+        world.printer.json(&Running { running: true, status, findings: &findings })?;
         return Ok(exit);
     }
     let mut table = Table::default();
@@ -81,6 +86,9 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     if status.https_problem.is_some() {
         world.printer.say("hint: hubctl https status")?;
     }
+    for finding in &findings {
+        world.printer.warn(&format!("warning: {finding}"))?;
+    }
     for server in status.servers.iter().filter(|server| server.phase == ServerPhase::Failed) {
         let problem = server.problem.as_deref().unwrap_or("it ended by itself");
         world.printer.line("")?;
@@ -100,6 +108,21 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
         world.printer.say("\nhint: without the launcher no server can start or stop: systemctl status hubd-launcher.service")?;
     }
     Ok(exit)
+}
+
+/// What the configuration says that is not so on this machine. Inside the hub nobody can tell.
+fn findings(world: &World) -> Result<Vec<Finding>> {
+    if !matches!(Place::find(world)?, Place::Host(_)) {
+        return Ok(Vec::new());
+    }
+    match config::read(&world.paths.config_file()) {
+        Ok(loaded) => Ok(super::config::findings(world, &loaded.config, people(world).as_deref())),
+        Err(error) => {
+            // How the hub is can be told all the same.
+            tracing::debug!("reading the configuration: {error}");
+            Ok(Vec::new())
+        }
+    }
 }
 
 /// Which version is in force, where the last one that was saved is not. Inside the hub nobody can tell.

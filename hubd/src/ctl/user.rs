@@ -83,8 +83,7 @@ fn list(world: &mut World) -> Result<Exit> {
             UserInfo { .. } => "ready".into(),
         };
         let last = user.last_active.as_deref().map_or_else(|| "never".to_owned(), |then| ago(then, world.now));
-        let role = if user.admin { "admin" } else { "student" };
-        table.row([user.name.as_str().into(), role.into(), login, last.into()]);
+        table.row([user.name.as_str().into(), user.role.to_string().into(), login, last.into()]);
     }
     if table.is_empty() {
         world.printer.say("Nobody is enrolled yet. To begin: hubctl user add NAME...")?;

@@ -148,6 +148,19 @@ fn a_running_hub_does_not_stand_in_its_own_way() {
 }
 
 #[test]
+fn a_configuration_that_asks_for_more_than_the_machine_has_is_told() {
+    let judged = |text: &str| {
+        let facts = Facts { config: configured(text), environment: Some(1), ..machine() };
+        check(&facts, &Options { admins: Vec::new(), ..options() })
+    };
+    let roles = "[roles]\nadmins = [\"ada\"]\n";
+    let reserved = judged(&format!("{roles}[machine]\nreserve = \"900G\"\n"));
+    assert!(reserved.blockers[0].what.contains("so no server could start"), "{reserved:?}");
+    let large = judged(&format!("{roles}[limits]\nmemory = \"900G\"\n"));
+    assert!(large.blockers.is_empty() && large.warnings[0].what.contains("`limits.memory`: 900G for one person"), "{large:?}");
+}
+
+#[test]
 fn a_half_finished_install_is_continued() {
     let facts = Facts { receipt: Ok(Some(Receipt::default())), ..machine() };
     let judgement = check(&facts, &options());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Config, LimitOverrides};
 use crate::accounts::{NameError, Username};
@@ -24,10 +24,11 @@ pub struct Roles {
 }
 
 /// What a person may do in the hub; a later one includes the earlier ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Has a server.
+    #[default]
     Student,
     /// Sees who runs, starts and stops servers, reads their logs.
     Helper,

@@ -154,6 +154,7 @@ mod tests {
         let person = |name: &str, blocked| UserInfo {
             name: name.parse().unwrap(),
             admin: false,
+            role: hub_core::config::Role::Student,
             blocked,
             has_password: true,
             last_active: None,

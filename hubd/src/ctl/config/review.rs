@@ -1,18 +1,18 @@
 //! A change before it is made: the lines that differ, what each change takes, whom it would shut out, and the questions.
 
 use hub_core::config::effects::{self, Change};
-use hub_core::config::{self, Config, format_bytes};
-use hub_core::control::{HubStatus, Reply, Request, UserInfo};
+use hub_core::config::{self, Config, Finding, format_bytes};
+use hub_core::control::{HubStatus, Reply, Request};
 use similar::{ChangeTag, TextDiff};
 
 use anyhow::Result;
 
 use super::super::World;
-use super::super::connect::ask;
+use super::super::connect::{people, told_by_hub};
 use super::super::failure::{Cause, Failure};
 use super::super::output::{Table, Tone, paint};
 use super::super::text::{counted, printable};
-use super::guard;
+use super::{findings, guard};
 
 /// Unchanged lines around each change.
 const CONTEXT: usize = 2;
@@ -49,6 +49,12 @@ impl Review {
         let status = status(world);
         let changes = old.as_ref().map(|old| effects::compare(old, new)).unwrap_or_default();
         let (account, people) = (world.caller.account()?.name, people(world));
+        let known = old.as_ref().map(|old| findings(world, old, people.as_deref())).unwrap_or_default();
+        let is_known = |finding: &Finding| known.iter().any(|known| (&known.key, &known.what) == (&finding.key, &finding.what));
+        let (fatal, found): (Vec<Finding>, Vec<Finding>) = findings(world, new, people.as_deref())
+            .into_iter()
+            .filter(|finding| !is_known(finding))
+            .partition(|finding| finding.is_fatal);
         let facts = guard::Facts {
             account: &account,
             people: people.as_deref(),
@@ -60,14 +66,13 @@ impl Review {
         if old.as_ref().is_none_or(|old| method(old) != method(new)) {
             warnings.extend((world.obstacles)(world, new));
         }
-        Ok(Self {
-            lockouts: guard::lockouts(old.as_ref(), new, &facts),
-            warnings,
-            online: status.map(|status| status.sessions),
-            changes,
-            before: before.to_owned(),
-            text,
-        })
+        warnings.extend(found.iter().map(ToString::to_string));
+        let mut lockouts = guard::lockouts(old.as_ref(), new, &facts);
+        lockouts.extend(fatal.iter().map(|finding| format!("{finding}.")));
+        if says_nothing(&text) && !says_nothing(before) {
+            lockouts.push("The text sets nothing: every setting would go back to its default.".to_owned());
+        }
+        Ok(Self { lockouts, warnings, online: status.map(|status| status.sessions), changes, before: before.to_owned(), text })
     }
 
     /// Says what differs and what that takes.
@@ -133,6 +138,11 @@ impl Review {
             _ => Ok(true),
         }
     }
+}
+
+/// Whether a text has no setting in it.
+fn says_nothing(text: &str) -> bool {
+    toml::from_str::<toml::Table>(text).is_ok_and(|table| table.is_empty())
 }
 
 /// The lines that differ, with a few around them; none: nothing does.
@@ -203,17 +213,4 @@ fn status(world: &World) -> Option<HubStatus> {
         Reply::Status(status) => Some(status),
         _ => None,
     }
-}
-
-/// Everybody who is enrolled.
-fn people(world: &World) -> Option<Vec<UserInfo>> {
-    match told_by_hub(world, &Request::UserList)? {
-        Reply::Users { users } => Some(users),
-        _ => None,
-    }
-}
-
-/// A hub that is down is no reason not to change its configuration.
-fn told_by_hub(world: &World, request: &Request) -> Option<Reply> {
-    ask(world, request).inspect_err(|failure| tracing::debug!(%failure, ?request, "asking the hub")).ok()
 }

@@ -28,6 +28,16 @@ fn each_limit_is_shown_with_the_line_that_says_it() {
 }
 
 #[test]
+fn somebody_who_is_not_enrolled_has_no_limits_yet() {
+    let (ran, _) = host(FILE).run_with("limits explain nobody", vec![Reply::Users { users: Vec::new() }]);
+    assert_eq!((ran.code, ran.output.lines().count()), (1, 7));
+    assert_eq!(
+        ran.messages,
+        "error: nobody is not enrolled; this is what would hold\nhint: hubctl user list shows who is; hubctl user add nobody\n"
+    );
+}
+
+#[test]
 fn as_json_it_is_stable() {
     let ran = host(FILE).run("limits explain ada --json");
     let shown: serde_json::Value = serde_json::from_str(&ran.output).unwrap();

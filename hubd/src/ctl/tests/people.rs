@@ -1,5 +1,6 @@
 //! `hubctl user`: what it asks the hub, what it prints, and what it refuses to do.
 
+use hub_core::config::Role;
 use hub_core::control::{AddedUser, NewUser, RefusalKind, UserInfo};
 
 use super::*;
@@ -110,25 +111,26 @@ fn a_link_without_an_address_says_what_is_missing() {
 
 #[test]
 fn the_list_tells_who_can_log_in() {
-    let user = |name: &str, admin, blocked, has_password, last_active: Option<&str>| UserInfo {
+    let user = |name: &str, role, blocked, has_password, last_active: Option<&str>| UserInfo {
         name: name.parse().unwrap(),
-        admin,
+        admin: role == Role::Admin,
+        role,
         blocked,
         has_password,
         last_active: last_active.map(str::to_owned),
     };
     let users = vec![
-        user("ada", true, false, true, Some("2026-09-07T07:00:00Z")),
-        user("bob", false, true, true, None),
-        user("cyd", false, false, false, None),
+        user("ada", Role::Admin, false, true, Some("2026-09-07T07:00:00Z")),
+        user("bob", Role::Teacher, true, true, None),
+        user("cyd", Role::Student, false, false, None),
     ];
     let (ran, _) = Machine::host().run_with("user list", vec![Reply::Users { users: users.clone() }]);
     assert_eq!(
         ran.output,
-        "NAME  ROLE     LOGIN            LAST ACTIVE\n\
-         ada   admin    ready            3 hours ago\n\
-         bob   student  blocked          never\n\
-         cyd   student  no password yet  never\n"
+        "NAME  ROLE           LOGIN            LAST ACTIVE\n\
+         ada   administrator  ready            3 hours ago\n\
+         bob   teacher        blocked          never\n\
+         cyd   student        no password yet  never\n"
     );
     let (ran, _) = Machine::host().run_with("--json user list", vec![Reply::Users { users: users[..1].to_vec() }]);
     assert_eq!(
@@ -138,6 +140,7 @@ fn the_list_tells_who_can_log_in() {
     {
       "name": "ada",
       "admin": true,
+      "role": "admin",
       "blocked": false,
       "has_password": true,
       "last_active": "2026-09-07T07:00:00Z"
@@ -300,6 +303,7 @@ fn what_somebody_may_do_names_the_lines_that_say_so() {
     let listed = |name: &str| UserInfo {
         name: name.parse().unwrap(),
         admin: false,
+        role: Role::Student,
         blocked: name == "bob",
         has_password: true,
         last_active: None,
@@ -322,6 +326,7 @@ fn what_somebody_may_do_names_the_lines_that_say_so() {
     }
     assert!(show("bob").output.contains("blocked (line 5)"), "{}", show("bob").output);
     let eve = show("eve");
+    assert_eq!(eve.code, 1);
     assert!(eve.messages.contains("eve is not enrolled") && eve.output.contains("student"), "{}", eve.output);
 }
 

@@ -62,6 +62,7 @@ pub(super) fn show(world: &mut World, name: &Username) -> Result<Exit> {
         world.printer.say(&format!("\nWhether {name} is enrolled is not known: {failure}"))?;
     } else if user.is_none() {
         world.printer.say(&format!("\n{name} is not enrolled, so nobody can log in as {name}: hubctl user add {name}"))?;
+        return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
 }

@@ -39,8 +39,25 @@ pub(super) fn text(what: &str, given: &str, longest: usize) -> Result<String, St
         0 => Err(format!("{what} is empty")),
         count if count > longest => Err(format!("{what} has {count} characters; expected at most {longest}")),
         _ if given.chars().any(|c| c.is_control() && c != '\n') => Err(format!("{what} has a control character")),
-        _ => Ok(given.to_owned()),
+        _ => match given.chars().find(|c| is_deceptive(*c)) {
+            Some(mark) => Err(format!(
+                "{what} has the invisible character U+{:04X}, which makes a text look like another one\nhint: type it anew, without copying",
+                u32::from(mark)
+            )),
+            None if given.chars().all(|c| c.is_whitespace() || is_invisible(c)) => Err(format!("{what} has nothing to be seen")),
+            None => Ok(given.to_owned()),
+        },
     }
+}
+
+/// What turns the direction of reading, ends lines unseen, or stands for nothing.
+fn is_deceptive(character: char) -> bool {
+    matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0001}')
+}
+
+/// What takes no place, and has its uses between letters.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{3164}')
 }
 
 pub(super) fn url(text: &str) -> Result<String, String> {
@@ -229,5 +246,30 @@ pub(super) fn directory(text: &str) -> Result<String, String> {
     match parsed {
         Some(_) if plain => Ok(text.to_owned()),
         _ => Err(format!("{text:?} is not an ACME directory; expected one as in \"https://acme.example.org/directory\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_shown_is_what_it_looks_like() {
+        for fine in ["Mathe 3A", "كلاس \u{200f}1", "Équipe 👩‍🏫", "تنبيه"] {
+            assert_eq!(text("the announcement", fine, 60).as_deref(), Ok(fine));
+        }
+        for (given, message) in [
+            ("Class\u{202e}gnp.exe", "the invisible character U+202E"),
+            ("a\u{2066}b", "the invisible character U+2066"),
+            ("one\u{2028}two", "the invisible character U+2028"),
+            ("a\u{feff}b", "the invisible character U+FEFF"),
+            ("bell\u{7}", "a control character"),
+            ("\u{9b}31m", "a control character"),
+            ("\u{200b}\u{200d}", "nothing to be seen"),
+            ("  ", "is empty"),
+        ] {
+            let error = text("the announcement", given, 60).unwrap_err();
+            assert!(error.contains(message), "{given:?}: {error}");
+        }
     }
 }

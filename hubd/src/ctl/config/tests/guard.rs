@@ -101,7 +101,14 @@ fn https_that_nobody_could_log_in_over_is_asked_about() {
 
 #[test]
 fn administrators_whom_the_hub_does_not_know_are_asked_about() {
-    let ada = UserInfo { name: "ada".parse().unwrap(), admin: true, blocked: false, has_password: true, last_active: None };
+    let ada = UserInfo {
+        name: "ada".parse().unwrap(),
+        admin: true,
+        role: hub_core::config::Role::Admin,
+        blocked: false,
+        has_password: true,
+        last_active: None,
+    };
     let replies = vec![Reply::Status(status()), Reply::Users { users: vec![ada] }];
     let machine = machine(&[]);
     let (ran, _) = machine.run_with("config set roles.admins adda", replies);
@@ -127,4 +134,52 @@ fn the_callers_own_way_in_is_asked_about() {
     let ran = machine.run(&format!("config remove roles.host_operators {account}"));
     assert_eq!(ran.code, 7);
     assert!(ran.messages.contains(&format!("Your own account, `{account}`, may not run hubctl")), "{}", ran.messages);
+}
+
+#[test]
+fn what_the_machine_does_not_bear_out_is_said_and_what_stops_all_servers_is_asked() {
+    let on_4_gb = || {
+        let machine = machine(&[]);
+        let figures = machine.paths().kernel_figures();
+        std::fs::create_dir_all(&figures).unwrap();
+        std::fs::write(figures.join("meminfo"), "MemTotal: 4194304 kB\nSwapTotal: 0 kB\n").unwrap();
+        machine
+    };
+    for (line, said) in [
+        ("config set limits.memory 40G", "warning: `limits.memory` (line 6): 40G for one person, but all students together have"),
+        ("config set limits.swap 1G", "1G of swap, but the machine has no swap"),
+        ("config set users.samm.limits.memory 2G", "warning: `users`: samm is not enrolled; did you mean sam?"),
+    ] {
+        let machine = on_4_gb();
+        let person = |name: &str| UserInfo {
+            name: name.parse().unwrap(),
+            admin: name == "ada",
+            role: hub_core::config::Role::Student,
+            blocked: false,
+            has_password: true,
+            last_active: None,
+        };
+        let users = vec![Reply::Status(status()), Reply::Users { users: vec![person("ada"), person("sam")] }];
+        let (ran, _) = machine.run_with(&format!("{line} --dry-run"), users);
+        assert_eq!(ran.code, 0, "{line}: {}", ran.messages);
+        assert!(ran.messages.contains(said), "{line}: {}", ran.messages);
+    }
+    let machine = on_4_gb();
+    let ran = machine.run("config set machine.reserve 32G");
+    assert_eq!((ran.code, live(&machine).as_str()), (7, VALID), "{}", ran.messages);
+    assert!(ran.messages.contains("so no server could start"), "{}", ran.messages);
+    let valid = machine.typing("[machine]\nreserve = \"32G\"\n").run("config check -");
+    assert_eq!(valid.code, 0);
+    assert!(valid.messages.starts_with("warning: `machine.reserve` (line 2): 32G are kept from students"), "{}", valid.messages);
+}
+
+#[test]
+fn an_empty_text_is_not_taken_for_a_configuration_without_asking() {
+    for text in ["", "\n", "# [limits]\n"] {
+        let machine = machine(&[]).typing(text);
+        std::fs::write(live_path(&machine), "[limits]\nmemory = \"2G\"\n").unwrap();
+        let ran = machine.run("config apply - --yes");
+        assert_eq!((ran.code, live(&machine).as_str()), (7, "[limits]\nmemory = \"2G\"\n"), "{text:?}: {}", ran.messages);
+        assert!(ran.messages.contains("warning: The text sets nothing: every setting would go back"), "{}", ran.messages);
+    }
 }
