@@ -7,6 +7,7 @@ mod client;
 pub mod description;
 mod lan;
 mod orders;
+pub mod own;
 mod record;
 mod run;
 mod schedule;

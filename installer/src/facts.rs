@@ -1,6 +1,7 @@
 //! What this machine is: everything preflight and the plan want to know, looked up once and changed by nothing.
 
 mod accounts;
+pub mod certificate;
 mod index;
 mod system;
 
@@ -48,6 +49,8 @@ pub struct Facts {
     pub address: Option<IpAddr>,
     /// Programs of the release that are not where they should be.
     pub missing_programs: Vec<PathBuf>,
+    /// What is the matter with the certificate files that were given.
+    pub certificate: certificate::Judged,
     /// Whether the group is there of the web server that is to stand in front of the hub.
     pub has_proxy_group: bool,
     /// Whether an environment for the servers is there.
@@ -109,6 +112,7 @@ pub fn probe(paths: &Paths, options: &Options, network: &Network, operator: Opti
         operator,
         address: system::address(),
         missing_programs: PROGRAMS.iter().map(|name| options.programs.join(name)).filter(|path| !path.is_file()).collect(),
+        certificate: certificate::probe(options),
         has_proxy_group: options.behind.is_some_and(|server| accounts::has_group(server.group())),
         environment,
         system,

@@ -60,6 +60,8 @@ pub fn check(facts: &Facts, options: &Options) -> Judgement {
     check_size(facts, &mut judgement);
     check_bundle(facts, options, &mut judgement);
     check_network(facts, &mut judgement);
+    judgement.blockers.extend(facts.certificate.bad.iter().cloned());
+    judgement.warnings.extend(facts.certificate.doubtful.iter().cloned());
     check_ports(facts, options, &mut judgement);
     check_behind(facts, options, &mut judgement);
     check_names(facts, &mut judgement);

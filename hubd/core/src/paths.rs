@@ -216,6 +216,11 @@ impl Paths {
         self.root.join(relative)
     }
 
+    /// The authorities that programs of this machine trust, PEM.
+    pub fn trusted_authorities(&self) -> PathBuf {
+        self.below("etc/ssl/certs/ca-certificates.crt")
+    }
+
     /// What a running hub has below `/run`.
     pub fn runtime(&self) -> [PathBuf; 8] {
         let (launcher, front, hub) = (self.launcher_socket(), self.front_socket(), self.below("run/hubd"));

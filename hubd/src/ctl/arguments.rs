@@ -164,11 +164,22 @@ Example:
     Status,
     /// Look for what stands in the way: names, ports, files, clock, authority
     #[command(after_help = "Nothing is changed, and no authority is asked for anything but the time. Ends with 1 when \
-something is wrong.
+something is wrong. With --certificate and --key it judges these files alone, also before there is a hub.
 
-Example:
-  sudo hubctl https check")]
-    Check,
+Examples:
+  sudo hubctl https check
+  sudo hubctl https check --certificate fullchain.pem --key hub.key --host hub.example.org")]
+    Check {
+        /// A certificate with its chain, PEM
+        #[arg(long, value_name = "FILE", requires = "key")]
+        certificate: Option<PathBuf>,
+        /// Its key, PEM
+        #[arg(long, value_name = "FILE", requires = "certificate")]
+        key: Option<PathBuf>,
+        /// The name that people will type
+        #[arg(long, value_name = "NAME", requires = "certificate")]
+        host: Option<String>,
+    },
     /// Ask for a certificate now if one is due, without waiting after failures
     #[command(after_help = "Authorities count failures: five in an hour are too many, so look with `https check` first.
 

@@ -30,12 +30,15 @@ const NOTICE_POLL: Duration = Duration::from_millis(250);
 /// Fewer days than this are worth a colour.
 const SOON_DAYS: i64 = 14;
 
-pub(super) use check::{obstacles, uncertified};
+pub(super) use check::{doubts, obstacles, uncertified, unusable};
 
 pub(super) fn obey(verb: HttpsVerb, world: &mut World) -> Result<Exit> {
     match verb {
         HttpsVerb::Status => status(world),
-        HttpsVerb::Check => check::run(world),
+        HttpsVerb::Check { certificate: Some(certificate), key: Some(key), host } => {
+            check::given(world, &certificate, &key, host.as_deref())
+        }
+        HttpsVerb::Check { .. } => check::run(world),
         HttpsVerb::Renew => renew(world),
     }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::Acceptor;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::AsyncWriteExt;
@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::certificates::own::{self, Flaw, Own};
 use crate::certificates::{Description, is_server_name};
 
 /// How often the files are looked at.
@@ -79,29 +80,10 @@ pub struct TlsStatus {
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or is not PEM.
-    #[error("reading `{}`", path.display())]
-    Pem {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: pem::Error,
-    },
-    /// There is no certificate in the file.
-    #[error("`{}` holds no certificate, expected one or more PEM blocks of `CERTIFICATE`", path.display())]
-    Empty {
-        /// Which.
-        path: PathBuf,
-    },
-    /// What is in the file is not a certificate after all.
-    #[error("reading the certificate in `{}`: {reason}", path.display())]
-    Garbled {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// Certificate and key do not belong together, or are of a kind that is not supported.
+    /// Certificate or key can't be used as they are.
+    #[error(transparent)]
+    Flawed(#[from] Flaw),
+    /// What encrypts does not take them.
     #[error("using certificate `{}` with key `{}`", certificate.display(), key.display())]
     Unusable {
         /// The certificate's file.
@@ -309,23 +291,14 @@ fn read_answer(path: &Path) -> Result<ServerConfig, Box<dyn std::error::Error + 
 }
 
 fn read(certificate: &Path, key: &Path) -> Result<Current, TlsError> {
-    let pem = |path: &Path| {
-        let path = path.to_owned();
-        move |source| TlsError::Pem { path, source }
-    };
-    let chain =
-        CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(pem(certificate))?;
-    let Some(first) = chain.first() else { return Err(TlsError::Empty { path: certificate.to_owned() }) };
-    let description = Description::read(first).map_err(|reason| TlsError::Garbled { path: certificate.to_owned(), reason })?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
+    let Own { chain, key: signing, description } = own::load(certificate, key)?;
     let unusable = |source| TlsError::Unusable { certificate: certificate.to_owned(), key: key.to_owned(), source };
     // The safe versions are 1.2 and 1.3.
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(unusable)?
         .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(unusable)?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, signing))));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(unusable)?;
     Ok(Current { config: Arc::new(config), certificate: description })

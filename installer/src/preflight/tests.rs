@@ -4,6 +4,7 @@ use hub_core::config;
 
 use super::*;
 use crate::behind::Behind;
+use crate::facts::certificate::Judged;
 use crate::facts::{Index, Listener, OwnAccount, System};
 use crate::receipt::Receipt;
 
@@ -33,6 +34,7 @@ pub(crate) fn machine() -> Facts {
         operator: Some("debian".into()),
         address: None,
         missing_programs: Vec::new(),
+        certificate: Judged::default(),
         has_proxy_group: true,
         environment: None,
     }

@@ -121,6 +121,7 @@ fn bare_debian() -> Facts {
         receipt: Ok(None),
         leftovers: Ok(None),
         index: None,
+        certificate: installer::facts::certificate::Judged::default(),
         has_proxy_group: false,
         operator: Some("debian".to_owned()),
         address: None,

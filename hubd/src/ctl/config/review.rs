@@ -10,6 +10,7 @@ use anyhow::Result;
 use super::super::World;
 use super::super::connect::{people, told_by_hub};
 use super::super::failure::{Cause, Failure};
+use super::super::https;
 use super::super::output::{Table, Tone, paint};
 use super::super::text::{counted, printable};
 use super::{findings, guard};
@@ -35,6 +36,8 @@ pub(super) struct Review {
     pub(super) changes: Vec<Change>,
     /// Whom it would shut out, one sentence each.
     pub(super) lockouts: Vec<String>,
+    /// Why the hub could not run with it at all, with what helps: nothing is changed then, whoever says yes.
+    refusals: Vec<(String, String)>,
     /// What else to know beforehand, one sentence each.
     warnings: Vec<String>,
     /// People online; `None`: the hub does not say.
@@ -59,7 +62,7 @@ impl Review {
             account: &account,
             people: people.as_deref(),
             is_here: &guard::is_here,
-            uncertified: &|config| super::super::https::uncertified(config, &world.paths, world.now),
+            uncertified: &|config| https::uncertified(config, &world.paths, world.now),
         };
         let mut warnings = status.as_ref().map(|status| squeezed(status, new, &changes)).unwrap_or_default();
         let method = |config: &Config| config.https.as_ref().map(|https| https.method.clone());
@@ -72,7 +75,20 @@ impl Review {
         if says_nothing(&text) && !says_nothing(before) {
             lockouts.push("The text sets nothing: every setting would go back to its default.".to_owned());
         }
-        Ok(Self { lockouts, warnings, online: status.map(|status| status.sessions), changes, before: before.to_owned(), text })
+        let mut refusals = Vec::new();
+        if old.as_ref().is_none_or(|old| method(old) != method(new)) {
+            warnings.extend(https::doubts(new, &world.paths, world.now));
+            if let Some((what, remedy)) = https::unusable(new) {
+                // Certificates may come later than the configuration, as long as no hub is taken down by it.
+                match status {
+                    Some(_) => refusals.push((what, remedy)),
+                    None if lockouts.iter().any(|lockout| lockout.contains(&what)) => {}
+                    None => lockouts.push(format!("Nobody could log in: {what}; {remedy}.")),
+                }
+            }
+        }
+        let online = status.map(|status| status.sessions);
+        Ok(Self { lockouts, refusals, warnings, online, changes, before: before.to_owned(), text })
     }
 
     /// Says what differs and what that takes.
@@ -113,6 +129,12 @@ impl Review {
     /// # Errors
     /// When a question has to be asked, and there is nobody to ask.
     pub(super) fn agreed(&self, world: &mut World, consent: Consent, question: Option<&str>) -> Result<bool> {
+        if !self.refusals.is_empty() {
+            for (what, remedy) in &self.refusals {
+                world.printer.error(&format!("https can't work with that: {what}"), Some(remedy))?;
+            }
+            return Ok(false);
+        }
         if !self.lockouts.is_empty() {
             for lockout in &self.lockouts {
                 world.printer.warn(&format!("warning: {lockout}"))?;

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use hub_core::config::{self, Config, Https, HttpsMethod, ReadError};
+use hub_core::config::{self, Config, HttpsMethod, ReadError};
 use hub_core::control::HttpsStatus;
 use hub_core::paths::Paths;
 use hub_core::pyenv::NetworkSettings;
@@ -26,12 +26,14 @@ use super::super::output::{Cell, Table, Tone};
 use super::caa::{self, Signer};
 use super::judge::{self, Answer, Finding, Name, Weight};
 use super::{ask_hub, authority, dns, limits};
+use crate::certificates::own::{self, Doubt, Flaw, Own};
 use crate::certificates::{Description, Orders, Record, USUAL_DIRECTORY, account_at};
-use crate::listen::Tls;
 use crate::web::CHECK_TOKEN;
 
 /// For a name to be resolved, and for a host to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// No certificate with its chain is larger, in bytes.
+const LARGEST_FILE: u64 = 1 << 20;
 /// The account that reads own certificate files.
 const READER: &str = "hubd";
 
@@ -71,7 +73,7 @@ pub(super) fn run(world: &mut World) -> Result<Exit> {
     findings.extend(judge::ports(&wanted, &listeners(&wanted)?));
     let method = match &https.method {
         HttpsMethod::Files { certificate, key } => {
-            findings.extend(files(&config, certificate, key, world.now));
+            findings.extend(files(&config, certificate, key, &world.paths, world.now));
             "files"
         }
         HttpsMethod::Acme { domains, directory, directory_ca, .. } => {
@@ -84,10 +86,10 @@ pub(super) fn run(world: &mut World) -> Result<Exit> {
     if let Some(status) = hub.as_ref().filter(|_| !matches!(https.method, HttpsMethod::Files { .. })) {
         findings.extend(present(status));
     }
-    report(world, method, findings, https)
+    report(world, method, findings, matches!(https.method, HttpsMethod::Acme { .. }))
 }
 
-fn report(world: &mut World, method: &'static str, findings: Vec<Finding>, https: &Https) -> Result<Exit> {
+fn report(world: &mut World, method: &'static str, findings: Vec<Finding>, is_asked_for: bool) -> Result<Exit> {
     let ok = findings.iter().all(|finding| finding.weight < Weight::Bad);
     if world.printer.json {
         world.printer.json(&Checked { method, ok, findings })?;
@@ -105,7 +107,7 @@ fn report(world: &mut World, method: &'static str, findings: Vec<Finding>, https
             }
             world.printer.table(&table)?;
         }
-        if ok && matches!(https.method, HttpsMethod::Acme { .. }) {
+        if ok && is_asked_for {
             world.printer.say("\nNothing stands in the way. To try at once: sudo hubctl https renew")?;
         }
     }
@@ -134,26 +136,68 @@ fn present(status: &HttpsStatus) -> Vec<Finding> {
     }
 }
 
-fn files(config: &Config, certificate: &Path, key: &Path, now: Timestamp) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for path in [certificate, key] {
-        if let Err(reason) = is_readable(path) {
-            let remedy = format!("the hub runs as account `{READER}`: put a copy where it may read it, as in root:{READER} 0640");
-            findings.push(Finding::bad(format!("the hub can't read `{}`: {reason}", path.display()), remedy));
-        }
+/// `hubctl https check --certificate FILE --key FILE`: these files alone, opened as the one who called sudo.
+pub(super) fn given(world: &mut World, certificate: &Path, key: &Path, host: Option<&str>) -> Result<Exit> {
+    let [certificate_pem, key_pem] = [certificate, key].map(|path| world.caller.read(path, LARGEST_FILE, world.input));
+    let own = own::judge(&(certificate, &certificate_pem?), &(key, &key_pem?));
+    let mut findings = judged(own, &world.paths, host, world.now);
+    if User::from_name(READER).is_ok_and(|user| user.is_some()) {
+        findings.extend([certificate, key].into_iter().filter_map(closed));
     }
-    match Tls::load(certificate, key).map(|tls| tls.status().certificate) {
-        Err(error) => {
-            let error = anyhow::Error::new(error);
-            findings.push(Finding::bad(
-                format!("{error:#}"),
-                "give a certificate with its chain, and the key it was made for, as PEM",
-            ));
-        }
-        Ok(None) => {}
-        Ok(Some(description)) => findings.extend(judge::certificate(&description, host(config), now)),
-    }
+    report(world, "files", findings, false)
+}
+
+fn files(config: &Config, certificate: &Path, key: &Path, paths: &Paths, now: Timestamp) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = [certificate, key].into_iter().filter_map(closed).collect();
+    findings.extend(judged(own::load(certificate, key), paths, host(config), now));
     findings
+}
+
+/// That the hub can't read a file which is there.
+fn closed(path: &Path) -> Option<Finding> {
+    let reason = if path.exists() { is_readable(path).err()? } else { return None };
+    Some(Finding::bad(format!("the hub can't read `{}`: {reason}", path.display()), own::readable(path)))
+}
+
+fn judged(own: Result<Own, Flaw>, paths: &Paths, host: Option<&str>, now: Timestamp) -> Vec<Finding> {
+    let own = match own {
+        Ok(own) => own,
+        Err(Flaw { what, remedy }) => return vec![Finding::bad(what, remedy)],
+    };
+    let roots = std::fs::read(paths.trusted_authorities()).unwrap_or_else(|error| {
+        tracing::debug!("reading the authorities that this machine trusts: {error}");
+        Vec::new()
+    });
+    let doubts =
+        own::doubts(&own, &roots).into_iter().map(|Doubt { flaw: Flaw { what, remedy }, is_certain }| match is_certain {
+            true => Finding::bad(what, remedy),
+            false => Finding::doubtful(what, remedy),
+        });
+    let mut findings: Vec<Finding> = doubts.collect();
+    let host = host.filter(|_| !own.description.names.is_empty());
+    findings.extend(judge::certificate(&own.description, host, now));
+    findings
+}
+
+/// Why some browsers may not take the files that `config` names, one sentence each.
+pub(in super::super) fn doubts(config: &Config, paths: &Paths, now: Timestamp) -> Vec<String> {
+    let Some(HttpsMethod::Files { certificate, key }) = config.https.as_ref().map(|https| &https.method) else {
+        return Vec::new();
+    };
+    let findings = files(config, certificate, key, paths, now).into_iter().filter(|finding| finding.weight == Weight::Doubtful);
+    findings.map(|finding| format!("{}; {}", finding.what, finding.remedy.unwrap_or_default())).collect()
+}
+
+/// Why the hub could not use the files that `config` names at all, and what helps.
+pub(in super::super) fn unusable(config: &Config) -> Option<(String, String)> {
+    let HttpsMethod::Files { certificate, key } = &config.https.as_ref()?.method else { return None };
+    if let Err(Flaw { what, remedy }) = own::load(certificate, key) {
+        return Some((what, remedy));
+    }
+    // Before the first install there is no account to ask about.
+    User::from_name(READER).ok().flatten()?;
+    let finding = [certificate, key].into_iter().find_map(|path| closed(path))?;
+    Some((finding.what, finding.remedy.unwrap_or_default()))
 }
 
 /// Why browsers would get no good certificate with `config`, half a sentence; `None`: they would, or the hub would make one at
@@ -162,8 +206,9 @@ pub(in super::super) fn uncertified(config: &Config, paths: &Paths, now: Timesta
     match &config.https.as_ref()?.method {
         HttpsMethod::Lan { .. } => None,
         HttpsMethod::Files { certificate, key } => {
-            let findings = files(config, certificate, key, now);
-            findings.into_iter().find(|finding| finding.weight == Weight::Bad).map(|finding| finding.what)
+            let findings = files(config, certificate, key, paths, now);
+            let bad = findings.into_iter().find(|finding| finding.weight == Weight::Bad)?;
+            Some(format!("{}; {}", bad.what, bad.remedy.unwrap_or_default()))
         }
         HttpsMethod::Acme { domains, .. } => {
             let present =

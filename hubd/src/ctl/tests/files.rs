@@ -29,7 +29,12 @@ const LINES: [(&str, &str); 14] = [
     ("config check FILE", "config check {}"),
     ("config diff FILE|NUMBER", "config diff {}"),
 ];
-const MORE_LINES: [(&str, &str); 2] = [("config apply FILE", "config apply {} --yes"), ("upgrade VERSION|FILE", "upgrade {}")];
+const MORE_LINES: [(&str, &str); 4] = [
+    ("config apply FILE", "config apply {} --yes"),
+    ("upgrade VERSION|FILE", "upgrade {}"),
+    ("https check --certificate", "https check --certificate {} --key /dev/null"),
+    ("https check --key", "https check --certificate /dev/null --key {}"),
+];
 
 fn lines() -> impl Iterator<Item = (&'static str, &'static str)> {
     LINES.into_iter().chain(MORE_LINES)

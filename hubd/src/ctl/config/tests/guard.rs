@@ -82,7 +82,7 @@ fn https_that_nobody_could_log_in_over_is_asked_about() {
     let own = "[https]\ncertificate = \"/nonexistent/a.pem\"\nkey = \"/nonexistent/a.key\"\n";
     let acme = "[https]\nmethod = \"acme\"\nemail = \"ada@example.org\"\ndomains = [\"hub.example.org\"]\n";
     for (https, reason) in [
-        (own, "the hub can't read `/nonexistent/a.pem`: "),
+        (own, "there is no `/nonexistent/a.pem`; is the path right?"),
         (acme, "there is no certificate for hub.example.org until the authority gives one."),
     ] {
         let after = format!("{VALID}\n{https}");

@@ -1,0 +1,93 @@
+//! Own certificate files, judged before anything is changed: by the `hubctl` of the release, as the hub and every later change
+//! judge them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use hub_core::config::HttpsMethod;
+use hub_core::sys::command::Command;
+use serde::Deserialize;
+
+use crate::options::Options;
+use crate::preflight::Finding;
+
+/// Two files are read.
+const JUDGE_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What was found about the files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// Why no browser would take them.
+    pub bad: Vec<Finding>,
+    /// Why some may not.
+    pub doubtful: Vec<Finding>,
+}
+
+/// What `hubctl https check` prints with `--json`.
+#[derive(Debug, Deserialize)]
+struct Checked {
+    findings: Vec<Looked>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Looked {
+    weight: String,
+    what: String,
+    remedy: Option<String>,
+}
+
+/// Judges the files that the install is to use, if it is to use some.
+pub(super) fn probe(options: &Options) -> Judged {
+    let Some(HttpsMethod::Files { certificate, key }) = options.https.as_ref().map(|https| &https.method) else {
+        return Judged::default();
+    };
+    let program = options.programs.join("hubctl");
+    // That a program of the release is missing is a finding of its own.
+    if !program.is_file() {
+        return Judged::default();
+    }
+    let url = options.url.as_ref().and_then(|url| url::Url::parse(url).ok());
+    let host = url.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
+    let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+    let mut command = Command::new(&program, JUDGE_DEADLINE).env_clear().args(["--json", "https", "check"]);
+    command = command.args(["--certificate", &certificate, "--key", &key]);
+    if let Some(host) = &host {
+        command = command.args(["--host", host]);
+    }
+    let answer = command.output().and_then(|output| judge(&output.stdout).with_context(|| output.stderr.trim_end().to_owned()));
+    answer.unwrap_or_else(|error| Judged {
+        bad: vec![Finding {
+            what: format!("the certificate can't be judged: {error:#}"),
+            remedy: "are both files there?".to_owned(),
+        }],
+        doubtful: Vec::new(),
+    })
+}
+
+fn judge(answer: &str) -> Result<Judged> {
+    let checked: Checked = serde_json::from_str(answer)?;
+    let mut judged = Judged::default();
+    for looked in checked.findings {
+        let finding = Finding { what: looked.what, remedy: looked.remedy.unwrap_or_default() };
+        match looked.weight.as_str() {
+            "bad" => judged.bad.push(finding),
+            "doubtful" => judged.doubtful.push(finding),
+            _ => {}
+        }
+    }
+    Ok(judged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_hubctl_found() {
+        let answer = r#"{"method":"files","ok":false,"findings":[{"weight":"good","what":"a","remedy":null},
+            {"weight":"doubtful","what":"b","remedy":"c"},{"weight":"bad","what":"d","remedy":"e"}]}"#;
+        let finding = |what: &str, remedy: &str| Finding { what: what.to_owned(), remedy: remedy.to_owned() };
+        assert_eq!(judge(answer).unwrap(), Judged { bad: vec![finding("d", "e")], doubtful: vec![finding("b", "c")] });
+        assert!(judge("").is_err());
+    }
+}
