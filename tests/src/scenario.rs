@@ -12,6 +12,7 @@ mod conda;
 mod config_edit;
 mod docs;
 mod environment;
+mod files;
 mod hardening;
 mod https;
 mod install;
@@ -90,6 +91,7 @@ pub const ALL: &[Scenario] = &[
     cloud_init::SCENARIO,
     class::SCENARIO,
     config_edit::SCENARIO,
+    files::SCENARIO,
     docs::SCENARIO,
     survive::SCENARIO,
     storm::SCENARIO,
