@@ -112,25 +112,6 @@ pub fn close(path: &Path) -> Result<()> {
     }
 }
 
-/// Gives a directory and everything in it to `uid` and `gid`. The directory must be closed to everybody else, for it is
-/// walked by name.
-///
-/// # Errors
-/// When something can't be read or given away.
-pub fn give_tree(directory: &Path, uid: u32, gid: u32) -> Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            give_tree(&entry.path(), uid, gid)?;
-        } else {
-            std::os::unix::fs::lchown(entry.path(), Some(uid), Some(gid))
-                .with_context(|| format!("giving `{}` to {uid}:{gid}", entry.path().display()))?;
-        }
-    }
-    std::os::unix::fs::lchown(directory, Some(uid), Some(gid))
-        .with_context(|| format!("giving `{}` to {uid}:{gid}", directory.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

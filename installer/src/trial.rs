@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use hub_core::control::{self, NewUser, Reply, Request};
 use hub_core::paths::Paths;
 use hub_core::sys::atomic::{self, Access};
+use hub_core::sys::tree;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::PROGRAMS;
@@ -207,7 +208,7 @@ fn forget(name: &str) -> Result<()> {
     }
     let is_note = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
     if directory().exists() && !fs_err::read_dir(directory())?.flatten().any(|entry| is_note(&entry.path())) {
-        fs_err::remove_dir_all(directory())?;
+        tree::remove(&directory())?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use hub_core::sys::atomic::{self, Access};
+use hub_core::sys::tree;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -210,13 +211,7 @@ fn keep(path: &Path) -> Result<Undone> {
 }
 
 fn remove_tree(path: &Path) -> Result<Undone> {
-    let Ok(metadata) = path.symlink_metadata() else { return Ok(Undone::AlreadyGone) };
-    if metadata.is_dir() {
-        fs_err::remove_dir_all(path)?
-    } else {
-        fs_err::remove_file(path)?
-    }
-    Ok(Undone::Removed)
+    Ok(if tree::remove(path)? { Undone::Removed } else { Undone::AlreadyGone })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use hub_core::paths::Paths;
+use hub_core::sys::tree;
 
 use crate::leftovers::{self, Leftovers};
 use crate::progress::{self, Talk};
@@ -113,7 +114,7 @@ fn keep_state(paths: &Paths) -> Result<()> {
         }
         if kept.exists() {
             files::close(&kept)?;
-            files::give_tree(&kept, 0, 0)?;
+            tree::give(&kept, 0, 0)?;
         }
     }
     Ok(())

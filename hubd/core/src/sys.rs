@@ -7,3 +7,4 @@ pub mod figures;
 pub mod lock;
 pub mod name_servers;
 pub mod ports;
+pub mod tree;

@@ -1,7 +1,7 @@
 //! People's unix accounts: found or made by name alone, never taken over from somebody else.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use hub_core::accounts::home::{Home, Outcome};
@@ -11,7 +11,7 @@ use hub_core::accounts::table::{Record, Table, TableFile};
 use hub_core::accounts::{Username, account_names};
 use hub_core::config::Config;
 use hub_core::paths::Paths;
-use hub_core::sys::command::Command;
+use hub_core::sys::tree;
 use nix::errno::Errno;
 
 /// The group of all people of the hub.
@@ -22,8 +22,6 @@ const CLASS_LINK: &str = "class";
 const OWN_PACKAGES: [&str; 1] = [".local/share/hubd"];
 /// What they set for themselves, below their home.
 const OWN_SETTINGS: [&str; 2] = [".jupyter", ".ipython"];
-const RM: &str = "/usr/bin/rm";
-const DELETE_HOME_DEADLINE: Duration = Duration::from_secs(800);
 
 /// The machine's accounts, as far as the launcher uses them.
 pub(super) trait Machine: Send + Sync {
@@ -127,7 +125,7 @@ impl<M: Machine> Accounts<M> {
         if !with_home {
             home.put_aside()?;
         } else if home.is_there()? {
-            delete(&path)?;
+            tree::remove(&path).with_context(|| format!("deleting home `{}`", path.display()))?;
         }
         self.machine.remove(&record.account)?;
         guard.table.retire(name);
@@ -229,15 +227,6 @@ fn explain(error: anyhow::Error) -> anyhow::Error {
         "{error:#}\nhint: the launcher may only write where its unit allows: systemctl edit hubd-launcher.service, then \
          ReadWritePaths= with the directory of `accounts.homes` in section [Service]"
     )
-}
-
-fn delete(home: &Path) -> Result<()> {
-    Command::new(RM, DELETE_HOME_DEADLINE)
-        .args(["--recursive", "--force", "--one-file-system", "--"])
-        .arg(home.to_string_lossy())
-        .run()
-        .with_context(|| format!("deleting home `{}`", home.display()))?;
-    Ok(())
 }
 
 #[cfg(test)]

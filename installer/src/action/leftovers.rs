@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use hub_core::accounts::lookup;
 use hub_core::accounts::table::TableFile;
 use hub_core::paths::Paths;
+use hub_core::sys::tree;
 
 use super::{Check, World};
-use crate::files;
 
 pub(super) fn check(paths: &Paths) -> Result<Check> {
     if paths.uninstalled().exists() {
@@ -24,7 +24,7 @@ pub(super) fn give_back(world: &mut World<'_>) -> Result<Option<String>> {
     move_back(&paths.uninstalled_people(), &paths.state(), (owner.uid, owner.gid))?;
     move_back(&paths.uninstalled_launcher(), &paths.launcher_state(), (0, 0))?;
     let note = note_taken_numbers(paths)?;
-    fs_err::remove_dir_all(paths.uninstalled())?;
+    tree::remove(&paths.uninstalled())?;
     Ok(note)
 }
 
@@ -34,7 +34,7 @@ fn move_back(kept: &Path, place: &Path, (uid, gid): (u32, u32)) -> Result<()> {
         return Ok(());
     }
     // Only closed directories are walked by name: this one is root's until its top is given away, last.
-    files::give_tree(kept, uid, gid)?;
+    tree::give(kept, uid, gid)?;
     fs_err::rename(kept, place).context("a hub seems to have been set up by hand meanwhile")?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use fs_err as fs;
+use hub_core::sys::tree;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
@@ -92,7 +93,7 @@ pub(super) fn remove_tree(directory: &Path) -> Result<()> {
     for point in &mounts {
         umount2(point, MntFlags::MNT_DETACH).with_context(|| format!("unmounting `{}`", point.display()))?;
     }
-    fs::remove_dir_all(directory).with_context(|| format!("removing `{}`", directory.display()))
+    tree::remove(directory).map(drop)
 }
 
 fn mounts_below(directory: &Path) -> Result<Vec<PathBuf>> {

@@ -11,6 +11,7 @@ use fs_err as fs;
 use hub_core::accounts::table::Table;
 use hub_core::paths::Paths;
 use hub_core::sys::atomic::{self, Access};
+use hub_core::sys::tree;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Attributes};
@@ -45,9 +46,7 @@ struct Kept {
 /// Copies all that the installed version consists of, and the configuration.
 pub(super) fn keep(paths: &Paths, receipt: &Receipt) -> Result<Before> {
     let directory = paths.upgrade_before();
-    if directory.exists() {
-        fs::remove_dir_all(&directory)?;
-    }
+    tree::remove(&directory)?;
     files::ensure_private_directory(&directory)?;
     let mut wanted: Vec<PathBuf> = receipt.files().map(|(path, _)| path.to_owned()).collect();
     let more = [paths.receipt(), paths.config_file(), paths.current_environment(), paths.accounts()];
@@ -127,9 +126,7 @@ pub fn keep_database(paths: &Paths) -> Result<()> {
         return Ok(());
     }
     let unfinished = copies.with_extension("new");
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished)?;
-    }
+    tree::remove(&unfinished)?;
     files::ensure_private_directory(&unfinished)?;
     for end in DATABASE_ENDS {
         let path = with_end(&paths.database(), end);

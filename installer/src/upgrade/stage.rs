@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use fs_err as fs;
 use hub_core::paths::Paths;
 use hub_core::sys::command::Command;
+use hub_core::sys::tree;
 use hub_core::upgrade::{Source, Version};
 
 use super::download::Server;
@@ -102,10 +103,7 @@ fn open(paths: &Paths, version: &Version, directory: &str) -> Result<Staged> {
 
 /// Removes what is staged.
 pub(super) fn clear(stage: &Path) -> Result<()> {
-    if stage.symlink_metadata().is_ok() {
-        fs::remove_dir_all(stage)?;
-    }
-    Ok(())
+    tree::remove(stage).map(drop)
 }
 
 fn distrusted(distrust: trust::Distrust) -> anyhow::Error {

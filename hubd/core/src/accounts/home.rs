@@ -17,6 +17,8 @@ use nix::fcntl::{AtFlags, OFlag, RenameFlags, open, openat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
+use crate::sys::tree;
+
 /// A home to make, or to find as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home<'a> {
@@ -124,10 +126,7 @@ impl Home<'_> {
         let unfinished = format!(".hubd-new-{leaf}");
         if let Some(parent) = self.path.parent() {
             // Left behind by an attempt that was interrupted; nobody but root ever had access to it.
-            match fs_err::remove_dir_all(parent.join(&unfinished)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
+            tree::remove(&parent.join(&unfinished))?;
         }
         mkdirat(homes, unfinished.as_str(), HOME_MODE)?;
         let home = open_directory(homes, &unfinished)?;

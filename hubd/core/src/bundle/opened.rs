@@ -17,6 +17,7 @@ use super::{BOOTSTRAP, LOCK, MANIFEST, Manifest, PACKAGES, PROGRAMS, SUMS, UV};
 use crate::paths::Paths;
 use crate::sys::command::Command;
 use crate::sys::digest;
+use crate::sys::tree;
 
 /// For some gigabytes from a slow stick.
 const UNPACK_DEADLINE: Duration = Duration::from_secs(3600);
@@ -94,7 +95,7 @@ fn sweep(beside: &Path) -> Result<()> {
         let name = entry.file_name().into_string().unwrap_or_default();
         let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse().ok());
         if process.is_some_and(|process| kill(Pid::from_raw(process), None) == Err(Errno::ESRCH)) {
-            fs_err::remove_dir_all(entry.path())?;
+            tree::remove(&entry.path())?;
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ use super::{Archive, CONDA, MANIFEST, Manifest, Opened, PACKAGES, WHEELS, channe
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 use crate::sys::digest;
+use crate::sys::tree;
 
 /// What was taken in last; `None`: this machine uses no bundle.
 ///
@@ -119,14 +120,8 @@ pub fn add(paths: &Paths, bundle: &Opened) -> Result<usize> {
 /// When something can't be removed.
 pub fn clear(paths: &Paths) -> Result<()> {
     let place = |name: &str| paths.bundle().join(name);
-    let removals = [fs_err::remove_file(place(MANIFEST))];
-    for removed in removals.into_iter().chain([WHEELS, CONDA, PACKAGES].map(|name| fs_err::remove_dir_all(place(name)))) {
-        match removed {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            removed => removed?,
-        }
-    }
-    Ok(())
+    // The manifest first: while it is there, nobody else is asked for packages.
+    [MANIFEST, WHEELS, CONDA, PACKAGES].into_iter().try_for_each(|name| tree::remove(&place(name)).map(drop))
 }
 
 /// What of a bundle is kept, below its directory and below that of the store. Indexes are made anew.

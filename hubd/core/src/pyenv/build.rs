@@ -33,6 +33,7 @@ use crate::paths::Paths;
 use crate::pyenv::conda::{self as provider, Program};
 use crate::sys::command::Command;
 use crate::sys::lock::{LockGuard, try_lock};
+use crate::sys::tree;
 
 /// Free bytes that a build of the shipped lock needs below `/opt`, with room to spare.
 pub const DISK_BYTES: u64 = 450 << 20;
@@ -300,12 +301,12 @@ impl Workshop {
         // Nobody needs what was copied; removing tens of thousands of names takes as long as a server's start.
         let left = self.unfinished(candidate.number, "new");
         let (removed, proven) = thread::scope(|scope| {
-            let removing = scope.spawn(|| fs_err::remove_dir_all(&left));
+            let removing = scope.spawn(|| tree::remove(&left));
             let proven = canary::prove(&trial, asked, listener);
             (removing.join(), proven)
         });
         proven?;
-        removed.map_err(|_| anyhow::anyhow!("removing `{}` panicked", left.display()))?.map_err(anyhow::Error::from)
+        removed.map_err(|_| anyhow::anyhow!("removing `{}` panicked", left.display()))?.map(drop)
     }
 
     /// Gives the candidate its number: from then on it is a generation.

@@ -14,6 +14,7 @@ use super::requirement::Requirement;
 use super::{Asked, KernelName, LOCK, Python, kernel, overlay};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
+use crate::sys::tree;
 
 const MANIFEST: &str = "hubd-environment.json";
 const LOCK_FILE: &str = "hubd-environment.lock";
@@ -267,7 +268,7 @@ pub fn delete(paths: &Paths, generation: &Generation) -> Result<()> {
     }
     let doomed = paths.environments().join(format!("{number}.old"));
     fs_err::rename(&generation.path, &doomed)?;
-    Ok(fs_err::remove_dir_all(&doomed)?)
+    tree::remove(&doomed).map(drop)
 }
 
 /// The number of the generation that new servers get, or `None` before the first.

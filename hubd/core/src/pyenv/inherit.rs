@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::lock::{self, Installed};
+use super::seal::check_depth;
 use super::{Generation, Python, generation, uv};
 use crate::sys::digest;
 
@@ -99,10 +100,13 @@ pub(super) fn files(directory: &Path) -> Result<BTreeSet<PathBuf>> {
     while let Some(next) = directories.pop() {
         for entry in fs_err::read_dir(&next)? {
             let entry = entry?;
+            let path = entry.path();
+            let relative = path.strip_prefix(directory).context("it is not below what is read")?;
+            check_depth(relative)?;
             if entry.file_type()?.is_dir() {
-                directories.push(entry.path());
+                directories.push(path);
             } else {
-                found.insert(entry.path().strip_prefix(directory).context("it is not below what is read")?.to_owned());
+                found.insert(relative.to_owned());
             }
         }
     }

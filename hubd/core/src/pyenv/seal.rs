@@ -15,6 +15,12 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 
 const COMPARED_AT_ONCE: usize = 128 << 10;
+/// Directories inside each other, and bytes of a path; what packages have is well below. Files are walked by their paths,
+/// of which the kernel takes 4096 bytes.
+const MOST_LEVELS: usize = 128;
+const LONGEST_PATH: usize = 2048;
+/// How much of such a path an error shows, in directories.
+const SHOWN_LEVELS: usize = 4;
 
 /// What to seal, and where.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +69,7 @@ impl Sealing<'_> {
                     continue;
                 }
                 let path = entry.path();
+                check_depth(path.strip_prefix(self.source).context("it is not below what is sealed")?)?;
                 self.entry(&path, &mut sealed)
                     .with_context(|| format!("sealing `{}`", path.display()))?
                     .then(|| directories.push(path));
@@ -174,6 +181,20 @@ impl Sealing<'_> {
         copy.set_permissions(Permissions::from_mode(mode))?;
         Ok(())
     }
+}
+
+/// Whether a path is one that a package may have, seen from the top of the environment.
+pub(super) fn check_depth(relative: &Path) -> Result<()> {
+    let levels = relative.components().count();
+    if levels <= MOST_LEVELS && relative.as_os_str().len() <= LONGEST_PATH {
+        return Ok(());
+    }
+    let shown: PathBuf = relative.components().take(SHOWN_LEVELS).collect();
+    bail!(
+        "below `{}` directories lie too deep inside each other; expected at most {MOST_LEVELS} and a path of {LONGEST_PATH} bytes\n\
+         hint: leave out the package that made them",
+        shown.display()
+    )
 }
 
 /// Where Python looks for the bytecode of a module; `None`: it is no module.
@@ -427,6 +448,20 @@ mod tests {
             |name: &str| std::fs::read_to_string(tree.target().join(format!("lib/__pycache__/{name}.cpython-311.pyc"))).ok();
         assert_eq!(bytecode("same").as_deref(), Some("old"));
         assert_eq!((bytecode("changed"), bytecode("new"), bytecode("made").as_deref()), (None, None, Some("new")));
+    }
+
+    #[test]
+    fn refuses_directories_that_lie_too_deep_in_words() {
+        let tree = Tree::new();
+        std::fs::create_dir_all(tree.source().join(["d"; MOST_LEVELS].join("/"))).unwrap();
+        tree.seal(None).unwrap();
+        let tree = Tree::new();
+        std::fs::create_dir_all(tree.source().join(["d"; MOST_LEVELS + 1].join("/"))).unwrap();
+        let error = tree.refused();
+        assert!(error.starts_with("below `d/d/d/d` directories lie too deep inside each other; expected at most 128"), "{error}");
+        let tree = Tree::new();
+        std::fs::create_dir_all(tree.source().join([&"long".repeat(50)[..]; 11].join("/"))).unwrap();
+        assert!(tree.refused().contains("a path of 2048 bytes\nhint: leave out the package"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use hub_core::config::LARGEST;
 use hub_core::sys::atomic::{self, Access};
+use hub_core::sys::tree;
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -142,7 +143,7 @@ impl Draft {
     /// Takes it away, with everything an editor has left around it.
     pub(super) fn discard(self) -> Result<()> {
         // Links in it are removed, not followed.
-        fs_err::remove_dir_all(&self.directory).context("removing the draft")?;
+        tree::remove(&self.directory).context("removing the draft")?;
         match fs_err::remove_file(&self.base) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context("removing the draft"),
             _ => Ok(()),

@@ -234,7 +234,7 @@ async fn a_server_keeps_its_environment_when_the_current_one_changes() {
 #[tokio::test]
 async fn without_an_environment_nothing_starts_and_nobody_gets_an_account() {
     let world = World::new();
-    std::fs::remove_dir_all(world.paths.environment(3)).unwrap();
+    hub_core::sys::tree::remove(&world.paths.environment(3)).unwrap();
     assert_eq!(refusal_of(world.start("ada").await).kind, RefusalKind::NoEnvironment);
     std::fs::remove_file(world.paths.current_environment()).unwrap();
     let refusal = refusal_of(world.start("ada").await);

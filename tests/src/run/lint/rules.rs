@@ -43,6 +43,12 @@ const BOUNDARIES: &[Boundary] = &[
         reason: "accounts are made in accounts/shadow.rs",
     },
     Boundary {
+        text: &["remove_dir_all"],
+        within: PRODUCT,
+        home: &[],
+        reason: "trees are removed by hub_core::sys::tree, without a descriptor per level",
+    },
+    Boundary {
         text: &["crate::proxy"],
         within: &["hubd/src/web"],
         home: &[],

@@ -16,6 +16,7 @@ use crate::pyenv::requirement::{Requirement, normalized};
 use crate::pyenv::seal::Sealing;
 use crate::pyenv::unit::Places;
 use crate::pyenv::{Generation, Manifest, Python, generation, lock, uv};
+use crate::sys::tree;
 
 impl Workshop {
     pub(super) fn resolve_conda(
@@ -176,7 +177,7 @@ impl Workshop {
         syncfs(&parent).with_context(|| format!("writing `{}` to disk", sealed.display()))?;
         fs_err::rename(&sealed, &tool.directory)?;
         for outdated in tool.outdated()? {
-            fs_err::remove_dir_all(outdated)?;
+            tree::remove(&outdated)?;
         }
         Ok(tool.directory)
     }

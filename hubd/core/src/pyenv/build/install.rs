@@ -13,6 +13,7 @@ use super::{BuildRequest, Candidate, Contents, Listener, Said, Workshop};
 use crate::pyenv::inherit::{self, Inheritance};
 use crate::pyenv::unit::{self, Packages};
 use crate::pyenv::{Generation, Manifest, Python, lock, uv};
+use crate::sys::tree;
 
 impl Workshop {
     pub(super) fn build_of_index(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<Candidate> {
@@ -55,7 +56,7 @@ impl Workshop {
         if installed.as_ref().is_err_and(unit::lacks_wheel) {
             packages = Packages::Any;
             // What was built to find versions is needed now.
-            fs_err::remove_dir_all(&new)?;
+            tree::remove(&new)?;
             if found.exists() {
                 fs_err::rename(&found, &new)?;
             }

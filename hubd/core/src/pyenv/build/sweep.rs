@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::paths::Paths;
 use crate::pyenv::kernel;
+use crate::sys::tree;
 
 /// Whether an unfinished build left something behind, or one is under way.
 ///
@@ -18,7 +19,7 @@ pub fn has_unfinished(paths: &Paths) -> Result<bool> {
 
 /// Removes what an unfinished build left, whatever it was for.
 pub(super) fn sweep(paths: &Paths) -> Result<()> {
-    unfinished(paths)?.into_iter().try_for_each(|path| Ok(fs_err::remove_dir_all(path)?))
+    unfinished(paths)?.into_iter().try_for_each(|path| tree::remove(&path).map(drop))
 }
 
 /// What unfinished builds left.
