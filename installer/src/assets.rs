@@ -22,6 +22,11 @@ pub const UNITS: [(&str, &str); 16] = [
     ("hubd-certificates.path", include_str!("../../units/hubd-certificates.path")),
 ];
 
+/// What systemd reads beside units.
+pub const TMPFILES: &str = include_str!("assets/tmpfiles.conf");
+/// As [`TMPFILES`].
+pub const USERS_JOURNAL: &str = include_str!("assets/journald-users.conf");
+
 /// What an admin may want to read on the machine itself.
 pub const DOCUMENTS: [(&str, &str); 3] = [
     ("configuration.md", include_str!("../../docs/reference/config.md")),

@@ -24,12 +24,15 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 const LIFETIME: &str = "RuntimeMaxSec=1h";
 
 /// What its unit may do beside [`SHARED`]: listen, and read the news that systemd hands to it.
-const OWN: [&str; 7] = [
+const OWN: [&str; 9] = [
     "DynamicUser=yes",
     "AmbientCapabilities=CAP_NET_BIND_SERVICE",
     "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
     "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
     "MemoryDenyWriteExecute=yes",
+    // Neither the system bus nor another socket of the machine's.
+    "TemporaryFileSystem=/run:ro,nosuid,nodev,mode=0755",
+    "BindReadOnlyPaths=/run/systemd/journal /run/systemd/notify",
     "TasksMax=16",
     "MemoryMax=128M",
 ];
@@ -164,6 +167,7 @@ mod tests {
         properties.sort_unstable();
         let expected = [
             "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+            "BindReadOnlyPaths=/run/systemd/journal /run/systemd/notify",
             "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
             "DynamicUser=yes",
             "LockPersonality=yes",
@@ -183,8 +187,11 @@ mod tests {
             "ProtectSystem=strict",
             "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
             "RestrictNamespaces=yes",
+            "SystemCallErrorNumber=EPERM",
             "SystemCallFilter=@system-service",
+            "SystemCallFilter=~io_uring_setup io_uring_enter io_uring_register",
             "TasksMax=16",
+            "TemporaryFileSystem=/run:ro,nosuid,nodev,mode=0755",
         ];
         assert_eq!(properties, expected);
     }

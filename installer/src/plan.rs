@@ -111,7 +111,7 @@ impl Plan {
             self.add(format!("group:{name}"), format!("group `{name}`"), Action::Group { name: name.to_owned() });
         }
         for (name, comment) in OWN_USERS {
-            let action = Action::User { name: name.to_owned(), comment: comment.to_owned(), home: paths.state() };
+            let action = Action::User { name: name.to_owned(), comment: comment.to_owned(), home: paths.no_home() };
             self.add(format!("user:{name}"), format!("account `{name}` for the {comment}"), action);
         }
     }
@@ -175,6 +175,10 @@ impl Plan {
     }
 
     fn units(&mut self, paths: &Paths, config: &Config) {
+        for (path, text) in [(paths.tmpfiles(), assets::TMPFILES), (paths.users_journal_settings(), assets::USERS_JOURNAL)] {
+            let contents = Contents::Text(text.to_owned());
+            self.file(path, "systemd settings", contents, Ownership::root(0o644), FileKind::Unit, &[]);
+        }
         for (name, text) in assets::UNITS {
             let contents = Contents::Text(text.to_owned());
             self.file(paths.units().join(name), "unit", contents, Ownership::root(0o644), FileKind::Unit, &[name]);

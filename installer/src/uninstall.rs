@@ -21,6 +21,9 @@ use crate::{action, files, systemctl};
 /// How the names of all our units begin.
 const OWN_UNITS: [&str; 2] = ["hubd.", "hubd-"];
 
+/// How the names of directories end that have what people's servers said; they begin with the machine's id.
+const USERS_JOURNAL: &str = ".hubd-users";
+
 /// How an uninstall ended.
 #[derive(Debug)]
 pub enum Ending {
@@ -92,7 +95,9 @@ fn stop_everything(receipt: &Receipt) -> Result<()> {
             action::disable(units)?;
         }
     }
-    for pattern in ["hubd-*.service", "hubd-*.scope", "hubd-*.socket", "hubd*.slice", "run-hubd*.mount"] {
+    for pattern in
+        ["hubd-*.service", "hubd-*.scope", "hubd-*.socket", "hubd*.slice", "run-hubd*.mount", "systemd-journald*@hubd-users.*"]
+    {
         let units = systemctl::list(pattern)?;
         if !units.is_empty() {
             systemctl::job(["stop".to_owned()].into_iter().chain(units.clone()))
@@ -165,8 +170,22 @@ fn delete(path: &Path) -> Result<()> {
     Undo::RemoveTree { path: path.to_owned() }.files(true).map(drop)
 }
 
+/// What people's servers said.
+fn delete_users_journal(paths: &Paths) -> Result<()> {
+    for journals in [paths.journals(), paths.runtime_journals()].iter().filter(|directory| directory.exists()) {
+        for entry in fs_err::read_dir(journals)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().ends_with(USERS_JOURNAL) {
+                delete(&entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What is left of the running hub, and of the installer itself.
 fn sweep(paths: &Paths, report: &mut UninstallReport) -> Result<()> {
+    delete_users_journal(paths)?;
     for path in paths.runtime() {
         delete(&path)?;
     }

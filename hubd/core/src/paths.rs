@@ -155,7 +155,9 @@ paths! {
     /// The installer's full log.
     install_log = "var/log/hubd-install.log";
     /// What the launcher listens on.
-    launcher_socket = "run/hubd-launcher.sock";
+    launcher_socket = "run/hubd-launcher/launcher.sock";
+    /// The directory of that socket, which the hub sees.
+    launcher_directory = "run/hubd-launcher";
     /// Where a web server in front of the hub connects.
     front_socket = "run/hubd-front.sock";
     /// What `hubctl` on the host speaks to (root only).
@@ -176,11 +178,21 @@ paths! {
     usual_homes = "home";
     /// Our systemd units.
     units = "etc/systemd/system";
+    /// Directories that have to be there before any unit of the hub starts.
+    tmpfiles = "etc/tmpfiles.d/hubd.conf";
+    /// How much of what people's servers say is kept, apart from the machine's journal.
+    users_journal_settings = "etc/systemd/journald@hubd-users.conf";
     /// sudo rules.
     ///
     /// Named so that it is read first: the last rule that matches counts, and on rented servers that must go on to be the one
     /// that asks for no password, since the account has none.
     sudoers = "etc/sudoers.d/00-hubd-admins";
+    /// Where journals are that outlive a reboot.
+    journals = "var/log/journal";
+    /// Where journals are that do not.
+    runtime_journals = "run/log/journal";
+    /// What stands as the home of accounts that have none.
+    no_home = "nonexistent";
     /// Where the kernel keeps control groups.
     cgroups = "sys/fs/cgroup";
     /// Memory of all servers together, as the kernel counts it.
@@ -223,7 +235,7 @@ impl Paths {
 
     /// What a running hub has below `/run`.
     pub fn runtime(&self) -> [PathBuf; 8] {
-        let (launcher, front, hub) = (self.launcher_socket(), self.front_socket(), self.below("run/hubd"));
+        let (launcher, front, hub) = (self.launcher_directory(), self.front_socket(), self.below("run/hubd"));
         let (lock, drafts, news) = (self.config_lock(), self.drafts(), self.install_news());
         [launcher, front, hub, self.admin_directory(), self.servers(), lock, drafts, news]
     }

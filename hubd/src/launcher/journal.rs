@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use hub_core::sys::command::Command;
 use serde::Deserialize;
 
+use super::spec::LOG_NAMESPACE;
+
 const JOURNALCTL: &str = "/usr/bin/journalctl";
 const DEADLINE: Duration = Duration::from_secs(8);
 /// Most lines that are ever returned.
@@ -56,15 +58,20 @@ pub(super) fn ran_out_of_memory(invocation: &str) -> Result<bool> {
     Ok(!read(1, "MESSAGE", &matches)?.trim().is_empty())
 }
 
-/// Waits until what was said before is in the journal.
+/// Waits until what was said before is in the journals: the server's words are in one, systemd's in the other.
 fn settle() {
-    if let Err(error) = Command::new(JOURNALCTL, DEADLINE).arg("--sync").run() {
-        tracing::debug!("the journal may lack the newest lines: {error:#}");
+    let namespace = format!("--namespace={LOG_NAMESPACE}");
+    for arguments in [vec!["--sync"], vec![namespace.as_str(), "--sync"]] {
+        if let Err(error) = Command::new(JOURNALCTL, DEADLINE).args(arguments).run() {
+            tracing::debug!("the journal may lack the newest lines: {error:#}");
+        }
     }
 }
 
 fn read(lines: u32, field: &str, matches: &[String]) -> Result<String> {
     Command::new(JOURNALCTL, DEADLINE)
+        // The machine's journal and people's, together.
+        .arg(format!("--namespace=+{LOG_NAMESPACE}"))
         .args(["--quiet", "--no-pager", "--output=json", &format!("--output-fields={field}"), &format!("--lines={lines}")])
         .args(matches.iter().cloned())
         .run()

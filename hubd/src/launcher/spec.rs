@@ -22,8 +22,14 @@ const SERVER_DIRECTORY_OPTIONS: &str = "size=16m,nr_inodes=4k,nosuid,nodev,noexe
 const OOM_SCORE: i32 = 500;
 /// The group whose members may write to the class folder.
 pub(super) const ADMINS_GROUP: &str = "hubd-admins";
+/// The journal of what people's servers say.
+pub(super) const LOG_NAMESPACE: &str = "hubd-users";
+/// Lines that a server may say in this time; journald allows more while there is much room on the disk.
+const LOG_BURST: u32 = 200;
+const LOG_INTERVAL_SECONDS: u64 = 600;
 /// `EPERM`: a program that tries a forbidden call is told so instead of being killed.
 const EPERM: i32 = 1;
+const IO_URING: [&str; 3] = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
 /// `MS_PRIVATE`: what is mounted on the machine later does not appear inside.
 const PRIVATE: u64 = 1 << 18;
 const MICROSECONDS: u64 = 1_000_000;
@@ -126,6 +132,12 @@ fn life(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
         Property::new("StandardInput", "null"),
         Property::new("StandardOutput", "journal"),
         Property::new("StandardError", "inherit"),
+        // A journal for all people, apart from the machine's; a rate for each, so that nobody fills it alone. Levels that a
+        // program writes before a line would each have a rate of their own.
+        Property::new("LogNamespace", LOG_NAMESPACE),
+        Property::new("LogRateLimitIntervalUSec", LOG_INTERVAL_SECONDS * MICROSECONDS),
+        Property::new("LogRateLimitBurst", Value::Mode(LOG_BURST)),
+        Property::new("SyslogLevelPrefix", false),
         Property::new("SyslogIdentifier", format!("hubd-user-{}", order.name)),
         Property::new("TimeoutStartUSec", START_SECONDS * MICROSECONDS),
         Property::new("TimeoutStopUSec", microseconds(order.stop_timeout)),
@@ -216,6 +228,8 @@ fn view(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
         // The system bus, systemd's own sockets, the launcher's, other students' directories: with logind's alone one
         // could have a session outside of one's limits.
         ("/run".to_owned(), "ro,nosuid,nodev,mode=0755".to_owned()),
+        // `ProtectHome=tmpfs` covers it too, but leaves it writable and as large as half of the memory.
+        ("/run/user".to_owned(), "ro,nosuid,nodev,mode=0755".to_owned()),
         // Counts as memory, but belongs to no process: were all of the limit allowed here, filling it would kill one
         // process after the other and free nothing.
         ("/dev/shm".to_owned(), format!("nosuid,nodev,noexec,mode=1777,size={}", order.limits.memory / 2)),
@@ -246,7 +260,9 @@ fn view(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
     }
     let invisible =
         [paths.state(), paths.launcher_state(), paths.installer_state(), paths.config_directory(), paths.environments()];
-    let invisible = invisible.iter().map(|path| Ok(format!("-{}", plain(path)?))).collect::<Result<Vec<_>, SpecError>>()?;
+    let mut invisible = invisible.iter().map(|path| Ok(format!("-{}", plain(path)?))).collect::<Result<Vec<_>, SpecError>>()?;
+    // A log name space brings its sockets along; what a server says reaches it by the descriptors that systemd opens.
+    invisible.push("-/run/systemd/journal".to_owned());
     Ok(vec![
         Property::new("ProtectSystem", "strict"),
         Property::new("ProtectHome", "tmpfs"),
@@ -305,6 +321,8 @@ fn sandbox() -> Vec<Property> {
         Property::new("RestrictSUIDSGID", true),
         Property::new("SystemCallArchitectures", list(&["native"])),
         Property::new("SystemCallFilter", Value::Filter(true, list(&["@system-service"]))),
+        // What is asked for in its queues is looked at by no filter.
+        Property::new("SystemCallFilter", Value::Filter(false, list(&IO_URING))),
         Property::new("SystemCallErrorNumber", EPERM),
         Property::new("RestrictAddressFamilies", Value::Filter(true, list(&["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"]))),
     ]

@@ -29,6 +29,8 @@ const CHECK_DEADLINE: Duration = Duration::from_secs(120);
 const CERTIFICATE_DEADLINE: Duration = Duration::from_secs(150);
 const CERTIFICATE_POLL: Duration = Duration::from_millis(500);
 
+const SYSTEMD_TMPFILES: &str = "/usr/bin/systemd-tmpfiles";
+const TMPFILES_DEADLINE: Duration = Duration::from_secs(30);
 const CERTIFICATES: &str = "hubd-certificates.service";
 /// What starts something later.
 const TRIGGERS: [&str; 3] = ["hubd-certificates.path", "hubd-certificates.timer", "hubd-auto-upgrade.timer"];
@@ -68,6 +70,11 @@ pub(crate) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()>
             systemctl::job(["stop", unit]).with_context(|| format!("stopping {unit}"))?;
         }
     }
+    Command::new(SYSTEMD_TMPFILES, TMPFILES_DEADLINE)
+        .arg("--create")
+        .arg(world.paths.tmpfiles().display().to_string())
+        .run()
+        .context("making the directories of the hub's sockets")?;
     systemctl::job(["reset-failed".to_owned()].into_iter().chain(known(SERVICES)?)).context("forgetting old failures")?;
     for unit in &sockets {
         (world.progress)(&format!("starting {unit}"));

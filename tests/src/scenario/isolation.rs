@@ -2,6 +2,7 @@
 //! would, and what came back of each attempt is in the log.
 
 mod attacks;
+mod services;
 
 use anyhow::{Context as _, Result, ensure};
 use installer::machine::{BaseSpec, Release};
@@ -39,6 +40,23 @@ print(len(shown.splitlines()))
 for pid in re.findall('pid=([0-9]+)', shown):
     print('this kernel' if int(pid) == os.getpid() else open('/proc/' + pid + '/cmdline').read())
 ";
+/// Run by bob: lines into the log of his server, by the descriptor that it got from systemd.
+const FLOOD: &str = "
+import os
+device, inode = map(int, os.environ['JOURNAL_STREAM'].split(':'))
+def is_log(descriptor):
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (device, inode)
+log = next(descriptor for descriptor in range(256) if is_log(descriptor))
+for number in range(20000):
+    line = b'<0>' + b'x' * 45000 + b'\\n'
+    while line:
+        line = line[os.write(log, line):]
+print('said', number)
+";
 const JAR: &str = "/root/eve.cookies";
 
 fn run(context: &Context) -> Result<()> {
@@ -57,6 +75,8 @@ fn run(context: &Context) -> Result<()> {
         secrets_on_the_machine(context, &hub)?,
         ports(context, &hub)?,
         all_inside_her_slice(context, &hub)?,
+        services::attempts(context, &hub)?,
+        flood(context, &hub)?,
         through_the_hub(context, &hub)?,
     ]
     .concat();
@@ -114,6 +134,30 @@ fn secrets_on_the_machine(context: &Context, hub: &Hub) -> Result<Vec<String>> {
         .collect();
     context.step(&format!("{} lines about units, {} with a word like a secret", shown.lines().count(), found.len()))?;
     Ok(found)
+}
+
+/// Bob says more than any journal keeps. The machine's and the hub's first lines are still there, and what the administrator's
+/// server said is as it was.
+fn flood(context: &Context, hub: &Hub) -> Result<Vec<String>> {
+    let others = || -> Result<[String; 3]> {
+        Ok([
+            hub.sh("journalctl --quiet -o short-unix | sed -n 1,5p")?,
+            hub.sh("journalctl --quiet -u hubd -o short-unix | sed -n 1,5p")?,
+            hub.hubctl(&["server", "logs", ADMIN, "--lines", "200"])?["lines"].to_string(),
+        ])
+    };
+    let before = others()?;
+    ensure!(before.iter().all(|text| text.len() > 100), "there is nothing to be pushed out: {before:?}");
+    let ran = kernel::run(hub, "bob", FLOOD)?;
+    ensure!(ran.error.is_none() && ran.printed.contains("said"), "flooding: {ran:?}");
+    let kept = hub.sh("journalctl --namespace=hubd-users --sync; du -sm /var/log/journal/*.hubd-users /run/log/journal/*.hubd-users 2>/dev/null | cut -f1")?;
+    context.step(&format!("bob {}; MB kept of what servers say: {kept}", ran.printed.trim()))?;
+    let log = hub.hubctl(&["server", "logs", "bob", "--lines", "5"])?["lines"].to_string();
+    ensure!(log.contains("xxxx"), "bob's own log: {log}");
+    let kept: u64 = kept.trim().parse().context("the size of the journal")?;
+    let lost = before.iter().zip(others()?).filter(|(before, now)| *before != now);
+    let lost = lost.map(|(before, now)| format!("of other logs something is lost: {before} became {now}"));
+    Ok(lost.chain((kept > 100).then(|| format!("{kept} MB of bob's words were kept"))).collect())
 }
 
 /// Eve's own session at the hub, with which she asks for bob's server; then a link to bob's socket in place of hers.

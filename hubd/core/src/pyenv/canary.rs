@@ -101,7 +101,7 @@ fn properties(trial: &Trial<'_>, server: &Path) -> Vec<String> {
         // An account that exists as long as the unit, can write to its own /tmp and nowhere else.
         "DynamicUser=yes",
         "PrivateNetwork=yes",
-        "SystemCallErrorNumber=EPERM",
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
         "UMask=0077",
         "WorkingDirectory=/tmp",
     ];
@@ -175,12 +175,14 @@ mod tests {
             "ProtectProc=invisible",
             "ProtectSystem=strict",
             "RemoveIPC=yes",
+            "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
             "RestrictNamespaces=yes",
             "RestrictRealtime=yes",
             "RuntimeMaxSec=480",
             "SystemCallArchitectures=native",
             "SystemCallErrorNumber=EPERM",
             "SystemCallFilter=@system-service",
+            "SystemCallFilter=~io_uring_setup io_uring_enter io_uring_register",
             "TasksMax=512",
             "TemporaryFileSystem=/run:ro",
             "UMask=0077",

@@ -63,14 +63,16 @@ pub(super) const STUDENT: &[Attempt] = &[
     attempt("read('/dev/mem')", CLOSED),
     attempt("read('/dev/kmsg')", CLOSED),
     // Whoever could do something for her.
-    attempt("connect('/run/hubd-launcher.sock')", ABSENT),
+    attempt("connect('/run/hubd-launcher/launcher.sock')", ABSENT),
     attempt("connect('/run/hubd/control.sock')", ABSENT),
     attempt("connect('/run/hubd-admin/admin.sock')", ABSENT),
     attempt("connect('/run/dbus/system_bus_socket')", ABSENT),
     attempt("connect('/var/run/dbus/system_bus_socket')", ABSENT),
     attempt("connect('/run/systemd/private')", ABSENT),
     attempt("connect('/run/systemd/notify')", ABSENT),
-    attempt("connect('/run/systemd/journal/socket')", ABSENT),
+    attempt("connect('/run/systemd/journal/socket')", CLOSED),
+    attempt("connect('/run/systemd/journal/stdout')", CLOSED),
+    attempt("write('/run/user/new')", READ_ONLY),
     attempt("connect('/run/systemd/userdb/io.systemd.DynamicUser')", ABSENT),
     attempt("connect('/run/systemd/io.system.ManagedOOM')", ABSENT),
     // Places for mounts; nothing is in them.
@@ -91,6 +93,8 @@ pub(super) const STUDENT: &[Attempt] = &[
     attempt("run('echo true | at now')", &["exit 1"]),
     attempt("run('unshare -U true')", &["Operation not permitted"]),
     attempt("run('unshare -m true')", &["Operation not permitted"]),
+    attempt("uring()", &["refused EPERM"]),
+    attempt("vsock()", &["refused EAFNOSUPPORT"]),
     attempt("run('mount -t tmpfs none /tmp')", &["exit 1", "exit 32"]),
     attempt("run('chmod u+s ~/own.txt')", &["Operation not permitted"]),
     attempt("run('dmesg')", &["exit 1"]),
@@ -98,6 +102,39 @@ pub(super) const STUDENT: &[Attempt] = &[
     attempt("run('ssh -o BatchMode=yes localhost true')", &["exit 255", "exit 127"]),
     attempt("status('NoNewPrivs', 'Seccomp', 'CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb')", &["NoNewPrivs=1 Seccomp=2 CapInh=0000000000000000 CapPrm=0000000000000000 CapEff=0000000000000000 CapBnd=0000000000000000 CapAmb=0000000000000000"]),
     attempt("run('umask; id -u; id -g; id -Gn')", &["exit 0: 0077\nEVE_UID\nEVE_GID\njupyter-eve hubd-usersEND"]),
+];
+
+/// What every service of the hub tries whose account is not root.
+#[rustfmt::skip]
+pub(super) const SERVICE: &[Attempt] = &[
+    attempt("run('getent passwd $(id -un) | cut -d: -f6')", &["exit 0: /nonexistentEND"]),
+    attempt("connect('/run/systemd/journal/stdout')", &["connected"]),
+    attempt("connect('/run/dbus/system_bus_socket')", ABSENT),
+    attempt("connect('/run/systemd/private')", ABSENT),
+    attempt("connect('/run/systemd/userdb/io.systemd.DynamicUser')", ABSENT),
+    attempt("connect('/run/hubd/control.sock')", ABSENT),
+    attempt("connect('/run/hubd-admin/admin.sock')", ABSENT),
+    attempt("write('/run/new')", READ_ONLY),
+    attempt("write('/run/user/new')", READ_ONLY),
+    attempt("run('busctl --system list')", NO_BUS),
+    attempt("run('busctl call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager SetUserLinger ubb $(id -u) true false')", NO_BUS),
+    attempt("run('loginctl enable-linger')", NO_BUS),
+    attempt("run('systemd-run --user true')", &["Failed to connect", "exit 1"]),
+    attempt("run('systemd-run true')", NO_BUS),
+    attempt("uring()", &["refused EPERM"]),
+    attempt("vsock()", &["refused EAFNOSUPPORT"]),
+    attempt("run('unshare -U true')", &["Operation not permitted"]),
+    attempt("run('sudo -n true')", &["no new privileges"]),
+    attempt("entries('/home')", CLOSED),
+    attempt("status('NoNewPrivs', 'Seccomp', 'CapEff', 'CapBnd')", &["NoNewPrivs=1 Seccomp=2 CapEff=0000000000000000 CapBnd=0000000000000000"]),
+];
+
+/// What the network face needs, and has.
+#[rustfmt::skip]
+pub(super) const SERVE: &[Attempt] = &[
+    attempt("connect('/run/hubd-launcher/launcher.sock')", &["connected"]),
+    attempt("connect('/run/hubd-servers/bob/server.sock')", &["connected"]),
+    attempt("connect('/run/systemd/notify')", &["refused EPROTOTYPE"]),
 ];
 
 /// What an administrator's notebook tries: it is not root either.
@@ -108,7 +145,7 @@ pub(super) const ADMIN: &[Attempt] = &[
     attempt("run('hubctl config check')", &["host"]),
     attempt("run('sudo -n true')", &["no new privileges"]),
     attempt("entries('/home')", &["listed jupyter-adaEND"]),
-    attempt("connect('/run/hubd-launcher.sock')", ABSENT),
+    attempt("connect('/run/hubd-launcher/launcher.sock')", ABSENT),
     attempt("connect('/run/hubd/control.sock')", ABSENT),
     attempt("connect('/run/dbus/system_bus_socket')", ABSENT),
     attempt("write('/opt/hubd/env/new')", READ_ONLY),

@@ -1,5 +1,5 @@
 # What attacks are written with; each tells what came back in a few words.
-import errno, json, os, socket, subprocess, sys
+import ctypes, errno, json, os, socket, subprocess, sys
 
 def attempt(expression):
     try:
@@ -31,6 +31,17 @@ def run(command):
 def status(*keys):
     lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return " ".join(f"{key}={lines[key].strip()}" for key in keys)
+
+def uring():
+    """io_uring_setup, which has the same number everywhere."""
+    system = ctypes.CDLL(None, use_errno=True)
+    if system.syscall(425, 4, ctypes.create_string_buffer(256)) < 0:
+        raise OSError(ctypes.get_errno(), "io_uring_setup")
+    return "made"
+
+def vsock():
+    with socket.socket(40, socket.SOCK_STREAM):
+        return "made"
 
 def owners():
     """Uids of all processes that are to be seen."""

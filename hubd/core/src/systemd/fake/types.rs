@@ -3,9 +3,9 @@
 /// The signature of the property called `name`; `None` when systemd would not know it, or the hub has not used it yet.
 pub(super) fn signature_of(name: &str) -> Option<&'static str> {
     Some(match name {
-        "CollectMode" | "Description" | "DevicePolicy" | "Group" | "KeyringMode" | "KillMode" | "OOMPolicy" | "Options"
-        | "ProcSubset" | "ProtectHome" | "ProtectProc" | "ProtectSystem" | "Slice" | "StandardError" | "StandardInput"
-        | "StandardOutput" | "SyslogIdentifier" | "Type" | "User" | "What" | "WorkingDirectory" => "s",
+        "CollectMode" | "Description" | "DevicePolicy" | "Group" | "KeyringMode" | "KillMode" | "LogNamespace" | "OOMPolicy"
+        | "Options" | "ProcSubset" | "ProtectHome" | "ProtectProc" | "ProtectSystem" | "Slice" | "StandardError"
+        | "StandardInput" | "StandardOutput" | "SyslogIdentifier" | "Type" | "User" | "What" | "WorkingDirectory" => "s",
         "LazyUnmount"
         | "LockPersonality"
         | "NoNewPrivileges"
@@ -22,7 +22,8 @@ pub(super) fn signature_of(name: &str) -> Option<&'static str> {
         | "RemoveIPC"
         | "RestrictRealtime"
         | "RestrictSUIDSGID"
-        | "SendSIGKILL" => "b",
+        | "SendSIGKILL"
+        | "SyslogLevelPrefix" => "b",
         "AmbientCapabilities"
         | "CPUQuotaPerSecUSec"
         | "CPUWeight"
@@ -30,6 +31,7 @@ pub(super) fn signature_of(name: &str) -> Option<&'static str> {
         | "LimitCORE"
         | "LimitNOFILE"
         | "LimitNOFILESoft"
+        | "LogRateLimitIntervalUSec"
         | "MemoryMax"
         | "MemorySwapMax"
         | "MountFlags"
@@ -38,7 +40,7 @@ pub(super) fn signature_of(name: &str) -> Option<&'static str> {
         | "TimeoutStartUSec"
         | "TimeoutStopUSec" => "t",
         "OOMScoreAdjust" | "SystemCallErrorNumber" => "i",
-        "DirectoryMode" | "UMask" => "u",
+        "DirectoryMode" | "LogRateLimitBurst" | "UMask" => "u",
         "Environment"
         | "InaccessiblePaths"
         | "ReadWritePaths"

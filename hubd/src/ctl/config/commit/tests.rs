@@ -64,6 +64,7 @@ impl Machine {
             launcher_version: None,
             launcher_problem: None,
             https_problem: None,
+            accounts_problem: None,
             environment: None,
             users: 0,
             sessions: 0,
@@ -185,6 +186,7 @@ fn serve_pages(listener: TcpListener, config: std::path::PathBuf) {
 }
 
 fn answer<Q: serde::de::DeserializeOwned, A: Serialize>(socket: &Path, reply: impl Fn(Q) -> A + Send + 'static) {
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
     let listener = UnixListener::bind(socket).unwrap();
     thread::spawn(move || {
         for stream in listener.incoming() {
