@@ -114,6 +114,38 @@ pub async fn receive_async<T: DeserializeOwned>(stream: &mut (impl AsyncRead + U
     decode(&body).map(Some)
 }
 
+/// As [`receive_async`], for whoever obeys what it receives: a field that is not understood is an error, wherever it is.
+/// (serde passes over those beside the name of a variant without fields.) What is new between versions therefore has a name
+/// of its own, and never is a field beside others.
+///
+/// # Errors
+/// As [`receive`].
+pub async fn receive_strictly<T: DeserializeOwned + Serialize>(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<T>> {
+    let Some(received) = receive_async::<serde_json::Value>(stream).await? else { return Ok(None) };
+    let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
+    let understood: T = T::deserialize(&received).map_err(|error| invalid(error.to_string()))?;
+    let known = serde_json::to_value(&understood).map_err(io::Error::other)?;
+    match unknown_field(&received, &known) {
+        Some(field) => Err(invalid(format!("unknown field `{field}`"))),
+        None => Ok(Some(understood)),
+    }
+}
+
+/// A field of `received` that `known` has not.
+fn unknown_field<'a>(received: &'a serde_json::Value, known: &serde_json::Value) -> Option<&'a str> {
+    use serde_json::Value::{Array, Object};
+    match (received, known) {
+        (Object(received), Object(known)) => received.iter().find_map(|(name, value)| match known.get(name) {
+            Some(known) => unknown_field(value, known),
+            None => Some(name.as_str()),
+        }),
+        (Array(received), Array(known)) => {
+            received.iter().zip(known).find_map(|(received, known)| unknown_field(received, known))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

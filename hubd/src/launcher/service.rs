@@ -111,7 +111,7 @@ async fn converse<M: Machine + 'static>(mut stream: UnixStream, launcher: &Arc<L
         }
     };
     let peer = Peer::new(uid, hub_uid);
-    let reply = match timeout(PEER_DEADLINE, wire::receive_async::<Request>(&mut stream)).await {
+    let reply = match timeout(PEER_DEADLINE, wire::receive_strictly::<Request>(&mut stream)).await {
         Ok(Ok(Some(request))) => answer(request, peer, uid, launcher).await,
         Ok(Ok(None)) => return,
         Ok(Err(error)) => Reply::Refused(Refusal {

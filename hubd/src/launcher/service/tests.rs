@@ -68,6 +68,10 @@ async fn what_is_no_request_is_refused() {
         "{\"request\":\"run\",\"command\":\"id\"}",
         "{\"request\":\"start\",\"name\":\"../ada\"}",
         "{\"request\":\"start\",\"name\":\"ada\",\"uid\":0}",
+        "{\"request\":\"ping\",\"uid\":0}",
+        "{\"request\":\"list\",\"uid\":null}",
+        "{\"request\":\"environment\",\"asker\":{\"from\":\"timer\",\"uid\":0},\"ask\":{\"ask\":\"status\"}}",
+        "{\"request\":\"environment\",\"asker\":{\"from\":\"timer\"},\"ask\":{\"ask\":\"status\",\"uid\":0}}",
         "\"ping\"",
     ] {
         let mut stream = conversation(ourselves());
