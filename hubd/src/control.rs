@@ -153,9 +153,9 @@ async fn execute(actor: &Actor, request: &Request, context: &ControlContext) -> 
 
 async fn status(context: &ControlContext) -> Result<Reply, Refusal> {
     let users = context.people.count().await?;
-    let (launcher_version, environment, launcher_problem) = match context.launcher.ping().await {
-        Ok(pong) => (Some(pong.version), pong.environment, None),
-        Err(error) => (None, None, Some(Refusal::from(error).message)),
+    let (launcher_version, environment, accounts_problem, launcher_problem) = match context.launcher.ping().await {
+        Ok(pong) => (Some(pong.version), pong.environment, pong.accounts_problem, None),
+        Err(error) => (None, None, None, Some(Refusal::from(error).message)),
     };
     Ok(Reply::Status(HubStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -168,6 +168,7 @@ async fn status(context: &ControlContext) -> Result<Reply, Refusal> {
         sessions: context.people.session_count(),
         memory: memory::of_all_servers(&context.paths.users_cgroup()),
         servers: servers::all(context),
+        accounts_problem,
         https_problem: context.tls.as_ref().and_then(|_| https::status(context).problem),
     }))
 }

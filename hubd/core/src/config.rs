@@ -164,6 +164,10 @@ pub struct Accounts {
     pub prefix: String,
     /// Where homes are made.
     pub homes: PathBuf,
+    /// Accounts that the launcher makes in all.
+    pub most: usize,
+    /// Accounts that the launcher makes within an hour.
+    pub most_per_hour: usize,
 }
 
 /// `[servers]`

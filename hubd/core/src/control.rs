@@ -256,6 +256,9 @@ pub struct HubStatus {
     /// What is wrong with https, for people; `None`: nothing, or there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https_problem: Option<String>,
+    /// Why somebody was refused an account, for people; `None`: nobody was, or that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts_problem: Option<String>,
 }
 
 /// How https is doing.

@@ -112,7 +112,9 @@ fn launcher(paths: &Paths) {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let reply = match wire::receive_async::<protocol::Request>(&mut stream).await.unwrap().unwrap() {
-                protocol::Request::Ping => protocol::Reply::Pong { version: "9.9.9".to_owned(), environment: Some(4) },
+                protocol::Request::Ping => {
+                    protocol::Reply::Pong { version: "9.9.9".to_owned(), environment: Some(4), accounts_problem: None }
+                }
                 protocol::Request::WhoIs { uid } => {
                     let known = [
                         (ADA, "ada"),

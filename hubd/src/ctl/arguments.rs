@@ -219,6 +219,17 @@ Examples:
         /// Who
         name: Username,
     },
+    /// Retire unix accounts of people who are not enrolled (on the host only)
+    #[command(after_help = "Their homes stay, for root alone; whoever is enrolled again under the same name gets theirs back, \
+with another account. It shows them and asks first.
+
+Examples:
+  sudo hubctl user prune")]
+    Prune {
+        /// Do it without asking
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// Take people off the list: their sessions end and their servers stop
     #[command(after_help = "Home directories stay, unless --delete-home is given. It asks first; the answer is no unless \
 you say yes.
@@ -320,7 +331,7 @@ pub(super) enum ServerVerb {
         names: Vec<Username>,
     },
     /// Print what somebody's server logged last
-    #[command(after_help = "To watch a log as it grows, on the host: journalctl -f -u 'hubd-user-*'
+    #[command(after_help = "To watch a log as it grows, on the host: journalctl --namespace=hubd-users -f -u 'hubd-user-*'
 
 Examples:
   sudo hubctl server logs ada

@@ -49,7 +49,7 @@ pub(super) fn show(world: &mut World) -> Result<Exit> {
 }
 
 fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
-    let exit = if status.launcher_problem.is_some() { Exit::Failed } else { Exit::Done };
+    let exit = if status.launcher_problem.is_some() || status.accounts_problem.is_some() { Exit::Failed } else { Exit::Done };
     let findings = findings(world)?;
     if world.printer.json {
         world.printer.json(&Running { running: true, status, findings: &findings })?;
@@ -76,6 +76,10 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     if let Some(problem) = &status.https_problem {
         table.row([label("https"), Cell::new(problem, Tone::Bad)]);
     }
+    if let Some(problem) = &status.accounts_problem {
+        let (problem, _) = problem.split_once("\nhint: ").unwrap_or((problem, ""));
+        table.row([label("accounts"), Cell::new(problem, Tone::Bad)]);
+    }
     if let Some(cell) = configuration(world)? {
         table.row([label("configuration"), cell]);
     }
@@ -83,6 +87,9 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
         table.row([label("upgrade"), cell]);
     }
     world.printer.table(&table)?;
+    if let Some((_, hint)) = status.accounts_problem.as_deref().and_then(|problem| problem.split_once("\nhint: ")) {
+        world.printer.say(&format!("hint: {hint}"))?;
+    }
     if status.https_problem.is_some() {
         world.printer.say("hint: hubctl https status")?;
     }

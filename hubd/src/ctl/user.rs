@@ -2,6 +2,7 @@
 
 mod add;
 mod password;
+mod prune;
 mod remove;
 mod reset;
 mod show;
@@ -58,6 +59,7 @@ pub(super) fn obey(verb: UserVerb, world: &mut World) -> Result<Exit> {
         UserVerb::List => list(world),
         UserVerb::Show { name } => show::show(world, &name),
         UserVerb::Remove { who, delete_home, yes } => remove::remove(world, &who, delete_home, yes),
+        UserVerb::Prune { yes } => prune::prune(world, yes),
         UserVerb::Password { name, password } => password::set(world, name, &password),
         UserVerb::ResetPackages { name, settings, restart } => reset::reset(world, name, settings, restart),
         UserVerb::Link { who } => link(world, &who),

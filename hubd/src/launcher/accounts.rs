@@ -1,6 +1,7 @@
 //! People's unix accounts: found or made by name alone, never taken over from somebody else.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -18,6 +19,8 @@ use nix::errno::Errno;
 const USERS_GROUP: &str = "hubd-users";
 /// The link in a new home that leads to the class folder.
 const CLASS_LINK: &str = "class";
+/// Seconds.
+const HOUR: u64 = 3600;
 /// What people install for themselves, below their home; `hubd_layer.py` makes it.
 const OWN_PACKAGES: [&str; 1] = [".local/share/hubd"];
 /// What they set for themselves, below their home.
@@ -69,6 +72,8 @@ pub(super) struct Accounts<M> {
     table: TableFile,
     skeleton: PathBuf,
     class_folder: PathBuf,
+    /// Whether somebody got no account because there are too many.
+    has_refused: AtomicBool,
 }
 
 impl<M: Machine> Accounts<M> {
@@ -78,6 +83,7 @@ impl<M: Machine> Accounts<M> {
             table: TableFile::new(paths.accounts()),
             skeleton: paths.home_skeleton(),
             class_folder: paths.class_folder(),
+            has_refused: AtomicBool::new(false),
         }
     }
 
@@ -148,9 +154,40 @@ impl<M: Machine> Accounts<M> {
         Ok(places)
     }
 
+    /// Why nobody new can have an account now; `None`: they can. `now`: seconds since 1970.
+    fn crowded(table: &Table, config: &Config, now: u64) -> Option<String> {
+        let (most, per_hour) = (config.accounts.most, config.accounts.most_per_hour);
+        if table.records().count() >= most {
+            return Some(format!(
+                "there are {most} accounts, and accounts.most lets no more be made\nhint: sudo hubctl user prune shows those \
+                 without a person; or raise it on the host: sudo hubctl config set accounts.most NUMBER"
+            ));
+        }
+        (table.made_since(now.saturating_sub(HOUR)) >= per_hour).then(|| {
+            format!(
+                "{per_hour} accounts were made within an hour, and accounts.most_per_hour lets no more be made\nhint: if that \
+                 was a class, wait or raise it on the host: sudo hubctl config set accounts.most_per_hour NUMBER"
+            )
+        })
+    }
+
+    /// Why somebody was refused an account, as long as that is still so.
+    pub(super) fn problem(&self, config: &Config) -> Result<Option<String>> {
+        if !self.has_refused.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let problem = Self::crowded(&self.table()?, config, now());
+        self.has_refused.store(problem.is_some(), Ordering::Relaxed);
+        Ok(problem)
+    }
+
     /// A name and a number that nobody has or ever had here. An account, a group or a home that is there already is
     /// somebody else's.
     fn reserve(&self, table: &Table, name: &Username, config: &Config) -> Result<Record> {
+        if let Some(problem) = Self::crowded(table, config, now()) {
+            self.has_refused.store(true, Ordering::Relaxed);
+            bail!("{problem}");
+        }
         let uid = table.next_uid(|number| self.machine.is_number_taken(number))?;
         for account in account_names(&config.accounts.prefix, name) {
             let is_taken = table.knows_account(&account)
@@ -161,8 +198,7 @@ impl<M: Machine> Accounts<M> {
                 tracing::info!(user = %name, account, "this account, group or home is somebody else's; trying the next name");
                 continue;
             }
-            let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            return Ok(Record { name: name.clone(), account, uid, created });
+            return Ok(Record { name: name.clone(), account, uid, created: now() });
         }
         bail!("every account name for `{name}` is taken")
     }
@@ -198,6 +234,11 @@ impl<M: Machine> Accounts<M> {
     fn home<'a>(&'a self, path: &'a Path, uid: u32, gid: u32) -> Home<'a> {
         Home { path, uid, gid, skeleton: &self.skeleton, link: Some((CLASS_LINK, &self.class_folder)) }
     }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// The account, if it is the one that the table means.

@@ -36,6 +36,8 @@ pub struct Pong {
     pub version: String,
     /// The environment generation that new servers get.
     pub environment: Option<u32>,
+    /// Why somebody was refused an account, as long as that is still so.
+    pub accounts_problem: Option<String>,
 }
 
 /// Somebody's unix account.
@@ -110,7 +112,7 @@ impl Client {
     /// When it is not, or not within the deadline.
     pub async fn ping(&self) -> Result<Pong, ClientError> {
         match self.ask(&Request::Ping).await? {
-            Reply::Pong { version, environment } => Ok(Pong { version, environment }),
+            Reply::Pong { version, environment, accounts_problem } => Ok(Pong { version, environment, accounts_problem }),
             other => Err(unexpected("ping", &other)),
         }
     }

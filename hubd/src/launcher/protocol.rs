@@ -116,6 +116,9 @@ pub enum Reply {
         version: String,
         /// The environment generation that new servers get.
         environment: Option<u32>,
+        /// Why somebody was refused an account, as long as that is still so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accounts_problem: Option<String>,
     },
     /// It is done.
     Done,

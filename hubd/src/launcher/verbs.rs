@@ -63,7 +63,7 @@ impl<M: Machine + 'static> Launcher<M> {
     /// Does what `request` says. Whether the peer may ask was decided before.
     pub(super) async fn answer(self: &Arc<Self>, request: Request) -> Reply {
         let answer = match request {
-            Request::Ping => self.ping(),
+            Request::Ping => self.ping().await,
             Request::Ensure { name } => self.ensure(&name).await,
             Request::Start { name } => self.start(&name, false).await,
             Request::StartPlain { name } => self.start(&name, true).await,
@@ -81,9 +81,17 @@ impl<M: Machine + 'static> Launcher<M> {
         answer.unwrap_or_else(Reply::Refused)
     }
 
-    fn ping(&self) -> Answer {
+    async fn ping(&self) -> Answer {
         let environment = pyenv::current(&self.paths).map_err(internal)?;
-        Ok(Reply::Pong { version: env!("CARGO_PKG_VERSION").to_owned(), environment })
+        let accounts_problem = match self.settings.current() {
+            Ok(config) => {
+                let accounts = Arc::clone(&self.accounts);
+                blocking(move || accounts.problem(&config)).await?
+            }
+            // Whoever needs the configuration says what is wrong with it.
+            Err(_) => None,
+        };
+        Ok(Reply::Pong { version: env!("CARGO_PKG_VERSION").to_owned(), environment, accounts_problem })
     }
 
     async fn ensure(&self, name: &Username) -> Answer {

@@ -24,6 +24,12 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 const BUILD_DEADLINE: Duration = Duration::from_secs(600);
 const ENVIRONMENTS: &str = "/opt/hubd/envs";
+const NEST: &str = "
+import os
+for number in range(3000):
+    os.mkdir(\"directory\")
+    os.chdir(\"directory\")
+";
 
 fn run(context: &Context) -> Result<()> {
     let mut hub = Hub::install(context)?;
@@ -37,6 +43,8 @@ fn run(context: &Context) -> Result<()> {
     lab::run_cell(&bob, "x = 41; 'told'", "told")?;
     let bobs = hub.sh("systemctl show --property=MainPID --value hubd-user-bob.service")?;
 
+    // As a package left it that was built by a hub which then was killed.
+    hub.sh(&format!("mkdir {ENVIRONMENTS}/7.new; cd {ENVIRONMENTS}/7.new; /usr/bin/python3 -c '{NEST}'"))?;
     lab::new_terminal(&admin)?;
     let line = "hubctl env install pandas > env.txt 2>&1; echo \"exit $?\" >> env.txt";
     let begun = Instant::now();
@@ -44,6 +52,7 @@ fn run(context: &Context) -> Result<()> {
     let said = wait_for_exit(&hub, "env.txt")?;
     context.step(&format!("hubctl env install pandas took {:.1} s:\n{said}", begun.elapsed().as_secs_f64()))?;
     ensure!(said.contains("exit 0") && said.contains("+ pandas "), "hubctl inside the hub: {said}");
+    hub.sh(&format!("test ! -e {ENVIRONMENTS}/7.new"))?;
     let record = latest(&hub)?;
     ensure!(record["who"] == ADMIN && record["state"] == "done", "recorded: {record}");
     context.step(&format!(

@@ -32,6 +32,26 @@ const OPEN: [&str; 2] = ["/opt/hubd", "/etc/hubd"];
 const SECRET: [&str; 4] =
     ["/etc/hubd/config.toml", "/var/lib/hubd/hubd.db", "/var/lib/hubd-launcher/accounts", "/var/lib/hubd-installer/receipt.json"];
 
+/// Run by the hub's account: prints how many of the names got an account, and how long that took.
+const ENSURE: &str = r#"
+import json, socket, struct, time
+begun, made = time.time(), 0
+for number in range(2000):
+    with socket.socket(socket.AF_UNIX) as launcher:
+        launcher.connect("/run/hubd-launcher/launcher.sock")
+        body = json.dumps({"request": "ensure", "name": "ghost%d" % number}).encode()
+        launcher.sendall(struct.pack(">I", len(body)) + body)
+        made += b"reply\":\"account" in launcher.makefile("rb").read()
+print(made, round(time.time() - begun, 1))
+"#;
+const NEST: &str = r#"
+import os, sys
+os.chdir(sys.argv[1])
+for number in range(3000):
+    os.mkdir("directory")
+    os.chdir("directory")
+"#;
+
 fn run(context: &Context) -> Result<()> {
     let hub = Hub::install(context)?;
     hub.sh("cp /bin/true /opt/hubd/writable; chmod 666 /opt/hubd/writable")?;
@@ -41,7 +61,10 @@ fn run(context: &Context) -> Result<()> {
     // Only there when the admin gave a proxy, a mirror or certificates.
     hub.sh("test ! -e /etc/hubd/network.env || test $(stat -c %a:%U /etc/hubd/network.env) = 600:root")?;
 
+    orders(context, &hub)?;
     verbs(context, &hub)?;
+    accounts(context, &hub)?;
+    deep(context, &hub)?;
     let shipped = fs_err::read_dir(context.repository().join("units"))?.count();
     let verified = hub
         .sh("cd /etc/systemd/system; set -- hubd*.*[a-z]; for unit; do shift; test -d $unit || set -- \"$@\" $unit; done
@@ -73,6 +96,63 @@ fn run(context: &Context) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The hub sees sockets and servers that came after it, whatever started first and whatever was started anew.
+fn orders(context: &Context, hub: &Hub) -> Result<()> {
+    hub.add_students(&["kim".to_owned()])?;
+    let all = "hubd.service hubd-launcher.service hubd-launcher.socket hubd-admin.socket";
+    for order in ["hubd.service hubd-launcher.service", "hubd-launcher.service hubd.service"] {
+        // As at a boot: nothing is there but what systemd-tmpfiles makes.
+        hub.sh(&format!(
+            "systemctl stop {all}; rm -r /run/hubd-launcher /run/hubd-servers /run/hubd-admin
+             systemd-tmpfiles --create /etc/tmpfiles.d/hubd.conf
+             for unit in hubd-admin.socket {order}; do systemctl start $unit; done"
+        ))?;
+        start_and_stop(hub).with_context(|| format!("in the order {order}"))?;
+        // The socket is another one now.
+        hub.sh("systemctl stop hubd-launcher.service hubd-launcher.socket; systemctl start hubd-launcher.socket hubd-launcher.service")?;
+        start_and_stop(hub).context("with another launcher")?;
+        hub.sh("systemctl restart hubd.service")?;
+        start_and_stop(hub).context("with another hub")?;
+    }
+    hub.hubctl(&["user", "remove", "kim", "--yes"])?;
+    context.step("launcher and servers are seen whatever starts first")
+}
+
+fn start_and_stop(hub: &Hub) -> Result<()> {
+    for verb in ["start", "stop"] {
+        let done = hub.hubctl(&["server", verb, "kim"])?;
+        ensure!(done["problems"] == serde_json::json!([]), "{verb}: {done}");
+    }
+    Ok(())
+}
+
+/// Names that nobody enrolled, asked for by the hub's own account as somebody would who has taken it over.
+fn accounts(context: &Context, hub: &Hub) -> Result<()> {
+    hub.sh("hubctl config set accounts.most_per_hour 20")?;
+    let made = hub.sh(&format!("runuser -u hubd -- /usr/bin/python3 -c '{ENSURE}'"))?;
+    let (made, seconds) = made.trim().split_once(' ').context("how many were made")?;
+    context.step(&format!("of 2,000 names {made} got an account, in {seconds} s"))?;
+    ensure!(made.parse::<u32>()? < 20, "{made} accounts were made");
+    let status = hub.command(["/usr/local/bin/hubctl", "status"]).output()?;
+    let said = status.text();
+    ensure!(!status.success() && said.contains("20 accounts were made within an hour"), "status: {said}");
+    hub.sh("hubctl user prune --yes")?;
+    let left = hub.sh("getent passwd | grep -c jupyter-ghost || true")?;
+    ensure!(left == "0", "{left} accounts without a person are left");
+    hub.sh("hubctl config unset accounts.most_per_hour; hubctl status")?;
+    Ok(())
+}
+
+/// Three thousand directories inside each other, in a home.
+fn deep(context: &Context, hub: &Hub) -> Result<()> {
+    hub.add_students(&["deep".to_owned()])?;
+    hub.hubctl(&["server", "start", "deep"])?;
+    hub.sh(&format!("runuser -u jupyter-deep -- /usr/bin/python3 -c '{NEST}' /home/jupyter-deep"))?;
+    hub.hubctl(&["user", "remove", "deep", "--delete-home", "--yes"])?;
+    hub.sh("test ! -e /home/jupyter-deep")?;
+    context.step("a home with 3,000 directories inside each other is gone")
 }
 
 /// What a student can ask the launcher for, by way of `hubctl`; each reaches it through the shipped unit's sandbox.

@@ -131,6 +131,11 @@ impl Table {
         self.records().find(|record| record.account == account).map(|record| &record.name)
     }
 
+    /// How many accounts were made at `moment` (seconds since 1970) or later, also those that are no more.
+    pub fn made_since(&self, moment: u64) -> usize {
+        self.every().filter(|record| record.created >= moment).count()
+    }
+
     /// Everybody, by name.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.records.values()

@@ -117,6 +117,10 @@ impl Check<'_, '_> {
         )
     }
 
+    fn count(&mut self, path: &str, most: u64) -> Option<usize> {
+        self.integer(path, 1, most).and_then(|count| usize::try_from(count).ok())
+    }
+
     fn number<T>(&mut self, path: &str, read: impl FnOnce(f64) -> Result<T, String>) -> Option<T> {
         self.option(path, |value| if let Typed::Number(number) = value { read(*number) } else { Err(other_kind(path)) })
     }
@@ -168,6 +172,8 @@ impl Check<'_, '_> {
         let accounts = Accounts {
             prefix: self.text("accounts.prefix", account_prefix).unwrap_or_else(|| "jupyter-".to_owned()),
             homes: self.text("accounts.homes", homes).unwrap_or_else(|| PathBuf::from("/home")),
+            most: self.count("accounts.most", 40_000).unwrap_or(5000),
+            most_per_hour: self.count("accounts.most_per_hour", 40_000).unwrap_or(1000),
         };
         let roles = self.roles(&accounts.prefix);
         let limits = self.limits();

@@ -56,8 +56,7 @@ impl Config {
         for (name, UserSettings { limits }) in users {
             overrides(&mut text, &format!("users.{}", quoted(name.as_str())), limits);
         }
-        let Accounts { prefix, homes } = accounts;
-        section(&mut text, "accounts", &[("prefix", string(prefix)), ("homes", string(homes.to_string_lossy()))]);
+        section(&mut text, "accounts", &accounts_keys(accounts));
         section(&mut text, "limits", &limits_keys(limits));
         section(&mut text, "servers", &servers_keys(servers));
         let Sessions { lifetime } = sessions;
@@ -172,6 +171,16 @@ fn overrides(text: &mut String, table: &str, limits: &LimitOverrides) {
     section(text, &format!("{table}.limits"), &said);
 }
 
+fn accounts_keys(accounts: &Accounts) -> [Key; 4] {
+    let Accounts { prefix, homes, most, most_per_hour } = accounts;
+    [
+        ("prefix", string(prefix)),
+        ("homes", string(homes.to_string_lossy())),
+        ("most", integer(*most as u64)),
+        ("most_per_hour", integer(*most_per_hour as u64)),
+    ]
+}
+
 fn servers_keys(servers: &Servers) -> [Key; 5] {
     let Servers { default_app, idle_timeout, start_timeout, stop_timeout, concurrent_starts } = servers;
     let app = match default_app {
@@ -260,6 +269,8 @@ tasks = 2000
 [accounts]
 prefix = "class-"
 homes = "/srv/homes"
+most = 300
+most_per_hour = 60
 
 [limits]
 memory = "1536M"

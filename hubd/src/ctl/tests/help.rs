@@ -30,6 +30,7 @@ fn the_verbs_are_the_ones_in_the_manual() {
             "user add",
             "user list",
             "user show",
+            "user prune",
             "user remove",
             "user password",
             "user link",

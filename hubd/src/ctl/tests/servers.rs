@@ -17,6 +17,7 @@ pub(in super::super) fn status() -> HubStatus {
         memory: Some(Memory { used_bytes: 5 << 30, allowed_bytes: Some(12 << 30) }),
         servers: vec![server("ada", ServerPhase::Running), server("bob", ServerPhase::Running)],
         https_problem: None,
+        accounts_problem: None,
     }
 }
 

@@ -141,3 +141,31 @@ fn a_damaged_table_makes_no_accounts() {
     assert!(place.ensure(&machine, "ada").is_err());
     assert_eq!(machine.account_names(), Vec::<String>::new());
 }
+
+#[test]
+fn names_that_nobody_enrolled_use_up_no_more_numbers_than_root_allows() {
+    let (mut place, machine) = (Place::new(), FakeMachine::default());
+    (place.config.accounts.most, place.config.accounts.most_per_hour) = (4, 3);
+    let accounts = place.accounts(&machine);
+    let ensure = |config: &Config, name: &str| accounts.ensure(&user(name), config).map(|account| account.uid);
+    assert_eq!(accounts.problem(&place.config).unwrap(), None);
+    for number in 0..3 {
+        ensure(&place.config, &format!("nobody{number}")).unwrap();
+    }
+    assert_eq!(accounts.problem(&place.config).unwrap(), None, "nobody was refused");
+    let error = ensure(&place.config, "ada").unwrap_err().to_string();
+    assert!(error.starts_with("3 accounts were made within an hour"), "{error}");
+    assert_eq!(accounts.problem(&place.config).unwrap(), Some(error));
+    assert_eq!(ensure(&place.config, "nobody1").unwrap(), 20_001, "who has one keeps it");
+    // Retiring gives nothing back within the hour: a number is used up for good.
+    accounts.remove(&user("nobody0"), &place.config, false).unwrap();
+    assert!(ensure(&place.config, "ada").is_err());
+    place.config.accounts.most_per_hour = 100;
+    assert_eq!(accounts.problem(&place.config).unwrap(), None);
+    ensure(&place.config, "ada").unwrap();
+    ensure(&place.config, "bob").unwrap();
+    let error = ensure(&place.config, "eve").unwrap_err().to_string();
+    assert!(error.starts_with("there are 4 accounts") && error.contains("hint: sudo hubctl user prune"), "{error}");
+    accounts.remove(&user("nobody1"), &place.config, false).unwrap();
+    ensure(&place.config, "eve").unwrap();
+}

@@ -227,7 +227,7 @@ async fn a_server_keeps_its_environment_when_the_current_one_changes() {
     assert_eq!(state_of(world.start("bob").await).environment, Some(4));
     assert_eq!(
         world.ask(Request::Ping).await,
-        Reply::Pong { version: env!("CARGO_PKG_VERSION").to_owned(), environment: Some(4) }
+        Reply::Pong { version: env!("CARGO_PKG_VERSION").to_owned(), environment: Some(4), accounts_problem: None }
     );
 }
 
