@@ -6,6 +6,7 @@ pub mod sessions;
 pub mod throttle;
 
 mod login;
+mod revocation;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -115,9 +116,13 @@ impl People {
             throttle.succeeded(source, user.as_str(), clock.elapsed());
         }
         sessions.set_policy(policy);
+        revocation::take_over(&sessions, store.revoked());
         let parallel = std::thread::available_parallelism().map_or(1, usize::from);
         let people = Self { inner: Arc::new(Inner { store, hasher: Hasher::new(parallel, cost), sessions, throttle, clock }) };
-        people.save().await?;
+        if let Err(error) = people.save().await {
+            // Reading works, so people can work; what has ended is over in memory.
+            tracing::error!(error = %format_args!("{:#}", anyhow::Error::from(error)), "the database can't be written");
+        }
         Ok(people)
     }
 
@@ -140,18 +145,11 @@ impl People {
     pub async fn upkeep(self) {
         loop {
             tokio::time::sleep(SAVE_INTERVAL).await;
+            self.inner.store.keep_room().await;
             if let Err(error) = self.save().await {
                 tracing::warn!(error = %format_args!("{:#}", anyhow::Error::from(error)), "saving sessions; next try in a minute");
             }
         }
-    }
-
-    /// Stores which sessions were used and which ended; the last thing to do before the process ends.
-    ///
-    /// # Errors
-    /// What the database said; nothing is lost as long as the process lives.
-    pub async fn save(&self) -> Result<(), StoreError> {
-        self.inner.sessions.save(&self.inner.store).await
     }
 
     /// Whether the database answers.
@@ -264,11 +262,8 @@ impl People {
         self.save().await
     }
 
-    /// Keeps `name` out (their sessions end at once), or lets them in again.
-    ///
-    /// # Errors
-    /// When nobody has that name, or the database refuses; sessions have ended all the same.
-    pub async fn set_blocked(&self, name: &Username, blocked: bool) -> Result<(), PeopleError> {
+    /// Stores that `name` is kept out, or let in again.
+    async fn store_block(&self, name: &Username, blocked: bool) -> Result<(), PeopleError> {
         let (row, sessions) = (name.clone(), self.inner.sessions.clone());
         if blocked {
             sessions.end_all(&row);

@@ -1,14 +1,18 @@
 //! The hub's database: who is enrolled, password hashes, one-time links, sessions. One connection, one writer, and
 //! every wait has an end. It knows nothing of what passwords or tokens mean: it gets hashes and gives them back.
 
+mod ballast;
 mod open;
 pub mod people;
+mod revoked;
 pub mod sessions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use self::revoked::{Revocations, Revoked};
+use ballast::Ballast;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::Mutex;
 
@@ -20,6 +24,8 @@ const WORK_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
     path: Arc<PathBuf>,
+    ballast: Ballast,
+    revoked: Arc<Revocations>,
 }
 
 /// Why the database can't be used.
@@ -112,6 +118,8 @@ impl StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { path, detail: error.to_string() },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path },
             Some(ErrorCode::DiskFull) => Self::Full { path },
+            // As when there is no room for the index of the log.
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) if ballast::is_full(&path) => Self::Full { path },
             Some(ErrorCode::ReadOnly) => Self::ReadOnly { path },
             _ => Self::Sql { path, source: error },
         }
@@ -125,34 +133,81 @@ impl Store {
     /// # Errors
     /// When the file is damaged, foreign, from a newer hubd, locked, or can't be read and written.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let owned = path.to_owned();
-        let work = tokio::task::spawn_blocking(move || open::open(&owned));
-        let connection = match tokio::time::timeout(WORK_TIMEOUT, work).await {
+        let (owned, ballast) = (path.to_owned(), Ballast::beside(path));
+        let work = tokio::task::spawn_blocking(move || open_with_room(&owned, &ballast));
+        let (connection, revoked) = match tokio::time::timeout(WORK_TIMEOUT, work).await {
             Ok(Ok(opened)) => opened?,
             Ok(Err(_)) => return Err(StoreError::Aborted { path: path.to_owned() }),
             Err(_) => return Err(StoreError::Timeout { path: path.to_owned() }),
         };
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), path: Arc::new(path.to_owned()) })
+        let store = Self {
+            connection: Arc::new(Mutex::new(connection)),
+            path: Arc::new(path.to_owned()),
+            ballast: Ballast::beside(path),
+            revoked: Arc::new(revoked),
+        };
+        store.keep_room().await;
+        Ok(store)
+    }
+
+    /// What must not come undone although the database could not be written.
+    pub fn revoked(&self) -> &Revocations {
+        &self.revoked
+    }
+
+    /// Makes the room again that was given up, where the disk has plenty.
+    pub async fn keep_room(&self) {
+        let ballast = self.ballast.clone();
+        match tokio::task::spawn_blocking(move || ballast.fill()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "keeping room for the database"),
+            Err(error) => tracing::warn!(%error, "keeping room for the database"),
+        }
     }
 
     /// Does `work` on a thread where waiting is allowed, alone with the database. Once begun it is done to its end, even
-    /// when the caller is gone.
+    /// when the caller is gone. On a full disk it is done again with the room that is kept for that.
     ///
     /// # Errors
     /// What the database said, or that it took more than ten seconds.
     pub async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        mut work: impl FnMut(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let (path, ballast) = (Arc::clone(&self.path), self.ballast.clone());
         // Waiting for the connection takes no thread: a rush of logins needs one for all its database work.
         let in_turn = async {
             let mut connection = Arc::clone(&self.connection).lock_owned().await;
-            tokio::task::spawn_blocking(move || work(&mut connection)).await
+            let with_room = move || loop {
+                match work(&mut connection).map_err(|error| StoreError::from_sql(&path, error)) {
+                    Err(StoreError::Full { .. }) if ballast.give_up() => {}
+                    done => return done,
+                }
+            };
+            tokio::task::spawn_blocking(with_room).await
         };
         match tokio::time::timeout(WORK_TIMEOUT, in_turn).await {
-            Ok(Ok(done)) => done.map_err(|error| StoreError::from_sql(&self.path, error)),
+            Ok(Ok(done)) => done,
             Ok(Err(_)) => Err(StoreError::Aborted { path: self.path.to_path_buf() }),
             Err(_) => Err(StoreError::Timeout { path: self.path.to_path_buf() }),
+        }
+    }
+}
+
+/// Opens the database, and what is beside it.
+fn open_with_room(path: &Path, ballast: &Ballast) -> Result<(Connection, Revocations), StoreError> {
+    loop {
+        let opened = open::open(path).and_then(|connection| {
+            let beside = path.with_file_name("revoked");
+            let revoked = Revocations::open(&beside).map_err(|source| match source.kind() {
+                std::io::ErrorKind::StorageFull => StoreError::Full { path: beside },
+                _ => StoreError::Open { path: beside, source },
+            })?;
+            Ok((connection, revoked))
+        });
+        match opened {
+            Err(StoreError::Full { .. }) if ballast.give_up() => {}
+            opened => return opened,
         }
     }
 }

@@ -13,6 +13,7 @@ mod config_edit;
 mod docs;
 mod environment;
 mod files;
+mod full_disk;
 mod hardening;
 mod https;
 mod install;
@@ -120,6 +121,7 @@ pub const ALL: &[Scenario] = &[
     uninstall::TRIXIE,
     isolation::SCENARIO,
     limits::SCENARIO,
+    full_disk::SCENARIO,
     hardening::SCENARIO,
     https::SCENARIO,
     https::ORDEAL,

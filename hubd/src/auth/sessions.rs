@@ -34,6 +34,8 @@ struct Inner {
     live: RwLock<HashMap<TokenHash, Arc<Entry>>>,
     /// Ended ones that the database does not know of yet.
     ended: Mutex<Vec<TokenHash>>,
+    /// Kept out although the database does not know it yet.
+    held: Mutex<HashSet<Username>>,
     policy: RwLock<Policy>,
     clock: Clock,
 }
@@ -91,7 +93,13 @@ impl Session {
 
 impl Sessions {
     pub(super) fn new(policy: Policy, clock: Clock) -> Self {
-        let inner = Inner { live: RwLock::default(), ended: Mutex::default(), policy: RwLock::new(policy), clock };
+        let inner = Inner {
+            live: RwLock::default(),
+            ended: Mutex::default(),
+            held: Mutex::default(),
+            policy: RwLock::new(policy),
+            clock,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -164,9 +172,30 @@ impl Sessions {
         }
     }
 
-    /// Whether the policy keeps `name` out.
+    /// Whether the policy keeps `name` out, or a block that the database does not know of.
     pub(super) fn is_blocked(&self, name: &Username) -> bool {
-        self.inner.policy().blocked.contains(name)
+        self.inner.policy().blocked.contains(name) || self.inner.held().contains(name)
+    }
+
+    /// Keeps `name` out in this process, whatever the database says; their sessions end now.
+    pub(super) fn hold(&self, name: &Username) {
+        self.inner.held().insert(name.clone());
+        self.end_all(name);
+    }
+
+    /// Takes [`Sessions::hold`] back.
+    pub(super) fn release(&self, name: &Username) {
+        self.inner.held().remove(name);
+    }
+
+    /// Whom [`Sessions::hold`] keeps out.
+    pub(super) fn held(&self) -> Vec<Username> {
+        self.inner.held().iter().cloned().collect()
+    }
+
+    /// Sessions that ended and are still in the database.
+    pub(super) fn ended(&self) -> Vec<TokenHash> {
+        self.inner.ended().clone()
     }
 
     /// Ends one session now. The database learns of it with the next [`Sessions::save`].
@@ -267,6 +296,10 @@ impl Inner {
 
     fn policy(&self) -> std::sync::RwLockReadGuard<'_, Policy> {
         self.policy.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, HashSet<Username>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ended(&self) -> std::sync::MutexGuard<'_, Vec<TokenHash>> {

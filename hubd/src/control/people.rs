@@ -87,7 +87,13 @@ pub(super) async fn link_as(context: &ControlContext, name: &Username, token: &s
 }
 
 pub(super) async fn set_blocked(context: &ControlContext, name: &Username, blocked: bool) -> Result<Reply, Refusal> {
-    context.people.set_blocked(name, blocked).await?;
+    let stored = context.people.set_blocked(name, blocked).await;
+    // Where it can't be stored they are out all the same, and so their server ends.
+    let is_out = matches!(&stored, Err(PeopleError::Store(_))) && blocked;
+    if is_out {
+        servers::stop_and_wait(context, name).await?;
+    }
+    stored?;
     if !blocked && context.config.get().is_blocked(name) {
         return Err(Refusal::new(RefusalKind::Invalid, format!("the configuration blocks {name}"))
             .hint("take the name off `blocked` under [roles]: on the host, sudo hubctl config edit"));

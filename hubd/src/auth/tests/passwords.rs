@@ -122,7 +122,7 @@ async fn lets_a_whole_classroom_in() {
     let names: Vec<String> = (0..40).map(|number| format!("student{number}")).collect();
     let enrol = names.clone();
     let enrolled = class.people.inner.store.run(move |connection| {
-        for name in enrol {
+        for name in &enrol {
             connection.execute(
                 "INSERT INTO people (name, password, added) SELECT ?1, password, 0 FROM people WHERE name = 'ada'",
                 [name],

@@ -153,18 +153,18 @@ async fn keeps_the_latest_sessions_of_a_person() {
 async fn stores_the_end_of_a_session_even_when_nobody_waits_for_it() {
     let mut class = Class::new().await;
     let session = class.log_in().await;
-    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
     let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
     let store = class.people.inner.store.clone();
     let busy = tokio::spawn(async move {
         let work = store.run(move |_| {
-            begun.send(()).unwrap();
+            begun.blocking_send(()).unwrap();
             may_go_on.recv().unwrap();
             Ok(())
         });
         work.await
     });
-    has_begun.await.unwrap();
+    has_begun.recv().await.unwrap();
     assert!(class.people.log_out(&session.session).now_or_never().is_none());
     assert!(has_ended(&session));
     go_on.send(()).unwrap();
