@@ -7,4 +7,5 @@ pub mod figures;
 pub mod lock;
 pub mod name_servers;
 pub mod ports;
+pub mod scratch;
 pub mod tree;

@@ -26,7 +26,8 @@ const INDEX: &str = "Packages";
 /// # Errors
 /// When the machine's archives can't be reached.
 pub(super) fn fetch(names: &[&str], target: &Path, network: &BTreeMap<String, String>, archive: Option<&Archive>) -> Result<()> {
-    let scratch = tempfile::tempdir()?;
+    // Within what a killed process leaves to the next.
+    let scratch = tempfile::tempdir_in(target.parent().unwrap_or(target))?;
     let place = |name: &str| scratch.path().join(name);
     fs_err::write(place("status"), "")?;
     fs_err::create_dir_all(place("packages").join("partial"))?;

@@ -25,6 +25,7 @@ use crate::pyenv::{
 };
 use crate::sys::command::Command;
 use crate::sys::digest;
+use crate::sys::scratch::Scratch;
 
 const PACK_DEADLINE: Duration = Duration::from_secs(3600);
 /// The programs of a release.
@@ -83,7 +84,7 @@ impl Making<'_> {
     /// When a package has no wheel, a download fails or the disk is full.
     pub fn make(&self, mut target: &File, name: &Path, listener: Listener<'_>) -> Result<Made> {
         // Not where the bundle goes: sticks are slow with many files.
-        let scratch = tempfile::Builder::new().prefix("hubd-bundle-").tempdir_in(self.paths.large_temporary())?;
+        let scratch = Scratch::new(&self.paths.large_temporary(), "hubd-bundle-")?;
         let root = scratch.path();
         let place = |name: &str| root.join(name);
         for directory in [PROGRAMS, WHEELS] {

@@ -8,16 +8,12 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
-use tempfile::TempDir;
 
 use super::{BOOTSTRAP, LOCK, MANIFEST, Manifest, PACKAGES, PROGRAMS, SUMS, UV};
 use crate::paths::Paths;
 use crate::sys::command::Command;
 use crate::sys::digest;
-use crate::sys::tree;
+use crate::sys::scratch::Scratch;
 
 /// For some gigabytes from a slow stick.
 const UNPACK_DEADLINE: Duration = Duration::from_secs(3600);
@@ -27,7 +23,7 @@ const PREFIX: &str = ".bundle-";
 /// A bundle that is whole. What was unpacked goes with this value.
 #[derive(Debug)]
 pub struct Opened {
-    directory: TempDir,
+    directory: Scratch,
     manifest: Manifest,
 }
 
@@ -40,9 +36,7 @@ impl Opened {
         let open = || -> Result<Self> {
             let programs = paths.program_directory();
             let beside = if programs.is_dir() { programs.as_path() } else { programs.parent().context("no parent directory")? };
-            sweep(beside)?;
-            let prefix = format!("{PREFIX}{}-", std::process::id());
-            let directory = tempfile::Builder::new().prefix(&prefix).tempdir_in(beside)?;
+            let directory = Scratch::new(beside, PREFIX)?;
             // apt reads the packages without root's rights.
             fs_err::set_permissions(directory.path(), PermissionsExt::from_mode(0o755))?;
             unpack(paths, file, directory.path())?;
@@ -86,19 +80,6 @@ impl Opened {
     pub(super) fn place(&self, name: &Path) -> PathBuf {
         self.directory.path().join(name)
     }
-}
-
-/// Removes what processes left that were killed.
-fn sweep(beside: &Path) -> Result<()> {
-    for entry in fs_err::read_dir(beside)? {
-        let entry = entry?;
-        let name = entry.file_name().into_string().unwrap_or_default();
-        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse().ok());
-        if process.is_some_and(|process| kill(Pid::from_raw(process), None) == Err(Errno::ESRCH)) {
-            tree::remove(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 fn unpack(paths: &Paths, mut file: &File, directory: &Path) -> Result<()> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::sys::command::Command;
+use crate::sys::scratch::Scratch;
 
 /// The pinned version.
 pub const VERSION: &str = "0.13.7";
@@ -36,7 +37,7 @@ pub fn requirement() -> String {
 pub fn unpack(python: &Path, wheel: &Path, target: &Path) -> Result<()> {
     let directory = target.parent().with_context(|| format!("`{}` has no parent directory", target.display()))?;
     let unpack = || -> Result<()> {
-        let scratch = tempfile::Builder::new().prefix(".uv-").tempdir_in(directory)?;
+        let scratch = Scratch::new(directory, ".uv-")?;
         let program = scratch.path().join("uv");
         Command::new(python, UNPACK_TIMEOUT)
             .args(["-I", "-c", COPY_MEMBER])
