@@ -15,6 +15,7 @@ use super::{Job, Record, SERVICE, Source, State, Task};
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 use crate::sys::lock::wait_for_lock;
+use crate::sys::tree;
 use crate::systemctl::Systemctl;
 
 /// Whoever holds the lock on the job does so for milliseconds.
@@ -97,9 +98,7 @@ impl Archive {
     pub fn take_in(&self, name: &str, tarball: &File, beside: &[(&str, File)]) -> Result<Source> {
         self.make_directory()?;
         let directory = self.paths.upgrade_incoming();
-        if directory.symlink_metadata().is_ok() {
-            fs_err::remove_dir_all(&directory)?;
-        }
+        tree::remove(&directory)?;
         std::fs::DirBuilder::new().mode(0o700).create(&directory).context("making a place for the release")?;
         for (name, mut file) in [(name, tarball)].into_iter().chain(beside.iter().map(|(name, file)| (*name, file))) {
             let about = file.metadata()?;
