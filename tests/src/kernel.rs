@@ -59,8 +59,20 @@ pub fn run_in(guest: &dyn Guest, name: &str, code: &str) -> Result<Ran> {
 /// # Errors
 /// As [`run`].
 pub fn run_as(guest: &dyn Guest, name: &str, kernel: &str, code: &str) -> Result<Ran> {
+    run_with(guest, name, &[kernel], code)
+}
+
+/// As [`run`], with the debugger attached beforehand, as JupyterLab does it.
+///
+/// # Errors
+/// As [`run`], and when it can't be attached.
+pub fn run_debugged(hub: &Hub, name: &str, code: &str) -> Result<Ran> {
+    run_with(&***hub, name, &["python3", "debug"], code)
+}
+
+fn run_with(guest: &dyn Guest, name: &str, arguments: &[&str], code: &str) -> Result<Ran> {
     let seconds = CELL_DEADLINE.as_secs().to_string();
-    let command = ["/usr/bin/python3", "-c", CLIENT, name, &seconds, kernel];
+    let command = [&["/usr/bin/python3", "-c", CLIENT, name, &seconds], arguments].concat();
     let output = guest.output(&command, code.as_bytes(), CELL_DEADLINE + GRACE);
     let output = output.and_then(Output::checked).with_context(|| format!("running code in a kernel of `{name}`"))?;
     serde_json::from_str(&output.text()).with_context(|| output.text())

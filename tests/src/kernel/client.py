@@ -1,6 +1,7 @@
 """Runs code in a kernel of somebody's server, as JupyterLab does, over the socket that the hub uses.
 
-Usage, as root: client.py NAME SECONDS KERNEL <CODE. Prints {"printed": ..., "error": ..., "states": [...]} as JSON.
+Usage, as root: client.py NAME SECONDS KERNEL [debug] <CODE. Prints {"printed": ..., "error": ..., "states": [...]} as JSON.
+With `debug` the debugger is attached before the code runs, as JupyterLab does it; it stops nowhere.
 """
 
 import base64
@@ -82,6 +83,20 @@ def messages(sock, answer):
                 whole = b""
 
 
+def attach(sock, stream, session):
+    """Attaches the debugger, and ends this program when that fails."""
+    for sequence, (command, arguments) in enumerate([("initialize", {"clientID": "test", "adapterID": ""}), ("attach", {})], 1):
+        request = uuid.uuid4().hex
+        header = {"msg_id": request, "msg_type": "debug_request", "session": session, "username": NAME, "version": "5.5", "date": ""}
+        content = {"type": "request", "seq": sequence, "command": command, "arguments": arguments}
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "control", "buffers": []}
+        send(sock, 1, json.dumps(message).encode())
+        of_it = (one for one in stream if one["msg_type"] == "debug_reply" and one["parent_header"].get("msg_id") == request)
+        content = next(of_it)["content"]
+        if not content.get("success"):
+            sys.exit(f"{command} of the debugger: {content}")
+
+
 def main():
     page, _ = ask("GET", "lab")
     cookies = [value.split(";")[0] for name, value in page.getheaders() if name.lower() == "set-cookie"]
@@ -91,13 +106,16 @@ def main():
     kernel = json.loads(kernel)["id"]
     session, request = uuid.uuid4().hex, uuid.uuid4().hex
     sock, answer = open_channels(kernel, session)
+    stream = messages(sock, answer)
+    if DEBUG:
+        attach(sock, stream, session)
     header = {"msg_id": request, "msg_type": "execute_request", "session": session, "username": NAME, "version": "5.3", "date": ""}
     content = {"code": sys.stdin.read(), "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
     message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
     send(sock, 1, json.dumps(message).encode())
     ran = {"printed": "", "error": None, "states": []}
     end = time.monotonic() + SECONDS
-    for message in messages(sock, answer):
+    for message in stream:
         if time.monotonic() > end:
             sys.exit(f"waited {SECONDS} s for the code to end")
         kind, content = message["msg_type"], message["content"]
@@ -116,5 +134,5 @@ def main():
     print(json.dumps(ran))
 
 
-NAME, SECONDS, KERNEL = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+NAME, SECONDS, KERNEL, DEBUG = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4:] == ["debug"]
 main()

@@ -32,13 +32,26 @@ while os.path.exists('/proc/' + sys.argv[1]):
 os.rename('/run/hubd-servers/eve/server.sock', '/run/hubd-servers/eve/own.sock')
 os.symlink('/run/hubd-servers/bob/server.sock', '/run/hubd-servers/eve/server.sock')
 ";
-/// Run by bob: how many sockets listen on the machine, then which of his processes those of his own belong to.
+/// Run by bob, who sees whose the sockets of his own processes are: how many ports listen on the machine, then which are his,
+/// but for one that he opens here, without which nothing could be found. Then what forked processes print, which ipykernel
+/// has a port for.
 const LISTENERS: &str = "
-import os, re, subprocess
-shown = subprocess.run(['ss', '-H', '-l', '-t', '-n', '-p'], stdout=subprocess.PIPE, text=True, check=True).stdout
-print(len(shown.splitlines()))
-for pid in re.findall('pid=([0-9]+)', shown):
-    print('this kernel' if int(pid) == os.getpid() else open('/proc/' + pid + '/cmdline').read())
+import multiprocessing, os, re, socket, subprocess
+opened = socket.create_server(('127.0.0.1', 0))
+lines = subprocess.run(['ss', '-H', '-l', '-t', '-n', '-p'], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+own = [line for line in lines if 'pid=' in line]
+known = [line for line in own if ':%d ' % opened.getsockname()[1] in line]
+print(len(lines), len(known), [line for line in own if line not in known])
+if os.fork() == 0:
+    print('forked', flush=True)
+    os._exit(0)
+os.wait()
+child = multiprocessing.get_context('fork').Process(target=lambda: print('multiprocessed', flush=True))
+child.start()
+child.join()
+subprocess.run(['sh', '-c', 'echo spawned'])
+import time; end = time.monotonic() + 1
+while time.monotonic() < end: time.sleep(0.1)
 ";
 /// Run by bob: lines into the log of his server, by the descriptor that it got from systemd.
 const FLOOD: &str = "
@@ -220,16 +233,23 @@ subprocess.Popen([sys.executable, '-c', \"\"\"{LINK}\"\"\", str(os.getpid())], s
     Ok(())
 }
 
-/// Servers and kernels talk over sockets in directories of their own. One port is left: ipykernel's, through which a
-/// kernel's children hand it what they print; nothing comes out of it, and what goes in needs a word only they know.
+/// Servers and kernels talk over sockets in directories of their own, and so do kernels with their children and with the
+/// debugger: nothing of bob's listens on a port, which everybody on the machine could connect to.
 fn ports(context: &Context, hub: &Hub) -> Result<Vec<String>> {
-    let ran = kernel::run(hub, "bob", LISTENERS)?;
-    let (all, theirs) = ran.printed.trim_end().split_once('\n').unwrap_or((ran.printed.trim(), ""));
-    let all: u32 = all.parse().with_context(|| format!("{ran:?}"))?;
-    ensure!(all > 0, "nothing listens at all, not even the hub");
-    context.step(&format!("{all} listening TCP sockets, bob's: {theirs:?}"))?;
-    let others = theirs.lines().filter(|line| *line != "this kernel");
-    Ok(others.map(|line| format!("listens on a TCP port for bob: {line}")).collect())
+    let mut failures = Vec::new();
+    for (debugger, ran) in [("off", kernel::run(hub, "bob", LISTENERS)?), ("on", kernel::run_debugged(hub, "bob", LISTENERS)?)] {
+        let first = ran.printed.lines().next().unwrap_or_default();
+        context.step(&format!("debugger {debugger}: listening ports of the machine, one opened by bob, his others: {first}"))?;
+        if !first.ends_with(" 1 []") {
+            failures.push(format!("debugger {debugger}: something of bob's listens on a port: {ran:?}"));
+        }
+        for word in ["forked", "multiprocessed", "spawned"] {
+            if !ran.printed.contains(word) {
+                failures.push(format!("debugger {debugger}: what a {word} process printed is not there: {ran:?}"));
+            }
+        }
+    }
+    Ok(failures)
 }
 
 /// After all of this, every process of hers is where her limits are.

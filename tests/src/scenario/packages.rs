@@ -1,5 +1,6 @@
 //! A student's own packages: installed in a notebook and in a terminal they are there at once, and nothing she installs
-//! reaches the shared environment or keeps her server from starting.
+//! reaches the shared environment or keeps her server from starting. Kernels she installs run with her packages, over Unix
+//! sockets where they can.
 
 use anyhow::{Result, ensure};
 use installer::machine::{BaseSpec, Release};
@@ -9,7 +10,7 @@ use super::{Group, Scenario};
 use crate::browser::Browser;
 use crate::context::Context;
 use crate::hub::Hub;
-use crate::lab;
+use crate::{kernel, lab};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "packages",
@@ -29,6 +30,41 @@ pub(super) const TRIXIE: Scenario = Scenario {
 
 const STUDENT: &str = "bob";
 const HOME: &str = "/home/jupyter-bob";
+/// A kernel as packages bring one: a module, and what Jupyter reads about it, which names no place of Python.
+const KERNEL: &str = r#"
+import json, os, zipfile
+code = """
+from ipykernel.kernelapp import IPKernelApp
+from ipykernel.kernelbase import Kernel
+class Echo(Kernel):
+    implementation = language = banner = "echo"
+    implementation_version = language_version = "1"
+    language_info = {"name": "echo", "mimetype": "text/plain", "file_extension": ".txt"}
+    def do_execute(self, code, silent, *arguments, **named):
+        self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": code.upper()})
+        return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
+IPKernelApp.launch_instance(kernel_class=Echo)
+"""
+spec = {"argv": ["python", "-m", "echokernel", "-f", "{connection_file}"], "display_name": "Echo", "language": "echo"}
+files = {
+    "echokernel.py": code,
+    "echokernel-1.0.data/data/share/jupyter/kernels/echo/kernel.json": json.dumps(spec),
+    "echokernel-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: echokernel\nVersion: 1.0\n",
+    "echokernel-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+}
+files["echokernel-1.0.dist-info/RECORD"] = "".join(f"{name},,\n" for name in [*files, "echokernel-1.0.dist-info/RECORD"])
+with zipfile.ZipFile(os.path.expanduser("~/echokernel-1.0-py3-none-any.whl"), "w") as wheel:
+    for name, text in files.items():
+        wheel.writestr(name, text)
+import subprocess, sys
+subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", os.path.expanduser("~/echokernel-1.0-py3-none-any.whl")], check=True)
+"#;
+/// Two kernels that Jupyter starts without Python: one that knows TCP only, and one that ends when the address of a socket is long.
+const OTHERS: &str = r#"
+import subprocess, sys
+subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "deno", "xeus-python"], check=True)
+subprocess.run("deno jupyter --install", shell=True, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+"#;
 /// Below the home, for any Python.
 const LAYER: &str = ".local/share/hubd/python3";
 
@@ -54,6 +90,7 @@ fn run(context: &Context, release: Release) -> Result<()> {
     in_a_terminal(&hub, &bob)?;
     bob.screenshot("terminal")?;
     context.step("installed in a terminal")?;
+    kernels(context, &hub)?;
 
     let environment = hub.sh("find /opt/hubd/envs/1 -newer /opt/hubd/envs/current | head")?;
     ensure!(environment.is_empty(), "in the shared environment changed: {environment}");
@@ -84,6 +121,31 @@ fn in_a_terminal(hub: &Hub, bob: &Browser) -> Result<()> {
         lines.first().is_some_and(|line| line.starts_with(&format!("{HOME}/{LAYER}")) && line.ends_with("/bin/pyfiglet"));
     ensure!(own_program && lines[1..] == ["/opt/hubd/env/bin/pip", "/opt/hubd/bin/uv", "exit 0"], "in the terminal: {said}");
     Ok(())
+}
+
+/// Kernels in her own layer: they have her Python, and those that can't talk over Unix sockets work all the same.
+fn kernels(context: &Context, hub: &Hub) -> Result<()> {
+    let ran = kernel::run(hub, STUDENT, KERNEL)?;
+    ensure!(ran.error.is_none(), "installing a kernel: {ran:?}");
+    let ran = kernel::run_as(&***hub, STUDENT, "echo", "hello")?;
+    ensure!(ran.printed == "HELLO", "in a kernel of her own layer: {ran:?}");
+    context.step("a kernel of her own layer runs with her Python")?;
+
+    let ran = kernel::run(hub, STUDENT, OTHERS)?;
+    ensure!(ran.error.is_none(), "installing other kernels: {ran:?}");
+    for (kernel, code) in [("deno", "console.log(6*7)"), ("deno", "console.log(6*7)"), ("xpython", "print(6*7)")] {
+        let ran = kernel::run_as(&***hub, STUDENT, kernel, code)?;
+        ensure!(ran.printed.trim() == "42", "in {kernel}: {ran:?}");
+    }
+    let known = hub.sh(&format!("cat {HOME}/.local/state/hubd/kernels.json"))?;
+    let known: serde_json::Value = serde_json::from_str(&known)?;
+    for (kernel, transport) in [("deno", "tcp"), ("xpython", "ipc"), ("echo", "ipc")] {
+        ensure!(known[kernel]["transport"] == transport, "what is remembered of {kernel}: {known}");
+    }
+    let log = hub.sh("journalctl --unit hubd-user-bob.service --output cat --no-pager")?;
+    let said = log.lines().filter(|line| line.contains("kernel deno works over TCP only")).count();
+    ensure!(said == 1, "said {said} times that deno works over TCP only: {log}");
+    context.step("a kernel that knows TCP only was tried, is remembered and named in the log; xeus talks over sockets")
 }
 
 /// What stands in for a package that breaks everything: modules that end the program which imports them.

@@ -33,6 +33,7 @@ pub(super) fn files(python: &Python) -> Vec<File> {
         data(packages.join("hubd_jupyter/__init__.py"), asset!("hubd_jupyter/__init__.py")),
         data(packages.join("hubd_jupyter/__main__.py"), asset!("hubd_jupyter/__main__.py")),
         data(packages.join("hubd_jupyter/identity.py"), asset!("hubd_jupyter/identity.py")),
+        data(packages.join("hubd_jupyter/kernels.py"), asset!("hubd_jupyter/kernels.py")),
         data(packages.join("hubd_jupyter/settings.py"), asset!("hubd_jupyter/settings.py")),
         data(packages.join("hubd_jupyter/trim.py"), asset!("hubd_jupyter/trim.py")),
         program("bin/hubd-python", asset!("hubd-python")),
@@ -42,6 +43,7 @@ pub(super) fn files(python: &Python) -> Vec<File> {
         data("share/jupyter/kernels/python3/kernel.json".into(), asset!("kernel.json")),
         data("share/jupyter/lab/settings/overrides.json".into(), asset!("overrides.json")),
         data("share/hubd/Rprofile".into(), asset!("Rprofile")),
+        data("share/hubd/kernel.py".into(), asset!("kernel.py")),
     ]
 }
 
@@ -77,10 +79,8 @@ mod tests {
         let shipped = files(&python);
         for entry in std::fs::read_dir(assets).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".py") {
-                let path = Path::new("lib/python3.11/site-packages/hubd_jupyter").join(&name);
-                assert!(shipped.iter().any(|file| file.path == path), "{name} is not shipped");
-            }
+            let path = Path::new("lib/python3.11/site-packages/hubd_jupyter").join(&name);
+            assert!(shipped.iter().any(|file| file.path == path), "{name} is not shipped");
         }
         assert!(shipped.iter().any(|file| file.path == Path::new("bin/pip3.11")));
     }

@@ -3,18 +3,9 @@
 import os
 import sys
 
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_core.paths import jupyter_path
-from traitlets import default
 from traitlets.config import Config
 
-
-class KernelSpecs(KernelSpecManager):
-    """Looks for kernels without loading IPython, which Jupyter does only to ask for one more directory."""
-
-    @default("kernel_dirs")
-    def _kernel_dirs_default(self):
-        return jupyter_path("kernels")
+from .kernels import Kernel, KernelSpecs
 
 
 def defaults(home, layer):
@@ -28,8 +19,7 @@ def defaults(home, layer):
     c.ServerApp.terminado_settings = {"shell_command": [os.environ["SHELL"]]}
     # Serves configuration of the classic notebook (version 6); it takes 40 ms to find that there is none.
     c.ServerApp.jpserver_extensions = {"notebook_shim": False}
-    # Kernels talk over sockets in a directory of their own, where no other student's process can connect.
-    c.KernelManager.transport = "ipc"
+    c.MultiKernelManager.kernel_manager_class = f"{Kernel.__module__}.{Kernel.__name__}"
     c.LabApp.extension_manager = "readonly"
     c.LabApp.news_url = None
     c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
