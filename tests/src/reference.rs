@@ -4,6 +4,7 @@
 //!     HUBD_UPDATE=1 cargo test --package hub-tests reference
 
 mod command_line;
+mod jupyter_settings;
 mod steps;
 
 use fs_err as fs;
@@ -35,6 +36,11 @@ fn the_page_of_hubctl_is_up_to_date() {
 #[test]
 fn the_page_of_hub_installer_is_up_to_date() {
     is_up_to_date("hub-installer.md", &command_line::page(installer::cli::command(), HUB_INSTALLER));
+}
+
+#[test]
+fn the_page_of_jupyter_settings_is_up_to_date() {
+    is_up_to_date("jupyter-settings.md", &jupyter_settings::page());
 }
 
 #[test]

@@ -33,14 +33,53 @@ printf 'import glob, sys\nsys.path += glob.glob("/home/jupyter-bob/.local/share/
 chown -R jupyter-bob: /home/jupyter-bob/.jupyter $layer/breaksmine.py
 "#;
 
+/// Settings of hers: two that are hers to choose, some that would keep the hub from reaching her server.
+const SETTINGS: &str = r#"
+mkdir -p /home/jupyter-bob/.jupyter /home/jupyter-bob/sub
+touch /home/jupyter-bob/sub/only-here.txt
+cat > /home/jupyter-bob/.jupyter/jupyter_server_config.py <<END
+c.ServerApp.root_dir = "/home/jupyter-bob/sub"
+c.ServerApp.tornado_settings = {"headers": {"X-Own": "yes"}}
+c.ServerApp.certfile = "/home/jupyter-bob/own.pem"
+c.ServerApp.keyfile = "/home/jupyter-bob/own.key"
+c.ServerApp.base_url = "/elsewhere/"
+END
+echo 'c.LabApp.default_url = "/lab/tree/only-here.txt"' > /home/jupyter-bob/.jupyter/jupyter_lab_config.py
+chown -R jupyter-bob: /home/jupyter-bob/.jupyter /home/jupyter-bob/sub
+"#;
+
 fn run(context: &Context) -> Result<()> {
     let hub = Hub::install(context)?;
     hub.add_students(&[STUDENT.to_owned()])?;
     let bob = context.browser(STUDENT)?;
     hub.log_in(&bob, STUDENT)?;
     hub.wait_for_lab(&bob)?;
+    settings(context, &hub)?;
     broken(context, &hub, &bob)?;
     new_packages(context, &hub, &bob)
+}
+
+/// Own settings count, but for those that the hub needs: of these the log says why they don't.
+fn settings(context: &Context, hub: &Hub) -> Result<()> {
+    hub.sh(SETTINGS)?;
+    hub.hubctl(&["server", "stop", STUDENT])?;
+    hub.hubctl(&["server", "start", STUDENT])?;
+    let ask = |path: &str| {
+        hub.sh(&format!(
+            "curl -fsS -D - --unix-socket /run/hubd-servers/bob/server.sock -H 'X-Hubd-User: bob' http://localhost/user/bob/{path}"
+        ))
+    };
+    let listed = ask("api/contents/")?;
+    ensure!(listed.contains("only-here.txt") && !listed.contains("\"sub\""), "the directory is not hers to choose: {listed}");
+    ensure!(listed.contains("X-Own: yes"), "her header is not there: {listed}");
+    let first = ask("")?;
+    ensure!(first.contains("/user/bob/lab/tree/only-here.txt"), "what opens first is not hers to choose: {first}");
+    let log = hub.sh("journalctl --unit hubd-user-bob.service --output cat --no-pager")?;
+    for setting in ["ServerApp.certfile", "ServerApp.keyfile", "ServerApp.base_url"] {
+        ensure!(log.contains(&format!("the setting {setting} in a configuration file is not used: ")), "{setting}: {log}");
+    }
+    hub.sh("rm -r /home/jupyter-bob/.jupyter")?;
+    context.step("own settings count, and the log names those that don't")
 }
 
 fn broken(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {

@@ -34,6 +34,7 @@ pub(super) fn files(python: &Python) -> Vec<File> {
         data(packages.join("hubd_jupyter/__main__.py"), asset!("hubd_jupyter/__main__.py")),
         data(packages.join("hubd_jupyter/identity.py"), asset!("hubd_jupyter/identity.py")),
         data(packages.join("hubd_jupyter/kernels.py"), asset!("hubd_jupyter/kernels.py")),
+        data(packages.join("hubd_jupyter/settings.json"), asset!("hubd_jupyter/settings.json")),
         data(packages.join("hubd_jupyter/settings.py"), asset!("hubd_jupyter/settings.py")),
         data(packages.join("hubd_jupyter/trim.py"), asset!("hubd_jupyter/trim.py")),
         program("bin/hubd-python", asset!("hubd-python")),

@@ -91,7 +91,9 @@ def main():
         from . import settings
     # Names pages of extensions that rely on the guard for all pages, which is on.
     warnings.filterwarnings("ignore", category=JupyterServerAuthWarning)
-    server = LabApp.initialize_server(argv=settings.guards(user, socket, os.environ.get("HUBD_BASE", "")), config=settings.defaults(home, layer))
+    settings.HubServerApp.hub_values = settings.values(user, home, socket, os.environ.get("HUBD_BASE", ""), layer)
+    LabApp.serverapp_class = settings.HubServerApp
+    server = LabApp.initialize_server()
     # What is loaded now stays; later collections need not look at it.
     gc.freeze()
     gc.enable()

@@ -1,63 +1,94 @@
-"""How a student's server is set up: what she may change in ~/.jupyter (and the administrator in /etc/jupyter), and what not."""
+"""How a student's server is set up, and what of it she may change in ~/.jupyter, and the administrator in /etc/jupyter.
 
+`settings.json` has the values. Files are read after `defaults` and before `forced`: each wins over those before it.
+"""
+
+import json
 import os
 import sys
+from copy import deepcopy
 
-from traitlets.config import Config
+from jupyter_server.serverapp import ServerApp
+from traitlets.config import Application, Config
 
-from .kernels import Kernel, KernelSpecs
-
-
-def defaults(home, layer):
-    """Read first, so every configuration file wins over it."""
-    c = Config()
-    c.ServerApp.root_dir = home
-    c.LabApp.default_url = os.environ.get("HUBD_DEFAULT_URL", "/lab")
-    c.ServerApp.quit_button = False  # the hub stops servers
-    c.ServerApp.kernel_spec_manager_class = KernelSpecs
-    # Not a login shell: that would set PATH anew and lose the environment.
-    c.ServerApp.terminado_settings = {"shell_command": [os.environ["SHELL"]]}
-    # Serves configuration of the classic notebook (version 6); it takes 40 ms to find that there is none.
-    c.ServerApp.jpserver_extensions = {"notebook_shim": False}
-    c.MultiKernelManager.kernel_manager_class = f"{Kernel.__module__}.{Kernel.__name__}"
-    c.LabApp.extension_manager = "readonly"
-    c.LabApp.news_url = None
-    c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
-    if layer:
-        # Widgets and the like that a student installs bring files for the browser.
-        c.LabServerApp.extra_labextensions_path = [os.path.join(layer, "share", "jupyter", "labextensions")]
-    # The usual places; left to itself it starts node at each start of the server to ask for them.
-    c.LanguageServerManager.node_roots = [home, os.path.join(sys.prefix, "lib"), "/usr/local/lib", "/usr/lib"]
-    # Would measure every process of the student once a second, for a page nobody reads.
-    c.ResourceUseDisplay.enable_prometheus_metrics = False
-    c.ResourceUseDisplay.disk_path = home
-    return c
+# JupyterLab's menu entries File > Hub Control Panel and Log Out want the first three.
+TORNADO = {"hub_prefix": "{base}/hub/", "hub_host": "", "user": "{user}"}
+# The shared environment is read-only, so nothing can be built. Asked on each page load, the server would start node twice to
+# find out whether it should be: half a second of processor time.
+PAGE = {"buildAvailable": False, "buildCheck": False}
 
 
-def guards(user, socket, base):
-    """Command-line arguments: no configuration file wins over them."""
-    tornado_settings = {
-        # File > Hub Control Panel and Log Out; JupyterLab wants all three.
-        "hub_prefix": f"{base}/hub/",
-        "hub_host": "",
+class HubServerApp(ServerApp):
+    """Jupyter's server between the hub's defaults and what the hub needs."""
+
+    hub_values = {}
+
+    def load_config_file(self, suppress_errors=True):
+        defaults, forced = table(self.hub_values)
+        self.update_config(defaults)
+        try:
+            # JupyterLab reads its own later, but would let what is known by then win: our defaults.
+            Application.load_config_file(self, "jupyter_lab_config", path=self.config_file_paths)
+        except Exception:
+            self.log.warning("the configuration of JupyterLab can't be read", exc_info=True)
+        super().load_config_file(suppress_errors)
+        for key, reason in overruled(self.config, forced):
+            self.log.warning("the setting %s in a configuration file is not used: %s", key, reason)
+        needed = Config()
+        for key, (value, _) in forced.items():
+            section, name = key.split(".")
+            needed[section][name] = value
+        own = deepcopy(dict(self.config.ServerApp.get("tornado_settings", {})))
+        page = {**own.get("page_config_data", {}), **PAGE}
+        needed.ServerApp.tornado_settings = {**own, **filled(TORNADO, self.hub_values), "page_config_data": page}
+        # Nothing of the command line is there; what an extension's own files say comes later and loses against this.
+        self.update_config(needed)
+
+
+def table(values):
+    """The defaults, as configuration, and what is forced: values with their reasons."""
+    with open(os.path.join(os.path.dirname(__file__), "settings.json"), encoding="utf-8") as stream:
+        found = json.load(stream)
+    defaults = Config()
+    for key, (value, _) in found["defaults"].items():
+        if "{layer}" in json.dumps(value) and not values.get("layer"):
+            continue
+        section, name = key.split(".")
+        defaults[section][name] = filled(value, values)
+    return defaults, {key: (filled(value, values), reason) for key, (value, reason) in found["forced"].items()}
+
+
+def filled(value, values):
+    """The value with words like `{home}` filled in."""
+    if isinstance(value, str):
+        for word, text in values.items():
+            value = value.replace("{%s}" % word, text or "")
+        return value
+    if isinstance(value, list):
+        return [filled(one, values) for one in value]
+    if isinstance(value, dict):
+        return {key: filled(one, values) for key, one in value.items()}
+    return value
+
+
+def overruled(config, forced):
+    """Which forced settings the files have, with another value, and why they don't count."""
+    for key, (value, reason) in forced.items():
+        section, name = key.split(".")
+        said = config[section].get(name, value) if section in config else value
+        if said != value:
+            yield key, reason
+
+
+def values(user, home, socket, base, layer):
+    """What is filled into the table."""
+    return {
         "user": user,
-        # The shared environment is read-only, so nothing can be built. Asked on each page load, the server would start
-        # node twice to find out whether it should be: half a second of processor time.
-        "page_config_data": {"buildAvailable": False, "buildCheck": False},
+        "home": home,
+        "socket": socket,
+        "base": base,
+        "layer": layer,
+        "prefix": sys.prefix,
+        "shell": os.environ["SHELL"],
+        "default_url": os.environ.get("HUBD_DEFAULT_URL", "/lab"),
     }
-    return [
-        "--ServerApp.identity_provider_class=hubd_jupyter.identity.HubIdentity",
-        f"--ServerApp.sock={socket}",
-        "--ServerApp.sock_mode=0660",
-        "--ServerApp.port=8888",  # the default: any other port and a socket exclude each other
-        f"--ServerApp.base_url={base}/user/{user}/",
-        f"--ServerApp.tornado_settings={tornado_settings!r}",
-        # Any host name is right: the hub has looked at it. Origin is still compared with it.
-        "--ServerApp.allow_remote_access=True",
-        "--ServerApp.trust_xheaders=True",
-        "--ServerApp.allow_origin=",
-        "--ServerApp.allow_origin_pat=",
-        "--ServerApp.disable_check_xsrf=False",
-        "--ServerApp.allow_unauthenticated_access=False",
-        "--ServerApp.open_browser=False",
-    ]
