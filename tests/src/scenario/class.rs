@@ -13,7 +13,7 @@ use super::{Group, Scenario};
 use crate::browser::Browser;
 use crate::context::Context;
 use crate::hub::{ADMIN, Hub, PASSWORD};
-use crate::lab;
+use crate::{kernel, lab};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "class",
@@ -26,6 +26,22 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const DEADLINE: Duration = Duration::from_secs(60);
 const FILE_DEADLINE: Duration = Duration::from_secs(180);
 const FILE_BYTES: u64 = 100_000_000;
+
+/// Repositories of others: three in the class folder, one of them where everybody may write, and one elsewhere. Each would run
+/// something for whoever asks for its state.
+const REPOSITORIES: &str = "
+set -e
+git init --quiet --initial-branch main /srv/class/course
+cd /srv/class/course
+echo welcome > lesson.txt
+git add lesson.txt
+git -c user.name=ada -c user.email=ada@example.org commit --quiet --message first
+git clone --quiet --bare . /srv/class/bare.git
+git config core.fsmonitor 'touch ~/evil-ran; false'
+mkdir -m 1777 /srv/class/drop
+for place in /srv/class/drop/evil /usr/local/evil; do cp -r /srv/class/course $place; done
+chmod -R a+rX /srv/class /usr/local/evil
+";
 
 fn run(context: &Context) -> Result<()> {
     let hub = Hub::install(context)?;
@@ -45,6 +61,7 @@ fn run(context: &Context) -> Result<()> {
     }
     context.step("two students ran cells")?;
     terminal(context, &hub, &bob)?;
+    clones(context, &hub)?;
     files(context, &hub, &bob)?;
     leave(context, &hub, &bob)
 }
@@ -98,6 +115,36 @@ fn terminal(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
     ensure!(who.trim() == "jupyter-bob\n/bin/bash\ndone", "in the terminal: {who:?}");
     bob.screenshot("terminal")?;
     context.step("a terminal works")
+}
+
+/// Repositories in the class folder can be cloned, also by a link of nbgitpuller, and none that is elsewhere, or where everybody
+/// may write; and where a teacher has the files checked out git runs nothing.
+fn clones(context: &Context, hub: &Hub) -> Result<()> {
+    hub.sh(REPOSITORIES)?;
+    let run = |command: &str| -> Result<String> {
+        let code = format!(
+            "import subprocess\nran = subprocess.run({command:?}, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)\n\
+             print(ran.returncode, ran.stdout)"
+        );
+        Ok(kernel::run(hub, "bob", &code)?.answer())
+    };
+    for clone in [
+        "cd; git clone /srv/class/course one; cat one/lesson.txt",
+        "cd; git clone /srv/class/bare.git two; cat two/lesson.txt",
+        "cd; gitpuller file:///srv/class/course main three; cat three/lesson.txt",
+    ] {
+        let said = run(clone)?;
+        ensure!(said.starts_with("0 ") && said.ends_with("welcome"), "{clone}: {said}");
+    }
+    for refused in
+        ["cd; git clone /usr/local/evil four", "cd; git clone /srv/class/drop/evil four", "cd /srv/class/course; git status"]
+    {
+        let said = run(refused)?;
+        ensure!(said.starts_with("128 ") && said.contains("dubious"), "{refused}: {said}");
+    }
+    let ran = hub.sh("ls /home/jupyter-bob | grep -x evil-ran; true")?;
+    ensure!(ran.is_empty(), "something of a stranger's repository ran");
+    context.step("cloned from the class folder, and from nowhere else")
 }
 
 fn files(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {

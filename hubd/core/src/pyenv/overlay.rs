@@ -37,6 +37,7 @@ pub(super) fn files(python: &Python) -> Vec<File> {
         data(packages.join("hubd_jupyter/settings.json"), asset!("hubd_jupyter/settings.json")),
         data(packages.join("hubd_jupyter/settings.py"), asset!("hubd_jupyter/settings.py")),
         data(packages.join("hubd_jupyter/trim.py"), asset!("hubd_jupyter/trim.py")),
+        program("bin/git", asset!("git")),
         program("bin/hubd-python", asset!("hubd-python")),
         program("bin/pip", asset!("pip")),
         program("bin/pip3", asset!("pip")),

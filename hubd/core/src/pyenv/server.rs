@@ -55,6 +55,7 @@ pub fn server_command(paths: &Paths, request: &ServerRequest<'_>) -> ServerComma
         ("HUBD_DEFAULT_URL", request.default_url.to_owned()),
         ("HUBD_SHARE", paths.share().display().to_string()),
         ("HUBD_JUPYTER", paths.jupyter().display().to_string()),
+        ("HUBD_CLASS", paths.class_folder().display().to_string()),
         ("MEM_LIMIT", request.memory_limit.to_string()),
     ];
     let plain = request.is_plain.then(|| ("HUBD_PLAIN", "1".to_owned()));

@@ -47,11 +47,23 @@ def environment(home):
     shared, *own = [os.path.join(prefix, "share", "jupyter") for prefix in reversed(prefixes)]
     env["JUPYTER_PATH"] = os.pathsep.join(filter(None, [shared, env.pop("HUBD_JUPYTER", None), *own]))
     env["JUPYTER_RUNTIME_DIR"] = runtime_directory()
+    name_repositories(env)
     env["SHELL"] = "/bin/bash"  # the account's own shell refuses logins
     env.setdefault("LANG", "C.UTF-8")
     env.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
     env.setdefault("UV_SYSTEM_CERTS", "true")  # as pip does
     return layer
+
+
+def name_repositories(env):
+    """From now on git is told by `bin/git` which repositories in the class folder can be cloned, besides what the machine says."""
+    env["GIT_CONFIG_SYSTEM"] = os.path.join(env["JUPYTER_RUNTIME_DIR"], "gitconfig")
+    try:
+        with open(env["GIT_CONFIG_SYSTEM"], "w") as stream:
+            stream.write("[include]\n\tpath = /etc/gitconfig\n")
+    except OSError as error:
+        del env["GIT_CONFIG_SYSTEM"]
+        print(f"git can't clone from the class folder: {error}", file=sys.stderr)
 
 
 def network():
