@@ -177,7 +177,8 @@ build_checkout() {
         fail "cargo is not there to build with" "install Rust, or install a release: set HUBD_RELEASE_URL"
     if ! command -v cc >/dev/null && command -v apt-get >/dev/null; then
         say "installing a C compiler to build with: gcc libc6-dev"
-        { apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes gcc libc6-dev; } >&2
+        # A source that does not answer says nothing about the others.
+        { apt-get update --quiet=2 || true; DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes gcc libc6-dev; } >&2
     fi
     say "building the programs with cargo (some minutes the first time)"
     quiet=--quiet

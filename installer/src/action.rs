@@ -282,7 +282,7 @@ impl Ground for World<'_> {
 
     fn act(&mut self, action: &Action, receipt: &Receipt, earlier: Option<&StepRecord>) -> Result<Option<String>> {
         match action {
-            Action::Packages { names } => packages::install(self, names).map(|()| None),
+            Action::Packages { names } => packages::install(self, names),
             Action::PackagesAhead { names } => {
                 packages::begin(self, names);
                 Ok(None)

@@ -170,10 +170,15 @@ impl Task<'_> {
         let mut watcher = Witness { task: self, address: facts.address, wish: &wish, page: None, news: None };
         let mut save = |receipt: &Receipt| store.save(receipt);
         let applied = apply::run(steps, receipt, &mut world, &mut save, &mut watcher);
-        if let Some(Err(error)) = world.ahead.take().map(Ahead::finish) {
-            tracing::warn!(error = format!("{error:#}"), "installing packages in the background");
-        }
-        let steps = applied.inspect_err(|error| watcher.fail(error))?;
+        // Nobody had to wait for them.
+        let note = world.ahead.take().and_then(|ahead| {
+            ahead.finish().unwrap_or_else(|error| {
+                tracing::warn!(error = format!("{error:#}"), "installing packages in the background");
+                None
+            })
+        });
+        let mut steps = applied.inspect_err(|error| watcher.fail(error))?;
+        steps.notes.extend(note);
         watcher.close();
         let mut invitations = std::mem::take(&mut world.invitations);
         if resumed {

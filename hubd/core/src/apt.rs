@@ -1,8 +1,10 @@
 //! Packages of the distribution, as the hub asks apt for them: names only, from the archives that the machine trusts already.
-//! Pure; what is run lies in `hubd environment`.
+//! What is run, and as whom, is the business of `hubd environment` and the installer.
 
+mod lists;
 mod name;
 mod simulation;
 
+pub use lists::{ENVIRONMENT, complaints, update};
 pub use name::{PackageName, PackageNameError};
 pub use simulation::{Simulation, Sizes, held_by, sizes};

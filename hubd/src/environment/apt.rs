@@ -55,7 +55,7 @@ pub(super) fn missing(paths: &Paths) -> Result<Vec<PackageName>> {
 pub(super) fn plan(paths: &Paths, change: &AptChange, journal: &mut Journal<'_>) -> Result<BuildState> {
     let apt = Apt::new(paths, journal.record.log.clone());
     apt.settle(journal)?;
-    apt.update(journal)?;
+    apt.update(journal);
     journal.hear(Said::Phase("asking apt what it would do"));
     let (before, state) = (settings::read(paths)?.environment.apt, State::read(paths)?);
     let asked = change.apply(&before);
@@ -84,7 +84,7 @@ pub(super) fn perform(
     let apt = Apt::new(paths, journal.record.log.clone());
     apt.settle(journal)?;
     if confirmed.is_none() {
-        apt.update(journal)?;
+        apt.update(journal);
     }
     let (before, mut state) = (settings::read(paths)?.environment.apt, State::read(paths)?);
     let asked = change.apply(&before);

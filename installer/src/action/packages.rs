@@ -4,6 +4,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use hub_core::apt;
 use hub_core::bundle::{Archive, Opened};
 use hub_core::distribution;
 use hub_core::sys::command::Command;
@@ -23,15 +24,16 @@ const LOCK_SECONDS: u32 = 300;
 #[derive(Debug)]
 pub struct Ahead {
     names: Vec<String>,
-    thread: JoinHandle<Result<()>>,
+    thread: JoinHandle<Result<Option<String>>>,
 }
 
 impl Ahead {
-    /// Waits for its end. Whoever has begun one waits for it, whatever else goes wrong: dpkg is not to be cut short.
+    /// Waits for its end. Whoever has begun one waits for it, whatever else goes wrong: dpkg is not to be cut short. Returns
+    /// what is worth telling.
     ///
     /// # Errors
     /// When the packages could not be installed.
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(self) -> Result<Option<String>> {
         self.thread.join().unwrap_or_else(|_| Err(anyhow!("the thread that ran apt-get panicked")))
     }
 }
@@ -49,8 +51,8 @@ pub(super) fn begin(world: &mut World<'_>, names: &[String]) {
     world.ahead = Some(Ahead { names: names.to_vec(), thread: thread::spawn(move || job.run(&mut |_| ())) });
 }
 
-/// Waits for an install of these that is under way, or does it now.
-pub(super) fn install(world: &mut World<'_>, names: &[String]) -> Result<()> {
+/// Waits for an install of these that is under way, or does it now. Returns what is worth telling.
+pub(super) fn install(world: &mut World<'_>, names: &[String]) -> Result<Option<String>> {
     match world.ahead.take() {
         Some(ahead) if ahead.names == names => {
             (world.progress)(&format!("waiting for apt to install {}", names.join(", ")));
@@ -76,24 +78,30 @@ impl Job {
         Self { names: names.to_vec(), network: world.network.clone(), archive }
     }
 
-    fn run(&self, progress: &mut dyn FnMut(&str)) -> Result<()> {
+    fn run(&self, progress: &mut dyn FnMut(&str)) -> Result<Option<String>> {
         progress(&format!("installing {}", self.names.join(", ")));
         if let Some(archive) = &self.archive {
             archive.prepare()?;
             self.apt().arg("update").run().context("reading the packages of the bundle")?;
         }
         let install = || self.apt().args(["install", "--yes", "--no-install-recommends"]).args(self.names.iter()).run();
-        if let Err(error) = install() {
-            // The usual reason is a package list that is absent or old.
-            tracing::debug!(error = format!("{error:#}"), "installing packages at the first attempt");
-            // Or an install that was cut short, by a power cut above all.
-            self.environment(Command::new(DPKG, DEADLINE)).args(["--configure", "--pending"]).run()?;
-            progress("fetching the list of packages");
-            self.apt().arg("update").run().context("updating the package lists")?;
-            progress(&format!("installing {}", self.names.join(", ")));
-            install().with_context(|| format!("installing {} with apt-get", self.names.join(", ")))?;
+        let Err(error) = install() else { return Ok(None) };
+        // The usual reason is a package list that is absent or old.
+        tracing::debug!(error = format!("{error:#}"), "installing packages at the first attempt");
+        // Or an install that was cut short, by a power cut above all. What it lacks may be what apt brings next.
+        if let Err(error) = self.environment(Command::new(DPKG, DEADLINE)).args(["--configure", "--pending"]).run() {
+            tracing::warn!("completing what was cut short: {error:#}");
         }
-        Ok(())
+        progress("fetching the list of packages");
+        let mut run = |arguments: &[&str]| self.apt().args(arguments.iter().copied()).run().map(drop);
+        let mut waiting = || tracing::info!("waiting for another program that works on packages");
+        let problem = apt::update(&mut run, &mut waiting);
+        progress(&format!("installing {}", self.names.join(", ")));
+        match (install().with_context(|| format!("installing {} with apt-get", self.names.join(", "))), problem) {
+            (Ok(_), problem) => Ok(problem.map(|problem| unread(&problem))),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(problem)) => Err(anyhow!("{error:#}\nhint: {}", unread(&problem))),
+        }
     }
 
     fn apt(&self) -> Command {
@@ -103,7 +111,19 @@ impl Job {
     }
 
     fn environment(&self, command: Command) -> Command {
-        let command = command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C.UTF-8");
+        let command = command.envs(apt::ENVIRONMENT);
         self.network.variables().fold(command, |command, (name, value)| command.env(name, value))
     }
+}
+
+/// About a list of packages that could not be fetched whole, in one line.
+fn unread(problem: &str) -> String {
+    let reasons = match apt::complaints(problem).as_slice() {
+        [] => problem.lines().next().unwrap_or_default().to_owned(),
+        reasons => reasons.join("; "),
+    };
+    format!(
+        "not every package source of this machine could be read ({reasons}); correct those sources or take them out of \
+         /etc/apt/sources.list.d, or this machine gets no updates from them"
+    )
 }

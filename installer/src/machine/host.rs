@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
+use hub_core::apt;
 use hub_core::sys::command::Command;
 use hub_core::sys::lock::wait_for_lock;
 
@@ -44,18 +45,27 @@ pub fn ensure_packages(wanted: &[(&str, &str)], progress: &mut dyn FnMut(&str)) 
     progress(&format!("installing {} on this machine with apt-get", missing.join(", ")));
     let install = || {
         Command::new(APT_GET, INSTALL_DEADLINE)
-            .env("DEBIAN_FRONTEND", "noninteractive")
+            .envs(apt::ENVIRONMENT)
             .args(["install", "--yes", "--quiet", "--no-install-recommends"])
             .args(missing.iter().copied())
             .run()
     };
     if install().is_err() {
         // The usual reason is a package list that is absent or old.
-        Command::new(APT_GET, INSTALL_DEADLINE).args(["update", "--quiet"]).run().context("updating the package lists")?;
+        update_lists();
         install().with_context(|| format!("installing {}", missing.join(", ")))?;
     }
     match wanted.iter().find(|(file, _)| !Path::new(file).exists()) {
         Some((file, package)) => bail!("`{file}` is not there although package `{package}` was asked for"),
         None => Ok(()),
+    }
+}
+
+/// Fetches the lists of packages of this host. What can't be had is not needed, or is named by what asks for it next.
+pub(super) fn update_lists() {
+    let mut run = |arguments: &[&str]| Command::new(APT_GET, INSTALL_DEADLINE).args(arguments.iter().copied()).run().map(drop);
+    let waiting = || tracing::info!("waiting for another program that works on packages");
+    if let Some(problem) = apt::update(&mut run, &mut { waiting }) {
+        tracing::warn!("going on with the list of packages that is here: {problem}");
     }
 }

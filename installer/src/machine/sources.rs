@@ -8,13 +8,12 @@ use fs_err as fs;
 use hub_core::sys::command::Command;
 
 use super::base::Release;
-use super::host::DEBIAN_KEYRING;
+use super::host::{self, DEBIAN_KEYRING};
 
 const APT_GET: &str = "/usr/bin/apt-get";
 const APT_CONFIG: &str = "/usr/bin/apt-config";
 const OS_RELEASE: &str = "/etc/os-release";
 const QUERY_DEADLINE: Duration = Duration::from_secs(30);
-const UPDATE_DEADLINE: Duration = Duration::from_secs(5 * 60);
 /// The settings of apt that decide how the archive is reached.
 const CARRIED_SETTINGS: [&str; 4] =
     ["Acquire::http::Proxy ", "Acquire::https::Proxy ", "Acquire::https::CaInfo ", "Acquire::Retries "];
@@ -28,7 +27,7 @@ pub(super) fn lines(release: Release) -> Result<Vec<String>> {
         targets = debian_targets(&index_targets()?, codename);
         if targets.is_empty() {
             // Without downloaded lists apt does not know which of its sources are Debian.
-            Command::new(APT_GET, UPDATE_DEADLINE).args(["update", "--quiet"]).run().context("updating the package lists")?;
+            host::update_lists();
             targets = debian_targets(&index_targets()?, codename);
         }
     }

@@ -84,6 +84,12 @@ impl Command {
         self
     }
 
+    /// Sets several environment variables.
+    #[must_use]
+    pub fn envs<'a>(self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        variables.into_iter().fold(self, |command, (name, value)| command.env(name, value))
+    }
+
     /// Starts from an empty environment.
     #[must_use]
     pub fn env_clear(mut self) -> Self {

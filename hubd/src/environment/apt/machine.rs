@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use hub_core::apt::{Simulation, held_by, sizes};
+use hub_core::apt::{self, Simulation, held_by, sizes};
 use hub_core::bundle::{Archive, store};
 use hub_core::config::format_bytes;
 use hub_core::paths::Paths;
@@ -33,10 +33,7 @@ const ASK_DEADLINE: Duration = Duration::from_secs(120);
 const STEP_DEADLINE: Duration = Duration::from_secs(3600);
 /// systemd ends a step at its deadline by itself; this only covers systemd not answering.
 const GRACE: Duration = Duration::from_secs(300);
-/// How long somebody else's work on packages is waited for.
-const LOCK_PATIENCE: Duration = Duration::from_secs(15 * 60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
-const AGAIN_INTERVAL: Duration = Duration::from_secs(3);
 /// Names in one question, whose answer is kept whole.
 const AT_ONCE: usize = 40;
 /// Bytes and lines of the log that tell what went wrong.
@@ -146,26 +143,18 @@ impl<'a> Apt<'a> {
     }
 
     /// Fetches the list of packages. Without it, what is known already has to do.
-    pub(super) fn update(&self, journal: &mut Journal<'_>) -> Result<()> {
+    pub(super) fn update(&self, journal: &mut Journal<'_>) {
         journal.hear(Said::Phase("fetching the list of packages"));
-        let end = Instant::now() + LOCK_PATIENCE;
-        loop {
-            let sources = self.sources();
-            let sources = sources.iter().map(String::as_str);
+        let (sources, journal) = (self.sources(), std::cell::RefCell::new(journal));
+        let mut run = |arguments: &[&str]| {
             let arguments: Vec<&str> =
-                [APT_GET, "--quiet", "--option=Acquire::Retries=2", "update"].into_iter().chain(sources).collect();
-            match self.run(&arguments, journal) {
-                // For this lock apt does not wait by itself.
-                Err(error) if format!("{error:#}").contains("/lists/lock") && Instant::now() < end => {
-                    journal.hear(Said::Phase("waiting for another program that works on packages"));
-                    thread::sleep(AGAIN_INTERVAL);
-                }
-                Err(error) => {
-                    journal.note(&format!("going on with the list of packages that is here: {error:#}"));
-                    return Ok(());
-                }
-                Ok(()) => return Ok(()),
-            }
+                std::iter::once(APT_GET).chain(arguments.iter().copied()).chain(sources.iter().map(String::as_str)).collect();
+            self.run(&arguments, &mut journal.borrow_mut())
+        };
+        let mut waiting =
+            || journal.borrow_mut().hear(Said::Phase("waiting for another program that works on packages"));
+        if let Some(problem) = apt::update(&mut run, &mut waiting) {
+            journal.borrow_mut().note(&format!("going on with the list of packages that is here: {problem}"));
         }
     }
 
@@ -249,7 +238,7 @@ impl<'a> Apt<'a> {
         let command = properties(self.paths, &self.log)
             .into_iter()
             .fold(command, |command, (name, value)| command.arg("--property").arg(format!("{name}={value}")));
-        let command = ENVIRONMENT.iter().fold(command, |command, variable| command.arg(format!("--setenv={variable}")));
+        let command = apt::ENVIRONMENT.iter().fold(command, |command, (name, value)| command.arg(format!("--setenv={name}={value}")));
         let command = command.arg("--").args(arguments.iter().copied());
         let mut holder = String::new();
         let output = thread::scope(|scope| {
@@ -268,11 +257,6 @@ impl<'a> Apt<'a> {
         if output.success() { Ok(()) } else { Err(failure(&output, &said(&self.log, begin)?)) }
     }
 }
-
-/// What scripts of packages and apt's own hooks are told. Nobody is there to answer, and nothing that runs is to be restarted
-/// but by the packages themselves.
-const ENVIRONMENT: [&str; 4] =
-    ["DEBIAN_FRONTEND=noninteractive", "APT_LISTCHANGES_FRONTEND=none", "NEEDRESTART_SUSPEND=1", "LC_ALL=C.UTF-8"];
 
 fn properties(paths: &Paths, log: &Path) -> Vec<(&'static str, String)> {
     vec![
