@@ -122,6 +122,11 @@ impl Action {
             _ => None,
         }
     }
+
+    /// Whether somebody who waits for it wants to know what for.
+    pub fn takes_long(&self) -> bool {
+        matches!(self, Self::Packages { .. } | Self::Leftovers | Self::Bundle | Self::Uv | Self::Environment | Self::Services)
+    }
 }
 
 /// A text that shows in no log.

@@ -15,19 +15,36 @@ pub struct Applied {
     pub notes: Vec<String>,
 }
 
+/// How far it has come, counted in steps that change something, so that no number is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Such steps before this one.
+    pub before: usize,
+    /// Such steps in all.
+    pub total: usize,
+}
+
+impl Position {
+    /// The number of this step, from 1.
+    pub fn number(self) -> usize {
+        self.before + 1
+    }
+}
+
 /// Told how it goes.
 pub trait Watcher {
-    /// A step begins to change the machine; `index` of `total`, from 0.
-    fn begins(&mut self, index: usize, total: usize, step: &Step);
-    /// It is done.
-    fn ends(&mut self, index: usize, total: usize, step: &Step, outcome: Outcome);
-    /// It was so already.
-    fn satisfied(&mut self, index: usize, total: usize, step: &Step);
+    /// A step begins to change the machine.
+    fn begins(&mut self, at: Position, step: &Step);
+    /// It is done; without an outcome, it was to change something and came about without that.
+    fn ends(&mut self, at: Position, step: &Step, outcome: Option<Outcome>);
+    /// It was so already, as expected.
+    fn satisfied(&mut self, step: &Step);
     /// The receipt was saved with this step in this state.
     fn saved(&mut self, _id: &str, _state: State) {}
 }
 
-/// Brings the machine to where the plan wants it. `save` puts the receipt on disk.
+/// Brings the machine to where the plan wants it. `pending` has the ids of the steps that are expected to change something;
+/// `save` puts the receipt on disk.
 ///
 /// Whether that completes the install is for the caller to say, who may want proof first.
 ///
@@ -35,6 +52,7 @@ pub trait Watcher {
 /// When a step can't be taken. What was done stays; the same plan can be applied again.
 pub fn run(
     plan: &[Step],
+    pending: &[String],
     receipt: &mut Receipt,
     ground: &mut dyn Ground,
     save: &mut dyn FnMut(&Receipt) -> Result<()>,
@@ -42,17 +60,25 @@ pub fn run(
 ) -> Result<Applied> {
     let mut applied = Applied::default();
     let before = receipt.clone();
-    for (index, step) in plan.iter().enumerate() {
+    let mut at = Position { before: 0, total: plan.iter().filter(|step| pending.contains(&step.id)).count() };
+    for step in plan {
+        let expected = pending.contains(&step.id);
         let earlier = receipt.step(&step.id).cloned();
         let checking = || format!("checking {}", step.title);
         match ground.check(&step.action, receipt, earlier.as_ref()).with_context(checking)? {
             Check::Satisfied(note) => {
                 applied.notes.extend(note);
                 receipt.put(satisfied(step, earlier));
-                watcher.satisfied(index, plan.len(), step);
+                if expected {
+                    watcher.ends(at, step, None);
+                    at.before += 1;
+                } else {
+                    watcher.satisfied(step);
+                }
             }
             Check::Needed { exists, undo } => {
-                watcher.begins(index, plan.len(), step);
+                at.total += usize::from(!expected);
+                watcher.begins(at, step);
                 let mut record = started(step, earlier.as_ref(), exists, undo);
                 receipt.complete = false;
                 for unit in &step.restarts {
@@ -69,7 +95,8 @@ pub fn run(
                     receipt.restarts.clear();
                 }
                 record.state = State::Done;
-                watcher.ends(index, plan.len(), step, record.outcome);
+                watcher.ends(at, step, Some(record.outcome));
+                at.before += 1;
                 applied.changed.push((step.title.clone(), record.outcome));
                 receipt.put(record);
                 save(receipt)?;

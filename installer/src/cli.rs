@@ -266,7 +266,7 @@ fn uninstall(paths: &Paths, arguments: &UninstallArguments, output: &Output, tal
 
 fn try_out(arguments: &TryArguments, output: &Output, talk: &Talk) -> Result<u8> {
     if arguments.stop {
-        let there = trial::stop(&arguments.machine)?;
+        let there = trial::stop(&arguments.machine, talk)?;
         talk.pause();
         talk.say(if there { "The trial is ended and its machine removed." } else { "No trial is running." });
         return Ok(0);

@@ -10,7 +10,8 @@ use hub_core::installing::News;
 use hub_core::paths::Paths;
 use hub_core::token::Token;
 
-use crate::action::{Action, Ahead, Check, Ground, Invitation, World, invite_the_rest, invite_with};
+use crate::action::{Action, Check, Ground, Invitation, World, invite_the_rest, invite_with};
+use crate::apply::Position;
 use crate::facts::{self, ConfigFact, Facts};
 use crate::network::Network;
 use crate::options::Options;
@@ -105,7 +106,8 @@ impl Task<'_> {
             adopt(&mut receipt, &steps, left);
         }
         receipt.product.clone_from(&self.options.version);
-        let Applied { steps: applied, invitations, obstacles } = self.apply(&steps, &mut receipt, &store, &facts)?;
+        let Applied { steps: applied, invitations, obstacles } = self.apply(&steps, &pending, &mut receipt, &store, &facts)?;
+        self.talk.say("Every step is done. Now the proof: limits are tried, and a throw-away server is started.");
         let proof = verify::run(self.paths, self.talk).context("verifying the hub, which is installed and runs");
         if proof.is_ok() {
             receipt.complete = true;
@@ -160,7 +162,14 @@ impl Task<'_> {
         Ok(pending)
     }
 
-    fn apply(&self, steps: &[Step], receipt: &mut Receipt, store: &Store, facts: &Facts) -> Result<Applied> {
+    fn apply(
+        &self,
+        steps: &[Step],
+        pending: &[PlannedStep],
+        receipt: &mut Receipt,
+        store: &Store,
+        facts: &Facts,
+    ) -> Result<Applied> {
         let resumed = !receipt.steps.is_empty() && !receipt.complete;
         let claims = self.options.admin_password.is_none() && matches!(facts.leftovers, Ok(None));
         let link = self.options.link_key.clone().map_or_else(Token::random, Ok).context("making up a one-time link")?;
@@ -169,7 +178,8 @@ impl Task<'_> {
         let mut world = self.world(&mut detail);
         let mut watcher = Witness { task: self, address: facts.address, wish: &wish, page: None, news: None };
         let mut save = |receipt: &Receipt| store.save(receipt);
-        let applied = apply::run(steps, receipt, &mut world, &mut save, &mut watcher);
+        let pending: Vec<String> = pending.iter().map(|step| step.id.clone()).collect();
+        let applied = apply::run(steps, &pending, receipt, &mut world, &mut save, &mut watcher);
         // Nobody had to wait for them.
         let note = world.ahead.take().and_then(|ahead| {
             ahead.finish().unwrap_or_else(|error| {
@@ -311,21 +321,21 @@ impl Witness<'_> {
         }
     }
 
-    fn past(&mut self, index: usize, total: usize, step: &Step) {
+    fn past(&mut self, at: Option<Position>, step: &Step) {
         if step.action.path() == Some(&self.task.paths.config_file()) {
             self.open();
-            if let Some(page) = &mut self.page {
-                page.tell(index + 1, total, &step.title);
+            if let (Some(page), Some(at)) = (&mut self.page, at) {
+                page.tell(at.number(), at.total, &step.title);
             }
         }
     }
 }
 
 impl apply::Watcher for Witness<'_> {
-    fn begins(&mut self, index: usize, total: usize, step: &Step) {
-        self.task.talk.clone().begins(index, total, step);
+    fn begins(&mut self, at: Position, step: &Step) {
+        self.task.talk.clone().begins(at, step);
         if let Some(page) = &mut self.page {
-            page.tell(index, total, &step.title);
+            page.tell(at.before, at.total, &step.title);
         }
         if step.action == Action::Services {
             // From here on the hub itself is there.
@@ -333,14 +343,14 @@ impl apply::Watcher for Witness<'_> {
         }
     }
 
-    fn ends(&mut self, index: usize, total: usize, step: &Step, outcome: Outcome) {
-        self.task.talk.clone().ends(index, total, step, outcome);
-        self.past(index, total, step);
+    fn ends(&mut self, at: Position, step: &Step, outcome: Option<Outcome>) {
+        self.task.talk.clone().ends(at, step, outcome);
+        self.past(Some(at), step);
     }
 
-    fn satisfied(&mut self, index: usize, total: usize, step: &Step) {
-        self.task.talk.clone().satisfied(index, total, step);
-        self.past(index, total, step);
+    fn satisfied(&mut self, step: &Step) {
+        self.task.talk.clone().satisfied(step);
+        self.past(None, step);
     }
 
     fn saved(&mut self, id: &str, state: State) {

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
-use crate::apply::Watcher;
+use crate::apply::{Position, Watcher};
 use crate::plan::Step;
 use crate::receipt::Outcome;
 
@@ -111,34 +111,45 @@ fn dress(bar: &ProgressBar, template: &str) {
 }
 
 impl Watcher for Talk {
-    fn begins(&mut self, index: usize, total: usize, step: &Step) {
+    fn begins(&mut self, at: Position, step: &Step) {
         tracing::info!(step = step.id, "step begins");
-        if let Some(bar) = &self.bar {
-            if bar.is_finished() || bar.length().is_none() {
-                bar.reset();
-                dress(bar, "{bar:30} {pos}/{len}  {msg:.dim}");
+        match &self.bar {
+            Some(bar) => {
+                if bar.is_finished() || bar.length().is_none() {
+                    bar.reset();
+                    dress(bar, "{bar:20} {pos}/{len}  {prefix}  {wide_msg:.dim}");
+                }
+                bar.set_length(at.total as u64);
+                bar.set_position(at.before as u64);
+                bar.set_prefix(step.title.clone());
+                bar.set_message("");
             }
-            bar.set_length(total as u64);
-            bar.set_position(index as u64);
-            bar.set_message(step.title.clone());
+            // What is over in a moment is named when it is done.
+            None if step.action.takes_long() && self.loudness >= Loudness::Normal => self.print(&line("begun  ", at, step)),
+            None => {}
         }
     }
 
-    fn ends(&mut self, index: usize, total: usize, step: &Step, outcome: Outcome) {
+    fn ends(&mut self, at: Position, step: &Step, outcome: Option<Outcome>) {
         tracing::info!(step = step.id, ?outcome, "step done");
-        // The bar has said it.
-        if self.bar.is_none() && self.loudness >= Loudness::Normal {
-            let verb = if outcome == Outcome::Changed { "changed" } else { "done   " };
-            self.print(&format!("{verb} {:>2}/{total}  {}", index + 1, step.title));
+        if let Some(bar) = &self.bar {
+            return bar.set_position(at.number() as u64);
+        }
+        if self.loudness >= Loudness::Normal {
+            self.print(&line(if outcome == Some(Outcome::Changed) { "changed" } else { "done   " }, at, step));
         }
     }
 
-    fn satisfied(&mut self, index: usize, total: usize, step: &Step) {
+    fn satisfied(&mut self, step: &Step) {
         tracing::debug!(step = step.id, "step is satisfied");
         if self.loudness == Loudness::Verbose {
-            self.print(&format!("is so   {:>2}/{total}  {}", index + 1, step.title));
+            self.print(&format!("is so           {}", step.title));
         }
     }
+}
+
+fn line(verb: &str, at: Position, step: &Step) -> String {
+    format!("{verb} {:>2}/{}  {}", at.number(), at.total, step.title)
 }
 
 /// Sends everything that is logged to `path`, readable by root alone, after what is there.

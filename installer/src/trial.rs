@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use hub_core::control::{self, NewUser, Reply, Request};
 use hub_core::paths::Paths;
 use hub_core::sys::atomic::{self, Access};
+use hub_core::sys::lock::{self, LockGuard};
 use hub_core::sys::tree;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ const OTHER_PORTS: u16 = 20;
 const RELEASE: &str = "/root/release/bin";
 /// Downloading packages and JupyterLab over a slow line.
 const INSTALL_DEADLINE: Duration = Duration::from_secs(20 * 60);
+/// The same, with a base system to make first.
+const TURN_DEADLINE: Duration = Duration::from_secs(40 * 60);
 const NOTE_VERSION: u32 = 1;
 
 /// A running trial: what `--json` prints.
@@ -72,6 +75,7 @@ pub fn start(name: &str, programs: &Path, port: Option<u16>, talk: &Talk) -> Res
     if !nix::unistd::geteuid().is_root() {
         bail!("this needs root: it boots a machine\nhint: run it again with sudo in front");
     }
+    let _turn = turn(talk)?;
     if let Some(trial) = resume(name, talk)? {
         if port.is_some_and(|port| !trial.url.ends_with(&format!(":{port}"))) {
             bail!("a trial is running already, at {}\nhint: end it first: {}", trial.url, trial.stop);
@@ -104,11 +108,26 @@ pub fn start(name: &str, programs: &Path, port: Option<u16>, talk: &Talk) -> Res
 ///
 /// # Errors
 /// When something of the machine can't be removed.
-pub fn stop(name: &str) -> Result<bool> {
+pub fn stop(name: &str, talk: &Talk) -> Result<bool> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!("this needs root: it removes a machine\nhint: run it again with sudo in front");
+    }
+    let _turn = turn(talk)?;
     let there = Machine::list()?.iter().any(|machine| machine.name() == name) || note_file(name).exists();
     Machine::destroy_named(name)?;
     forget(name)?;
     Ok(there)
+}
+
+/// One at a time: what looks like left behind by a trial that was cut short may be one that is just being set up, and a port
+/// is taken only when the hub in the machine listens.
+fn turn(talk: &Talk) -> Result<LockGuard> {
+    let path = Paths::default().trial_lock();
+    if let Some(guard) = lock::try_lock(&path)? {
+        return Ok(guard);
+    }
+    talk.say("Another trial is being set up on this machine; waiting until it is.");
+    lock::wait_for_lock(&path, TURN_DEADLINE)
 }
 
 /// The trial that is there; a machine that was shut down is booted again.
@@ -133,14 +152,12 @@ fn set_up(machine: &Machine, programs: &Path, port: u16, talk: &Talk) -> Result<
     let url = format!("http://{listen}");
     talk.say("installing the hub in it");
     let program = format!("{RELEASE}/hub-installer");
-    let output = machine
+    machine
         .command([&program, "install", "--yes", "--admin", ADMIN, "--listen", &listen.to_string(), "--url", &url])
         .env("HUBD_ADMIN_PASSWORD", &users[0].password)
         .timeout(INSTALL_DEADLINE)
-        .run()?;
-    for line in output.complaint().lines() {
-        talk.detail(line);
-    }
+        // What takes long is named while one waits for it; the rest is over in a moment.
+        .run_with(|line| if line.starts_with("begun ") { talk.say(line) } else { talk.detail(line) })?;
     let student = NewUser { name: STUDENT.parse()?, password: Some(users[1].password.clone()) };
     // The machine's socket, seen from outside; its root is this machine's root.
     let leader = machine.leader_pid().context("looking for the machine")?;

@@ -152,6 +152,8 @@ paths! {
     uninstalled_launcher = "var/lib/hubd-uninstalled/launcher";
     /// What is known of a running trial (`hub-installer try`), on the host of its machine.
     trial = "var/lib/hubd-try";
+    /// Held by whoever begins or ends one.
+    trial_lock = "run/hubd-try.lock";
     /// The installer's full log.
     install_log = "var/log/hubd-install.log";
     /// What the launcher listens on.

@@ -76,9 +76,9 @@ impl Ground for Model {
 struct Silent;
 
 impl Watcher for Silent {
-    fn begins(&mut self, _: usize, _: usize, _: &Step) {}
-    fn ends(&mut self, _: usize, _: usize, _: &Step, _: Outcome) {}
-    fn satisfied(&mut self, _: usize, _: usize, _: &Step) {}
+    fn begins(&mut self, _: Position, _: &Step) {}
+    fn ends(&mut self, _: Position, _: &Step, _: Option<Outcome>) {}
+    fn satisfied(&mut self, _: &Step) {}
 }
 
 fn id(path: &std::path::Path) -> String {
@@ -129,7 +129,8 @@ fn apply(model: &mut Model, plan: &[Step]) -> Result<Applied> {
         model.receipt = Some(receipt.clone());
         model.tick()
     };
-    let applied = run(plan, &mut receipt, &mut Shared(&shared), &mut save, &mut Silent);
+    let pending: Vec<String> = plan.iter().map(|step| step.id.clone()).collect();
+    let applied = run(plan, &pending, &mut receipt, &mut Shared(&shared), &mut save, &mut Silent);
     *model = shared.into_inner();
     applied
 }
@@ -218,4 +219,27 @@ fn a_step_that_fails_leaves_a_receipt_that_says_so() {
     let receipt = model.receipt.unwrap();
     assert!(!receipt.complete);
     assert_eq!(receipt.step("file:/new").unwrap().state, State::Started);
+}
+
+/// What it was told of steps that change something: title, number, how many there are.
+#[derive(Default)]
+struct Told(Vec<(String, usize, usize)>);
+
+impl Watcher for Told {
+    fn begins(&mut self, _: Position, _: &Step) {}
+    fn ends(&mut self, at: Position, step: &Step, _: Option<Outcome>) {
+        self.0.push((step.title.clone(), at.number(), at.total));
+    }
+    fn satisfied(&mut self, _: &Step) {}
+}
+
+#[test]
+fn steps_are_counted_without_a_gap_whatever_came_about_meanwhile() {
+    let (mut model, mut told) = (machine(), Told::default());
+    // `/same` came about since it was looked at, as packages do that are installed in the background; `/replaced` did not
+    // need anything then.
+    let pending = ["file:/new", "file:/same", "services"].map(str::to_owned);
+    run(&plan("1"), &pending, &mut Receipt::default(), &mut model, &mut |_| Ok(()), &mut told).unwrap();
+    let numbers: Vec<_> = told.0.iter().map(|(title, number, total)| (title.as_str(), *number, *total)).collect();
+    assert_eq!(numbers, [("/new", 1, 3), ("/replaced", 2, 4), ("/same", 3, 4), ("services", 4, 4)]);
 }

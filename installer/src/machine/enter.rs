@@ -1,9 +1,11 @@
 //! Sending programs and files into a machine: into its namespaces and its control groups.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use fs_err as fs;
 use hub_core::sys::command::Command;
 
@@ -22,6 +24,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 const COPY_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// How long after a program's own deadline the helper that watches over it is given up.
 const GRACE: Duration = Duration::from_secs(10);
+/// How often is looked for what a program says meanwhile.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// What the helper says when it never came to start the program.
 const NOT_ENTERED: i32 = 125;
 
@@ -109,6 +113,7 @@ pub struct Entry<'a> {
     input: Vec<u8>,
     input_file: Option<PathBuf>,
     output_file: Option<PathBuf>,
+    error_file: Option<PathBuf>,
     timeout: Duration,
 }
 
@@ -123,6 +128,7 @@ impl Machine {
             input: Vec::new(),
             input_file: None,
             output_file: None,
+            error_file: None,
             timeout: DEFAULT_TIMEOUT,
         }
     }
@@ -267,6 +273,33 @@ impl Entry<'_> {
         self.output()?.checked()
     }
 
+    /// As [`Entry::run`], and calls `line` with each line of standard error while the program runs.
+    ///
+    /// # Errors
+    /// As [`Entry::run`].
+    pub fn run_with(mut self, mut line: impl FnMut(&str)) -> Result<Output> {
+        let said = tempfile::NamedTempFile::new_in(STATE_DIRECTORY)?;
+        self.error_file = Some(said.path().to_owned());
+        let mut lines = BufReader::new(fs::File::open(said.path())?);
+        let mut unfinished = String::new();
+        thread::scope(|scope| {
+            let running = scope.spawn(|| self.run());
+            loop {
+                // Looked at before the last reading, so that nothing said at the end is missed.
+                let over = running.is_finished();
+                while lines.read_line(&mut unfinished)? > 0 && unfinished.ends_with('\n') {
+                    line(unfinished.trim_end());
+                    unfinished.clear();
+                }
+                if over {
+                    break;
+                }
+                thread::sleep(LOOK_INTERVAL);
+            }
+            running.join().map_err(|_| anyhow!("the thread that ran a program in the machine panicked"))?
+        })
+    }
+
     /// Runs the program to its end, whatever its exit code.
     ///
     /// # Errors
@@ -275,7 +308,8 @@ impl Entry<'_> {
         let command = self.arguments.join(" ");
         let scratch = tempfile::tempdir_in(STATE_DIRECTORY)?;
         let place = |name: &str| scratch.path().join(name);
-        let (out, err) = (self.output_file.clone().unwrap_or_else(|| place("out")), place("err"));
+        let out = self.output_file.clone().unwrap_or_else(|| place("out"));
+        let err = self.error_file.clone().unwrap_or_else(|| place("err"));
         let input = match &self.input_file {
             Some(file) => file.clone(),
             None if self.input.is_empty() => PathBuf::from(NO_INPUT),

@@ -151,8 +151,7 @@ impl<'a> Apt<'a> {
                 std::iter::once(APT_GET).chain(arguments.iter().copied()).chain(sources.iter().map(String::as_str)).collect();
             self.run(&arguments, &mut journal.borrow_mut())
         };
-        let mut waiting =
-            || journal.borrow_mut().hear(Said::Phase("waiting for another program that works on packages"));
+        let mut waiting = || journal.borrow_mut().hear(Said::Phase("waiting for another program that works on packages"));
         if let Some(problem) = apt::update(&mut run, &mut waiting) {
             journal.borrow_mut().note(&format!("going on with the list of packages that is here: {problem}"));
         }
@@ -238,7 +237,8 @@ impl<'a> Apt<'a> {
         let command = properties(self.paths, &self.log)
             .into_iter()
             .fold(command, |command, (name, value)| command.arg("--property").arg(format!("{name}={value}")));
-        let command = apt::ENVIRONMENT.iter().fold(command, |command, (name, value)| command.arg(format!("--setenv={name}={value}")));
+        let command =
+            apt::ENVIRONMENT.iter().fold(command, |command, (name, value)| command.arg(format!("--setenv={name}={value}")));
         let command = command.arg("--").args(arguments.iter().copied());
         let mut holder = String::new();
         let output = thread::scope(|scope| {
