@@ -52,6 +52,8 @@ pub struct ControlContext {
     pub initial: Arc<Config>,
     /// Held while the configuration is read again: one after the other.
     pub reloading: Arc<tokio::sync::Mutex<()>>,
+    /// Where this process should listen and does not, for people.
+    pub listen_problem: Option<String>,
     /// Where things are on the machine.
     pub paths: Paths,
     /// Who is enrolled.
@@ -170,6 +172,7 @@ async fn status(context: &ControlContext) -> Result<Reply, Refusal> {
         servers: servers::all(context),
         accounts_problem,
         https_problem: context.tls.as_ref().and_then(|_| https::status(context).problem),
+        listen_problem: context.listen_problem.clone(),
     }))
 }
 

@@ -110,7 +110,7 @@ pub fn main() -> ExitCode {
 
 fn serve(paths: &Paths, names: &str) -> Result<()> {
     let config = read_config(paths)?;
-    let sockets = sockets::inherit(names, &config)?;
+    let sockets = sockets::inherit(names, &config, paths)?;
     runtime()?.block_on(serve::run(paths, config, sockets))
 }
 

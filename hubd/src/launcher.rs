@@ -7,6 +7,7 @@ pub mod client;
 mod everybody;
 mod journal;
 mod names;
+mod places;
 mod program;
 pub mod protocol;
 pub mod service;

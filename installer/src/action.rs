@@ -49,6 +49,11 @@ pub enum Action {
         /// Which are missing.
         names: Vec<String>,
     },
+    /// apt takes none of these away as one that nobody needs any more.
+    KeepPackages {
+        /// Which.
+        names: Vec<String>,
+    },
     /// A unix group exists.
     Group {
         /// Its name.
@@ -267,6 +272,7 @@ impl Ground for World<'_> {
         match action {
             Action::Packages { names } => Ok(packages::check(names)),
             Action::PackagesAhead { names } => Ok(packages::check(names)),
+            Action::KeepPackages { names } => packages::check_kept(names),
             Action::Group { name } => account::check_group(name),
             Action::User { name, .. } => account::check_user(name),
             Action::Directory { path, owner, leaving } => file::check_directory(path, *owner, *leaving),
@@ -292,6 +298,7 @@ impl Ground for World<'_> {
                 packages::begin(self, names);
                 Ok(None)
             }
+            Action::KeepPackages { names } => packages::keep(names).map(|()| None),
             Action::Group { name } => account::make_group(name).map(|()| None),
             Action::User { name, comment, home } => account::make_user(name, comment, home).map(|()| None),
             Action::Directory { path, owner, .. } => file::make_directory(path, *owner).map(|()| None),

@@ -1,7 +1,5 @@
 //! The text files this program carries: units, the configuration as it starts out, documents.
 
-use std::path::Path;
-
 /// systemd units, by file name.
 pub const UNITS: [(&str, &str); 16] = [
     ("hubd-config-guard.service", include_str!("../../units/hubd-config-guard.service")),
@@ -37,6 +35,9 @@ pub const DOCUMENTS: [(&str, &str); 3] = [
 /// The configuration a new hub starts with; `{{...}}` are filled in by [`crate::settings`].
 pub const CONFIG: &str = include_str!("assets/config.toml");
 
+/// What needrestart leaves alone.
+pub const NEEDRESTART: &str = include_str!("assets/needrestart.conf");
+
 /// Units that are enabled and kept running, in the order in which they start.
 pub const SERVICES: [&str; 9] = [
     "hubd-launcher.socket",
@@ -49,10 +50,3 @@ pub const SERVICES: [&str; 9] = [
     "hubd-certificates.timer",
     "hubd-auto-upgrade.timer",
 ];
-
-const GENERATED: &str = "# Written by hub-installer from /etc/hubd/config.toml. Put changes into a drop-in of your own.\n";
-
-/// Lets the launcher make homes where its sandbox would not.
-pub fn homes_drop_in(homes: &Path) -> String {
-    format!("{GENERATED}[Service]\nReadWritePaths={}\n", homes.display())
-}

@@ -6,9 +6,10 @@ mod index;
 mod system;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use hub_core::accounts::homes;
 use hub_core::config::{self, Config, ReadError};
 use hub_core::paths::Paths;
 use hub_core::pyenv;
@@ -55,6 +56,26 @@ pub struct Facts {
     pub has_proxy_group: bool,
     /// Whether an environment for the servers is there.
     pub environment: Option<u32>,
+    /// Whether the kernel speaks IPv6.
+    pub ipv6: bool,
+    /// Where homes are to be made, or why they can't be.
+    pub homes: Result<Homes, String>,
+}
+
+/// Where homes are to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Homes {
+    /// The directory, every link on the way followed.
+    pub real: PathBuf,
+    /// What of it and the directories above it is not there, the highest first.
+    pub missing: Vec<PathBuf>,
+}
+
+impl Homes {
+    fn find(said: &Path) -> Result<Self, String> {
+        let real = homes::place(said).map_err(|error| format!("{error:#}"))?;
+        Ok(Self { missing: homes::missing(&real), real })
+    }
 }
 
 /// The configuration as it is on the machine.
@@ -108,8 +129,10 @@ pub fn probe(paths: &Paths, options: &Options, network: &Network, operator: Opti
         } else {
             None
         },
+        homes: Homes::find(&config.config().map_or_else(|| paths.usual_homes(), |config| config.accounts.homes.clone())),
         config,
         operator,
+        ipv6: system::has_ipv6(),
         address: system::address(),
         missing_programs: PROGRAMS.iter().map(|name| options.programs.join(name)).filter(|path| !path.is_file()).collect(),
         certificate: certificate::probe(options),

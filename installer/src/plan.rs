@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use hub_core::accounts::homes;
 use hub_core::config::{self, Config};
 use hub_core::paths::Paths;
-use hub_core::{listener, sudoers};
+use hub_core::{distribution, listener, sudoers};
 
 use crate::action::{Action, Contents, FileKind, Leaving, Ownership};
 use crate::facts::{Facts, OWN_GROUPS, OWN_USERS, PROGRAMS};
@@ -51,6 +52,8 @@ pub fn build(paths: &Paths, facts: &Facts, options: &Options, network: &Network)
     }
     plan.settings(paths, &config, text, network)?;
     plan.units(paths, &config);
+    plan.homes(paths, facts);
+    plan.guards(paths);
     plan.add("uv", "uv, which builds Python environments", Action::Uv);
     plan.add("environment", "shared Python environment with JupyterLab", Action::Environment);
     plan.packages_later(facts);
@@ -184,12 +187,29 @@ impl Plan {
             self.file(paths.units().join(name), "unit", contents, Ownership::root(0o644), FileKind::Unit, &[name]);
         }
         self.drop_in(paths, "hubd.socket", "listen.conf", listener::drop_in(config));
-        let homes = &config.accounts.homes;
-        if !homes.starts_with(paths.usual_homes()) {
+    }
+
+    fn homes(&mut self, paths: &Paths, facts: &Facts) {
+        // Preflight says why there is none.
+        let Ok(homes) = &facts.homes else { return };
+        for path in &homes.missing {
             // Others may have homes there, too.
-            self.directory(homes.clone(), Ownership::root(0o755), Leaving::RemoveEmpty);
-            self.drop_in(paths, LAUNCHER, "homes.conf", assets::homes_drop_in(homes));
+            self.directory(path.clone(), Ownership::root(0o755), Leaving::RemoveEmpty);
         }
+        self.drop_in(paths, LAUNCHER, "homes.conf", homes::drop_in(&homes.real));
+    }
+
+    /// Against software of the distribution that restarts or removes what it does not know.
+    fn guards(&mut self, paths: &Paths) {
+        let path = paths.needrestart();
+        // needrestart may be installed later, and then reads what is there.
+        for directory in path.ancestors().skip(1).take(2).collect::<Vec<_>>().into_iter().rev() {
+            self.directory(directory.to_owned(), Ownership::root(0o755), Leaving::RemoveEmpty);
+        }
+        let contents = Contents::Text(assets::NEEDRESTART.to_owned());
+        self.file(path, "what needrestart leaves alone, in", contents, Ownership::root(0o644), FileKind::Generated, &[]);
+        let names = distribution::needed_packages().into_iter().map(str::to_owned).collect();
+        self.add("packages-kept", "apt keeps the distribution packages that the hub needs", Action::KeepPackages { names });
     }
 
     fn drop_in(&mut self, paths: &Paths, unit: &str, name: &str, text: String) {
@@ -264,13 +284,15 @@ mod tests {
     }
 
     #[test]
-    fn homes_elsewhere_are_opened_to_the_launcher() {
-        let source = "[roles]\nadmins = [\"ada\"]\n[accounts]\nhomes = \"/srv/homes\"\n";
-        let steps = plan(&Facts { config: configured(source), ..machine() }, &options());
+    fn homes_are_opened_to_the_launcher_where_they_really_are() {
+        let (real, missing) = (PathBuf::from("/data/class/homes"), vec!["/data/class".into(), "/data/class/homes".into()]);
+        let steps = plan(&Facts { homes: Ok(crate::facts::Homes { real, missing }), ..machine() }, &options());
         let id = "file:/etc/systemd/system/hubd-launcher.service.d/homes.conf";
         let Action::File { contents: Contents::Text(text), .. } = &steps[position(&steps, id)].action else { panic!() };
-        assert!(text.ends_with("[Service]\nReadWritePaths=/srv/homes\n"), "{text}");
-        assert!(!plan(&machine(), &options()).iter().any(|step| step.id == id));
+        let expected = "[Unit]\nRequiresMountsFor=/data/class/homes\n[Service]\nReadWritePaths=-/data/class/homes\n";
+        assert!(text.ends_with(expected), "{text}");
+        assert!(position(&steps, "directory:/data/class") < position(&steps, "directory:/data/class/homes"));
+        assert!(!plan(&machine(), &options()).iter().any(|step| step.id == "directory:/home"), "what is there is left as it is");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Everything that stands in the way of an install, all at once, each with its remedy. Pure: facts in, findings out.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hub_core::config::{self, Config, Reality, format_bytes};
 use hub_core::upgrade::{Version, Way, way};
@@ -63,8 +63,12 @@ pub fn check(facts: &Facts, options: &Options) -> Judgement {
     judgement.blockers.extend(facts.certificate.bad.iter().cloned());
     judgement.warnings.extend(facts.certificate.doubtful.iter().cloned());
     check_ports(facts, options, &mut judgement);
+    if !facts.ipv6 {
+        judgement.warn("this machine has no IPv6", "nothing to do: the hub listens at addresses of IPv4 alone");
+    }
     check_behind(facts, options, &mut judgement);
     check_names(facts, &mut judgement);
+    check_homes(facts, &mut judgement);
     check_earlier(facts, options, &mut judgement);
     check_admins(facts, options, &mut judgement);
     judgement
@@ -192,6 +196,7 @@ fn check_network(facts: &Facts, judgement: &mut Judgement) {
     }
 }
 
+const CONFIG_FILE: &str = "/etc/hubd/config.toml";
 const CLOCK: &str = "the clock of this machine is";
 
 impl Judgement {
@@ -204,32 +209,44 @@ fn clock_is_wrong(judgement: &mut Judgement, how: &str) {
     judgement.block(format!("{CLOCK} {how}; certificates and logins depend on it"), "set it: timedatectl set-ntp true");
 }
 
+/// All addresses that this machine has.
+fn everywhere(port: u16, ipv6: bool) -> SocketAddr {
+    if ipv6 { (Ipv6Addr::UNSPECIFIED, port).into() } else { (Ipv4Addr::UNSPECIFIED, port).into() }
+}
+
 /// Where the hub will listen for plain HTTP.
-pub fn listen(config: Option<&Config>, options: &Options) -> Vec<SocketAddr> {
+pub fn listen(config: Option<&Config>, options: &Options, ipv6: bool) -> Vec<SocketAddr> {
     match (options.listen, config) {
         (Some(address), _) => vec![address],
         (None, _) if options.behind.is_some() => Vec::new(),
         (None, Some(config)) => config.http.listen.clone(),
-        (None, None) => vec![SocketAddr::from(([0_u16; 8], 80))],
+        (None, None) => vec![everywhere(80, ipv6)],
     }
 }
 
 /// Where the hub will listen encrypted.
-pub fn https_listen(config: Option<&Config>, options: &Options) -> Vec<SocketAddr> {
+pub fn https_listen(config: Option<&Config>, options: &Options, ipv6: bool) -> Vec<SocketAddr> {
     let configured = config.and_then(|config| config.https.as_ref()).map(|https| https.listen.clone());
     match (&options.https, configured) {
         (Some(HttpsWish { listen: Some(address), .. }), _) => vec![*address],
         (_, Some(configured)) => configured,
-        (Some(_), None) => vec![SocketAddr::from(([0_u16; 8], 443))],
+        (Some(_), None) => vec![everywhere(443, ipv6)],
         (None, None) => Vec::new(),
     }
 }
 
 fn check_ports(facts: &Facts, options: &Options, judgement: &mut Judgement) {
     let config = facts.config.config();
-    let encrypted = https_listen(config, options);
+    let encrypted = https_listen(config, options, facts.ipv6);
     let mut told = Vec::new();
-    for wanted in listen(config, options).iter().chain(&encrypted) {
+    for wanted in listen(config, options, facts.ipv6).iter().chain(&encrypted) {
+        // All addresses of IPv6 are all of IPv4, too, and where there is no IPv6 systemd takes those alone.
+        if !facts.ipv6 && wanted.is_ipv6() && !wanted.ip().is_unspecified() {
+            judgement.block(
+                format!("the hub can't listen at {wanted}: this machine has no IPv6"),
+                "give an address of IPv4, as in --listen 0.0.0.0:80, or correct `listen` in the configuration",
+            );
+        }
         for listener in facts.listeners.iter().filter(|listener| listener.blocks(*wanted)) {
             let what = format!("port {} is taken by {}", wanted.port(), listener.who());
             if !told.contains(&what) {
@@ -272,6 +289,15 @@ fn check_names(facts: &Facts, judgement: &mut Judgement) {
             format!("rename or remove it: usermod --login NEWNAME {0}, or userdel {0}", account.name),
         );
     }
+}
+
+fn check_homes(facts: &Facts, judgement: &mut Judgement) {
+    let Err(problem) = &facts.homes else { return };
+    let (problem, remedy) = problem.split_once("\nhint: ").unwrap_or((problem, ""));
+    let elsewhere = format!("or name another directory in {}, as in homes = \"/srv/homes\" under [accounts]", CONFIG_FILE);
+    let remedy =
+        if remedy.is_empty() { elsewhere.trim_start_matches("or ").to_owned() } else { format!("{remedy}; {elsewhere}") };
+    judgement.block(format!("homes can't be made where they are to be: {problem}"), remedy);
 }
 
 fn check_earlier(facts: &Facts, options: &Options, judgement: &mut Judgement) {

@@ -33,6 +33,11 @@ pub fn config(facts: &Facts, options: &Options) -> Result<String> {
             let mut document: DocumentMut = text.parse().context("preparing the configuration")?;
             if let Some(wish) = &options.https {
                 encrypt(&mut document, wish);
+                // The default of the key would not do.
+                if wish.listen.is_none() && !facts.ipv6 {
+                    let addresses = preflight::https_listen(None, options, facts.ipv6).iter().map(ToString::to_string).collect();
+                    set(&mut document, "https", "listen", Value::Array(addresses));
+                }
             }
             stand_behind(&mut document, None, options);
             remember_source(&mut document, options);
@@ -47,7 +52,7 @@ pub fn config(facts: &Facts, options: &Options) -> Result<String> {
 }
 
 fn fresh(facts: &Facts, options: &Options) -> String {
-    let listen = preflight::listen(None, options);
+    let listen = preflight::listen(None, options, facts.ipv6);
     let url = options.url.clone().or_else(|| guess_encrypted_url(None, options)).or_else(|| guess_url(&listen, facts.address));
     let total = facts.system.memory_bytes;
     let defaults = config::parse("", "defaults").map(|config| config.users_memory(total)).unwrap_or(total / 2);
@@ -97,7 +102,7 @@ fn guess_encrypted_url(config: Option<&Config>, options: &Options) -> Option<Str
     let (HttpsMethod::Acme { domains, .. } | HttpsMethod::Lan { domains }) = &wish.method else { return None };
     let name = domains.first()?;
     let name = if name.contains(':') { format!("[{name}]") } else { name.clone() };
-    match preflight::https_listen(config, options).first()?.port() {
+    match preflight::https_listen(config, options, true).first()?.port() {
         443 => Some(format!("https://{name}")),
         port => Some(format!("https://{name}:{port}")),
     }
@@ -351,6 +356,15 @@ mod tests {
         let elsewhere = parsed(&machine(), &Options { https: acme(Some("[::]:8443")), ..options() });
         assert_eq!(elsewhere.https.unwrap().listen, ["[::]:8443".parse().unwrap()]);
         assert_eq!(elsewhere.hub.url.as_deref(), Some("https://hub.example.org:8443"));
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_machine() {
+        let old = Facts { ipv6: false, ..machine() };
+        let new = parsed(&old, &Options { https: acme(None), ..options() });
+        assert_eq!(new.http.listen, ["0.0.0.0:80".parse().unwrap()]);
+        assert_eq!(new.https.unwrap().listen, ["0.0.0.0:443".parse().unwrap()]);
+        assert_eq!(parsed(&machine(), &options()).http.listen, ["[::]:80".parse().unwrap()]);
     }
 
     #[test]

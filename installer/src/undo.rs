@@ -74,6 +74,11 @@ pub enum Undo {
         /// In the order in which they were started.
         units: Vec<String>,
     },
+    /// Distribution packages that came along with others may go with them again.
+    LetGo {
+        /// Which.
+        names: Vec<String>,
+    },
     /// Distribution packages that other things may need by now: named, not removed.
     Packages {
         /// Which.
@@ -110,7 +115,8 @@ impl Undo {
     #[must_use]
     pub fn renewed(mut self, later: Option<&Self>) -> Self {
         match (&mut self, later) {
-            (Self::Packages { names }, Some(Self::Packages { names: more })) => {
+            (Self::Packages { names }, Some(Self::Packages { names: more }))
+            | (Self::LetGo { names }, Some(Self::LetGo { names: more })) => {
                 names.extend(more.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
             }
             (Self::DisableUnits { units }, Some(Self::DisableUnits { units: now })) => units.clone_from(now),
@@ -139,9 +145,11 @@ impl Undo {
             Self::RemoveTree { path } => remove_tree(path)?,
             Self::Keep { path } if purge => remove_tree(path)?,
             Self::Keep { path } => keep(path)?,
-            Self::DeleteUser { .. } | Self::DeleteGroup { .. } | Self::DisableUnits { .. } | Self::Packages { .. } => {
-                return Ok(None);
-            }
+            Self::DeleteUser { .. }
+            | Self::DeleteGroup { .. }
+            | Self::DisableUnits { .. }
+            | Self::Packages { .. }
+            | Self::LetGo { .. } => return Ok(None),
         };
         Ok(Some(undone))
     }

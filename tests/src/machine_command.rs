@@ -43,6 +43,9 @@ pub enum Verb {
         /// A port of the machine to be reached from here; may be given again
         #[arg(long = "port", value_name = "PORT")]
         ports: Vec<u16>,
+        /// Something for the kernel, as in `ipv6.disable=1`; may be given again
+        #[arg(long = "kernel", value_name = "ARGUMENT")]
+        kernel_arguments: Vec<String>,
         /// `tcg` is emulation and works everywhere, `kvm` is fast where it works
         #[arg(long, env = "HUBD_TESTS_ACCELERATOR", default_value = "tcg")]
         accelerator: String,
@@ -94,9 +97,16 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
             println!("enter it: tests/machine shell {name}");
             println!("end it:   tests/machine destroy {name}");
         }
-        Verb::Vm { name, release, packages, ports, accelerator } => {
+        Verb::Vm { name, release, packages, ports, kernel_arguments, accelerator } => {
             let environment = carried_environment(std::env::vars());
-            let options = VmOptions { packages, accelerator, forwarded_ports: ports, environment, ..VmOptions::new(release) };
+            let options = VmOptions {
+                packages,
+                accelerator,
+                forwarded_ports: ports,
+                kernel_arguments,
+                environment,
+                ..VmOptions::new(release)
+            };
             keep_vm(&name, options)?;
         }
         Verb::Exec { name, program } => return attach(&name, program),

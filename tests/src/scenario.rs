@@ -20,6 +20,7 @@ mod install;
 mod isolation;
 mod kernels;
 mod limits;
+mod lived_in;
 mod locks;
 mod machine_limits;
 mod machine_on_v2;
@@ -87,6 +88,8 @@ pub const ALL: &[Scenario] = &[
     trial::SCENARIO,
     trial::FULL,
     install::SCENARIO,
+    lived_in::SCENARIO,
+    lived_in::TRIXIE,
     watch::SCENARIO,
     watch_https::SCENARIO,
     cloud_init::SCENARIO,

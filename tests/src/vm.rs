@@ -52,6 +52,8 @@ pub struct VmOptions {
     pub processors: u32,
     /// Ports of the guest to be reached from the host; see [`Vm::port`].
     pub forwarded_ports: Vec<u16>,
+    /// What the kernel is told beside what it needs.
+    pub kernel_arguments: Vec<String>,
     /// Variables for `/etc/environment`; see [`installer::machine::carried_environment`].
     pub environment: Vec<(String, String)>,
 }
@@ -66,6 +68,7 @@ impl VmOptions {
             memory_mb: 2048,
             processors: 2,
             forwarded_ports: Vec::new(),
+            kernel_arguments: Vec::new(),
             environment: Vec::new(),
         }
     }

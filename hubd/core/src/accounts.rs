@@ -2,6 +2,7 @@
 
 mod candidate;
 pub mod home;
+pub mod homes;
 pub mod lookup;
 mod name;
 pub mod shadow;

@@ -259,6 +259,9 @@ pub struct HubStatus {
     /// Why somebody was refused an account, for people; `None`: nobody was, or that is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accounts_problem: Option<String>,
+    /// Where the hub should listen and does not, for people; `None`: it listens everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen_problem: Option<String>,
 }
 
 /// How https is doing.

@@ -178,6 +178,10 @@ paths! {
     kernel_figures = "proc";
     /// Where homes are unless the configuration says otherwise.
     usual_homes = "home";
+    /// Root's own.
+    root_home = "root";
+    /// What the launcher's unit is told of where homes are.
+    homes_drop_in = "etc/systemd/system/hubd-launcher.service.d/homes.conf";
     /// Our systemd units.
     units = "etc/systemd/system";
     /// Directories that have to be there before any unit of the hub starts.
@@ -201,6 +205,8 @@ paths! {
     users_cgroup = "sys/fs/cgroup/hubd.slice/hubd-users.slice";
     /// Where `hubd.socket` listens.
     listen_drop_in = "etc/systemd/system/hubd.socket.d/listen.conf";
+    /// What needrestart is told, by whoever wants to; it need not be installed.
+    needrestart = "etc/needrestart/conf.d/hubd.conf";
     /// Judges sudo rules.
     visudo = "usr/sbin/visudo";
     /// Ends login sessions.

@@ -63,6 +63,7 @@ impl Hub {
             initial: config.get(),
             config,
             reloading: Arc::default(),
+            listen_problem: None,
             people,
             servers: Arc::<FakeServers>::clone(&servers),
             launcher: Client::new(paths.launcher_socket()),

@@ -49,7 +49,8 @@ pub(super) fn show(world: &mut World) -> Result<Exit> {
 }
 
 fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
-    let exit = if status.launcher_problem.is_some() || status.accounts_problem.is_some() { Exit::Failed } else { Exit::Done };
+    let problems = [&status.launcher_problem, &status.accounts_problem, &status.listen_problem];
+    let exit = if problems.iter().any(|problem| problem.is_some()) { Exit::Failed } else { Exit::Done };
     let findings = findings(world)?;
     if world.printer.json {
         world.printer.json(&Running { running: true, status, findings: &findings })?;
@@ -73,6 +74,9 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     if let Some(used) = status.memory {
         table.row([label("memory"), format!("{} in use by servers", memory(Some(used.used_bytes), used.allowed_bytes)).into()]);
     }
+    if let Some(problem) = &status.listen_problem {
+        table.row([label("browsers"), Cell::new(problem, Tone::Bad)]);
+    }
     if let Some(problem) = &status.https_problem {
         table.row([label("https"), Cell::new(problem, Tone::Bad)]);
     }
@@ -89,6 +93,11 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     world.printer.table(&table)?;
     if let Some((_, hint)) = status.accounts_problem.as_deref().and_then(|problem| problem.split_once("\nhint: ")) {
         world.printer.say(&format!("hint: {hint}"))?;
+    }
+    if status.listen_problem.is_some() {
+        world
+            .printer
+            .say("hint: systemctl status hubd.socket; another address: sudo hubctl config set http.listen '[\"0.0.0.0:80\"]'")?;
     }
     if status.https_problem.is_some() {
         world.printer.say("hint: hubctl https status")?;

@@ -1,7 +1,7 @@
 //! `hubd installing`: shows in a browser how an install goes, until the hub itself takes its place.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<()> {
     let news = std::io::stdin().as_fd().try_clone_to_owned().context("opening the news of the installer")?;
     let listen = |address: &SocketAddr| {
-        let listener = TcpListener::bind(address).with_context(|| format!("listening on {address}"))?;
+        let listener = bind(*address).with_context(|| format!("listening on {address}"))?;
         anyhow::Ok(Socket { listener: listener.into(), service: Service::Plain })
     };
     let sockets = arguments.listen.iter().map(listen).collect::<Result<Vec<_>>>()?;
@@ -59,6 +59,18 @@ pub(super) async fn run(arguments: Arguments) -> Result<()> {
     tell(&[NotifyState::Ready]);
     let pages = Arc::new(Pages(installing_router(installing)));
     listen::serve(sockets, pages, settings, stopping).await.context("listening for browsers")
+}
+
+/// As systemd does it for the hub: all addresses are those of IPv4 where there is no IPv6.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).or_else(|error| {
+        let unknown = error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT);
+        if unknown && address.ip().is_unspecified() {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
+        } else {
+            Err(error)
+        }
+    })
 }
 
 struct Pages(Router);

@@ -33,6 +33,8 @@ use crate::web::{self, Hub, Open};
 
 /// How long a start waits for the launcher's list of running servers. Without it the hub opens all the same.
 const LIST_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a hub runs that no browser can reach.
+const NOWHERE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long taking leave may take in all; open requests get less, see [`listen::Settings::farewell`].
 const FAREWELL: Duration = Duration::from_secs(8);
 
@@ -46,7 +48,7 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
     tell(&[NotifyState::Status("Opening the database")]);
     let people = People::open(&paths.database(), Policy::from(&*config.get())).await.context("opening the database of people")?;
     let tls = config.get().https.as_ref().map(|https| Tls::open(encryption(https, paths)));
-    let mut browsers = browser_sockets(sockets.http, sockets.https, tls.as_ref(), config.get().hub.base())?;
+    let mut browsers = browser_sockets(sockets.http, sockets.https, tls.as_ref(), &config.get())?;
     browsers.extend(sockets.front.map(|listener| Socket { listener: listener.into(), service: Service::Behind }));
 
     tell(&[NotifyState::Status("Asking which servers run")]);
@@ -71,6 +73,7 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
         initial: config.get(),
         config: config.clone(),
         reloading: Arc::default(),
+        listen_problem: sockets.problem,
         paths: paths.clone(),
         people: people.clone(),
         servers: Arc::clone(&servers),
@@ -100,7 +103,17 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
     let (stop, stopping) = watch::channel(false);
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE).context("asking how many files may be open")?.0;
     let settings = listen::Settings::for_descriptors(descriptors);
-    let mut serving = tokio::spawn(listen::serve(browsers, Arc::new(front), settings, stopping));
+    let mut serving = if browsers.is_empty() {
+        // hubctl is told why. systemd opens no socket whose service runs, so it gets its chance now and then.
+        let mut stopping = stopping;
+        tokio::spawn(async move {
+            // Whichever it is, it is over.
+            drop(timeout(NOWHERE_PATIENCE, stopping.changed()).await);
+            Ok(())
+        })
+    } else {
+        tokio::spawn(listen::serve(browsers, Arc::new(front), settings, stopping))
+    };
     tell(&[NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the hub is open after {} ms", started.elapsed().as_millis());
 
@@ -155,18 +168,17 @@ fn encryption(https: &Https, paths: &Paths) -> Source {
 
 /// What to serve at which socket. With https, the sockets of `[http]` send everybody to the encrypted one, if only that has
 /// a certificate: what comes in clear while it has none is told so.
-fn browser_sockets(http: Vec<TcpListener>, https: Vec<TcpListener>, tls: Option<&Tls>, base: &str) -> Result<Vec<Socket>> {
+fn browser_sockets(http: Vec<TcpListener>, https: Vec<TcpListener>, tls: Option<&Tls>, config: &Config) -> Result<Vec<Socket>> {
     let Some(tls) = tls else {
         return Ok(http.into_iter().map(|listener| Socket { listener: listener.into(), service: Service::Plain }).collect());
     };
-    let Some(encrypted) = https.first() else {
-        bail!(
-            "the configuration has https, but systemd passed no socket for it\nhint: give hubd.socket a `ListenStream=` for \
-             each address of [https], then restart hubd.socket and hubd.service"
-        );
+    // Where that is missing, it is a finding; nothing is ever asked for in clear instead.
+    let port = match (https.first(), config.https.as_ref().and_then(|https| https.listen.first())) {
+        (Some(encrypted), _) => encrypted.local_addr().context("asking a socket for its port")?.port(),
+        (None, Some(address)) => address.port(),
+        (None, None) => bail!("the configuration has https, but no address for it"),
     };
-    let port = encrypted.local_addr().context("asking a socket for its port")?.port();
-    let plain = Service::Redirect { port, base: base.into(), tls: tls.clone() };
+    let plain = Service::Redirect { port, base: config.hub.base().into(), tls: tls.clone() };
     let mut sockets: Vec<Socket> =
         http.into_iter().map(|listener| Socket { listener: listener.into(), service: plain.clone() }).collect();
     sockets.extend(https.into_iter().map(|listener| Socket { listener: listener.into(), service: Service::Tls(tls.clone()) }));

@@ -255,7 +255,7 @@ fn own(record: &Record, account: Account) -> Result<Account> {
     Ok(account)
 }
 
-/// The launcher's sandbox opens `/home` only.
+/// The launcher's sandbox opens the directory of homes and nothing else.
 fn explain(error: anyhow::Error) -> anyhow::Error {
     let is_read_only = error.chain().any(|cause| {
         cause.downcast_ref::<Errno>() == Some(&Errno::EROFS)
@@ -265,8 +265,8 @@ fn explain(error: anyhow::Error) -> anyhow::Error {
         return error;
     }
     anyhow::anyhow!(
-        "{error:#}\nhint: the launcher may only write where its unit allows: systemctl edit hubd-launcher.service, then \
-         ReadWritePaths= with the directory of `accounts.homes` in section [Service]"
+        "{error:#}\nhint: the launcher may only write where its unit allows; have it told where homes are: sudo hubctl config apply, then \
+         sudo systemctl restart hubd-launcher.service"
     )
 }
 

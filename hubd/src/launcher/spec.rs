@@ -47,8 +47,10 @@ pub(super) struct Order<'a> {
     pub(super) limits: &'a Limits,
     /// How long it may take to end before it is killed; kernels with unsaved state get this long.
     pub(super) stop_timeout: Duration,
-    /// The directory of all homes.
-    pub(super) homes: &'a Path,
+    /// The home, every link on the way followed.
+    pub(super) home: &'a Path,
+    /// Where homes are, under all of their names; links followed, too.
+    pub(super) hidden: &'a [PathBuf],
     /// Generation of the environment.
     pub(super) environment: u32,
     pub(super) program: Program,
@@ -115,7 +117,7 @@ fn life(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
     Ok(vec![
         Property::new("Description", format!("Jupyter server of {}", order.name)),
         Property::new("Slice", UnitName::slice(order.name).as_str()),
-        Property::new("RequiresMountsFor", vec![directory.to_owned()]),
+        Property::new("RequiresMountsFor", vec![directory.to_owned(), plain(order.home)?]),
         // A failed unit stays loaded, so that one can ask why; the next start clears it away.
         Property::new("CollectMode", "inactive"),
         Property::new("Type", "exec"),
@@ -222,13 +224,14 @@ fn server_directory(order: &Order<'_>) -> Vec<Property> {
 /// What it sees of the machine's files.
 fn view(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> {
     let paths = order.paths;
-    let home = plain(&order.account.home)?;
+    // Mounts are put where links lead to; the way there by the link stays.
+    let home = plain(order.home)?;
     let same = |path: &str, optional| Bind { source: path.to_owned(), target: path.to_owned(), optional };
     let mut hidden = vec![
         // The system bus, systemd's own sockets, the launcher's, other students' directories: with logind's alone one
         // could have a session outside of one's limits.
         ("/run".to_owned(), "ro,nosuid,nodev,mode=0755".to_owned()),
-        // `ProtectHome=tmpfs` covers it too, but leaves it writable and as large as half of the memory.
+        // `ProtectHome=tmpfs` would leave it writable and as large as half of the memory.
         ("/run/user".to_owned(), "ro,nosuid,nodev,mode=0755".to_owned()),
         // Counts as memory, but belongs to no process: were all of the limit allowed here, filling it would kill one
         // process after the other and free nothing.
@@ -265,7 +268,6 @@ fn view(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
     invisible.push("-/run/systemd/journal".to_owned());
     Ok(vec![
         Property::new("ProtectSystem", "strict"),
-        Property::new("ProtectHome", "tmpfs"),
         Property::new("PrivateTmp", true),
         Property::new("TemporaryFileSystem", Value::Places(hidden)),
         Property::new("BindPaths", writable),
@@ -276,14 +278,13 @@ fn view(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
     ])
 }
 
-/// Where homes are, wherever that is: the usual places (`ProtectHome=tmpfs` covers them too, but under systemd 252 leaves
-/// them writable), the configured one, and the one this home is in when it was made under an earlier configuration.
+/// Everybody's homes, wherever they are. Not `ProtectHome=tmpfs`: it leaves them writable under systemd 252, and where `/home`
+/// is a link it hides the one home that is to be seen, too.
 fn hidden_homes(order: &Order<'_>) -> Result<Vec<String>, SpecError> {
-    let home = &order.account.home;
-    let mut hidden = vec!["/home".to_owned(), "/root".to_owned()];
-    for homes in [order.homes, home.parent().unwrap_or(home)] {
+    let mut hidden: Vec<String> = Vec::new();
+    for homes in order.hidden.iter().map(PathBuf::as_path).chain([order.home.parent().unwrap_or(order.home)]) {
         if homes == Path::new("/") {
-            return Err(SpecError::Homes(home.clone()));
+            return Err(SpecError::Homes(order.home.to_owned()));
         }
         let text = plain(homes)?;
         if !hidden.iter().any(|covered| homes.starts_with(covered)) {

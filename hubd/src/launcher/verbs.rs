@@ -20,6 +20,7 @@ use hub_core::upgrade::{self, UpgradeRequest};
 
 use super::accounts::{Accounts, Machine};
 use super::names::Names;
+use super::places::Places;
 use super::protocol::{Refusal, RefusalKind, Reply, Request, UnitState};
 use super::settings::Settings;
 use super::spec::{self, Order, Program};
@@ -158,6 +159,7 @@ impl<M: Machine + 'static> Launcher<M> {
             // The machine's administrator decides that; some groups (docker, disk, ...) amount to root.
             tracing::warn!(user = %name, account = account.name, group, "this account is also in a group that the hub did not put it in");
         }
+        let places = Places::find(&self.paths, &config.accounts.homes, &account.home).map_err(internal)?;
         spec::unit(&Order {
             name,
             account,
@@ -165,7 +167,8 @@ impl<M: Machine + 'static> Launcher<M> {
             hub_gid: self.hub_gid,
             limits: &config.limits_of(name),
             stop_timeout: config.servers.stop_timeout,
-            homes: &config.accounts.homes,
+            home: &places.home,
+            hidden: &places.hidden,
             environment,
             program,
             paths: &self.paths,

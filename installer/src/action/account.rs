@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use hub_core::accounts::{lookup, shadow};
 
-use super::{Check, Ownership, services};
+use super::{Check, Ownership, packages, services};
 use crate::files::Attributes;
 use crate::undo::{Undo, Undone};
 
@@ -54,6 +54,7 @@ pub(crate) fn undo(undo: &Undo) -> Result<Undone> {
         Undo::DeleteGroup { name } if lookup::group_by_name(name)?.is_none() => Ok(Undone::AlreadyGone),
         Undo::DeleteGroup { name } => shadow::remove_group(name).map(|()| Undone::Removed),
         Undo::DisableUnits { units } => services::disable(units).map(|()| Undone::Removed),
+        Undo::LetGo { names } => packages::let_go(names).map(|()| Undone::Removed),
         Undo::Packages { names } => Ok(Undone::Kept(format!(
             "distribution packages that the install brought stay: {0} (apt-get remove {0})",
             names.join(" ")

@@ -25,6 +25,7 @@ impl Action {
             Self::Network { text } => text.as_ref().map(|_| Undo::Keep { path: paths.network_file() }),
             Self::Uv => Some(Undo::RemoveTree { path: paths.uv() }),
             Self::Services => Some(Undo::DisableUnits { units: SERVICES.map(str::to_owned).to_vec() }),
+            Self::KeepPackages { names } => Some(Undo::LetGo { names: names.clone() }),
             // What they make lies in directories that go, or is somebody's who goes.
             Self::PackagesAhead { .. } | Self::Leftovers | Self::Bundle | Self::Environment | Self::People { .. } => None,
         }

@@ -1,5 +1,6 @@
 //! Distribution packages, with apt: at once, or begun early and waited for later.
 
+use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use crate::network::Network;
 use crate::undo::Undo;
 
 const APT_GET: &str = "/usr/bin/apt-get";
+const APT_MARK: &str = "/usr/bin/apt-mark";
+/// It reads what is installed, and writes a file.
+const MARK_DEADLINE: Duration = Duration::from_secs(60);
 const DPKG: &str = "/usr/bin/dpkg";
 /// Fetching and unpacking a few packages over a slow line.
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
@@ -114,6 +118,41 @@ impl Job {
         let command = command.envs(apt::ENVIRONMENT);
         self.network.variables().fold(command, |command, (name, value)| command.env(name, value))
     }
+}
+
+/// Which of `names` came along with others, so that apt would take them away with those.
+fn automatic(names: &[String]) -> Result<Vec<String>> {
+    if !Path::new(APT_MARK).exists() {
+        return Ok(Vec::new());
+    }
+    let said = Command::new(APT_MARK, MARK_DEADLINE).env("LC_ALL", "C.UTF-8").arg("showauto").args(names.iter()).run()?;
+    Ok(said.lines().map(str::to_owned).collect())
+}
+
+pub(super) fn check_kept(names: &[String]) -> Result<Check> {
+    let names = automatic(names).context("asking apt what it would take away")?;
+    let needed = |names| Check::Needed { exists: false, undo: Some(Undo::LetGo { names }) };
+    Ok(if names.is_empty() { Check::Satisfied(None) } else { needed(names) })
+}
+
+pub(super) fn keep(names: &[String]) -> Result<()> {
+    mark("manual", &automatic(names)?)
+}
+
+/// Takes [`keep`] back.
+///
+/// # Errors
+/// When apt can't be told.
+pub(super) fn let_go(names: &[String]) -> Result<()> {
+    if Path::new(APT_MARK).exists() { mark("auto", names) } else { Ok(()) }
+}
+
+fn mark(how: &str, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let marking = || format!("telling apt about {}", names.join(", "));
+    Command::new(APT_MARK, MARK_DEADLINE).arg(how).args(names.iter()).run().map(drop).with_context(marking)
 }
 
 /// About a list of packages that could not be fetched whole, in one line.

@@ -79,6 +79,11 @@ pub(super) fn probe(paths: &Paths) -> Result<System> {
     })
 }
 
+/// Whether a program can listen at addresses of IPv6. Nothing is sent.
+pub(super) fn has_ipv6() -> bool {
+    UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok()
+}
+
 /// The address by which the machine reaches others. Nothing is sent: the kernel only picks a route.
 pub(super) fn address() -> Option<IpAddr> {
     // Addresses reserved for documentation: they lie behind the default route wherever there is one.

@@ -37,6 +37,8 @@ pub(crate) fn machine() -> Facts {
         certificate: Judged::default(),
         has_proxy_group: true,
         environment: None,
+        ipv6: true,
+        homes: Ok(crate::facts::Homes { real: "/home".into(), missing: Vec::new() }),
     }
 }
 
@@ -60,7 +62,7 @@ fn a_fresh_machine_is_fine() {
 #[test]
 fn each_obstacle_is_named_with_a_remedy() {
     type Case = (fn(&mut Facts, &mut Options), &'static str, &'static str);
-    let cases: [Case; 24] = [
+    let cases: [Case; 26] = [
         (|facts, _| facts.root = false, "needs root", "sudo"),
         (|facts, _| facts.system.systemd = None, "not PID 1", "hub-installer try"),
         (|facts, _| facts.system.systemd = Some(247), "systemd 247 is too old", "Debian 12, Debian 13 or Ubuntu 24.04"),
@@ -72,6 +74,19 @@ fn each_obstacle_is_named_with_a_remedy() {
         (|facts, _| facts.missing_programs = vec![PathBuf::from("/tmp/hubd")], "`/tmp/hubd` not found", "--programs"),
         (|facts, _| facts.system.memory_bytes = 256 << 20, "256 MB of memory is too little", "larger machine"),
         (|facts, _| facts.system.disk_free_bytes = 100 << 20, "100 MB of disk space is free", "apt-get clean"),
+        (
+            |facts, options| {
+                facts.ipv6 = false;
+                options.listen = Some("[::1]:8000".parse().unwrap());
+            },
+            "the hub can't listen at [::1]:8000: this machine has no IPv6",
+            "--listen 0.0.0.0:80",
+        ),
+        (
+            |facts, _| facts.homes = Err("`/data` has owner 7\nhint: sudo chown root:root /data".into()),
+            "homes can't be made where they are to be: `/data` has owner 7",
+            "sudo chown root:root /data; or name another directory in /etc/hubd/config.toml",
+        ),
         (|facts, _| facts.system.clock_behind_seconds = 7200, "120 minutes behind", "timedatectl"),
         (
             |facts, _| facts.index = Some(Index { address: "https://index.example/".into(), answer: Err("no route".into()) }),

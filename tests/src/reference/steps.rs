@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use hub_core::paths::Paths;
 use installer::action::{Action, Contents, FileKind};
-use installer::facts::{ConfigFact, Facts, System};
+use installer::facts::{ConfigFact, Facts, Homes, System};
 use installer::network::Network;
 use installer::options::Options;
 use installer::plan::{self, Step};
@@ -64,6 +64,7 @@ fn uninstall(step: &Step, undo: Option<&Undo>) -> String {
         (None, Action::Network { .. }) => "deletes it with `/opt/hubd/share`".to_owned(),
         (None, Action::People { .. }) => "keeps the logins, for root alone; `--purge` deletes them".to_owned(),
         (None, _) => "nothing to do".to_owned(),
+        (Some(Undo::LetGo { .. }), _) => "lets those go again that came along with others".to_owned(),
         (Some(Undo::Packages { .. }), _) => "leaves them, and names them".to_owned(),
         (Some(Undo::Keep { .. }), _) => "leaves it, for root alone; `--purge` deletes it".to_owned(),
         (Some(Undo::RemoveDirectory { .. }), _) => "deletes it when it is empty".to_owned(),
@@ -91,6 +92,7 @@ fn by_hand(step: &Step, undo: Option<&Undo>) -> String {
         Some(Undo::DisableUnits { units }) => {
             format!("systemctl disable --now {}; systemctl stop hubd.slice", units.join(" "))
         }
+        Some(Undo::LetGo { names }) => format!("apt-mark auto {}", names.join(" ")),
         Some(Undo::Packages { names }) => format!("apt-get remove {}", names.join(" ")),
     };
     format!("`{command}`")
@@ -127,5 +129,7 @@ fn bare_debian() -> Facts {
         address: None,
         missing_programs: Vec::new(),
         environment: None,
+        ipv6: true,
+        homes: Ok(Homes { real: Paths::default().usual_homes(), missing: Vec::new() }),
     }
 }

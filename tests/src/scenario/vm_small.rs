@@ -1,4 +1,4 @@
-//! The smallest machine that can be rented: 1 GB of memory, no swap. The hub is installed by curl, and a student works.
+//! The smallest machine that can be rented: 1 GB of memory, no swap, no IPv6. The hub is installed by curl, and a student works.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::vm::{HOST, VmOptions};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "vm-small",
-    about: "a virtual machine with 1 GB of memory: the hub is installed, a student runs a cell, and who takes too much is stopped alone",
+    about: "a virtual machine with 1 GB of memory and no IPv6: the hub is installed, a student runs a cell, and who takes too much is stopped alone",
     group: Group::Nightly,
     needs_programs: true,
     run,
@@ -25,10 +25,15 @@ pub(super) const SCENARIO: Scenario = Scenario {
 /// Everything is emulated.
 const INSTALL_DEADLINE: Duration = Duration::from_secs(40 * 60);
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
+const PAGE: &str = "curl -sS -o /dev/null -w '%{http_code}' http://127.0.0.1/hub/login";
 
 fn run(context: &Context) -> Result<()> {
     let release = ReleaseServer::start(context)?;
-    let vm = context.vm(VmOptions { memory_mb: 1024, ..VmOptions::new(Release::Bookworm) })?;
+    let vm = context.vm(VmOptions {
+        memory_mb: 1024,
+        kernel_arguments: vec!["ipv6.disable=1".to_owned()],
+        ..VmOptions::new(Release::Bookworm)
+    })?;
     let has = "awk '/^(MemTotal|MemAvailable|SwapTotal)/ {printf \"%s %d MB  \", $1, $2 / 1024}' /proc/meminfo";
     context.step(&vm.script(has, DEADLINE)?)?;
     let base = release.url().replace("127.0.0.1", HOST);
@@ -41,6 +46,7 @@ fn run(context: &Context) -> Result<()> {
     context.step(&format!("installed in {} s: {report}", report["seconds"]))?;
     let warnings = report["warnings"].to_string();
     ensure!(warnings.contains("of memory is enough for"), "nothing is said of so little memory: {report}");
+    without_ipv6(context, &*vm, &warnings)?;
     // Not that of a limit, which the install tries out.
     let ends = "journalctl --no-pager --output=cat --dmesg | grep -c 'oom-kill:constraint=CONSTRAINT_NONE' || true";
     ensure!(vm.script(ends, DEADLINE)? == "0", "the machine ran out of memory during the install");
@@ -64,4 +70,15 @@ fn run(context: &Context) -> Result<()> {
     let failed = vm.script("systemctl list-units --failed --plain --no-legend", DEADLINE)?;
     ensure!(failed.is_empty(), "failed units: {failed}");
     Ok(())
+}
+
+/// The hub asked the machine what it has, and goes on where it is told of more.
+fn without_ipv6(context: &Context, vm: &dyn Guest, warnings: &str) -> Result<()> {
+    ensure!(warnings.contains("this machine has no IPv6"), "nothing is said of IPv6: {warnings}");
+    ensure!(vm.script("test ! -e /proc/net/if_inet6; hubctl config get http.listen", DEADLINE)?.contains("0.0.0.0:80"));
+    ensure!(vm.script(PAGE, DEADLINE)? == "200");
+    // As the configuration of a machine that had IPv6 when the hub came.
+    vm.script("hubctl config set http.listen '[\"[::]:80\"]'; hubctl status", DEADLINE)?;
+    ensure!(vm.script(PAGE, DEADLINE)? == "200");
+    context.step("without IPv6 it listens at addresses of IPv4")
 }

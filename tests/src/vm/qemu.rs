@@ -58,7 +58,7 @@ impl Qemu {
             .arg(&image.kernel)
             .arg("-initrd")
             .arg(&image.initrd)
-            .args(["-append", "root=/dev/vda rw console=ttyS0 quiet"])
+            .args(["-append", &format!("root=/dev/vda rw console=ttyS0 quiet {}", options.kernel_arguments.join(" "))])
             // The host outlives every machine, so flushes to its disk would only cost time.
             .args(["-drive", &format!("if=virtio,format=raw,cache=unsafe,file={}/disk.ext4", directory.display())])
             .args(["-nic", &format!("user,model=virtio-net-pci{forwards}")])

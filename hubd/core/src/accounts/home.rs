@@ -8,7 +8,7 @@ mod aside;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +17,7 @@ use nix::fcntl::{AtFlags, OFlag, RenameFlags, open, openat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
+use super::homes;
 use crate::sys::tree;
 
 /// A home to make, or to find as it should be.
@@ -183,20 +184,13 @@ impl Home<'_> {
 
 const DIRECTORY: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
-/// Opens the directory of homes, and makes it when it is not there. Whoever could write to it could put anything in the
-/// place of a home.
+/// Opens the directory of homes, wherever the path leads, and makes it when it is not there. Whoever could write to it, or to
+/// one on the way, could put anything in the place of a home.
 fn open_homes(path: &Path) -> Result<OwnedFd> {
-    match std::fs::DirBuilder::new().mode(0o755).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made.with_context(|| format!("making the directory of homes `{}`", path.display()))?,
-    }
-    let homes = open(path, DIRECTORY, Mode::empty()).map_err(|error| match error {
-        Errno::ELOOP | Errno::ENOTDIR => anyhow::anyhow!(
-            "`{}` is not a directory; expected the real directory of homes\nhint: if it is a link, put its target into `accounts.homes`",
-            path.display()
-        ),
-        error => anyhow::Error::new(error).context(format!("opening the directory of homes `{}`", path.display())),
-    })?;
+    let real = homes::resolve(path)?;
+    homes::make(&real)?;
+    let opening = || format!("opening the directory of homes `{}`", path.display());
+    let homes = open(&real, DIRECTORY, Mode::empty()).with_context(opening)?;
     let found = fstat(&homes).with_context(|| format!("looking at `{}`", path.display()))?;
     if found.st_uid != our_uid() || found.st_mode & 0o022 != 0 {
         bail!(

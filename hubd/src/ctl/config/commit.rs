@@ -3,6 +3,7 @@
 
 mod apply;
 mod health;
+mod homes;
 mod listener;
 mod network;
 mod operators;
@@ -84,6 +85,7 @@ pub(in crate::ctl) fn commit(world: &mut World, text: &str, how: How) -> Result<
     let new = config::parse(text, &path.display().to_string()).map_err(|problems| super::invalid(&problems))?;
     let history = History::open(&world.paths);
     let before = Before::find(world, &history, text)?;
+    homes::check(before.config(), &new)?;
     if let Some(stale) = history.pending()? {
         history.leave_open(stale.number, "the program that saved it was ended before the hub had been asked")?;
     }
@@ -197,7 +199,11 @@ pub(super) fn write_files(world: &World, text: &str, config: &Config) -> Result<
     if let Err(error) = network::write(world, config) {
         tracing::warn!("telling servers of the package index: {error:#}");
     }
-    listener::write(world, config)
+    let homes = homes::write(world, config).unwrap_or_else(|error| {
+        tracing::warn!("telling the launcher where homes are made: {error:#}");
+        false
+    });
+    Ok(listener::write(world, config)? || homes)
 }
 
 /// Replaces the live file.

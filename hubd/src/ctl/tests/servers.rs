@@ -18,6 +18,7 @@ pub(in super::super) fn status() -> HubStatus {
         servers: vec![server("ada", ServerPhase::Running), server("bob", ServerPhase::Running)],
         https_problem: None,
         accounts_problem: None,
+        listen_problem: None,
     }
 }
 

@@ -23,7 +23,7 @@ struct Case {
     name: Username,
     account: Account,
     limits: Limits,
-    homes: PathBuf,
+    hidden: Vec<PathBuf>,
     role: Role,
     paths: Paths,
     program: Program,
@@ -35,7 +35,7 @@ impl Default for Case {
             name: "ada".parse().unwrap(),
             account: account("/home/jupyter-ada"),
             limits: limits(),
-            homes: PathBuf::from("/home"),
+            hidden: vec!["/home".into(), "/root".into()],
             role: Role::Student,
             paths: Paths::default(),
             program: program(),
@@ -52,7 +52,8 @@ impl Case {
             hub_gid: 990,
             limits: &self.limits,
             stop_timeout: Duration::from_secs(10),
-            homes: &self.homes,
+            home: &self.account.home,
+            hidden: &self.hidden,
             environment: 3,
             program: self.program.clone(),
             paths: &self.paths,
@@ -134,9 +135,10 @@ fn homes_are_hidden_wherever_they_are() {
         other => panic!("{other:?}"),
     };
     assert_eq!(hidden(&Case::default()), ["/run", "/run/user", "/dev/shm", "/home", "/root"]);
-    let elsewhere = Case { homes: "/data/class".into(), account: account("/data/class/jupyter-ada"), ..Case::default() };
+    let places = |more: &str| vec!["/home".into(), "/root".into(), more.into()];
+    let elsewhere = Case { hidden: places("/data/class"), account: account("/data/class/jupyter-ada"), ..Case::default() };
     assert_eq!(hidden(&elsewhere), ["/run", "/run/user", "/dev/shm", "/home", "/root", "/data/class"]);
-    let moved = Case { homes: "/data/class".into(), account: account("/old/jupyter-ada"), ..Case::default() };
+    let moved = Case { hidden: places("/data/class"), account: account("/old/jupyter-ada"), ..Case::default() };
     assert_eq!(hidden(&moved), ["/run", "/run/user", "/dev/shm", "/home", "/root", "/data/class", "/old"]);
 }
 
@@ -170,7 +172,7 @@ fn refuses_paths_that_mean_more_to_systemd_than_a_path() {
         assert!(case.unit().is_err(), "{home:?} was accepted");
     }
     for homes in ["/", "/da ta", "data"] {
-        assert!(Case { homes: homes.into(), ..Case::default() }.unit().is_err(), "{homes:?} was accepted");
+        assert!(Case { hidden: vec![homes.into()], ..Case::default() }.unit().is_err(), "{homes:?} was accepted");
     }
 }
 

@@ -93,15 +93,24 @@ fn refuses_to_follow_or_take_over_what_is_in_the_place_of_a_home() {
 }
 
 #[test]
-fn refuses_a_directory_of_homes_that_others_can_write_to_or_that_is_a_link() {
+fn refuses_a_directory_of_homes_that_others_can_write_to() {
     let place = Place::new();
     std::fs::set_permissions(&place.homes, std::fs::Permissions::from_mode(0o777)).unwrap();
     let error = place.ensure("ada").unwrap_err().to_string();
     assert!(error.contains("mode 0777; expected root, writable by nobody else"), "{error}");
-    let link = place.skeleton.join("homes");
-    symlink(&place.homes, &link).unwrap();
-    let error = Place { homes: link, ..place }.ensure("ada").unwrap_err().to_string();
-    assert!(error.contains("is not a directory; expected the real directory of homes"), "{error}");
+}
+
+#[test]
+fn homes_behind_a_link_are_made_kept_and_found_like_others() {
+    let place = Place::new();
+    let (real, link) = (place.homes.clone(), place.skeleton.join("homes"));
+    symlink(&real, &link).unwrap();
+    let place = Place { homes: link, ..place };
+    assert_eq!(place.ensure("ada").unwrap(), Outcome::Created);
+    assert!(real.join("ada").is_dir());
+    assert!(place.with("ada", |home| home.is_there()).unwrap());
+    place.with("ada", |home| home.put_aside()).unwrap();
+    assert_eq!(owner_and_mode(&real.join("ada")).0, Uid::effective().as_raw());
 }
 
 #[test]

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use super::super::quantity::parse_duration;
 use super::super::{Channel, DefaultApp, SignUp};
+use crate::accounts::homes;
 use crate::apt::PackageName;
 use crate::pyenv::conda::spec::{SpecError, check_alias};
 use crate::pyenv::{CondaSpec, Requirement, conda};
-
-/// Directories of the system, in which nobody's home can be.
-const SYSTEM: &[&str] = &["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr"];
 
 pub(super) fn range(value: i64, least: u64, most: u64) -> Result<u64, String> {
     let fits = u64::try_from(value).ok().filter(|value| (least..=most).contains(value));
@@ -121,19 +119,12 @@ pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Where homes can be: a path that means nothing but itself to systemd, outside of what the system needs.
-pub(super) fn homes(text: &str) -> Result<PathBuf, String> {
+pub(super) fn homes_directory(text: &str) -> Result<PathBuf, String> {
     let path = absolute(text)?;
     if !text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c)) {
         return Err(format!("{text:?} has characters that can't be in the path of homes; expected letters, digits and `/._-+@`"));
     }
-    let own = |system: &&&str| path.starts_with(system);
-    match SYSTEM.iter().find(own) {
-        Some(system) => Err(format!("{text:?} can't be where homes are: `{system}` is the system's")),
-        None if path.parent().is_none() => {
-            Err("\"/\" can't be where homes are: nothing of the machine would be left to see".to_owned())
-        }
-        None => Ok(path),
-    }
+    homes::refusal(&path).map_or(Ok(path), Err)
 }
 
 pub(super) fn account_prefix(text: &str) -> Result<String, String> {

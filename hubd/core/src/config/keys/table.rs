@@ -1,7 +1,7 @@
 //! The tables and keys, in the order in which people read them.
 
 use super::Default::{Unset, Value};
-use super::Effect::{MovesListener, NeedsInstaller, NewServers, Now};
+use super::Effect::{MovesListener, NewServers, Now};
 use super::Kind::{Integer, List, Memory, Number, Switch, Text, Time};
 use super::{Key, Table};
 
@@ -268,9 +268,9 @@ pub const TABLES: &[Table] = &[
                 kind: Text,
                 default: Value("\"/home\""),
                 example: "\"/srv/homes\"",
-                range: "an absolute path outside of the system's own directories",
-                doc: "Where the homes of people to come are made.",
-                effect: NeedsInstaller,
+                range: "an absolute path, neither below nor above what the system or the hub needs",
+                doc: "Where the homes of people to come are made; a link is followed. The directory is root's, and so are all on the way to it.",
+                effect: Now,
             },
             Key {
                 name: "most",

@@ -9,7 +9,7 @@ use hub_core::wire;
 
 use super::super::super::World;
 use super::super::super::text::counted;
-use super::{listener, network, operators};
+use super::{homes, listener, network, operators};
 use crate::launcher::protocol::{self, Applied as Followed};
 use std::time::Duration;
 
@@ -49,13 +49,21 @@ pub(super) fn apply(world: &World, old: Option<&Config>, new: &Config, way: Way)
     if let Err(error) = network::write(world, new) {
         applied.warnings.push(format!("New servers are not told of the package index: {error:#}"));
     }
+    // Those who have a home keep it, so this does not keep a hub from running.
+    let elsewhere = homes::write(world, new).unwrap_or_else(|error| {
+        applied.warnings.push(format!("New homes can't be made: {error:#}"));
+        false
+    });
     let moved = listener::write(world, new)?;
     let state = systemctl.status(SERVE)?.active;
     if state == "inactive" && way == Way::Forth {
-        if moved {
+        if moved || elsewhere {
             systemctl.reload()?;
         }
         return Ok(applied);
+    }
+    if elsewhere {
+        homes::restart(&systemctl)?;
     }
     applied.is_running = true;
     // One that is not up has nobody to take anything away from, and reads the file when it starts.
