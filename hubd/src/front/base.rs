@@ -43,13 +43,13 @@ pub(super) fn read_cookies(base: &str, headers: &mut HeaderMap) {
     }
     let header::Entry::Occupied(mut cookies) = headers.entry(header::COOKIE) else { return };
     for value in cookies.iter_mut() {
-        let Ok(text) = value.to_str() else { continue };
-        let pairs = text.split(';').map(str::trim_start);
-        let renamed = pairs.map(|pair| match pair.strip_prefix(FOR_A_PATH) {
-            Some(rest) => format!("{FOR_THE_HOST}{rest}"),
-            None => pair.to_owned(),
+        // Byte by byte: what another app set may be no text at all.
+        let pairs = value.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii_start);
+        let renamed = pairs.map(|pair| match pair.strip_prefix(FOR_A_PATH.as_bytes()) {
+            Some(rest) => [FOR_THE_HOST.as_bytes(), rest].concat(),
+            None => pair.to_vec(),
         });
-        if let Ok(renamed) = HeaderValue::try_from(renamed.collect::<Vec<_>>().join("; ")) {
+        if let Ok(renamed) = HeaderValue::from_bytes(&renamed.collect::<Vec<_>>().join(&b"; "[..])) {
             *value = renamed;
         }
     }
@@ -126,6 +126,9 @@ mod tests {
         headers.insert(header::COOKIE, HeaderValue::from_static("a=1; __Secure-hubd-session=x;b=2"));
         read_cookies("/a", &mut headers);
         assert_eq!(headers[header::COOKIE], "a=1; __Host-hubd-session=x; b=2");
+        headers.insert(header::COOKIE, HeaderValue::from_bytes(b"caf\xe9=\xff;__Secure-hubd-session=x").unwrap());
+        read_cookies("/a", &mut headers);
+        assert_eq!(headers[header::COOKIE].as_bytes(), b"caf\xe9=\xff; __Host-hubd-session=x");
     }
 
     #[test]

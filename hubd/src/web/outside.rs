@@ -16,8 +16,9 @@ pub(super) struct Outside(Token);
 impl Outside {
     /// Who the request's cookie says it is.
     pub(super) fn of(headers: &HeaderMap, https: bool) -> Option<Self> {
-        let headers = headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok());
-        let pairs = headers.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        // Byte by byte: what another app set may be no text at all.
+        let pairs = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+        let pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='));
         let mut tokens = pairs.filter(|(cookie, _)| *cookie == name(https)).filter_map(|(_, value)| Token::parse(value));
         tokens.next().map(Self)
     }
