@@ -5,6 +5,7 @@ mod base;
 mod body;
 mod browser;
 mod hub;
+mod own_page;
 mod problem;
 mod target;
 
@@ -39,7 +40,13 @@ pub struct Visitor {
     pub user: Username,
     /// Turns true, or loses its owner, when access ends.
     pub ended: watch::Receiver<bool>,
+    /// What only pages that this session was given know.
+    pub key: String,
 }
+
+/// Whether the pages of a server with this environment know the key of their session: those of servers that an earlier
+/// version started do not.
+pub type KnowsKey = dyn Fn(Option<u32>) -> bool + Send + Sync;
 
 /// Knows who is logged in. Asked for every request, so it must answer from memory.
 pub trait Gate: Send + Sync {
@@ -61,18 +68,25 @@ pub struct Front {
     proxy: Proxy,
     router: Router,
     base: String,
+    knows_key: Box<KnowsKey>,
 }
 
 impl Front {
     /// Puts the parts together. `router` answers everything that is not below `/user/`; it finds the [`Client`] among
     /// a request's extensions.
     pub fn new(gate: Arc<dyn Gate>, pages: Arc<dyn Pages>, servers: Arc<dyn Servers>, proxy: Proxy, router: Router) -> Self {
-        Self { gate, pages, servers, proxy, router, base: String::new() }
+        Self { gate, pages, servers, proxy, router, base: String::new(), knows_key: Box::new(|_| false) }
     }
 
     /// The same below a path of its host, as `/jupyter`; empty: at the top.
     pub fn below(mut self, base: &str) -> Self {
         base.clone_into(&mut self.base);
+        self
+    }
+
+    /// The same, with the key of their session asked of the pages that know it.
+    pub fn with_keys(mut self, knows_key: Box<KnowsKey>) -> Self {
+        self.knows_key = knows_key;
         self
     }
 
@@ -86,6 +100,9 @@ impl Front {
             Entry::Within(inner) => *request.uri_mut() = inner,
             Entry::Door => return self.redirect(StatusCode::FOUND, "/"),
             Entry::Outside => return self.problem(&Problem::NotFound, wants_page),
+        }
+        if own_page::is_service_worker(request.headers()) {
+            return self.problem(&Problem::ServiceWorker, false);
         }
         base::read_cookies(&self.base, request.headers_mut());
         match target::route(request.uri().path()).map_err(Problem::BadRequest) {
@@ -117,12 +134,16 @@ impl Front {
         &self,
         user: Username,
         mut request: Request<Incoming>,
-        outer: Uri,
+        mut outer: Uri,
         client: Client,
         wants_page: bool,
     ) -> Answer<Body> {
         if !fits(&request) {
-            return self.problem(&Problem::TooLarge, wants_page);
+            let mut page = self.problem_page(&Problem::TooLarge, wants_page);
+            for value in web::expire_below(outer.path(), request.headers()) {
+                page.headers_mut().append(header::SET_COOKIE, value);
+            }
+            return Answer::new(page);
         }
         let Some(visitor) = self.gate.session(request.headers(), client) else {
             return match wants_page {
@@ -136,15 +157,40 @@ impl Front {
         if browser::is_foreign(request.method(), request.headers(), client.https) {
             return self.problem(&Problem::ForeignSite, wants_page);
         }
-        let endpoint = self.servers.watch(&user).borrow().endpoint.clone();
+        let mut has_key = own_page::take_from_headers(request.headers_mut(), &visitor.key);
+        if let Some(rest) = own_page::take_from_address(&outer, &visitor.key) {
+            has_key = true;
+            outer = rest;
+        }
+        let (endpoint, environment) = {
+            let view = self.servers.watch(&user);
+            let view = view.borrow();
+            (view.endpoint.clone(), view.environment)
+        };
         let Some(endpoint) = endpoint else { return self.not_running(&user, whole_path(request.uri()), wants_page) };
+        let path = target::below(request.uri().path());
+        let (method, headers) = (request.method(), request.headers());
+        let is_kept = own_page::may_be_kept(method, path, headers);
+        let key = own_page::gets_key(method, path, headers).then(|| visitor.key.clone());
+        if let Err(refused) = own_page::judge(method, path, headers, has_key)
+            && (self.knows_key)(environment)
+        {
+            let problem = match refused {
+                own_page::Refused::NoKey => Problem::NoKey,
+                own_page::Refused::Framed => Problem::Framed,
+            };
+            return self.problem(&problem, wants_page);
+        }
         if browser::is_use(request.method(), request.uri(), request.headers()) {
             self.servers.touch(&user);
         }
         let uri = std::mem::replace(request.uri_mut(), outer);
         let target = Target { user, endpoint };
-        match self.proxy.forward(&target, request, client, visitor.ended.clone()).await {
-            Ok(Forwarded::Answer(response)) => Answer::new(response.map(Body::Server)),
+        match self.proxy.forward(&target, request, client, key, visitor.ended.clone()).await {
+            Ok(Forwarded::Answer(mut response)) => {
+                own_page::close(response.headers_mut(), is_kept);
+                Answer::new(response.map(Body::Server))
+            }
             Ok(Forwarded::Switch(response, tunnel)) => {
                 Answer::switch(response.map(|()| Body::empty()), |stream| Box::pin(tunnel.run(stream)))
             }
@@ -187,12 +233,19 @@ impl Front {
     }
 
     fn problem(&self, problem: &Problem<'_>, wants_page: bool) -> Answer<Body> {
+        Answer::new(self.problem_page(problem, wants_page))
+    }
+
+    fn problem_page(&self, problem: &Problem<'_>, wants_page: bool) -> Response<Body> {
         let mut response = self.pages.answer(problem, wants_page);
         *response.status_mut() = problem.status();
+        if let Some(word) = problem.word() {
+            response.headers_mut().insert(web::PROBLEM_HEADER, HeaderValue::from_static(word));
+        }
         if matches!(problem, Problem::BadRequest(_) | Problem::BadMethod) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Answer::new(response.map(Body::Page))
+        response.map(Body::Page)
     }
 
     fn redirect(&self, status: StatusCode, location: &str) -> Answer<Body> {

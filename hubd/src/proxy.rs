@@ -154,13 +154,14 @@ impl Proxy {
         Self { pools, deadlines, activity: Arc::new(activity) }
     }
 
-    /// Sends `request` to `target` and returns as soon as the head of the answer is there. Both bodies stream. When
-    /// `ended` turns true or loses its owner, whatever is still open ends.
+    /// Sends `request` to `target` and returns as soon as the head of the answer is there. Both bodies stream. A page is told
+    /// the `key` of its session. When `ended` turns true or loses its owner, whatever is still open ends.
     pub async fn forward(
         &self,
         target: &Target,
         request: Request<Incoming>,
         client: Client,
+        key: Option<String>,
         ended: watch::Receiver<bool>,
     ) -> Result<Forwarded, ProxyError> {
         let pool = self.pools.of(&target.user);
@@ -168,7 +169,7 @@ impl Proxy {
         let cut = Cut::new(ended, pool.gone());
         tokio::select! {
             biased;
-            forwarded = self.exchange(target, request, client, &pool, place, &cut) => forwarded,
+            forwarded = self.exchange(target, request, (client, key), &pool, place, &cut) => forwarded,
             () = cut.clone().fired() => Err(ProxyError::Ended),
         }
     }
@@ -182,7 +183,7 @@ impl Proxy {
         &self,
         target: &Target,
         request: Request<Incoming>,
-        client: Client,
+        (client, key): (Client, Option<String>),
         pool: &Arc<Pool>,
         place: OwnedSemaphorePermit,
         cut: &Cut,
@@ -190,6 +191,7 @@ impl Proxy {
         let (mut head, incoming) = request.into_parts();
         let upgrade = headers::requested_upgrade(&head);
         headers::prepare_request(&mut head, &target.user, client, upgrade.clone());
+        headers::tell_key(&mut head.headers, key.as_deref());
         let upload = Arc::<Upload>::default();
         let body = match hyper::body::Body::is_end_stream(&incoming) {
             true => RequestBody::empty(),

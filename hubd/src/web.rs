@@ -9,6 +9,7 @@ mod frame;
 mod guard;
 mod home;
 mod installing;
+mod key;
 mod layers;
 mod link;
 mod login;
@@ -26,8 +27,10 @@ use std::time::Instant;
 
 use hub_core::config::Config;
 
+pub use clear::expire_below;
 pub use error::Problem;
 pub use installing::{Installing, installing_router};
+pub use key::{LOGGED_OUT, PROBLEM_HEADER, SOMEBODY_ELSE, STALE_PAGE};
 pub use next::{login_location, progress_location, spawn_location};
 pub use open::{CHECK_TOKEN, Open, open_router};
 pub use router::router;

@@ -34,6 +34,7 @@ pub use conda::{Conda, CondaSpec};
 pub use generation::{Generation, Manifest, all, current, delete, switch};
 pub use kernel::{KernelName, KernelNameError, kernels, retire};
 pub use network::NetworkSettings;
+pub use overlay::pages_know_key;
 pub use python::Python;
 pub use requirement::Requirement;
 pub use server::{ServerCommand, ServerRequest, server_command};

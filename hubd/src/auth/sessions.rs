@@ -3,7 +3,7 @@
 
 mod cookie;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use hub_core::accounts::Username;
 use hub_core::config::Config;
+use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 pub use cookie::{SECURE_COOKIE, SESSION_COOKIE, candidates, cookie_value};
@@ -23,6 +24,11 @@ use crate::store::{Store, StoreError, seconds, sessions};
 
 /// What a form must carry to prove that it comes from one of our pages.
 const FORM_PURPOSE: &str = "hubd form";
+
+/// What pages of a person's server carry to prove that this session was given them.
+const PAGE_PURPOSE: &str = "hubd page";
+/// Keys of ended sessions that are remembered, so that their pages can go on after another login.
+const MOST_FORMER: usize = 20_000;
 
 /// All live sessions; clones share them.
 #[derive(Clone)]
@@ -36,9 +42,13 @@ struct Inner {
     ended: Mutex<Vec<TokenHash>>,
     /// Kept out although the database does not know it yet.
     held: Mutex<HashSet<Username>>,
+    former: Mutex<Former>,
     policy: RwLock<Policy>,
     clock: Clock,
 }
+
+/// Whose the sessions were that ended lately, oldest first.
+type Former = VecDeque<(TokenHash, Username)>;
 
 struct Entry {
     user: Username,
@@ -80,6 +90,11 @@ impl Session {
         self.id.derive(FORM_PURPOSE)
     }
 
+    /// What only pages know that this session was given: not the cookie, which every page of the hub makes a browser send.
+    pub fn page_key(&self) -> String {
+        self.id.derive(PAGE_PURPOSE)
+    }
+
     /// Whether both are the same session.
     pub fn is(&self, other: &Self) -> bool {
         self.id == other.id
@@ -97,6 +112,7 @@ impl Sessions {
             live: RwLock::default(),
             ended: Mutex::default(),
             held: Mutex::default(),
+            former: Mutex::default(),
             policy: RwLock::new(policy),
             clock,
         };
@@ -135,6 +151,20 @@ impl Sessions {
             entry.last_seen.fetch_max(now, Ordering::Relaxed);
         }
         found
+    }
+
+    /// Whose the session is, or was lately, that `key` was made for. After a restart of the hub only live ones are known.
+    pub fn owner_of_page(&self, key: &str) -> Option<Username> {
+        let is_its = |id: &TokenHash| bool::from(id.derive(PAGE_PURPOSE).as_bytes().ct_eq(key.as_bytes()));
+        let live = self.inner.read().iter().find(|(id, _)| is_its(id)).map(|(_, entry)| entry.user.clone());
+        live.or_else(|| self.inner.former().iter().rev().find(|(id, _)| is_its(id)).map(|(_, user)| user.clone()))
+    }
+
+    /// Whose the session is, or was lately, that the request's cookie is of.
+    pub fn last_owner(&self, headers: &HeaderMap, https: bool) -> Option<Username> {
+        let ids: Vec<_> = candidates(headers, https).map(|token| token.hash()).collect();
+        let live = ids.iter().find_map(|id| self.inner.read().get(id).map(|entry| entry.user.clone()));
+        live.or_else(|| self.inner.former().iter().rev().find(|(id, _)| ids.contains(id)).map(|(_, user)| user.clone()))
     }
 
     /// How many people have a live session.
@@ -204,6 +234,10 @@ impl Sessions {
         if let Some(entry) = entry {
             entry.ended.send_replace(true);
             self.inner.ended().push(id);
+            let mut former = self.inner.former();
+            former.push_back((id, entry.user.clone()));
+            let excess = former.len().saturating_sub(MOST_FORMER);
+            former.drain(..excess);
         }
     }
 
@@ -300,6 +334,10 @@ impl Inner {
 
     fn held(&self) -> std::sync::MutexGuard<'_, HashSet<Username>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn former(&self) -> std::sync::MutexGuard<'_, Former> {
+        self.former.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ended(&self) -> std::sync::MutexGuard<'_, Vec<TokenHash>> {

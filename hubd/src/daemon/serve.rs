@@ -1,10 +1,11 @@
 //! `hubd serve`: puts the parts together, tells systemd that it is ready, and takes leave in good order. People's servers
 //! are not touched by any of this.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +13,7 @@ use hub_core::accounts::Username;
 use hub_core::config::{Config, Https, HttpsMethod};
 use hub_core::control::ServerPhase;
 use hub_core::paths::Paths;
+use hub_core::pyenv;
 use nix::sys::resource::{Resource, getrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,7 +24,7 @@ use super::health::{keep_alive, tell};
 use super::sockets::Sockets;
 use crate::auth::{People, Policy, Token};
 use crate::control::{self, Access, ControlContext};
-use crate::front::{Front, HubPages};
+use crate::front::{Front, HubPages, KnowsKey};
 use crate::launcher::client::Client;
 use crate::listen::{self, Service, Socket, Source, Tls};
 use crate::live::Live;
@@ -98,7 +100,8 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
         proxy,
         web::router(Arc::new(hub)).merge(web::open_router(open)),
     )
-    .below(config.get().hub.base());
+    .below(config.get().hub.base())
+    .with_keys(knows_key(paths));
 
     let (stop, stopping) = watch::channel(false);
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE).context("asking how many files may be open")?.0;
@@ -152,6 +155,17 @@ fn follow(config: &Live<Config>, people: &People, registry: &Registry, tls: Opti
             tls.point_at(encryption(https, &paths));
         }
     });
+}
+
+/// Which servers give their pages the key of the session: not those that an earlier version of the hub started, whose
+/// pages go on as they were. An environment never changes, so it is looked at once.
+fn knows_key(paths: &Paths) -> Box<KnowsKey> {
+    let (paths, known) = (paths.clone(), Mutex::new(BTreeMap::new()));
+    Box::new(move |environment| {
+        let Some(number) = environment else { return true };
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.entry(number).or_insert_with(|| pyenv::pages_know_key(&paths, number))
+    })
 }
 
 /// What encrypts, wherever the certificate comes from.

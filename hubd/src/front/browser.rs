@@ -48,7 +48,7 @@ pub(super) fn is_use(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
     !(below.next() == Some("api") && below.next().is_some_and(|kind| POLLED.contains(&kind)))
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 

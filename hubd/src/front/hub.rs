@@ -16,7 +16,8 @@ const RETRY_SECONDS: u64 = 5;
 impl Gate for People {
     fn session(&self, headers: &HeaderMap, client: Client) -> Option<Visitor> {
         let session = self.sessions().find(headers, client.https)?;
-        Some(Visitor { user: session.user, ended: session.ended })
+        let key = session.page_key();
+        Some(Visitor { user: session.user, ended: session.ended, key })
     }
 }
 
@@ -33,6 +34,9 @@ impl Pages for HubPages {
             Problem::BadMethod => web::Problem::method_not_allowed(),
             Problem::NoSession => web::Problem::not_logged_in(),
             Problem::ForeignSite => web::Problem::foreign_request(),
+            Problem::NoKey => web::Problem::no_key(),
+            Problem::Framed => web::Problem::framed(),
+            Problem::ServiceWorker => web::Problem::service_worker(),
             Problem::TooLarge => web::Problem::headers_too_large(),
             Problem::NotFound => web::Problem::not_found(),
             Problem::NotYours => web::Problem::not_yours(),
@@ -60,6 +64,9 @@ mod tests {
             Problem::BadMethod,
             Problem::NoSession,
             Problem::ForeignSite,
+            Problem::NoKey,
+            Problem::Framed,
+            Problem::ServiceWorker,
             Problem::TooLarge,
             Problem::NotFound,
             Problem::NotYours,

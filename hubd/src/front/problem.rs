@@ -3,6 +3,8 @@
 use http::StatusCode;
 use hub_core::accounts::Username;
 
+use crate::web;
+
 /// Why a request is not forwarded, or was in vain.
 #[derive(Debug)]
 pub enum Problem<'a> {
@@ -14,6 +16,12 @@ pub enum Problem<'a> {
     NoSession,
     /// Another site is behind the request.
     ForeignSite,
+    /// The request does not come from a page that this session was given.
+    NoKey,
+    /// A page of a server that would be shown inside another page.
+    Framed,
+    /// A service worker would outlive the session of the person whose page asks for it.
+    ServiceWorker,
     /// More headers than a server takes; mostly cookies.
     TooLarge,
     /// No such page.
@@ -60,7 +68,7 @@ impl Problem<'_> {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::BadMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NoSession | Self::ForeignSite => StatusCode::FORBIDDEN,
+            Self::NoSession | Self::ForeignSite | Self::NoKey | Self::Framed | Self::ServiceWorker => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NotFound | Self::NotYours => StatusCode::NOT_FOUND,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -68,6 +76,17 @@ impl Problem<'_> {
             Self::NoAnswer { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Impostor { .. } | Self::BrokenAnswer { .. } => StatusCode::BAD_GATEWAY,
             Self::TooSlow { .. } => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// What our script in pages of servers knows it by; those wait then, and say why.
+    pub(super) fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSession => Some(web::LOGGED_OUT),
+            Self::NotYours => Some(web::SOMEBODY_ELSE),
+            Self::NoKey => Some(web::STALE_PAGE),
+            Self::NotRunning { .. } | Self::NoAnswer { .. } => Some("stopped"),
+            _ => None,
         }
     }
 }

@@ -48,6 +48,11 @@ pub(super) fn route(path: &str) -> Result<Route, Refused> {
     })
 }
 
+/// What follows `/user/NAME/` in the path of a [`Route::Server`].
+pub(super) fn below(path: &str) -> &str {
+    path.splitn(4, '/').nth(3).unwrap_or_default()
+}
+
 /// The target with the authority taken off, if it came with one (`GET http://host/path`): that must be the host the
 /// request names anyway.
 pub(super) fn origin_form(uri: &Uri, host: Option<&str>) -> Result<Option<Uri>, Refused> {

@@ -13,6 +13,9 @@ use crate::listen::Client;
 /// Says to a user server who is there. Clients cannot set it.
 pub const USER_HEADER: HeaderName = HeaderName::from_static("x-hubd-user");
 
+/// Says to a user server which key its page has to use. Clients cannot set it.
+const KEY_HEADER: HeaderName = HeaderName::from_static("x-hubd-key");
+
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -67,6 +70,13 @@ pub(super) fn prepare_request(head: &mut Parts, user: &Username, client: Client,
     }
     if let Ok(name) = HeaderValue::from_str(user.as_str()) {
         headers.insert(USER_HEADER, name);
+    }
+}
+
+/// Tells the server of the page that is asked for which key its requests must have.
+pub(super) fn tell_key(headers: &mut HeaderMap, key: Option<&str>) {
+    if let Some(key) = key.and_then(|key| HeaderValue::from_str(key).ok()) {
+        headers.insert(KEY_HEADER, key);
     }
 }
 

@@ -19,8 +19,6 @@ pub struct Problem {
     message: String,
     action: Option<Action>,
     retry_after: Option<u64>,
-    /// Whether the answer must also make the browser drop what it keeps for us.
-    clears_cookies: bool,
 }
 
 /// What to do about it: a link.
@@ -40,7 +38,7 @@ struct Page<'problem> {
 
 impl Problem {
     fn new(status: StatusCode, title: &str, message: impl Into<String>) -> Self {
-        Self { status, title: title.to_owned(), message: message.into(), action: None, retry_after: None, clears_cookies: false }
+        Self { status, title: title.to_owned(), message: message.into(), action: None, retry_after: None }
     }
 
     fn with_action(mut self, href: impl Into<String>, label: &str) -> Self {
@@ -132,6 +130,35 @@ impl Problem {
         .with_action("/hub/home", "Go to my page")
     }
 
+    /// 403: a request for a person's server that does not come from a page which their session was given.
+    pub fn no_key() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "This page can't use your server",
+            "It was opened before you logged in, or by somebody else in this browser. Open your server in a new tab.",
+        )
+        .with_action("/hub/home", "Go to my page")
+    }
+
+    /// 403: a page of a person's server inside another page.
+    pub fn framed() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "This opens in a tab of its own only",
+            "To protect you, the hub shows nothing of your server inside another page.",
+        )
+        .with_action("/hub/home", "Go to my page")
+    }
+
+    /// 403: a script that would go on working after its owner has logged out.
+    pub fn service_worker() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "Service workers are off here",
+            "They would go on working for whoever logs in next in the same browser.",
+        )
+    }
+
     /// 403: a form that is too old or not ours.
     pub fn stale_form() -> Self {
         Self::new(
@@ -204,18 +231,16 @@ impl Problem {
         .with_retry_after(wait)
     }
 
-    /// 431: mostly too many cookies, which a page of the visitor's own server can set. The answer makes the browser drop
-    /// them where browsers allow that, and points to the page that does it elsewhere.
+    /// 431: mostly too many cookies, which a page of the visitor's own server can set. It points to the page that
+    /// removes them.
     pub fn headers_too_large() -> Self {
-        let mut problem = Self::new(
+        Self::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "Your browser sends too many cookies",
             "Something on this site has filled your browser with cookies until the hub can't take them any more. Removing them \
              helps; you have to log in again afterwards.",
         )
-        .with_action("/hub/clear", "Remove the cookies");
-        problem.clears_cookies = true;
-        problem
+        .with_action("/hub/clear", "Remove the cookies")
     }
 
     /// 500. What happened is in the hub's log under the number that the page shows; nothing of it is shown.
@@ -247,9 +272,6 @@ impl Problem {
         harden(headers);
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if self.clears_cookies {
-            headers.insert("clear-site-data", HeaderValue::from_static("\"cookies\""));
         }
         response
     }

@@ -11,6 +11,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::Hub;
+use super::clear::is_too_large;
 use super::error::{Problem, wants_html};
 use super::guard::{is_navigation, is_own_form};
 use crate::listen::Client;
@@ -19,7 +20,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Most bytes of a request's header and address; our proxy passes on no more either.
-const MOST_HEADER_BYTES: usize = 56 << 10;
+pub(super) const MOST_HEADER_BYTES: usize = 56 << 10;
 const LONGEST_ADDRESS: usize = 16 << 10;
 
 /// What anybody may ask for, in any way: nothing in it is about anybody, and nothing changes.
@@ -39,8 +40,7 @@ pub(super) async fn around(State(hub): State<Arc<Hub>>, request: Request, next: 
 
 fn judge(hub: &Hub, request: &Request) -> Result<(), Problem> {
     let (headers, path) = (request.headers(), request.uri().path());
-    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if size > MOST_HEADER_BYTES && path != "/hub/clear" {
+    if is_too_large(headers) && path != "/hub/clear" {
         return Err(Problem::headers_too_large());
     }
     if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > LONGEST_ADDRESS) {
@@ -50,7 +50,7 @@ fn judge(hub: &Hub, request: &Request) -> Result<(), Problem> {
         return Ok(());
     }
     let allowed = match *request.method() {
-        Method::GET | Method::HEAD if path == "/hub/events" => is_same_origin(headers),
+        Method::GET | Method::HEAD if matches!(path, "/hub/events" | "/hub/key") => is_same_origin(headers),
         // The page that was there during the install asks whether the link works by now; the answer has no content.
         Method::HEAD if path.starts_with("/hub/link/") => is_same_origin(headers) || is_navigation(headers),
         Method::GET | Method::HEAD => is_navigation(headers),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -14,7 +14,7 @@ use super::error::Problem;
 use super::form::Form;
 use super::frame::{Frame, Look, render};
 use super::guard::client;
-use super::login::{cookies, is_unencrypted, replace_session};
+use super::login::{cookies, forget_other, is_unencrypted, replace_session};
 use super::outside::Outside;
 use super::password::sentence;
 use super::spawn::go;
@@ -57,9 +57,10 @@ pub(super) async fn submit(
     } else {
         match hub.people.use_link(&token, form.text("password"), client.address).await {
             Ok(begun) => {
+                let forget = forget_other(&hub, &parts.headers, client, &begun);
                 replace_session(&hub, &parts.headers, client, &begun).await;
                 let cookies = cookies(&parts.headers, client, &begun);
-                return Ok((cookies, go(&hub, &begun.session, None, true)).into_response());
+                return Ok((AppendHeaders(forget), cookies, go(&hub, &begun.session, None, true)).into_response());
             }
             Err(PeopleError::WeakPassword(problem)) => (StatusCode::BAD_REQUEST, sentence(problem)),
             Err(error) => return Err(problem_of(error)),

@@ -10,7 +10,6 @@ use http::header::{HOST, RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::Hub;
 use super::error::Problem;
 use super::form::Form;
 use super::frame::{Confirm, Frame, Look, render};
@@ -19,6 +18,7 @@ use super::next::Next;
 use super::outside::Outside;
 use super::spawn::go;
 use super::state::seconds_in_words;
+use super::{Hub, clear};
 use crate::auth::sessions::{candidates, cookie_value};
 use crate::auth::{LoginError, NewSession};
 use crate::listen::Client;
@@ -71,9 +71,11 @@ pub(super) async fn submit(State(hub): State<Arc<Hub>>, parts: Parts, form: Form
     }
     match hub.people.log_in(&name, form.text("password"), client.address).await {
         Ok(begun) => {
+            let forget = forget_other(&hub, &parts.headers, client, &begun);
             replace_session(&hub, &parts.headers, client, &begun).await;
             let next = Next::parse(form.text("next"), hub.config.get().hub.base());
-            Ok((cookies(&parts.headers, client, &begun), go(&hub, &begun.session, next.as_ref(), true)).into_response())
+            Ok((AppendHeaders(forget), cookies(&parts.headers, client, &begun), go(&hub, &begun.session, next.as_ref(), true))
+                .into_response())
         }
         Err(LoginError::Wrong) => again(StatusCode::UNAUTHORIZED, "This name and this password do not belong together.", None),
         Err(LoginError::Malformed(_)) => {
@@ -117,7 +119,7 @@ pub(super) async fn logout_page(
     parts: Parts,
 ) -> Result<Response, Problem> {
     let client = client(&parts)?;
-    let Some(visitor) = visitor else { return Ok(logged_out(client)) };
+    let Some(visitor) = visitor else { return Ok(logged_out(&hub, client)) };
     if visitor.origin == Origin::Ours && parts.method == http::Method::GET {
         return end(&hub, &visitor, client).await;
     }
@@ -141,7 +143,7 @@ pub(super) async fn logout(
     form: Form,
 ) -> Result<Response, Problem> {
     let client = client(&parts)?;
-    let Some(visitor) = visitor else { return Ok(logged_out(client)) };
+    let Some(visitor) = visitor else { return Ok(logged_out(&hub, client)) };
     visitor.check(&form)?;
     end(&hub, &visitor, client).await
 }
@@ -151,12 +153,23 @@ async fn end(hub: &Hub, visitor: &Visitor, client: Client) -> Result<Response, P
         // It has ended and stays so as long as this process lives; storing it is tried again.
         tracing::error!(error = %format_args!("{:#}", anyhow::Error::from(error)), "storing that a session ended");
     }
-    Ok(logged_out(client))
+    Ok(logged_out(hub, client))
 }
 
-fn logged_out(client: Client) -> Response {
+fn logged_out(hub: &Hub, client: Client) -> Response {
     let forget = [(SET_COOKIE, cookie_value(None, client.https))];
-    (AppendHeaders(forget), Redirect::to("/hub/login?after=logout")).into_response()
+    (AppendHeaders(forget), AppendHeaders(clear::storage(hub)), Redirect::to("/hub/login?after=logout")).into_response()
+}
+
+/// What the browser is to forget when the last to log in there was somebody else, or it is not known who.
+pub(super) fn forget_other(
+    hub: &Hub,
+    headers: &HeaderMap,
+    client: Client,
+    begun: &NewSession,
+) -> Option<(http::HeaderName, &'static str)> {
+    let last = hub.people.sessions().last_owner(headers, client.https);
+    clear::storage(hub).filter(|_| last.as_ref() != Some(&begun.session.user))
 }
 
 /// Ends the session that the browser had until now.

@@ -11,7 +11,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use super::error::Problem;
-use super::{Hub, assets, clear, events, home, layers, link, login, password, progress, spawn};
+use super::{Hub, assets, clear, events, home, key, layers, link, login, password, progress, spawn};
 
 /// `/`, `/hub/*`, and a page for every other address. Requests carry [`crate::listen::Client`] as an extension.
 pub fn router(hub: Arc<Hub>) -> Router {
@@ -30,6 +30,7 @@ pub fn router(hub: Arc<Hub>) -> Router {
         .route("/hub/stop", post(spawn::stop))
         .route("/hub/progress", get(progress::page))
         .route("/hub/events", get(events::stream))
+        .route("/hub/key", get(key::show))
         .route("/hub/user-redirect/{*path}", get(spawn::user_redirect))
         .route("/hub/clear", get(clear::page).post(clear::submit))
         .route("/hub/health", get(health))

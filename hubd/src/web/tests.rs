@@ -8,4 +8,5 @@ mod journeys;
 mod markup;
 mod origins;
 mod redirects;
+mod shared_browser;
 mod xss;

@@ -8,6 +8,7 @@ mod bounds;
 mod ending;
 mod gate;
 mod isolation;
+mod own_page;
 mod paths;
 mod responses;
 mod smuggling;

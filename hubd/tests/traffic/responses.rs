@@ -20,12 +20,14 @@ async fn answer_to(world: &World, ada: &mut Backend, method: &str, bytes: &[u8])
     client.rest().await
 }
 
-/// The answer without `Date` and `Connection`, which every answer here has.
+const EVERYWHERE: [&str; 3] = ["date: ", "connection: close", "cross-origin-opener-policy: noopener-allow-popups"];
+
+/// The answer without `Date`, `Connection` and the opener policy, which every answer here has.
 fn plain(answer: &[u8]) -> String {
     let text = String::from_utf8(answer.to_vec()).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let mut lines: Vec<&str> =
-        head.split("\r\n").filter(|line| !line.starts_with("date: ") && *line != "connection: close").collect();
+        head.split("\r\n").filter(|line| !EVERYWHERE.iter().any(|every| line.starts_with(every))).collect();
     lines[1..].sort_unstable();
     format!("{}|{body}", lines.join("|"))
 }

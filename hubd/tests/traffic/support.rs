@@ -51,6 +51,8 @@ pub struct Differences {
     pub settings: Settings,
     pub proxy: proxy::Deadlines,
     pub service: Service,
+    /// Whether pages of the servers know the key of their session.
+    pub knows_key: bool,
 }
 
 impl Default for Differences {
@@ -60,7 +62,7 @@ impl Default for Differences {
             deadlines: listen::Deadlines::default(),
             farewell: Duration::from_secs(3),
         };
-        Self { settings, proxy: proxy::Deadlines::default(), service: Service::Plain }
+        Self { settings, proxy: proxy::Deadlines::default(), service: Service::Plain, knows_key: false }
     }
 }
 
@@ -69,7 +71,7 @@ impl World {
         Self::with(Differences::default()).await
     }
 
-    pub async fn with(Differences { settings, proxy, service }: Differences) -> Self {
+    pub async fn with(Differences { settings, proxy, service, knows_key }: Differences) -> Self {
         let people = Arc::<People>::default();
         let touched = Arc::clone(&people);
         let proxy = Proxy::new(proxy, move |user| touched.touch(user));
@@ -77,7 +79,8 @@ impl World {
             let client = request.extensions().get::<Client>().copied();
             format!("hub {} {client:?}", request.uri())
         });
-        let front = Front::new(people.clone(), people.clone(), people.clone(), proxy.clone(), router);
+        let front = Front::new(people.clone(), people.clone(), people.clone(), proxy.clone(), router)
+            .with_keys(Box::new(move |_| knows_key));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
@@ -140,7 +143,7 @@ impl Gate for People {
         let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
         let name = cookies.split("; ").find_map(|pair| pair.strip_prefix("hubd-session="))?;
         let sessions = self.sessions.lock().unwrap();
-        Some(Visitor { user: name.parse().ok()?, ended: sessions.get(name)?.subscribe() })
+        Some(Visitor { user: name.parse().ok()?, ended: sessions.get(name)?.subscribe(), key: format!("key-of-{name}") })
     }
 }
 

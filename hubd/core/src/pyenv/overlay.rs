@@ -7,12 +7,23 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::Python;
+use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
 
 macro_rules! asset {
     ($name:literal) => {
         include_str!(concat!("assets/", $name))
     };
+}
+
+/// Describes our extension of JupyterLab and Notebook to them.
+const PAGE: &str = "share/jupyter/labextensions/hubd/package.json";
+/// The extension. Browsers keep it for ever, so its name changes with it.
+const PAGE_SCRIPT: &str = "share/jupyter/labextensions/hubd/static/page.e88e2af2.js";
+
+/// Whether pages of servers that run in the generation `number` are told the key of their session, and use it.
+pub fn pages_know_key(paths: &Paths, number: u32) -> bool {
+    paths.environment(number).join(PAGE).exists()
 }
 
 /// One file, its place below the environment and its mode.
@@ -35,6 +46,7 @@ pub(super) fn files(python: &Python) -> Vec<File> {
         data(packages.join("hubd_jupyter/identity.py"), asset!("hubd_jupyter/identity.py")),
         data(packages.join("hubd_jupyter/kernels.py"), asset!("hubd_jupyter/kernels.py")),
         data(packages.join("hubd_jupyter/settings.json"), asset!("hubd_jupyter/settings.json")),
+        data(packages.join("hubd_jupyter/page.py"), asset!("hubd_jupyter/page.py")),
         data(packages.join("hubd_jupyter/settings.py"), asset!("hubd_jupyter/settings.py")),
         data(packages.join("hubd_jupyter/trim.py"), asset!("hubd_jupyter/trim.py")),
         program("bin/git", asset!("git")),
@@ -44,6 +56,8 @@ pub(super) fn files(python: &Python) -> Vec<File> {
         program(&format!("bin/pip{}", python.directory().trim_start_matches("python")), asset!("pip")),
         data("share/jupyter/kernels/python3/kernel.json".into(), asset!("kernel.json")),
         data("share/jupyter/lab/settings/overrides.json".into(), asset!("overrides.json")),
+        data(PAGE.into(), asset!("labextension/package.json")),
+        data(PAGE_SCRIPT.into(), asset!("labextension/page.js")),
         data("share/hubd/Rprofile".into(), asset!("Rprofile")),
         data("share/hubd/kernel.py".into(), asset!("kernel.py")),
     ]
@@ -72,6 +86,8 @@ pub(super) fn write(directory: &Path, python: &Python) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     #[test]
@@ -85,6 +101,14 @@ mod tests {
             assert!(shipped.iter().any(|file| file.path == path), "{name} is not shipped");
         }
         assert!(shipped.iter().any(|file| file.path == Path::new("bin/pip3.11")));
+    }
+
+    #[test]
+    fn the_script_of_pages_is_named_by_its_content() {
+        let digest = Sha256::digest(asset!("labextension/page.js"));
+        let name = format!("static/page.{}.js", digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>());
+        assert!(PAGE_SCRIPT.ends_with(&name), "{PAGE_SCRIPT}, expected {name}");
+        assert!(asset!("labextension/package.json").contains(&name), "package.json names another script than {name}");
     }
 
     #[test]

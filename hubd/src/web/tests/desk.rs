@@ -216,7 +216,7 @@ impl Browser<'_> {
         }
         if !self.cookies.is_empty() {
             let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            headers.insert(COOKIE, HeaderValue::from_str(&cookies.join("; ")).unwrap());
+            headers.insert(COOKIE, HeaderValue::from_bytes(cookies.join("; ").as_bytes()).unwrap());
         }
         *request.method_mut() = method;
         request.extensions_mut().insert(Client { address: self.address, https: self.https });

@@ -1,0 +1,148 @@
+// What the hub adds to the pages of JupyterLab and Notebook: every request carries the key that the hub gave this page, and
+// while the login is over, or the server or the hub is away, requests wait and the page says so instead of failing.
+(() => {
+  const data = document.getElementById('jupyter-config-data');
+  const config = data ? JSON.parse(data.textContent) : {};
+  const base = new URL(config.baseUrl ?? '/', location.origin).href;
+  const hub = new URL(config.hubPrefix ?? '/hub/', location.origin).href;
+  const name = config.hubUser ?? '';
+  const [shortest, longest] = [2000, 60000];
+  const fetchNow = window.fetch.bind(window);
+  let key = config.token ?? '';
+
+  const stays = 'your work here stays.';
+  const problems = {
+    'logged-out': ['You were logged out. Log in again in another tab; ' + stays, 'Log in', 'login'],
+    'somebody-else': [`Somebody else is logged in in this browser now, so nothing here is saved. Log in as ${name} again in ` +
+      'another tab; ' + stays, 'Go to the hub', 'home'],
+    'stale-page': ['This page can\'t be connected again. Copy what you need from it, then load it again.', '', ''],
+    'stopped': ['Your server is not running. Start it in another tab; ' + stays, 'Start my server', 'home'],
+    'unreachable': ['The hub can\'t be reached at the moment. Your work here stays, and this page goes on when the hub is ' +
+      'back. If that takes long, open the hub in another tab: your browser may have a question.', 'Open the hub', 'home'],
+  };
+
+  let shown = '';
+  let banner = null;
+  const show = problem => {
+    if (problem === shown) return;
+    shown = problem;
+    banner?.remove();
+    banner = null;
+    if (!problem) return;
+    const [text, label, page] = problems[problem] ?? problems.unreachable;
+    banner = document.createElement('div');
+    banner.id = 'hubd-problem';
+    banner.dataset.problem = problem;
+    banner.setAttribute('role', 'alert');
+    banner.style.cssText = 'position:fixed;top:8px;left:50%;transform:translateX(-50%);z-index:100000;max-width:min(44rem,92vw);' +
+      'padding:10px 14px;border-radius:6px;border:1px solid #b58900;background:#fff8e1;color:#222;font:14px/1.4 sans-serif;' +
+      'box-shadow:0 2px 10px rgba(0,0,0,.3)';
+    banner.append(text);
+    if (label) {
+      const link = document.createElement('a');
+      Object.assign(link, { href: hub + page, target: '_blank', rel: 'noopener', textContent: label });
+      link.style.cssText = 'margin-left:10px;color:#0b57d0;text-decoration:underline;white-space:nowrap';
+      banner.append(link);
+    }
+    document.body.append(banner);
+  };
+
+  // What is wrong now; empty: nothing. The hub gives another key only to a page that had one of the same person's.
+  const look = async () => {
+    try {
+      const answer = await fetchNow(hub + 'key', { cache: 'no-store', headers: { Authorization: `token ${key}` } });
+      if (!answer.ok) return answer.headers.get('X-Hubd-Problem') ?? 'unreachable';
+      const said = await answer.json();
+      key = said.key;
+      return said.running ? '' : 'stopped';
+    } catch {
+      return 'unreachable';
+    }
+  };
+
+  const pause = milliseconds => new Promise(resolve => {
+    const done = () => {
+      clearTimeout(timer);
+      window.removeEventListener('focus', done);
+      document.removeEventListener('visibilitychange', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    window.addEventListener('focus', done);
+    document.addEventListener('visibilitychange', done);
+  });
+
+  // One for all requests that wait.
+  let recovery = null;
+  const recovered = problem => {
+    recovery ??= (async () => {
+      for (let wait = shortest; problem; wait = Math.min(wait * 1.5, longest)) {
+        show(problem);
+        await pause(wait);
+        problem = await look();
+      }
+      show('');
+      recovery = null;
+    })();
+    return recovery;
+  };
+
+  // What reached nobody may be sent again; what may have reached the server only when that does no more than once.
+  const mayRepeat = async request => {
+    if (['GET', 'HEAD'].includes(request.method)) return true;
+    return request.method === 'PUT' && !/"chunk": ?-?\d/.test(await request.clone().text());
+  };
+
+  window.fetch = async (input, init) => {
+    const request = new Request(input, init);
+    if (!key || !request.url.startsWith(base)) return fetchNow(input, init);
+    for (let tries = 1; ; tries += 1) {
+      const attempt = request.clone();
+      attempt.headers.set('Authorization', `token ${key}`);
+      let answer;
+      try {
+        answer = await fetchNow(attempt);
+      } catch (error) {
+        if (request.signal.aborted || tries > 3 || !await mayRepeat(request)) throw error;
+        // Loading another page ends all requests, too.
+        await recovered(await look());
+        continue;
+      }
+      const problem = answer.headers.get('X-Hubd-Problem');
+      if (!problem || tries > 3) return answer;
+      await recovered(problem);
+    }
+  };
+
+  const withKey = address => {
+    const url = new URL(address, location.href);
+    const asked = url.href.replace(/^ws/, 'http');
+    if (!key || !asked.startsWith(base)) return address;
+    url.searchParams.set('token', key);
+    return url.href;
+  };
+  for (const kind of ['WebSocket', 'EventSource']) {
+    window[kind] = class extends window[kind] {
+      constructor(address, ...rest) {
+        super(withKey(address), ...rest);
+      }
+    };
+  }
+  const open = XMLHttpRequest.prototype.open;
+  XMLHttpRequest.prototype.open = function (method, address, ...rest) {
+    return open.call(this, method, withKey(address), ...rest);
+  };
+
+  // Pictures in notebooks, downloads.
+  const plugin = {
+    id: 'hubd:page',
+    autoStart: true,
+    activate: app => {
+      const { contents } = app.serviceManager;
+      const downloadUrl = contents.getDownloadUrl.bind(contents);
+      contents.getDownloadUrl = async path => withKey(await downloadUrl(path));
+    },
+  };
+  window._JUPYTERLAB = window._JUPYTERLAB ?? {};
+  window._JUPYTERLAB.hubd = { init: () => {}, get: async () => () => plugin };
+})();
