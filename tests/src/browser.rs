@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use fantoccini::elements::Element;
 use fantoccini::error::CmdError;
 use fantoccini::key::Key;
+use fantoccini::wd::WindowHandle;
 use fantoccini::{Client, ClientBuilder, Locator};
 use fs_err as fs;
 use hub_core::sys::command::Command;
@@ -206,6 +207,25 @@ impl Browser {
                 None => Ok(()),
             }
         })
+    }
+
+    /// The tab that is looked at.
+    pub fn this_tab(&self) -> Result<WindowHandle> {
+        self.ask("asking for the tab", |client| async move { client.window().await })
+    }
+
+    /// Opens an empty tab and turns to it.
+    pub fn new_tab(&self) -> Result<WindowHandle> {
+        self.ask("opening a tab", |client| async move {
+            let tab = client.new_window(true).await?.handle;
+            client.switch_to_window(tab.clone()).await?;
+            Ok(tab)
+        })
+    }
+
+    /// Turns to a tab.
+    pub fn turn_to(&self, tab: &WindowHandle) -> Result<()> {
+        self.ask("turning to another tab", |client| async move { client.switch_to_window(tab.clone()).await })
     }
 
     /// Makes the window `width` by `height` pixels large.

@@ -33,6 +33,7 @@ mod release;
 mod release_upgrade;
 mod resume;
 mod revoke;
+mod shared_browser;
 mod storm;
 mod survive;
 mod trial;
@@ -97,6 +98,7 @@ pub const ALL: &[Scenario] = &[
     config_edit::SCENARIO,
     files::SCENARIO,
     docs::SCENARIO,
+    shared_browser::SCENARIO,
     survive::SCENARIO,
     storm::SCENARIO,
     storm::FULL,

@@ -181,7 +181,17 @@ fn through_the_hub(context: &Context, hub: &Hub) -> Result<Vec<String>> {
          curl -fsS -o /dev/null -b {JAR} -c {JAR} -H 'Origin: {url}' --data-urlencode \"token=$token\" \
              --data-urlencode username=eve --data-urlencode 'password={PASSWORD}' --data next= {url}/hub/login"
     ))?;
-    let ask = |path: &str| hub.sh(&format!("curl -sS -b {JAR} -H 'X-Hubd-User: bob' -w '\\n%{{http_code}}' {url}{path}"));
+    // What a page of hers would send; the page has it.
+    let key = hub.sh(&format!(
+        "curl -fsS -b {JAR} -H 'Accept: text/html' {url}/user/eve/lab | sed -n 's/.*\"token\": \"\\([^\"]*\\)\".*/\\1/p'"
+    ))?;
+    let key = key.trim();
+    ensure!(!key.is_empty(), "eve's page has no key");
+    let ask = |path: &str| {
+        hub.sh(&format!(
+            "curl -sS -b {JAR} -H 'Authorization: token {key}' -H 'X-Hubd-User: bob' -w '\\n%{{http_code}}' {url}{path}"
+        ))
+    };
     let mut failures = Vec::new();
     let mut judge = |what: &str, answer: &str, codes: &[&str]| -> Result<()> {
         let said = answer.rsplit('\n').next().unwrap_or_default();

@@ -58,7 +58,11 @@ fn run(context: &Context) -> Result<()> {
             closed_at - applied_at
         ))?;
         let status = browser.execute(
-            &format!("return fetch('/user/{name}/api/status', {{redirect: 'manual'}}).then(answer => answer.status)"),
+            // Not by `fetch`, which waits in our pages until the login is back.
+            &format!(
+                "return new Promise(resolve => {{ const asked = new XMLHttpRequest(); asked.onload = () => resolve(asked.status); \
+                 asked.open('GET', '/user/{name}/api/status'); asked.send() }})"
+            ),
             Vec::new(),
         )?;
         ensure!(status != serde_json::json!(200), "{name}'s server still answers her page: {status}");

@@ -112,7 +112,10 @@ pub(super) fn nobody_is_asked(address: Ipv4Addr) -> Result<()> {
 /// Bob's kernels, asked for with the session of his browser.
 fn kernels(asker: &Client, bob: &Browser) -> Result<Vec<String>> {
     let cookies: Vec<String> = bob.cookies()?.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let question = asker.get(format!("{URL}/user/bob/api/kernels")).header("Cookie", cookies.join("; ")).timeout(DEADLINE);
+    let key = bob.execute("return JSON.parse(document.getElementById('jupyter-config-data').textContent).token", Vec::new())?;
+    let key = format!("token {}", key.as_str().unwrap_or_default());
+    let question = asker.get(format!("{URL}/user/bob/api/kernels")).header("Authorization", key);
+    let question = question.header("Cookie", cookies.join("; ")).timeout(DEADLINE);
     let answer = question.send().context("asking for kernels")?;
     ensure!(answer.status() == 200, "kernels: {answer:?}");
     let kernels: Vec<Value> = serde_json::from_str(&answer.text()?)?;

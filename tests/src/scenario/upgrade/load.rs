@@ -33,6 +33,8 @@ pub(super) struct Session {
     name: String,
     cookies: String,
     token: String,
+    /// What pages of this session are given.
+    key: String,
 }
 
 impl Session {
@@ -57,8 +59,11 @@ impl Session {
             let own = cookies(&answer);
             if let Some((_, rest)) = own.split_once("_xsrf=") {
                 let token = rest.split(';').next().unwrap_or_default().to_owned();
+                let page = answer.text()?;
+                let key = page.split("\"token\": \"").nth(1).and_then(|rest| rest.split('"').next());
+                let key = format!("token {}", key.context("no key in the page")?);
                 let (url, name, cookies) = (url.to_owned(), name.to_owned(), format!("{session}; {own}"));
-                return Ok(Self { client, url, name, cookies, token });
+                return Ok(Self { client, url, name, cookies, token, key });
             }
             thread::sleep(PAUSE);
         }
@@ -69,6 +74,7 @@ impl Session {
     pub(super) fn start_kernel(&self) -> Result<String> {
         let request = self.client.post(format!("{}/user/{}/api/kernels", self.url, self.name));
         let request = request.header("Cookie", &self.cookies).header("X-XSRFToken", &self.token).header("Origin", &self.url);
+        let request = request.header("Authorization", &self.key);
         let answer = request.header("Content-Type", "application/json").body(r#"{"name": "python3"}"#).send()?;
         ensure!(answer.status().is_success(), "starting a kernel: {} {}", answer.status(), answer.text()?);
         let kernel: serde_json::Value = serde_json::from_str(&answer.text()?)?;
@@ -76,7 +82,8 @@ impl Session {
     }
 
     fn ask(&self, path: &str) -> Result<(), String> {
-        let answer = self.client.get(format!("{}{path}", self.url)).header("Cookie", &self.cookies).send();
+        let request = self.client.get(format!("{}{path}", self.url)).header("Authorization", &self.key);
+        let answer = request.header("Cookie", &self.cookies).send();
         match answer.and_then(Response::error_for_status) {
             Ok(answer) if answer.status().as_u16() == 200 => {
                 answer.bytes().map(drop).map_err(|error| format!("{path}: {error:?}"))
@@ -93,10 +100,10 @@ impl Session {
         stream.set_read_timeout(Some(REQUEST_DEADLINE))?;
         write!(
             stream,
-            "GET /user/{}/api/kernels/{kernel}/channels HTTP/1.1\r\nHost: {host}\r\nOrigin: {}\r\nCookie: {}\r\n\
+            "GET /user/{}/api/kernels/{kernel}/channels HTTP/1.1\r\nHost: {host}\r\nOrigin: {}\r\nCookie: {}\r\nAuthorization: {}\r\n\
              Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            self.name, self.url, self.cookies
+            self.name, self.url, self.cookies, self.key
         )?;
         let mut head = [0; 12];
         stream.read_exact(&mut head)?;
