@@ -65,6 +65,7 @@ impl Machine {
             launcher_problem: None,
             https_problem: None,
             accounts_problem: None,
+            listen_problem: None,
             environment: None,
             users: 0,
             sessions: 0,
