@@ -86,6 +86,11 @@ impl Context {
         Ok(path)
     }
 
+    /// Whether machines are left running for a look.
+    pub(crate) fn keeps_machines(&self) -> bool {
+        self.options.keep_machines
+    }
+
     /// The directory of the built programs of the hub.
     pub fn programs(&self) -> &Path {
         &self.programs

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::context::{self, Context, Options};
 use crate::release::PROGRAMS;
-use crate::scenario::Group;
+use crate::scenario::{self, Group};
 use part::{Part, Work};
 
 /// How many parts run at once. More would share two processors without being done any sooner.
@@ -75,7 +75,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let started = Instant::now();
     let (builds, others): (Vec<&Part>, Vec<&Part>) = selected.iter().partition(|part| matches!(part.work, Work::Build));
-    let (alone, together): (Vec<&Part>, Vec<&Part>) = others.iter().partition(|part| part.is_alone());
+    let (alone, mut together): (Vec<&Part>, Vec<&Part>) = others.iter().partition(|part| part.is_alone());
+    // So that no lane is left with a long one at the end.
+    together.sort_by_key(|part| scenario::LONGEST.iter().position(|name| *name == part.name).unwrap_or(usize::MAX));
     run.side_by_side(1, &builds);
     run.side_by_side(LANES, &together);
     run.side_by_side(1, &alone);
@@ -119,8 +121,8 @@ impl Run {
             Ok(()) => println!("{:<22} ok     {seconds:8.1} s", part.name),
             Err(error) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
-                let (name, why, more) = (part.name, indent(&format!("{error:#}")), artefacts(part.name));
-                println!("{name:<22} FAILED {seconds:8.1} s\n{why}\n    more in {}", more.display());
+                let (name, why, log) = (part.name, indent(&format!("{error:#}")), part.log(&artefacts(part.name)));
+                println!("{name:<22} FAILED {seconds:8.1} s\n{why}\n    log: {}", log.display());
             }
         }
     }

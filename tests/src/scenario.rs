@@ -76,6 +76,9 @@ pub struct Scenario {
 /// Of the default group, those that measure something or take the whole machine: nothing runs beside them.
 pub const ALONE: &[&str] = &["storm", "upgrade"];
 
+/// Those that take longest, in the order they begin before all others.
+pub const LONGEST: &[&str] = &["vm-limits", "unit", "lint", "environment", "config-edit", "https", "behind", "isolation"];
+
 /// Every scenario, in the order they begin.
 #[rustfmt::skip]
 pub const ALL: &[Scenario] = &[

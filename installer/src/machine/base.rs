@@ -225,6 +225,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn changes_lie_above_what_they_changed() {
+        let base = Base { directory: "/cache/base".into(), release: Release::Trixie };
+        let above = base.with_changes(Path::new("/a")).with_changes(Path::new("/b"));
+        assert_eq!((above.directory, above.release), ("/b:/a:/cache/base".into(), Release::Trixie));
+    }
+
+    #[test]
     fn removes_what_a_dead_process_left_and_nothing_else() {
         let cache = tempfile::tempdir().unwrap();
         let own = format!("a{PARTIAL}{}", std::process::id());

@@ -106,9 +106,10 @@ impl Place {
     }
 }
 
-/// A machine of its own with an installed hub. `None`: this host can't keep what a machine changed.
+/// A machine of its own with an installed hub. `None`: this host can't keep what a machine changed, or the machine is to
+/// outlive this process and with it the place.
 pub(super) fn hub(context: &Context) -> Result<Option<Hub>> {
-    if !installer::machine::changes_can_be_kept()? {
+    if context.keeps_machines() || !installer::machine::changes_can_be_kept()? {
         return Ok(None);
     }
     let base = context.base(&BaseSpec::new(Release::Bookworm))?;
@@ -164,4 +165,36 @@ fn add(hash: &mut Sha256, path: &Path) -> Result<()> {
 
 fn ignore_absence(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_install_is_used_for_its_own_key_and_not_when_it_was_cut_short() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = try_lock(&directory.path().join("lock")).unwrap().unwrap();
+        let place = Place { directory: directory.path().to_owned(), port: FIRST_PORT, _lock: lock };
+        assert_eq!((place.report("key"), place.made()), (None, None));
+        fs::write(place.note_file(), "{\"key\": \"key\", \"rep").unwrap();
+        assert_eq!(place.report("key"), None);
+        fs::write(place.note_file(), "{\"key\": \"key\", \"report\": {\"seconds\": 12}}").unwrap();
+        assert_eq!(place.report("key").unwrap()["seconds"], 12);
+        assert_eq!(place.report("other"), None);
+    }
+
+    #[test]
+    fn a_key_tells_files_apart_by_what_is_in_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let digest = |content: &str| {
+            fs::create_dir_all(directory.path().join("below")).unwrap();
+            fs::write(directory.path().join("below/unit"), content).unwrap();
+            let mut hash = Sha256::new();
+            add(&mut hash, directory.path()).unwrap();
+            hash.finalize()
+        };
+        assert_eq!(digest("a"), digest("a"));
+        assert_ne!(digest("a"), digest("b"));
+    }
 }

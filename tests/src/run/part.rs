@@ -1,6 +1,6 @@
 //! The parts of a test run and how they are picked by name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -41,6 +41,16 @@ impl Part {
         matches!(self.work, Work::Scenario(scenario) if scenario.needs_programs && scenario.group == Group::Nightly)
     }
 
+    /// Where more stands about how it went, in its `directory` of artefacts.
+    pub(super) fn log(&self, directory: &Path) -> PathBuf {
+        match self.work {
+            Work::Scenario(_) => directory.join("log.txt"),
+            Work::Unit => directory.join("test.txt"),
+            Work::Build => directory.join("build.txt"),
+            Work::Lint | Work::Book | Work::Fuzz => directory.to_owned(),
+        }
+    }
+
     /// Whether nothing may run beside it. At night there is time.
     pub(super) fn is_alone(&self) -> bool {
         self.group == Group::Nightly || scenario::ALONE.contains(&self.name)
@@ -50,8 +60,8 @@ impl Part {
 /// Every part, in the order they begin.
 pub(super) fn all() -> Vec<Part> {
     let fixed = [
-        ("lint", "formatting, clippy, shellcheck, links in docs/ and the rules of the source tree", Group::Default, Work::Lint),
         ("unit", "cargo test of every package", Group::Default, Work::Unit),
+        ("lint", "formatting, clippy, shellcheck, links in docs/ and the rules of the source tree", Group::Default, Work::Lint),
         ("build", "the programs of the hub, optimised; for the nightly scenarios", Group::Nightly, Work::Build),
         ("book", "docs/ as a book, without a warning (the first time mdBook itself is built)", Group::Nightly, Work::Book),
         ("fuzz", "libFuzzer against the judging and the editing of a configuration, minutes each", Group::Nightly, Work::Fuzz),
@@ -162,8 +172,8 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), parts.len());
-        for alone in scenario::ALONE {
-            assert!(names.contains(alone), "no part `{alone}`");
+        for name in scenario::ALONE.iter().chain(scenario::LONGEST) {
+            assert!(names.contains(name), "no part `{name}`");
         }
     }
 }

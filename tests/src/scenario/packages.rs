@@ -69,7 +69,10 @@ subprocess.run("deno jupyter --install", shell=True, check=True, stdout=subproce
 const LAYER: &str = ".local/share/hubd/python3";
 
 fn run(context: &Context, release: Release) -> Result<()> {
-    let hub = Hub::install_on(context, &BaseSpec::new(release))?;
+    let hub = match release {
+        Release::Bookworm => Hub::install(context)?,
+        _ => Hub::install_on(context, &BaseSpec::new(release))?,
+    };
     hub.add_students(&[STUDENT.to_owned()])?;
     // Programs that a server must not start, and a package of the distribution that a notebook must not see.
     hub.sh(
