@@ -130,7 +130,7 @@ fn clones(context: &Context, hub: &Hub) -> Result<()> {
     };
     for clone in [
         "cd; git clone /srv/class/course one; cat one/lesson.txt",
-        "cd; git clone /srv/class/bare.git two; cat two/lesson.txt",
+        "cd; git clone ~/class/bare.git two; cat two/lesson.txt",
         "cd; gitpuller file:///srv/class/course main three; cat three/lesson.txt",
     ] {
         let said = run(clone)?;
