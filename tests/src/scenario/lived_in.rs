@@ -208,12 +208,16 @@ fn nowhere(context: &Context, hub: &Hub) -> Result<()> {
     context.step("a hub that can't listen says so, and listens again when it can")
 }
 
-/// All of it goes again, at both places, and the machine is told nothing of the hub any more.
+/// All of it goes again, at both places, and the machine is told nothing of the hub any more. What stays is the empty directory
+/// that an administrator named for homes.
 fn purge(context: &Context, hub: &Hub) -> Result<()> {
     hub.sh("cp /opt/hubd/bin/hub-installer /root/hub-installer")?;
     hub.command(["/root/hub-installer", "uninstall", "--purge", "--yes"]).timeout(APT_DEADLINE).run()?;
     let left = hub.sh("ls -A /data/home /data/srv; readlink /home /srv; apt-mark showauto ca-certificates")?;
-    ensure!(left == "/data/home:\ndebian\nmel\n\n/data/srv:\n/data/home\n/data/srv\nca-certificates", "after the purge: {left}");
+    ensure!(
+        left == "/data/home:\ndebian\nmel\n\n/data/srv:\nmore\n/data/home\n/data/srv\nca-certificates",
+        "after the purge: {left}"
+    );
     hub.sh(&format!(
         "test ! -e {DROP_IN}; test -e /etc/needrestart/conf.d/auto.conf; test ! -e /etc/systemd/system/hubd-launcher.service.d"
     ))?;
