@@ -24,7 +24,7 @@ cp -a /root/state/. /var/lib/hubd/
 systemctl start hubd.service
 test $(ls /var/lib/hubd/ballast | wc -l) = 16";
 /// Takes all that is left; with `rm`, the room that the hub keeps for itself, too.
-const FILL: &str = "dd if=/dev/zero of=/var/lib/hubd/fill bs=4k oflag=append conv=notrunc status=none 2>/dev/null; \
+const FILL: &str = "dd if=/dev/zero of=/var/lib/hubd/fill bs=4k oflag=append conv=notrunc status=none 2>/dev/null || true; \
                     test $(df --output=avail /var/lib/hubd | tail -n 1) = 0";
 const KILL: &str = "
 before=$(systemctl show --property=MainPID --value hubd.service)
