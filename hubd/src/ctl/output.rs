@@ -88,6 +88,11 @@ impl Cell {
     pub(super) fn new(text: impl AsRef<str>, tone: Tone) -> Self {
         Self { text: printable(text.as_ref()), tone }
     }
+
+    /// Whether it tells of something that is wrong.
+    pub(super) fn is_bad(&self) -> bool {
+        self.tone == Tone::Bad
+    }
 }
 
 impl<T: AsRef<str>> From<T> for Cell {

@@ -49,8 +49,12 @@ pub(super) fn show(world: &mut World) -> Result<Exit> {
 }
 
 fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
-    let problems = [&status.launcher_problem, &status.accounts_problem, &status.listen_problem];
-    let exit = if problems.iter().any(|problem| problem.is_some()) { Exit::Failed } else { Exit::Done };
+    let (configuration, upgrade) = (configuration(world)?, upgrade(world)?);
+    let problems = [&status.launcher_problem, &status.accounts_problem, &status.listen_problem, &status.https_problem];
+    let is_well = problems.iter().all(|problem| problem.is_none())
+        && status.environment.is_some()
+        && [&configuration, &upgrade].into_iter().flatten().all(|cell| !cell.is_bad());
+    let exit = if is_well { Exit::Done } else { Exit::Failed };
     let findings = findings(world)?;
     if world.printer.json {
         world.printer.json(&Running { running: true, status, findings: &findings })?;
@@ -84,10 +88,10 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
         let (problem, _) = problem.split_once("\nhint: ").unwrap_or((problem, ""));
         table.row([label("accounts"), Cell::new(problem, Tone::Bad)]);
     }
-    if let Some(cell) = configuration(world)? {
+    if let Some(cell) = configuration {
         table.row([label("configuration"), cell]);
     }
-    if let Some(cell) = upgrade(world)? {
+    if let Some(cell) = upgrade {
         table.row([label("upgrade"), cell]);
     }
     world.printer.table(&table)?;

@@ -57,6 +57,28 @@ fn status_says_what_is_wrong_and_fails() {
 }
 
 #[test]
+fn status_fails_for_each_thing_that_is_wrong_and_for_nothing_else() {
+    let wrong: [fn(&mut HubStatus); 3] = [
+        |status| status.https_problem = Some("the certificate expired yesterday".to_owned()),
+        |status| status.environment = None,
+        |status| status.launcher_problem = Some("nobody listens".to_owned()),
+    ];
+    for spoil in wrong {
+        let mut ill = status();
+        spoil(&mut ill);
+        assert_eq!(Machine::host().run_with("status", vec![Reply::Status(ill.clone())]).0.code, 1, "{ill:?}");
+        assert_eq!(Machine::host().run_with("status --json", vec![Reply::Status(ill)]).0.code, 1);
+    }
+    let mut well = status();
+    well.servers.push(server("cyd", ServerPhase::Failed));
+    assert_eq!(
+        Machine::host().run_with("status", vec![Reply::Status(well)]).0.code,
+        0,
+        "a student's own server is no fault of the hub"
+    );
+}
+
+#[test]
 fn the_json_of_status_is_stable() {
     let mut status = status();
     (status.version, status.launcher_version) = ("1.2.3".to_owned(), Some("1.2.3".to_owned()));
