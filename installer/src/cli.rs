@@ -80,8 +80,8 @@ fn run(arguments: &Arguments) -> Result<u8> {
             Ok(if report.is_well() { 0 } else { FAILED })
         }
         Command::Try(arguments) => try_out(arguments, output, &talk),
-        Command::ProbeLimit { probe } => {
-            println!("{}", verify::probe(*probe)?);
+        Command::ProbeLimit { probe, amount } => {
+            verify::probe(*probe, *amount, &mut std::io::stdout())?;
             Ok(0)
         }
         Command::Upgrade => needs_root().and_then(|()| upgrade::work(&paths)).map(|()| 0),

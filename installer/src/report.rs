@@ -11,7 +11,7 @@ use crate::action::Invitation;
 use crate::behind::Snippet;
 use crate::preflight::Finding;
 use crate::receipt::Outcome;
-use crate::verify::Verification;
+use crate::verify::{TriedLimit, Verification};
 
 /// What `plan` found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -144,15 +144,27 @@ pub fn verified(verification: &Verification) -> String {
         verification.server_start_seconds, verification.jupyter_server
     );
     push(&mut text, &proof);
-    if verification.limits_not_held.is_empty() {
-        push(&mut text, "Verified: limits for memory and for processes hold on this machine.");
-    } else {
+    for limit in &verification.limits {
+        push(&mut text, &tried(limit));
+    }
+    if !verification.limits_not_held.is_empty() {
         push(&mut text, &format!("NOT ENFORCED on this machine: limits for {}.", verification.limits_not_held.join(", ")));
     }
     if !verification.reachable.is_empty() {
         text.push_str(&format!("Worth knowing:\n{}", findings(&verification.reachable)));
     }
     text
+}
+
+/// One limit and what was measured, for people.
+fn tried(limit: &TriedLimit) -> String {
+    let TriedLimit { what, allowed, got, holds, note } = limit;
+    let measured = match (got.is_empty(), holds) {
+        (true, _) => format!("Limit for {what}: {allowed}"),
+        (false, true) => format!("Verified: the limit for {what} holds: {allowed} allowed, {got} got"),
+        (false, false) => format!("Not enforced: the limit for {what}: {allowed} allowed, {got} got"),
+    };
+    if note.is_empty() { format!("{measured}.") } else { format!("{measured} ({note}).") }
 }
 
 /// The end of an install, for people.
@@ -243,12 +255,29 @@ mod tests {
         let verification = Verification {
             server_start_seconds: 1.25,
             jupyter_server: "2.17.0".into(),
+            limits: vec![
+                TriedLimit { what: "memory", allowed: "1 GB".into(), got: "1.1 GB".into(), holds: false, note: String::new() },
+                TriedLimit {
+                    what: "processor",
+                    allowed: "0.5 cores".into(),
+                    got: "0.50".into(),
+                    holds: true,
+                    note: String::new(),
+                },
+            ],
             limits_not_held: vec!["memory".into()],
             reachable: Vec::new(),
             uncertified: None,
         };
         let report = InstallReport { verification: Some(verification), ..InstallReport::default() };
-        assert!(installed(&report).contains("NOT ENFORCED on this machine: limits for memory."));
+        let text = installed(&report);
+        for line in [
+            "Not enforced: the limit for memory: 1 GB allowed, 1.1 GB got.",
+            "Verified: the limit for processor holds: 0.5 cores allowed, 0.50 got.",
+            "NOT ENFORCED on this machine: limits for memory.",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
     }
 
     #[test]

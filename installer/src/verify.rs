@@ -4,15 +4,18 @@
 mod front;
 mod http;
 mod limits;
+mod probe;
 mod server;
 
 use std::time::Instant;
 
 use anyhow::Result;
+use hub_core::config;
 use hub_core::paths::Paths;
 use serde::Serialize;
 
-pub use limits::{PROBE_COMMAND, Probe, probe};
+pub use limits::{PROBE_COMMAND, TriedLimit};
+pub use probe::{Probe, probe};
 
 use crate::action::wait_until_it_answers;
 use crate::preflight::Finding;
@@ -25,7 +28,9 @@ pub struct Verification {
     pub server_start_seconds: f64,
     /// The version the server said it has.
     pub jupyter_server: String,
-    /// Limits that the machine did not enforce; empty is well.
+    /// Each limit that was tried, with what was measured.
+    pub limits: Vec<TriedLimit>,
+    /// Those of them that the machine did not enforce; empty is well.
     pub limits_not_held: Vec<String>,
     /// What people's programs reach although the configuration denies it; empty is well.
     pub reachable: Vec<Finding>,
@@ -50,11 +55,13 @@ pub(crate) fn answers(paths: &Paths) -> Result<()> {
 pub fn run(paths: &Paths, talk: &Talk) -> Result<Verification> {
     let uncertified = front::check(paths)?;
     talk.detail("trying whether limits hold on this machine");
-    let limits_not_held = limits::check(paths)?;
+    let configured = config::read(&paths.config_file())?.config.limits;
+    let limits = limits::check(paths, &configured)?;
+    let limits_not_held = limits.iter().filter(|limit| !limit.holds).map(|limit| limit.what.to_owned()).collect();
     let reachable = limits::reachable(paths)?;
     talk.detail("starting a throw-away server");
     let started = Instant::now();
     let jupyter_server = server::try_out(paths)?;
     let server_start_seconds = (started.elapsed().as_secs_f64() * 100.0).round() / 100.0;
-    Ok(Verification { server_start_seconds, jupyter_server, limits_not_held, reachable, uncertified })
+    Ok(Verification { server_start_seconds, jupyter_server, limits, limits_not_held, reachable, uncertified })
 }

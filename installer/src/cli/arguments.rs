@@ -64,7 +64,7 @@ pub(super) enum Command {
     Try(TryArguments),
     /// Take more than a limit would allow (used by `verify`)
     #[command(hide = true)]
-    ProbeLimit { probe: Probe },
+    ProbeLimit { probe: Probe, amount: u64 },
     /// Do what was asked for about upgrades (run by `hubd-upgrade.service`)
     #[command(hide = true)]
     Upgrade,

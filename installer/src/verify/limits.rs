@@ -1,56 +1,128 @@
-//! Do limits hold? Some machines (containers above all) take `MemoryMax=` and ignore it without a word.
+//! Do limits hold? Some machines (containers above all) take `MemoryMax=` and ignore it without a word. So what the
+//! configuration allows everybody is tried: a probe takes more than that, and what it got is measured.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
-use hub_core::config::{self, Denied};
+use fs_err as fs;
+use hub_core::config::{self, Denied, Limits, format_bytes};
 use hub_core::paths::Paths;
 use hub_core::sys::command::Command;
+use serde::Serialize;
 
 use crate::preflight::Finding;
 
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
-const PROBE_DEADLINE: Duration = Duration::from_secs(30);
-/// What a probe says when it got all it wanted.
-const GOT_IT_ALL: &str = "got it all";
+const PROBE_DEADLINE: Duration = Duration::from_secs(90);
 /// The hidden command of this program that runs a probe.
 pub const PROBE_COMMAND: &str = "probe-limit";
+/// What the probe for memory wants on top of what is allowed.
+const MORE_MEMORY: u64 = 64 << 20;
+/// What the probe for tasks wants on top of what is allowed.
+const MORE_TASKS: u64 = 32;
+/// What the probe for the processor wants on top of what is allowed, thousandths of a core.
+const MORE_PROCESSOR: u64 = 1000;
+/// A quota is given out in pieces of a tenth of a second, so that a second may see one more.
+const PROCESSOR_TOLERANCE: f64 = 1.15;
+/// Less than this share of what is allowed, and something else than the limit was in the way.
+const LEAST_SHARE: f64 = 0.5;
 
-/// Between two programs of one machine.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
-const ALLOWED_MEGABYTES: usize = 64;
-const WANTED_MEGABYTES: usize = 192;
-const ALLOWED_TASKS: usize = 24;
-const WANTED_TASKS: usize = 64;
-
-/// Something a probe takes too much of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Probe {
-    /// Memory.
-    Memory,
-    /// Threads.
-    Tasks,
-    /// An address of the network.
-    Addresses,
+/// One limit that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TriedLimit {
+    /// What is limited, for people.
+    pub what: &'static str,
+    /// What was allowed, for people.
+    pub allowed: String,
+    /// How much a program got that wanted more; empty where it was not tried.
+    pub got: String,
+    /// Whether it was kept from having more.
+    pub holds: bool,
+    /// Why not the configured value was tried, or none at all; empty otherwise.
+    pub note: String,
 }
 
-/// The limits this machine does not enforce, for people.
-pub(super) fn check(paths: &Paths) -> Result<Vec<String>> {
-    let mut not_held = Vec::new();
-    let memory = [format!("MemoryMax={ALLOWED_MEGABYTES}M"), "MemorySwapMax=0".to_owned()];
-    let tasks = [format!("TasksMax={ALLOWED_TASKS}")];
-    for (probe, argument, properties, what) in
-        [(Probe::Memory, "memory", &memory[..], "memory"), (Probe::Tasks, "tasks", &tasks[..], "processes and threads")]
-    {
-        if !holds(paths, argument, properties).with_context(|| format!("trying the limit for {what}"))? {
-            tracing::warn!(?probe, "limit does not hold");
-            not_held.push(what.to_owned());
-        }
+/// Tries each limit that the configuration has for everybody.
+///
+/// # Errors
+/// When a probe can't be run, or its outcome says nothing.
+pub(super) fn check(paths: &Paths, limits: &Limits) -> Result<Vec<TriedLimit>> {
+    let tried = vec![
+        memory(paths, limits).context("trying the limit for memory")?,
+        tasks(paths, limits).context("trying the limit for processes and threads")?,
+        processor(paths, limits).context("trying the limit for processor time")?,
+    ];
+    for limit in tried.iter().filter(|limit| !limit.holds) {
+        tracing::warn!(what = limit.what, allowed = limit.allowed, got = limit.got, "limit does not hold");
     }
-    Ok(not_held)
+    Ok(tried)
+}
+
+fn memory(paths: &Paths, limits: &Limits) -> Result<TriedLimit> {
+    let figures = fs::read_to_string(paths.kernel_figures().join("meminfo"))?;
+    let (free, swap) = (figure(&figures, "MemAvailable:"), figure(&figures, "SwapTotal:"));
+    // The rest is for whoever else is on the machine at this moment.
+    let possible = free / 2;
+    let (allowed, note) = if limits.memory + MORE_MEMORY <= possible {
+        (limits.memory, String::new())
+    } else {
+        let smaller = possible.saturating_sub(MORE_MEMORY).max(MORE_MEMORY);
+        (smaller, format!("the configured {} can't be tried with {} free", format_bytes(limits.memory), format_bytes(free)))
+    };
+    // Swap counts where there is any: a program may have both.
+    let together = allowed + limits.swap.min(swap);
+    let properties = [format!("MemoryMax={allowed}"), format!("MemorySwapMax={}", limits.swap)];
+    let got = measure(paths, "memory", together + MORE_MEMORY, &properties)?;
+    conclusive(got, together, "bytes")?;
+    let allowed = format_bytes(together);
+    Ok(TriedLimit { what: "memory", allowed, got: format_bytes(got), holds: got <= together, note })
+}
+
+fn tasks(paths: &Paths, limits: &Limits) -> Result<TriedLimit> {
+    let got = measure(paths, "tasks", limits.tasks + MORE_TASKS, &[format!("TasksMax={}", limits.tasks)])?;
+    conclusive(got, limits.tasks, "threads")?;
+    let allowed = limits.tasks.to_string();
+    Ok(TriedLimit {
+        what: "processes and threads",
+        allowed,
+        got: got.to_string(),
+        holds: got <= limits.tasks,
+        note: String::new(),
+    })
+}
+
+fn processor(paths: &Paths, limits: &Limits) -> Result<TriedLimit> {
+    let what = "processor";
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let Some(quota) = limits.cpu_quota.filter(|quota| *quota < cores as f64) else {
+        let allowed = format!("all {cores} cores");
+        return Ok(TriedLimit {
+            what,
+            allowed,
+            got: String::new(),
+            holds: true,
+            note: "there is nothing to be kept from".to_owned(),
+        });
+    };
+    let wanted = (quota * 1000.0).round() as u64 + MORE_PROCESSOR;
+    let got = measure(paths, "processor", wanted, &[format!("CPUQuota={}%", (quota * 100.0).round())])?;
+    let got = got as f64 / 1000.0;
+    let holds = got <= quota * PROCESSOR_TOLERANCE;
+    Ok(TriedLimit { what, allowed: format!("{quota} cores"), got: format!("{got:.2}"), holds, note: String::new() })
+}
+
+/// A probe that got far less than it may met something else than the limit, and proves nothing.
+fn conclusive(got: u64, allowed: u64, unit: &str) -> Result<()> {
+    if (got as f64) < allowed as f64 * LEAST_SHARE {
+        bail!("the probe may have {allowed} {unit} and got {got}");
+    }
+    Ok(())
+}
+
+/// A line of `/proc/meminfo`, bytes.
+fn figure(text: &str, key: &str) -> u64 {
+    let kilobytes = text.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kilobytes.unwrap_or_default() << 10
 }
 
 /// What people's programs reach although the configuration denies it.
@@ -59,8 +131,14 @@ pub(super) fn reachable(paths: &Paths) -> Result<Vec<Finding>> {
     let list = |items: &[String]| items.join(", ");
     let mut found = Vec::new();
     if !ranges.is_empty() {
-        let deny = ["IPAddressDeny=localhost".to_owned()];
-        if !holds(paths, "addresses", &deny).context("trying whether addresses can be denied")? {
+        // Without a limit first: a probe that fails for another reason would prove nothing.
+        if measure(paths, "addresses", 1, &[]).context("reaching an address of this machine")? != 1 {
+            bail!("a program of this machine can't reach the machine's own loopback address");
+        }
+        if measure(paths, "addresses", 1, &["IPAddressDeny=localhost".to_owned()])
+            .context("trying whether addresses can be denied")?
+            == 1
+        {
             let ranges: Vec<_> = ranges.iter().map(ToString::to_string).collect();
             found.push(Finding {
                 what: format!("people's programs reach {}, which machine.denied_addresses denies", list(&ranges)),
@@ -85,73 +163,18 @@ pub(super) fn reachable(paths: &Paths) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-/// Runs the probe in a unit with these limits; true when it was kept from what it wanted.
-fn holds(paths: &Paths, probe: &str, properties: &[String]) -> Result<bool> {
-    let program = paths.binaries().join("hub-installer");
-    // Without limits first: a probe that fails for another reason would prove nothing.
-    if !got_it_all(&program.display().to_string(), probe, &[])? {
-        bail!("the probe did not come to its end even without a limit");
-    }
-    Ok(!got_it_all(&program.display().to_string(), probe, properties)?)
-}
-
-fn got_it_all(program: &str, probe: &str, properties: &[String]) -> Result<bool> {
+/// Runs a probe that wants `amount` in a unit with these limits, and returns how much it had in the end.
+fn measure(paths: &Paths, probe: &str, amount: u64, properties: &[String]) -> Result<u64> {
+    let program = paths.binaries().join("hub-installer").display().to_string();
     let output = Command::new(SYSTEMD_RUN, PROBE_DEADLINE)
         .args(["--quiet", "--wait", "--pipe", "--collect", "--slice=hubd-users.slice"])
-        .args(["--property=LimitCORE=0", "--property=OOMPolicy=kill", "--property=RuntimeMaxSec=20"])
+        .args(["--property=LimitCORE=0", "--property=OOMPolicy=kill", "--property=RuntimeMaxSec=60"])
         .args(properties.iter().map(|property| format!("--property={property}")))
-        .args(["--", program, PROBE_COMMAND, probe])
+        .args(["--", &program, PROBE_COMMAND, probe, &amount.to_string()])
         .output()?;
-    tracing::debug!(probe, ?properties, code = ?output.code, stderr = output.stderr.trim(), "limit probe ended");
-    Ok(output.success() && output.stdout.trim() == GOT_IT_ALL)
-}
-
-/// Takes more than a limit would allow, and says so when it could.
-///
-/// # Errors
-/// When it can't get a thread, or reach an address: the limit holds.
-pub fn probe(probe: Probe) -> Result<&'static str> {
-    match probe {
-        Probe::Memory => {
-            // Written to, page by page: memory that is only reserved counts for nothing.
-            let memory = vec![1_u8; WANTED_MEGABYTES << 20];
-            let sum: usize = memory.iter().step_by(4096).map(|byte| usize::from(*byte)).sum();
-            if sum != memory.len() / 4096 {
-                bail!("memory does not hold what was written to it");
-            }
-        }
-        Probe::Tasks => take_threads(WANTED_TASKS)?,
-        Probe::Addresses => {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            TcpStream::connect_timeout(&listener.local_addr()?, CONNECT_DEADLINE)?;
-        }
-    }
-    Ok(GOT_IT_ALL)
-}
-
-fn take_threads(count: usize) -> Result<()> {
-    let gate = Arc::new(RwLock::new(()));
-    // Each thread waits at the gate until all are there.
-    let closed = gate.write();
-    let mut threads = Vec::new();
-    let mut outcome = Ok(());
-    for _ in 0..count {
-        let gate = gate.clone();
-        match std::thread::Builder::new().stack_size(64 * 1024).spawn(move || drop(gate.read())) {
-            Ok(thread) => threads.push(thread),
-            Err(error) => {
-                outcome = Err(error).context("starting a thread");
-                break;
-            }
-        }
-    }
-    drop(closed);
-    for thread in threads {
-        if thread.join().is_err() {
-            bail!("a thread of the probe ended badly");
-        }
-    }
-    outcome
+    let stderr = output.stderr.trim();
+    tracing::debug!(probe, amount, ?properties, code = ?output.code, stderr, "limit probe ended");
+    Ok(output.stdout.lines().last().and_then(|line| line.trim().parse().ok()).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -159,9 +182,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_limit_the_probes_get_it_all() {
-        for wanted in [Probe::Memory, Probe::Tasks, Probe::Addresses] {
-            assert_eq!(probe(wanted).unwrap(), GOT_IT_ALL);
-        }
+    fn reads_the_kernels_figures() {
+        let text = "MemTotal:       24684000 kB\nMemAvailable:   22000000 kB\nSwapTotal:             0 kB\n";
+        assert_eq!(figure(text, "MemAvailable:"), 22_000_000 << 10);
+        assert_eq!(figure(text, "SwapTotal:"), 0);
+        assert_eq!(figure(text, "SwapFree:"), 0);
+    }
+
+    #[test]
+    fn a_probe_that_got_far_less_than_it_may_proves_nothing() {
+        assert!(conclusive(300, 512, "threads").is_ok());
+        let error = conclusive(20, 512, "threads").unwrap_err();
+        assert_eq!(error.to_string(), "the probe may have 512 threads and got 20");
     }
 }

@@ -22,6 +22,7 @@ const MEMORY: u64 = 512 << 20;
 const TASKS: u64 = 100;
 const CORES: f64 = 0.5;
 const CONFIG: &str = "\\n[limits]\\nmemory = \"512M\"\\ntasks = 100\\ncpu_quota = 0.5\\ncpu_weight = 50\\n";
+const VERIFY_DEADLINE: Duration = Duration::from_secs(180);
 /// The hub looks every five seconds, later where the machine is busy.
 const NOTICE_DEADLINE: Duration = Duration::from_secs(60);
 /// Seconds of wall time in which processor time is measured.
@@ -35,10 +36,24 @@ fn run(context: &Context) -> Result<()> {
     ))?;
     let started = hub.hubctl(&["server", "start", "bob", "eve"])?;
     ensure!(started["problems"] == serde_json::json!([]), "start: {started}");
+    verified(context, &hub)?;
     properties(context, &hub)?;
     memory(context, &hub)?;
     tasks(context, &hub)?;
     processor(context, &hub)
+}
+
+/// What the installer proves is what the configuration says, in numbers.
+fn verified(context: &Context, hub: &Hub) -> Result<()> {
+    let command = ["/opt/hubd/bin/hub-installer", "verify", "--json"];
+    let output = hub.command(command).timeout(VERIFY_DEADLINE).output()?.checked()?;
+    let report: Value = serde_json::from_str(&output.text())?;
+    for (index, allowed) in ["512 MB", "100", "0.5 cores"].into_iter().enumerate() {
+        let tried = &report["limits"][index];
+        ensure!(tried["allowed"] == allowed && tried["holds"] == true && tried["got"] != "", "verified: {tried}");
+        context.step(&format!("verified: {} {allowed}, got {}", tried["what"], tried["got"]))?;
+    }
+    Ok(())
 }
 
 fn property(hub: &Hub, unit: &str, name: &str) -> Result<String> {
