@@ -33,6 +33,7 @@ mod release;
 mod release_upgrade;
 mod resume;
 mod revoke;
+mod settings;
 mod shared_browser;
 mod storm;
 mod survive;
@@ -130,6 +131,7 @@ pub const ALL: &[Scenario] = &[
     isolation::SCENARIO,
     limits::SCENARIO,
     full_disk::SCENARIO,
+    settings::SCENARIO,
     hardening::SCENARIO,
     https::SCENARIO,
     https::ORDEAL,

@@ -49,6 +49,7 @@ fn run(context: &Context) -> Result<()> {
     not_named_yet(context, &hub)?;
     let (root, trusted) = pebble.root("root-1.pem")?;
     issued(context, &hub, address, trusted)?;
+    told_to_stay(context, &hub, address)?;
     let bob = bob_at_work(context, &hub, &Trust { authority: &root, name: "hub.test", address: IpAddr::V4(address) })?;
     renewed(context, &hub, &bob)?;
     more_names(context, &hub, &bob)?;
@@ -89,6 +90,19 @@ fn not_named_yet(context: &Context, hub: &Hub) -> Result<()> {
     hub.sh(&format!("mv /etc/hosts.named /etc/hosts; {GET_ONE}"))?;
     wait(hub, "the first certificate", |status| status["certificate"].is_object() && status["problem"].is_null())?;
     context.step("the name leads here at last, and nothing had to be waited for")
+}
+
+/// `https.hsts` tells browsers to use nothing but https here, and only when it is switched on.
+fn told_to_stay(context: &Context, hub: &Hub, address: Ipv4Addr) -> Result<()> {
+    let headers = || hub.sh(&format!("curl --silent --insecure --head --resolve hub.test:443:{address} {URL}/hub/login"));
+    let told = |headers: &str| headers.to_lowercase().contains("strict-transport-security: max-age=");
+    let before = headers()?;
+    ensure!(!told(&before), "by default: {before}");
+    hub.hubctl(&["config", "set", "https.hsts", "true"])?;
+    let after = headers()?;
+    ensure!(told(&after), "with https.hsts: {after}");
+    hub.hubctl(&["config", "unset", "https.hsts"])?;
+    context.step("https.hsts tells browsers to stay with https, and only when it is switched on")
 }
 
 /// A student with a notebook and a WebSocket open.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Group, Scenario};
 use crate::context::{Context, TestMachine};
 use crate::hub::{ADMIN, Hub, OPERATOR};
+use crate::release::ReleaseServer;
 use crate::snapshot::Snapshot;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -40,8 +41,31 @@ fn run(context: &Context) -> Result<()> {
     ensure!(status.success(), "an account that gives sudo no password is asked for one: {}", status.complaint());
 
     again(context, &hub)?;
+    chosen_version(context, &hub)?;
     by_hand(context, &hub)?;
     upgrade(context, &hub)
+}
+
+/// `bootstrap.sh --version` takes the version that is asked for, or names the one that is not there.
+fn chosen_version(context: &Context, hub: &Hub) -> Result<()> {
+    let release = ReleaseServer::start(context)?;
+    let base = release.url();
+    let run = |version: &str| {
+        let line = format!(
+            "curl -fsSL {base}/bootstrap.sh | sudo env HUBD_RELEASE_URL={base} bash -s -- --version {version} --yes --json"
+        );
+        hub.command(["/bin/sh", "-c", &line]).user(OPERATOR).timeout(INSTALL_DEADLINE).output()
+    };
+    let own = env!("CARGO_PKG_VERSION");
+    let (minor, _) = own.rsplit_once('.').unwrap_or_default();
+    for version in [own, minor] {
+        let output = run(version)?;
+        ensure!(output.code == 0, "--version {version}: {}", output.complaint());
+    }
+    let output = run("9.9")?;
+    let said = output.complaint();
+    ensure!(output.code != 0 && said.contains("9.9"), "--version 9.9: {} {said}", output.code);
+    context.step("bootstrap.sh --version takes that version, or says that there is none")
 }
 
 /// Each is tried on the same machine, which must be untouched after all of them.
