@@ -190,7 +190,7 @@ impl Walk<'_, '_> {
         let span = value.span();
         if not_in_this_version(&path, self.source.get(span.clone()).unwrap_or_default()) {
             let message = format!("`{} = {}` is not in this version of hubd", key.name, &self.source[span.clone()]);
-            self.problem("not_in_this_version", span, message, Some("take it out; the changelog says when it comes"));
+            self.problem("not_in_this_version", span, message, Some("take it out: this version can't do it yet"));
             return;
         }
         let typed = match (key.kind, value.get_ref()) {
