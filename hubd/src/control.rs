@@ -1,5 +1,5 @@
-//! The hub's end of the control socket (`hubctl` on the host) and of the admin socket (`hubctl` in an administrator's
-//! server). Who asks is what the kernel says about the peer, looked up anew for each request.
+//! The hub's end of the control socket (root's `hubctl` on the host), of the operator socket (`hubctl` of operators on the
+//! host) and of the admin socket (`hubctl` in an administrator's server). Who asks is what the kernel says about the peer, looked up anew for each request.
 
 mod access;
 mod audit;

@@ -1,7 +1,7 @@
 //! The text files this program carries: units, the configuration as it starts out, documents.
 
 /// systemd units, by file name.
-pub const UNITS: [(&str, &str); 16] = [
+pub const UNITS: [(&str, &str); 17] = [
     ("hubd-config-guard.service", include_str!("../../units/hubd-config-guard.service")),
     ("hubd.slice", include_str!("../../units/hubd.slice")),
     ("hubd-users.slice", include_str!("../../units/hubd-users.slice")),
@@ -13,6 +13,7 @@ pub const UNITS: [(&str, &str); 16] = [
     ("hubd-auto-upgrade.timer", include_str!("../../units/hubd-auto-upgrade.timer")),
     ("hubd-control.socket", include_str!("../../units/hubd-control.socket")),
     ("hubd-admin.socket", include_str!("../../units/hubd-admin.socket")),
+    ("hubd-operator.socket", include_str!("../../units/hubd-operator.socket")),
     ("hubd.socket", include_str!("../../units/hubd.socket")),
     ("hubd.service", include_str!("../../units/hubd.service")),
     ("hubd-certificates.service", include_str!("../../units/hubd-certificates.service")),
@@ -39,10 +40,11 @@ pub const CONFIG: &str = include_str!("assets/config.toml");
 pub const NEEDRESTART: &str = include_str!("assets/needrestart.conf");
 
 /// Units that are enabled and kept running, in the order in which they start.
-pub const SERVICES: [&str; 9] = [
+pub const SERVICES: [&str; 10] = [
     "hubd-launcher.socket",
     "hubd-control.socket",
     "hubd-admin.socket",
+    "hubd-operator.socket",
     "hubd.socket",
     "hubd-launcher.service",
     "hubd.service",

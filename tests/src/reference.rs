@@ -49,8 +49,8 @@ fn the_page_of_installer_steps_is_up_to_date() {
 }
 
 const HUBCTL: &str = "\
-Manages the hub: on the machine with sudo, and for administrators in a terminal of their own server, without. Every command \
-has this text as `--help`, too.";
+Manages the hub: on the machine for its operators and with sudo, and for administrators in a terminal of their own server. Every \
+command has this text as `--help`, too.";
 
 const HUB_INSTALLER: &str = "\
 Installs, verifies and removes the hub. It lies in `/opt/hubd/bin/` and is not in the `PATH`. Every command has this text as \

@@ -25,6 +25,7 @@ mod locks;
 mod machine_limits;
 mod machine_on_v2;
 mod no_internet;
+mod operators;
 mod own_packages;
 mod packages;
 mod proxy;
@@ -122,6 +123,7 @@ pub const ALL: &[Scenario] = &[
     resume::SCENARIO,
     apply::SCENARIO,
     revoke::SCENARIO,
+    operators::SCENARIO,
     upgrade::SCENARIO,
     upgrade::FULL,
     upgrade::BROKEN,

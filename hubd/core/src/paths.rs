@@ -168,6 +168,8 @@ paths! {
     admin_directory = "run/hubd-admin";
     /// What `hubctl` inside an administrator's server speaks to.
     admin_socket = "run/hubd-admin/admin.sock";
+    /// `hubctl` of operators, on the host.
+    operator_socket = "run/hubd-operator/operator.sock";
     /// One directory per running server.
     servers = "run/hubd-servers";
     /// The class folder: read-only for students, at this same path in every server.
@@ -207,8 +209,6 @@ paths! {
     listen_drop_in = "etc/systemd/system/hubd.socket.d/listen.conf";
     /// What needrestart is told, by whoever wants to; it need not be installed.
     needrestart = "etc/needrestart/conf.d/hubd.conf";
-    /// Judges sudo rules.
-    visudo = "usr/sbin/visudo";
     /// Ends login sessions.
     loginctl = "usr/bin/loginctl";
     /// Asks systemd.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use hub_core::accounts::Username;
+use hub_core::accounts::{Username, lookup};
 use hub_core::config::{Config, Role};
 use hub_core::control::{RefusalKind, Request};
 
@@ -16,6 +16,8 @@ pub enum Access {
     Host,
     /// The admin socket: people to whom the configuration gives a role.
     Admin,
+    /// The operator socket: accounts of this machine that the configuration names as operators.
+    Operator,
 }
 
 /// Who asks.
@@ -24,6 +26,8 @@ pub(super) enum Actor {
     Root,
     /// A person of the hub, and the role at this moment.
     Person(Username, Role),
+    /// An account of this machine. It may what administrators inside the hub may, and nothing that amounts to root.
+    Operator(String),
 }
 
 impl fmt::Display for Actor {
@@ -31,6 +35,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Root => formatter.write_str("root on the host"),
             Self::Person(name, _) => formatter.write_str(name.as_str()),
+            Self::Operator(account) => write!(formatter, "{account} on the host"),
         }
     }
 }
@@ -39,11 +44,14 @@ impl fmt::Display for Actor {
 pub(super) async fn admit(access: Access, uid: u32, context: &ControlContext) -> Result<Actor, Refusal> {
     match access {
         Access::Host if uid == 0 => Ok(Actor::Root),
-        Access::Host => Err(no("the control socket is for root of this machine").hint("run hubctl with sudo")),
+        Access::Host => {
+            Err(no("the control socket is for root of this machine")
+                .hint("operators have the operator socket, and hubctl finds it"))
+        }
         Access::Admin if uid == 0 => Err(no("the admin socket is for people of the hub; root has the control socket")),
         Access::Admin => {
             let Some(name) = context.launcher.who_is(uid).await? else {
-                return Err(no(format!("account {uid} belongs to nobody of the hub")).hint("on the host run hubctl with sudo"));
+                return Err(no(format!("account {uid} belongs to nobody of the hub")).hint("it is not for this account"));
             };
             // The account may outlive the person, and the role may have been taken away since the server started.
             let config = context.config.get();
@@ -56,12 +64,41 @@ pub(super) async fn admit(access: Access, uid: u32, context: &ControlContext) ->
                     .hint("administrators, teachers and helpers are named in the configuration, under [roles]")),
             }
         }
+        Access::Operator if uid == 0 => Err(no("the operator socket is for operators; root has the control socket")),
+        Access::Operator => {
+            let named = context.config.get().roles.host_operators.clone();
+            match tokio::task::spawn_blocking(move || operator(&named, uid)).await {
+                Ok(Ok(account)) => Ok(Actor::Operator(account)),
+                Ok(Err(refusal)) => Err(refusal),
+                Err(error) => Err(Refusal::new(RefusalKind::Failed, format!("looking up account {uid}: {error}"))),
+            }
+        }
     }
+}
+
+/// Which of the accounts that are `named` as operators has the number `uid`.
+fn operator(named: &[String], uid: u32) -> Result<String, Refusal> {
+    let failed = |error: anyhow::Error| Refusal::new(RefusalKind::Failed, format!("{error:#}"));
+    for name in named {
+        if lookup::account_by_name(name).map_err(failed)?.is_some_and(|account| account.uid == uid) {
+            return Ok(name.clone());
+        }
+    }
+    let account = lookup::account_by_uid(uid).map_err(failed)?.map_or_else(|| uid.to_string(), |account| account.name);
+    let hint = format!(
+        "with full sudo: sudo hubctl ...; who has that makes {account} an operator with: sudo hubctl config add \
+         roles.host_operators {account}"
+    );
+    Err(no(format!("{account} is not an operator of this hub")).hint(hint))
 }
 
 /// Whether `actor` may ask for this.
 pub(super) fn allow(actor: &Actor, request: &Request, config: &Config) -> Result<(), Refusal> {
-    let Actor::Person(own, role) = actor else { return Ok(()) };
+    let (own, role) = match actor {
+        Actor::Root => return Ok(()),
+        Actor::Person(own, role) => (Some(own), *role),
+        Actor::Operator(_) => (None, Role::Admin),
+    };
     match request {
         Request::Reload => return Err(no("the configuration is root's").hint("on the host: sudo hubctl config apply")),
         // Whoever chooses the secret of a link knows a link that works as long as its owner has not used it.
@@ -69,21 +106,22 @@ pub(super) fn allow(actor: &Actor, request: &Request, config: &Config) -> Result
         _ => {}
     }
     let Rule { least, about, takes_over, what } = rule(request);
-    if *role < least {
+    if role < least {
         return Err(no(format!("a {role} can't {what}")).hint(format!("{} can", and_above(least))));
     }
     for name in about {
         let theirs = config.role_of(name);
         // Whoever makes a link for somebody can be that person; so it is for those below only. Administrators are all
         // that can be from inside the hub, and may help each other.
-        let allowed = *role == Role::Admin || theirs < *role || (theirs == *role && !takes_over) || (name == own && !takes_over);
+        let allowed =
+            role == Role::Admin || theirs < role || (theirs == role && !takes_over) || (Some(name) == own && !takes_over);
         if !allowed {
             return Err(
                 no(format!("a {role} can't {what} for {name}, who is {}", with_article(theirs))).hint("administrators can")
             );
         }
     }
-    shuts_out_itself(own, request)
+    own.map_or(Ok(()), |own| shuts_out_itself(own, request))
 }
 
 /// Who may ask for something, and about whom it is.

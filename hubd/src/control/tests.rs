@@ -17,7 +17,8 @@ use crate::live::Live;
 use crate::servers::{Failure, MemoryKills, View};
 
 /// ada and cyd are administrators, cyd is blocked, dora is one who is not enrolled; tess is a teacher, hugo a helper, and so
-/// is olga, whom the configuration blocks; bob is a student; eve is nobody.
+/// is olga, whom the configuration blocks; bob is a student; eve is nobody. The account `nobody`, which every machine has, is an
+/// operator.
 const CONFIG: &str = r#"[hub]
 url = "https://hub.example.org"
 [roles]
@@ -25,6 +26,7 @@ admins = ["ada", "cyd", "dora"]
 teachers = ["tess", "theo"]
 helpers = ["hugo", "olga"]
 blocked = ["olga"]
+host_operators = ["nobody", "no-such-account-here"]
 "#;
 const ADA: u32 = 2001;
 const BOB: u32 = 2002;
@@ -34,6 +36,7 @@ const TESS: u32 = 2005;
 const HUGO: u32 = 2006;
 const OLGA: u32 = 2007;
 const EVE: u32 = 1000;
+const OPERATOR: u32 = 65534;
 
 struct Hub {
     context: ControlContext,

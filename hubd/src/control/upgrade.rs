@@ -1,4 +1,4 @@
-//! Upgrades asked for by administrators inside the hub: handed on to the launcher, which judges them by itself.
+//! Upgrades asked for by administrators inside the hub and operators on the host: handed on to the launcher, which judges them by itself.
 
 use hub_core::control::environment::Asker;
 use hub_core::control::{RefusalKind, Reply};
@@ -8,11 +8,14 @@ use super::access::Actor;
 use super::{ControlContext, Refusal};
 
 pub(super) async fn ask(context: &ControlContext, actor: &Actor, ask: &UpgradeRequest) -> Result<Reply, Refusal> {
-    let Actor::Person(name, _) = actor else {
+    let asker = match actor {
+        Actor::Person(name, _) => Asker::Admin { name: name.clone() },
+        Actor::Operator(account) => Asker::Operator { account: account.clone() },
         // Root's hubctl needs nobody for this, so that it works while the hub does not.
-        return Err(Refusal::new(RefusalKind::Invalid, "on the host hubctl looks after upgrades by itself"));
+        Actor::Root => {
+            return Err(Refusal::new(RefusalKind::Invalid, "on the host root's hubctl looks after upgrades by itself"));
+        }
     };
-    let asker = Asker::Admin { name: name.clone() };
     match context.launcher.upgrade(asker, ask.clone()).await? {
         UpgradeReply::Refused { kind, message, hint } => Err(Refusal { kind, message, hint }),
         answer => Ok(Reply::Upgrade { answer }),

@@ -28,8 +28,9 @@ pub(super) struct Arguments {
 
 const ABOUT: &str = "Manage the hub: who may use it, whose servers run, what its configuration says.
 
-On the machine itself run it with sudo. In a terminal inside the hub, administrators run it as it is: people and servers \
-are managed from there too, and what needs the machine says so.";
+In a terminal inside the hub, administrators run it as it is, and on the machine so do its operators (host_operators in the \
+configuration): people, servers and packages are managed that way. What amounts to root, as changing the configuration or a bundle, \
+is for accounts of the machine with full sudo, and says so.";
 
 const EXAMPLES: &str = "Examples:
   sudo hubctl status                        is everything well?
@@ -123,7 +124,7 @@ Examples:
         after_help = "The release's signature and checksum are verified before anything of it is run. The plan is shown first. \
 Kernels run on, and no request is refused: connections wait while the hub restarts. Whatever goes wrong, the old version comes \
 back with its data, and the reason is told. One minor version forward is possible at a time. Releases come from where the \
-configuration's upgrade.source says. Administrators inside the hub can do all of it but name a file.
+configuration's upgrade.source says. Administrators inside the hub and operators can do all of it but name a file.
 
 Examples:
   hubctl upgrade --check                    is there a newer release, and what would it change?

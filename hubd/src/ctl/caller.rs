@@ -56,7 +56,7 @@ impl Caller {
     /// # Errors
     /// When the caller can't open it.
     pub(super) fn open(self, path: &Path) -> Result<File> {
-        self.with_rights(|| File::open(path).with_context(|| format!("opening `{}`", path.display())))?
+        self.with_rights(|| File::open(path))?.with_context(|| self.doing("opening", path))
     }
 
     /// Where `path` leads, links followed.
@@ -64,7 +64,19 @@ impl Caller {
     /// # Errors
     /// When it leads nowhere, or the caller can't follow it.
     pub(super) fn resolve(self, path: &Path) -> Result<PathBuf> {
-        self.with_rights(|| std::fs::canonicalize(path).with_context(|| format!("opening `{}`", path.display())))?
+        self.with_rights(|| std::fs::canonicalize(path))?.with_context(|| self.doing("opening", path))
+    }
+
+    /// What is done to `path`, and with whose rights where that may surprise: sudo was called a while ago in a root shell.
+    fn doing(self, doing: &str, path: &Path) -> String {
+        let name = |uid| match User::from_uid(Uid::from_raw(uid)) {
+            Ok(Some(user)) => user.name,
+            _ => uid.to_string(),
+        };
+        match self.behind_sudo {
+            Some(uid) => format!("{doing} `{}` with the rights of `{}`, who called sudo", path.display(), name(uid)),
+            None => format!("{doing} `{}`", path.display()),
+        }
     }
 
     /// Whether there is something at `path`, as far as the caller can see.

@@ -16,6 +16,8 @@ use super::failure::{Cause, Exit, Failure, exit_of, hint_of};
 pub(super) enum Place {
     /// On the machine, as root.
     Host(PathBuf),
+    /// On the machine, as an account of it that is not root: an operator, if the hub agrees.
+    Operator(PathBuf),
     /// In an administrator's server.
     Inside(PathBuf),
 }
@@ -23,13 +25,13 @@ pub(super) enum Place {
 impl Place {
     /// Finds out from who runs hubctl and which sockets are to be seen.
     pub(super) fn find(world: &World) -> Result<Self, Failure> {
-        let (host, inside) = (world.paths.control_socket(), world.paths.admin_socket());
+        let (host, inside, operator) = (world.paths.control_socket(), world.paths.admin_socket(), world.paths.operator_socket());
         if world.caller.uid == 0 {
             return Ok(Self::Host(host));
         }
         // A server sees nothing of the host's /run but what is bound into it.
-        if host.parent().is_some_and(Path::exists) {
-            return Err(Failure::new(Cause::Refused, "on this machine hubctl needs root", "run it with sudo".to_owned()));
+        if operator.parent().is_some_and(Path::exists) {
+            return Ok(Self::Operator(operator));
         }
         if inside.parent().is_some_and(Path::exists) {
             return Ok(Self::Inside(inside));
@@ -37,15 +39,21 @@ impl Place {
         Err(Failure::new(
             Cause::Refused,
             "there is no hub to be reached from here",
-            "hubctl works with sudo on the machine of the hub, and in a terminal of the hub's administrators".to_owned(),
+            "hubctl works on the machine of the hub, for its operators and with sudo, and in a terminal of the hub's administrators"
+                .to_owned(),
         ))
     }
 }
 
-/// Refuses what can't be done from inside the hub.
+/// Refuses what amounts to root: it can't be done from inside the hub, nor by operators.
 pub(super) fn only_on_the_host(world: &World, what: &str, command: &str) -> Result<(), Failure> {
     match Place::find(world)? {
         Place::Host(_) => Ok(()),
+        Place::Operator(_) => Err(Failure::new(
+            Cause::Refused,
+            format!("{what} needs full root on this machine"),
+            format!("an account with full sudo can: sudo hubctl {command}"),
+        )),
         Place::Inside(_) => Err(Failure::new(
             Cause::Refused,
             format!("{what} needs the host"),
@@ -57,17 +65,18 @@ pub(super) fn only_on_the_host(world: &World, what: &str, command: &str) -> Resu
 /// Asks the hub. A refusal is an error.
 pub(super) fn ask(world: &World, request: &Request) -> Result<Reply, Failure> {
     let place = Place::find(world)?;
-    let (Place::Host(socket) | Place::Inside(socket)) = &place;
+    let (Place::Host(socket) | Place::Operator(socket) | Place::Inside(socket)) = &place;
     match control::call(socket, request) {
         Ok(Reply::Refused { kind, message, hint }) => Err(Failure::new(Cause::Hub(kind), message, hint)),
         Ok(reply) => Ok(reply),
         Err(error) => {
             let hint = match (&place, error.kind()) {
                 (Place::Inside(_), _) => "ask whoever looks after the machine: sudo hubctl status says more there",
-                (Place::Host(_), ErrorKind::InvalidData) => {
+                (Place::Host(_) | Place::Operator(_), ErrorKind::InvalidData) => {
                     "hubctl and the running hub seem to be of different versions: systemctl restart hubd"
                 }
                 (Place::Host(_), _) => "sudo hubctl status and systemctl status hubd say more",
+                (Place::Operator(_), _) => "hubctl status and systemctl status hubd say more",
             };
             let message = match error.kind() {
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused => "the hub is not running".to_owned(),

@@ -216,7 +216,7 @@ fn count_phases(servers: &[ServerInfo]) -> String {
 
 fn explain_silence(world: &mut World, failure: &Failure) -> Result<Exit> {
     let (units, log) = match Place::find(world)? {
-        Place::Host(_) => units::probe(world),
+        Place::Host(_) | Place::Operator(_) => units::probe(world),
         // There is no systemd to be asked from inside a server.
         Place::Inside(_) => (Vec::new(), Vec::new()),
     };

@@ -4,6 +4,7 @@ mod files;
 mod help;
 mod https;
 mod limits;
+mod operators;
 mod people;
 mod pipes;
 mod place;
@@ -19,6 +20,9 @@ use hub_core::control::{MemoryKills, Reply, Request, ServerInfo, ServerPhase};
 use hub_core::wire;
 
 use super::*;
+
+/// An account of the machine.
+const OPERATOR: u32 = 1000;
 
 /// What a run left behind.
 pub(super) struct Ran {
@@ -51,6 +55,13 @@ impl Machine {
     fn inside() -> Self {
         let machine = Self::of(2000);
         std::fs::create_dir_all(machine.paths().admin_directory()).unwrap();
+        machine
+    }
+
+    /// The host, as an account of it that is not root.
+    pub(super) fn operator() -> Self {
+        let machine = Self { uid: OPERATOR, ..Self::host() };
+        std::fs::create_dir_all(machine.paths().operator_socket().parent().unwrap()).unwrap();
         machine
     }
 
@@ -136,7 +147,11 @@ impl Machine {
 
     /// Runs a command line against a hub that gives `replies` in turn; also returns what it was asked.
     pub(super) fn run_with(&self, line: &str, replies: Vec<Reply>) -> (Ran, Vec<Request>) {
-        let socket = if self.uid == 0 { self.paths().control_socket() } else { self.paths().admin_socket() };
+        let socket = match self.uid {
+            0 => self.paths().control_socket(),
+            OPERATOR => self.paths().operator_socket(),
+            _ => self.paths().admin_socket(),
+        };
         let hub = hub(&socket, replies);
         let ran = self.run(line);
         (ran, hub.join().unwrap())

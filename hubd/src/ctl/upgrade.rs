@@ -182,7 +182,7 @@ fn progress(world: &World, asker: &Asker, after: u64) -> Result<Progress> {
 fn ask(world: &World, asker: &Asker, request: &UpgradeRequest) -> Result<UpgradeReply> {
     let answer = match Place::find(world)? {
         Place::Host(_) => upgrade::answer(&world.paths, asker, request),
-        Place::Inside(_) => match connect::ask(world, &Request::Upgrade { ask: request.clone() })? {
+        Place::Inside(_) | Place::Operator(_) => match connect::ask(world, &Request::Upgrade { ask: request.clone() })? {
             Reply::Upgrade { answer } => answer,
             other => return Err(connect::unexpected(&other).into()),
         },

@@ -84,7 +84,8 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
         tls,
         check: check.clone(),
     };
-    for (listener, access) in [(sockets.control, Access::Host), (sockets.admin, Access::Admin)] {
+    let hubctl = [(sockets.control, Access::Host), (sockets.admin, Access::Admin), (sockets.operator, Access::Operator)];
+    for (listener, access) in hubctl {
         match listener {
             Some(listener) => drop(tokio::spawn(answer_hubctl(listener, access, context.clone()))),
             None => tracing::warn!("systemd passed no {access:?} socket: hubctl can't be answered there"),

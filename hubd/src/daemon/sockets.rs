@@ -26,6 +26,8 @@ pub(super) struct Sockets {
     pub(super) admin: Option<UnixListener>,
     /// Where the hub should listen and does not, for people.
     pub(super) problem: Option<String>,
+    /// `hubctl` of an operator on the host.
+    pub(super) operator: Option<UnixListener>,
 }
 
 /// Takes over what systemd passed. Sockets of browsers all come from one unit and so have one name; those whose port is
@@ -82,12 +84,17 @@ fn sort(mut passed: ListenFd, names: &str, config: &Config) -> Result<Sockets> {
                 }
                 if is_https { &mut sockets.https } else { &mut sockets.http }.push(listener);
             }
-            "control" | "admin" => {
+            "control" | "admin" | "operator" => {
                 let listener = passed.take_unix_listener(index).with_context(context)?.with_context(context)?;
                 listener.set_nonblocking(true).with_context(context)?;
-                if name == "control" { &mut sockets.control } else { &mut sockets.admin }.replace(listener);
+                let place = match name {
+                    "control" => &mut sockets.control,
+                    "admin" => &mut sockets.admin,
+                    _ => &mut sockets.operator,
+                };
+                place.replace(listener);
             }
-            other => bail!("systemd passed a socket named {other:?}; expected `http`, `https`, `control` or `admin`"),
+            other => bail!("systemd passed a socket named {other:?}; expected `http`, `https`, `control`, `admin` or `operator`"),
         }
     }
     let has_browsers = !sockets.http.is_empty() || !sockets.https.is_empty() || sockets.front.is_some();

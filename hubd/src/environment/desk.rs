@@ -108,14 +108,15 @@ impl Desk {
 
     /// What runs scripts as root is the host's, unless the configuration says otherwise.
     fn allow(&self, asker: &Asker, request: &EnvironmentRequest) -> Result<(), Problem> {
-        let is_root = matches!((asker, request), (Asker::Admin { .. }, EnvironmentRequest::Apt { .. }));
-        if is_root && !settings::read(&self.paths)?.environment.apt_by_admins {
+        let is_apt = matches!(request, EnvironmentRequest::Apt { .. });
+        let is_root = matches!(asker, Asker::Host { .. } | Asker::Timer);
+        if is_apt && !is_root && !settings::read(&self.paths)?.environment.apt_by_admins {
             return Err(Problem::Refused {
                 kind: RefusalKind::NotAllowed,
-                message: "packages of the distribution need the host".to_owned(),
+                message: "packages of the distribution run scripts as root, so they need full root on the machine".to_owned(),
                 hint: Some(
-                    "on the machine: sudo hubctl env apt; or have administrators do it in here, which makes them mightier: \
-                     sudo hubctl config set environment.apt_by_admins true"
+                    "an account with full sudo can: sudo hubctl env apt; or let administrators and operators, which makes them \
+                     mightier: sudo hubctl config set environment.apt_by_admins true"
                         .to_owned(),
                 ),
             });

@@ -38,7 +38,9 @@ impl Peer {
                 | Request::MoveAside { .. }
                 | Request::WhoIs { .. } => true,
                 // The configuration is asked whether that is one; see `Launcher::environment`.
-                Request::Environment { asker, .. } | Request::Upgrade { asker, .. } => matches!(asker, Asker::Admin { .. }),
+                Request::Environment { asker, .. } | Request::Upgrade { asker, .. } => {
+                    matches!(asker, Asker::Admin { .. } | Asker::Operator { .. })
+                }
                 Request::Apply | Request::Remove { .. } => false,
             },
             Self::Other => false,

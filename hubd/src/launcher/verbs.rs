@@ -129,11 +129,14 @@ impl<M: Machine + 'static> Launcher<M> {
         Ok(Reply::State(state(name, status.as_ref(), Some(account.uid), &self.paths)))
     }
 
-    /// Whoever asks as an administrator must be one by root's own configuration, whatever the hub says.
+    /// Whoever asks as an administrator or an operator must be one by root's own configuration, whatever the hub says.
     async fn is_heard(&self, asker: &Asker) -> Result<(), Refusal> {
         match asker {
             Asker::Admin { name } if !self.config().await?.is_admin(name) => {
                 Err(refusal(RefusalKind::NotAllowed, format!("{name} is not an administrator of this hub")))
+            }
+            Asker::Operator { account } if !self.config().await?.roles.host_operators.contains(account) => {
+                Err(refusal(RefusalKind::NotAllowed, format!("{account} is not an operator of this hub")))
             }
             _ => Ok(()),
         }

@@ -20,7 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const CONFIG: &str = "/etc/hubd/config.toml";
-/// Not the one who installed the hub: an account with the rule that host operators get, but for the password.
+/// Not the one who installed the hub: an account to which the machine's owner gave hubctl with sudo.
 const ADMIN: &str = "admin";
 const HUBCTL: &str = "/opt/hubd/bin/hubctl, /usr/local/bin/hubctl";
 const DEADLINE: Duration = Duration::from_secs(60);

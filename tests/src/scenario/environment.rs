@@ -108,13 +108,13 @@ fn run(context: &Context) -> Result<()> {
 
 /// On the host the same works while the hub is down; old generations go, and share files with new ones.
 fn on_the_host(context: &Context, hub: &Hub) -> Result<()> {
-    hub.sh("systemctl stop hubd.socket hubd.service hubd-control.socket hubd-admin.socket hubd-launcher.socket hubd-launcher.service")?;
+    hub.sh("systemctl stop hubd.socket hubd.service hubd-control.socket hubd-admin.socket hubd-operator.socket hubd-launcher.socket hubd-launcher.service")?;
     let begun = Instant::now();
     let back = hub.hubctl(&["env", "rollback", "2"])?;
     let seconds = begun.elapsed().as_secs_f64();
     ensure!(back["to"] == 2 && current(hub)? == "2", "rollback with the hub down: {back}");
     context.step(&format!("rolled forward on the host, with the hub down, in {seconds:.2} s"))?;
-    hub.sh("systemctl start hubd-launcher.socket hubd-control.socket hubd-admin.socket hubd.socket hubd-launcher.service hubd.service")?;
+    hub.sh("systemctl start hubd-launcher.socket hubd-control.socket hubd-admin.socket hubd-operator.socket hubd.socket hubd-launcher.service hubd.service")?;
 
     hub.write("/root/requirements.txt", "pandas\ncowsay  # says it\n", 0o644)?;
     let applied = record(hub, &["env", "apply", "/root/requirements.txt"])?;

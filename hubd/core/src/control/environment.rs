@@ -33,6 +33,11 @@ pub enum Asker {
         /// Who.
         name: Username,
     },
+    /// An operator of this machine, who is not root.
+    Operator {
+        /// The unix account.
+        account: String,
+    },
     /// The hub itself, by a timer.
     Timer,
 }
@@ -40,7 +45,7 @@ pub enum Asker {
 impl fmt::Display for Asker {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Host { account: Some(account) } => write!(formatter, "{account} on the host"),
+            Self::Host { account: Some(account) } | Self::Operator { account } => write!(formatter, "{account} on the host"),
             Self::Host { account: None } => formatter.write_str("root on the host"),
             Self::Admin { name } => formatter.write_str(name.as_str()),
             Self::Timer => formatter.write_str("the hub by itself"),

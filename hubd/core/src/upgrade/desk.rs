@@ -88,10 +88,10 @@ pub fn answer(paths: &Paths, asker: &Asker, request: &UpgradeRequest) -> Upgrade
                 Err(error) => failed(&error),
             };
         }
-        UpgradeRequest::Prepare { source: Source::File(_) } if matches!(asker, Asker::Admin { .. }) => {
+        UpgradeRequest::Prepare { source: Source::File(_) } if !matches!(asker, Asker::Host { .. } | Asker::Timer) => {
             let hint =
-                Some("on the machine: sudo hubctl upgrade FILE; in here, hubctl upgrade takes releases from upgrade.source");
-            return refused(RefusalKind::NotAllowed, "a file needs the host".to_owned(), hint);
+                "with full sudo on the machine: sudo hubctl upgrade FILE; hubctl upgrade takes releases from upgrade.source";
+            return refused(RefusalKind::NotAllowed, "a release in a file needs full root".to_owned(), Some(hint));
         }
         UpgradeRequest::Prepare { source } => Task::Prepare(source.clone()),
         UpgradeRequest::Perform { version } => Task::Perform(version.clone()),

@@ -43,6 +43,12 @@ async fn only_root_at_the_host_socket_and_only_administrators_at_theirs() {
         (Access::Admin, DORA, false),
         (Access::Admin, OLGA, false),
         (Access::Admin, EVE, false),
+        (Access::Host, OPERATOR, false),
+        (Access::Admin, OPERATOR, false),
+        (Access::Operator, 0, false),
+        (Access::Operator, ADA, false),
+        (Access::Operator, EVE, false),
+        (Access::Operator, OPERATOR, true),
     ] {
         let hub = Hub::staffed().await;
         for request in every_verb("bob") {
@@ -56,6 +62,24 @@ async fn only_root_at_the_host_socket_and_only_administrators_at_theirs() {
         let still_enrolled = hub.context.people.find(&name("bob")).await.unwrap().is_some();
         assert_eq!(still_enrolled, !may, "{uid} at {access:?}: removing bob");
     }
+}
+
+#[tokio::test]
+async fn an_operator_is_one_as_long_as_the_configuration_says_so_and_is_never_root() {
+    let hub = Hub::staffed().await;
+    let may = |request: Request| {
+        let hub = &hub;
+        async move { !is_not_allowed(&hub.ask(Access::Operator, OPERATOR, &request).await) }
+    };
+    assert!(may(Request::UserLink { name: name("ada") }).await);
+    for request in
+        [Request::Reload, Request::UserLinkAs { name: name("bob"), token: Token::random().unwrap().as_str().to_owned() }]
+    {
+        assert!(!may(request.clone()).await, "{request:?}");
+    }
+    let without = CONFIG.replace("\"nobody\", ", "");
+    hub.context.config.replace(hub_core::config::parse(&without, "config.toml").unwrap());
+    assert!(!may(Request::Status).await, "the role was taken away");
 }
 
 #[tokio::test]

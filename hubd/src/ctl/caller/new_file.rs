@@ -35,7 +35,6 @@ impl NewFile {
     /// # Errors
     /// When there is something already, or the caller can't make a file there.
     pub(in crate::ctl) fn begin(caller: Caller, path: &Path) -> Result<Self> {
-        let writing = || format!("writing `{}`", path.display());
         let Some(name) = path.file_name().map(OsStr::to_owned) else {
             return Err(Failure::plain(format!("`{}` is not the name of a file", path.display())).into());
         };
@@ -54,7 +53,7 @@ impl NewFile {
         };
         let (directory, file) = caller.with_rights(begin)?.map_err(|error| match error.downcast::<Failure>() {
             Ok(failure) => failure.into(),
-            Err(error) => error.context(writing()),
+            Err(error) => error.context(caller.doing("writing", path)),
         })?;
         Ok(Self { caller, path: path.to_owned(), directory, name, unfinished, file, is_finished: false })
     }

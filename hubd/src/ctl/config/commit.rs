@@ -195,7 +195,6 @@ fn who(world: &World) -> Result<String> {
 /// Writes the live file and what is made of it for others, and starts nothing. `true`: systemd has to read its units again.
 pub(super) fn write_files(world: &World, text: &str, config: &Config) -> Result<bool> {
     save(world, text)?;
-    operators::apply(world, None, config, &mut apply::Applied::default())?;
     if let Err(error) = network::write(world, config) {
         tracing::warn!("telling servers of the package index: {error:#}");
     }

@@ -40,7 +40,7 @@ pub(super) fn lockouts(old: Option<&Config>, new: &Config, facts: &Facts<'_>) ->
     if let Some(old) = old {
         let operated = |config: &Config| config.roles.host_operators.iter().any(|operator| operator == account);
         if operated(old) && !operated(new) {
-            found.push(format!("Your own account, `{account}`, may not run hubctl with sudo any more."));
+            found.push(format!("Your own account, `{account}`, is no operator of the hub any more."));
         }
         let own = old.roles.admins.iter().filter(|name| is_same(old, name.as_str(), account));
         for name in own.filter(|name| !admins.contains(name)) {
@@ -99,7 +99,7 @@ mod tests {
             ("", "", "debian", None),
             ("[\"ada\", \"grace\"]", "[]", "debian", Some("Nobody is an administrator of the hub any more.")),
             ("[\"ada\", \"grace\"]", "[\"eve\"]", "debian", None),
-            ("\"debian\", ", "", "debian", Some("Your own account, `debian`, may not run hubctl with sudo any more.")),
+            ("\"debian\", ", "", "debian", Some("Your own account, `debian`, is no operator of the hub any more.")),
             ("\"debian\", ", "", "root", None),
             (
                 "[\"ada\", \"grace\"]",

@@ -8,12 +8,14 @@ use hub_core::sys::lock::try_lock;
 use hub_core::systemctl::Systemctl;
 
 use super::super::World;
+use super::super::connect::only_on_the_host;
 use super::super::failure::Exit;
 use super::commit;
 
 const CUT_SHORT: &str = "the machine or the program stopped before the hub had been asked whether it is well";
 
 pub(super) fn recover(world: &mut World) -> Result<Exit> {
+    only_on_the_host(world, "the configuration", "config recover")?;
     let Some(_turn) = try_lock(&world.paths.config_lock())? else {
         // It is its own guard as long as it lives.
         world.printer.say("somebody is putting a configuration in force just now")?;

@@ -38,7 +38,7 @@ installed already stays at its version where it can. The new environment is trie
 does not work, nobody is affected. It goes on when this terminal goes away. Running servers keep what they have; people \
 get the new packages with the next start of their server.
 
-On the host a PACKAGE may also be a wheel: ./course-1.0-py3-none-any.whl
+With full sudo on the machine a PACKAGE may also be a wheel: ./course-1.0-py3-none-any.whl
 
 A kernel may be made of conda packages (--conda), written as in an environment.yml; what is installed in it later is conda's, \
 too, unless --pip says otherwise.
@@ -171,7 +171,8 @@ Example:
     },
     /// Change the packages of the distribution that everybody has
     #[command(
-        after_help = "Needs the host, unless the configuration lets administrators do it: apt_by_admins under [environment].
+        after_help = "Scripts of such packages run as root, so it takes full sudo on the machine, unless the configuration lets \
+administrators and operators do it: apt_by_admins under [environment].
 
 Examples:
   sudo hubctl env apt install r-cran-irkernel   R, as a kernel in every server

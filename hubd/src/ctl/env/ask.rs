@@ -1,5 +1,5 @@
-//! Who answers questions about the environment: on the host this process, with root's rights and without the hub; inside
-//! the hub the launcher, through the hub.
+//! Who answers questions about the environment: with root's rights this process, without the hub; for operators and
+//! inside the hub the launcher, through the hub.
 
 use anyhow::{Context, Result};
 use hub_core::control::environment::{Asker, EnvironmentReply, EnvironmentRequest};
@@ -16,7 +16,7 @@ use crate::environment::work;
 pub(super) fn ask(world: &World, request: &EnvironmentRequest) -> Result<EnvironmentReply> {
     let answer = match Place::find(world)? {
         Place::Host(_) => here(world, request)?,
-        Place::Inside(_) => match connect::ask(world, &Request::Environment { ask: request.clone() })? {
+        Place::Inside(_) | Place::Operator(_) => match connect::ask(world, &Request::Environment { ask: request.clone() })? {
             Reply::Environment { answer } => *answer,
             other => return Err(connect::unexpected(&other).into()),
         },

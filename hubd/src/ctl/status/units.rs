@@ -8,8 +8,15 @@ use serde::Serialize;
 use super::super::World;
 
 /// In the order in which somebody would look at them.
-const UNITS: [&str; 6] =
-    ["hubd.service", "hubd-launcher.service", "hubd.socket", "hubd-control.socket", "hubd-admin.socket", "hubd-launcher.socket"];
+const UNITS: [&str; 7] = [
+    "hubd.service",
+    "hubd-launcher.service",
+    "hubd.socket",
+    "hubd-control.socket",
+    "hubd-admin.socket",
+    "hubd-operator.socket",
+    "hubd-launcher.socket",
+];
 /// systemd answers in milliseconds, or something is badly wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How much of the log helps without burying the rest.

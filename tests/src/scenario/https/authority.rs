@@ -128,7 +128,7 @@ fn checked(hub: &Hub, expected: &str) -> Result<()> {
 
 fn taken(context: &Context, hub: &Hub, address: Ipv4Addr) -> Result<()> {
     // Whoever asks the hub would wake it, and it its sockets.
-    let units = "hubd.socket hubd-control.socket hubd-admin.socket hubd.service";
+    let units = "hubd.socket hubd-control.socket hubd-admin.socket hubd-operator.socket hubd.service";
     hub.sh(&format!("systemctl stop {units}"))?;
     checked(hub, &format!("nobody listens on {address}:80"))?;
     hub.sh(&format!(

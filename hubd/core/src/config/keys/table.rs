@@ -219,7 +219,8 @@ pub const TABLES: &[Table] = &[
                 default: Value("[]"),
                 example: "[\"debian\"]",
                 range: "unix accounts of this machine, none of them a student's",
-                doc: "Accounts of this machine (ssh, console) that may run hubctl with sudo. They are not the people above.",
+                doc: "Accounts of this machine (ssh, console) that run hubctl as themselves, without sudo, and may do with it what \
+                      administrators may inside the hub. They are not the people above. What amounts to root needs full sudo.",
                 effect: Now,
             },
         ],

@@ -1,5 +1,5 @@
 //! Putting a saved configuration in force, step by step, from the host. What the launcher's and the hub's sandboxes forbid
-//! is done here, where somebody is root anyway: sudo rules, login sessions, the listening socket.
+//! is done here, where somebody is root anyway: login sessions, the listening socket.
 
 use anyhow::{Context, Result, bail};
 use hub_core::config::Config;

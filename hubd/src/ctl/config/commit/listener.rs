@@ -12,7 +12,7 @@ use super::super::super::World;
 use super::apply::SERVE;
 
 /// Everything that could start the service.
-const SOCKETS: [&str; 3] = ["hubd.socket", "hubd-control.socket", "hubd-admin.socket"];
+const SOCKETS: [&str; 4] = ["hubd.socket", "hubd-control.socket", "hubd-admin.socket", "hubd-operator.socket"];
 
 /// Writes the drop-in. `false`: the socket is to listen where it did before.
 pub(super) fn write(world: &World, config: &Config) -> Result<bool> {

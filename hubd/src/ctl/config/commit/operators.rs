@@ -1,5 +1,6 @@
-//! Accounts of the machine that may run `hubctl` with sudo: the rules, and the end of those who may not any more. A root
-//! shell somebody opened while she might is in her login session, so the session ends with everything in it.
+//! Accounts of the machine that are operators: the hub looks them up at each request, so nothing has to be told to anybody. Those
+//! who are none any more may have root from before (earlier versions gave operators a sudo rule, the machine's owner may have
+//! given them more): a root shell is in a login session, so the session ends with everything in it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,8 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use hub_core::accounts::lookup::{self, Account};
 use hub_core::config::Config;
-use hub_core::sudoers;
-use hub_core::sys::atomic::{self, Access};
 use hub_core::sys::command::Command;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,15 +15,12 @@ use nix::unistd::Pid;
 use super::super::super::World;
 use super::apply::Applied;
 
-const VISUDO_DEADLINE: Duration = Duration::from_secs(15);
 const LOGIND_DEADLINE: Duration = Duration::from_secs(15);
-const RULES_MODE: u32 = 0o440;
 /// Groups that sudo gives everything to, on one distribution or another. They are the machine owner's affair.
 const MIGHTY_GROUPS: [&str; 3] = ["sudo", "wheel", "admin"];
 
-/// Writes the sudo rules, and ends the sessions of those who were operators under `old` and are none under `new`.
+/// Ends the sessions of those who were operators under `old` and are none under `new`.
 pub(super) fn apply(world: &World, old: Option<&Config>, new: &Config, applied: &mut Applied) -> Result<()> {
-    write_rules(world, new)?;
     let former = old.into_iter().flat_map(|old| &old.roles.host_operators);
     for name in former.filter(|name| !new.roles.host_operators.contains(name)) {
         match lookup::account_by_name(name)? {
@@ -35,28 +31,12 @@ pub(super) fn apply(world: &World, old: Option<&Config>, new: &Config, applied: 
     Ok(())
 }
 
-/// A mistake in this file would lock everybody out of sudo: visudo judges it first.
-fn write_rules(world: &World, config: &Config) -> Result<()> {
-    let (path, rules) = (world.paths.sudoers(), sudoers::render(&config.roles.host_operators)?);
-    match fs_err::read_to_string(&path) {
-        Ok(found) if found == rules => return Ok(()),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).context("reading the sudo rules"),
-        _ => {}
-    }
-    Command::new(world.paths.visudo(), VISUDO_DEADLINE)
-        .args(["-c", "-q", "-f", "-"])
-        .input(rules.as_str())
-        .run()
-        .context("asking visudo whether the sudo rules are right")?;
-    atomic::replace(&path, rules.as_bytes(), Access::mode(RULES_MODE)).context("writing the sudo rules")
-}
-
 /// Ends everything that runs in login sessions of `account`, as whoever it runs.
 fn end(world: &World, account: &Account, applied: &mut Applied) -> Result<()> {
     let name = &account.name;
     if is_in_session_of(world, account)? {
         applied.warnings.push(format!(
-            "{name} may not run hubctl any more, and runs this one: sessions of {name} go on until they are ended by hand \
+            "{name} is no operator any more, and runs this one: sessions of {name} go on until they are ended by hand \
              (loginctl terminate-user {name})"
         ));
     } else {
@@ -69,8 +49,8 @@ fn end(world: &World, account: &Account, applied: &mut Applied) -> Result<()> {
         }
         let left = sweep(world, account)?;
         applied.done.push(match left {
-            0 => format!("{name} may not run hubctl any more; login sessions ended, with all that ran in them."),
-            left => format!("{name} may not run hubctl any more; login sessions ended, and {left} processes outside of them."),
+            0 => format!("{name} is no operator any more; login sessions ended, with all that ran in them."),
+            left => format!("{name} is no operator any more; login sessions ended, and {left} processes outside of them."),
         });
     }
     let groups = lookup::groups_of(account);

@@ -133,7 +133,7 @@ fn the_callers_own_way_in_is_asked_about() {
     assert_eq!(machine.run("config remove roles.host_operators debian --dry-run").code, 0);
     let ran = machine.run(&format!("config remove roles.host_operators {account}"));
     assert_eq!(ran.code, 7);
-    assert!(ran.messages.contains(&format!("Your own account, `{account}`, may not run hubctl")), "{}", ran.messages);
+    assert!(ran.messages.contains(&format!("Your own account, `{account}`, is no operator")), "{}", ran.messages);
 }
 
 #[test]
