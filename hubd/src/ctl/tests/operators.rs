@@ -5,7 +5,7 @@ use clap::{Arg, Command};
 use super::*;
 
 /// What amounts to root, or needs files that only root has. Whatever is not here is asked of the hub.
-const ROOTS: [&str; 21] = [
+const ROOTS: [&str; 22] = [
     "bundle create",
     "bundle add",
     "bundle show",
@@ -26,6 +26,7 @@ const ROOTS: [&str; 21] = [
     "https check",
     "https renew",
     "user show",
+    "user prune",
     // With a file, as it is walked here.
     "upgrade",
 ];
