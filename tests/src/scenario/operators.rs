@@ -3,6 +3,7 @@
 
 mod verbs;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -51,6 +52,7 @@ fn run(context: &Context) -> Result<()> {
     every_verb(context, &hub)?;
     every_key(context, &hub)?;
     let after = hub.sh(STATE)?;
+    let before: HashSet<&str> = before.lines().collect();
     let changed: Vec<_> = after.lines().filter(|line| !before.contains(line)).collect();
     ensure!(changed.is_empty(), "an operator changed files of root: {changed:#?}");
     context.step("no file of root's changed")?;
