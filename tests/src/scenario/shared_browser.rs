@@ -95,6 +95,11 @@ fn run(context: &Context) -> Result<()> {
     hub.wait_for_lab(&room)?;
     lab::new_notebook(&room)?;
     lab::run_cell(&room, "x = 41; x", "41")?;
+    // JupyterLab asks for a name when it saves one without for the first time.
+    save(&room)?;
+    room.wait_for(".jp-Dialog .jp-mod-accept", DEADLINE)?;
+    room.click(".jp-Dialog .jp-mod-accept")?;
+    room.wait_until_gone(".jp-Dialog", DEADLINE)?;
     let other = room.new_tab()?;
     logged_out(context, &hub, &room, [&work, &other])?;
     somebody_else(context, &hub, &room, [&work, &other])?;
@@ -111,7 +116,7 @@ fn logged_out(context: &Context, hub: &Hub, room: &Browser, [work, other]: [&Win
     room.screenshot("logged-out")?;
     room.click(".jp-Notebook .jp-CodeCell.jp-mod-selected .cm-content")?;
     room.type_keys("'typed later'")?;
-    room.type_keys(&format!("{}s{}", char::from(Key::Control), char::from(Key::Null)))?;
+    save(room)?;
     ensure!(room.count(".jp-Dialog")? == 0, "JupyterLab complains although it is only to wait");
     context.step("logged out elsewhere: the notebook says so, and nothing fails")
 }
@@ -192,6 +197,10 @@ fn notebook(context: &Context, hub: &Hub, room: &Browser, [work, other]: [&Windo
     room.turn_to(work)?;
     room.wait_for_text(BANNER, "You were logged out.", DEADLINE)?;
     context.step("a new password set by the administrator: Notebook says it, too")
+}
+
+fn save(room: &Browser) -> Result<()> {
+    room.type_keys(&format!("{}s{}", char::from(Key::Control), char::from(Key::Null)))
 }
 
 /// Logs out whoever is logged in, in `tab`.
