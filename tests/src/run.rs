@@ -136,7 +136,7 @@ fn run_part(part: &Part, programs: &Path, options: &Options) -> Result<()> {
     fs::create_dir_all(&directory)?;
     match part.work {
         Work::Lint => lint::run(&directory),
-        Work::Unit => part::cargo(&directory, "test", &["--workspace", "--quiet"]),
+        Work::Unit => part::cargo(&directory, "test", &["--workspace", "--quiet", "--no-fail-fast"]),
         Work::Build => part::build(&directory),
         Work::Book => book::run(&directory),
         Work::Fuzz => fuzz::run(&directory),
