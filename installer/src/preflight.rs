@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hub_core::config::{self, Config, Reality, format_bytes};
+use hub_core::paths::Paths;
 use hub_core::upgrade::{Version, Way, way};
 
 use crate::behind::Behind;
@@ -196,7 +197,6 @@ fn check_network(facts: &Facts, judgement: &mut Judgement) {
     }
 }
 
-const CONFIG_FILE: &str = "/etc/hubd/config.toml";
 const CLOCK: &str = "the clock of this machine is";
 
 impl Judgement {
@@ -294,7 +294,8 @@ fn check_names(facts: &Facts, judgement: &mut Judgement) {
 fn check_homes(facts: &Facts, judgement: &mut Judgement) {
     let Err(problem) = &facts.homes else { return };
     let (problem, remedy) = problem.split_once("\nhint: ").unwrap_or((problem, ""));
-    let elsewhere = format!("or name another directory in {}, as in homes = \"/srv/homes\" under [accounts]", CONFIG_FILE);
+    let file = Paths::default().config_file();
+    let elsewhere = format!("or name another directory in {}, as in homes = \"/srv/homes\" under [accounts]", file.display());
     let remedy =
         if remedy.is_empty() { elsewhere.trim_start_matches("or ").to_owned() } else { format!("{remedy}; {elsewhere}") };
     judgement.block(format!("homes can't be made where they are to be: {problem}"), remedy);

@@ -63,8 +63,8 @@ const BOUNDARIES: &[Boundary] = &[
     Boundary {
         text: &["\"/etc/hubd", "\"/var/lib/hubd/", "\"/run/hubd/", "\"/opt/hubd"],
         within: PRODUCT,
-        // The table of keys has examples of what people may write.
-        home: &["hubd/core/src/paths.rs", "hubd/core/src/config/keys/table.rs"],
+        // The table of keys has examples of what people may write, and homes can't be where the system or the hub is.
+        home: &["hubd/core/src/paths.rs", "hubd/core/src/config/keys/table.rs", "hubd/core/src/accounts/homes.rs"],
         reason: "absolute paths of the hub are in hub_core::paths",
     },
     Boundary {
