@@ -1,6 +1,7 @@
 //! Who is enrolled, who is who, and who is logged in. Nothing here knows of HTML or of servers.
 
 mod clock;
+mod grants;
 pub mod password;
 pub mod sessions;
 pub mod throttle;
@@ -16,6 +17,7 @@ use hub_core::accounts::Username;
 use rusqlite::TransactionBehavior;
 
 pub use clock::Clock;
+pub use grants::{Maker, OpenLink};
 pub use hub_core::token::{self, Token};
 pub use login::{LoginError, NewSession};
 pub use password::PasswordProblem;
@@ -87,6 +89,9 @@ pub enum PeopleError {
     /// The one-time link was used, is over, or never was.
     #[error("this link does not work (any more)")]
     LinkOver,
+    /// The one-time link was made by somebody who may not make it any more, or for somebody who has risen since.
+    #[error("whoever made this link may not give one to this person (any more)")]
+    LinkRevoked,
     /// Too many passwords are being checked.
     #[error(transparent)]
     Busy(#[from] Busy),
@@ -112,6 +117,7 @@ impl People {
         let rows = store.run(|connection| crate::store::sessions::list(connection)).await?;
         let sessions = Sessions::new(policy.clone(), clock.clone());
         let throttle = Throttle::default();
+        let unranked: Vec<_> = rows.iter().filter(|row| row.rank.is_none()).map(|row| (row.id, row.name.clone())).collect();
         for (user, source) in sessions.load(rows) {
             throttle.succeeded(source, user.as_str(), clock.elapsed());
         }
@@ -119,11 +125,27 @@ impl People {
         revocation::take_over(&sessions, store.revoked());
         let parallel = std::thread::available_parallelism().map_or(1, usize::from);
         let people = Self { inner: Arc::new(Inner { store, hasher: Hasher::new(parallel, cost), sessions, throttle, clock }) };
-        if let Err(error) = people.save().await {
-            // Reading works, so people can work; what has ended is over in memory.
-            tracing::error!(error = %format_args!("{:#}", anyhow::Error::from(error)), "the database can't be written");
+        for written in [people.rank(unranked).await, people.save().await, people.revoke_links().await] {
+            if let Err(error) = written {
+                // Reading works, so people can work; what has ended is over in memory.
+                tracing::error!(error = %format_args!("{:#}", anyhow::Error::from(error)), "the database can't be written");
+            }
         }
         Ok(people)
+    }
+
+    /// Notes for sessions of an earlier version what their owners are now.
+    async fn rank(&self, unranked: Vec<([u8; 32], Username)>) -> Result<(), StoreError> {
+        if unranked.is_empty() {
+            return Ok(());
+        }
+        let sessions = self.inner.sessions.clone();
+        let rank = move |connection: &mut rusqlite::Connection| {
+            unranked
+                .iter()
+                .try_for_each(|(id, name)| crate::store::sessions::set_rank(connection, id, sessions::rank(sessions.role_of(name))))
+        };
+        self.inner.store.run(rank).await
     }
 
     /// Puts another policy in force: people whom it keeps out are out when this returns, with all they have open.
@@ -172,14 +194,14 @@ impl People {
     ///
     /// # Errors
     /// When the password is not acceptable, or the database refuses.
-    pub async fn add(&self, name: &Username, password: Option<&str>) -> Result<Added, PeopleError> {
+    pub async fn add(&self, name: &Username, password: Option<&str>, maker: &Maker) -> Result<Added, PeopleError> {
         let hash = match password {
             Some(password) => Some(self.hash(name, password).await?),
             None => None,
         };
-        let (row, now) = (name.clone(), self.now());
-        let added = self.inner.store.run(move |connection| people::add(connection, &row, hash.as_deref(), now)).await?;
-        let link = if added && password.is_none() { Some(self.new_link(name).await?) } else { None };
+        let (row, rank, now) = (name.clone(), maker.rank(), self.now());
+        let added = self.inner.store.run(move |connection| people::add(connection, &row, hash.as_deref(), rank, now)).await?;
+        let link = if added && password.is_none() { Some(self.new_link(name, maker).await?) } else { None };
         Ok(Added { added, link })
     }
 
@@ -211,7 +233,9 @@ impl People {
             .inner
             .store
             .run(move |connection| {
-                let removed = people::remove(connection, &name)?;
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let removed = people::remove(&transaction, &name)?;
+                transaction.commit()?;
                 sessions.end_all(&name);
                 Ok(removed)
             })
@@ -222,31 +246,38 @@ impl People {
     ///
     /// # Errors
     /// When nobody has that name, the password is not acceptable, or the database refuses.
-    pub async fn set_password(&self, name: &Username, password: &str) -> Result<(), PeopleError> {
+    pub async fn set_password(&self, name: &Username, password: &str, maker: &Maker) -> Result<(), PeopleError> {
         if self.row(name).await?.is_none() {
             return Err(PeopleError::Unknown(name.clone()));
         }
         let hash = self.hash(name, password).await?;
-        self.store_password(name, hash).await
+        self.store_password(name, hash, maker.rank()).await
     }
 
     /// A new one-time link for `name`; an older one stops working.
     ///
     /// # Errors
     /// When nobody has that name, or the database refuses.
-    pub async fn new_link(&self, name: &Username) -> Result<Link, PeopleError> {
+    pub async fn new_link(&self, name: &Username, maker: &Maker) -> Result<Link, PeopleError> {
         let token = Token::random().map_err(|error| PeopleError::Internal(error.into()))?;
-        self.set_link(name, &token).await
+        self.set_link(name, &token, maker).await
     }
 
     /// Makes `token` the secret of the one-time link for `name`; an older one stops working.
     ///
     /// # Errors
     /// When nobody has that name, or the database refuses.
-    pub async fn set_link(&self, name: &Username, token: &Token) -> Result<Link, PeopleError> {
+    pub async fn set_link(&self, name: &Username, token: &Token, maker: &Maker) -> Result<Link, PeopleError> {
         let expires = self.inner.clock.now() + LINK_LIFETIME;
-        let (row, hash) = (name.clone(), token.hash());
-        let known = self.inner.store.run(move |connection| people::set_link(connection, &row, &hash.0, seconds(expires))).await?;
+        let row = people::LinkRow {
+            name: name.clone(),
+            expires: seconds(expires),
+            maker: maker.name().cloned(),
+            rank: maker.rank(),
+            revoked: false,
+        };
+        let hash = token.hash();
+        let known = self.inner.store.run(move |connection| people::set_link(connection, &hash.0, &row)).await?;
         if !known {
             return Err(PeopleError::Unknown(name.clone()));
         }
@@ -287,11 +318,13 @@ impl People {
     /// Whose password the link with this token sets, as long as it works. Looking uses nothing up.
     ///
     /// # Errors
-    /// [`PeopleError::LinkOver`], or what the database said.
+    /// [`PeopleError::LinkOver`], [`PeopleError::LinkRevoked`], or what the database said.
     pub async fn look_at_link(&self, token: &Token) -> Result<Username, PeopleError> {
         let (hash, now) = (token.hash(), self.now());
         let found = self.inner.store.run(move |connection| people::find_link(connection, &hash.0, now)).await?;
-        found.map(|row| row.name).filter(|name| !self.inner.sessions.is_blocked(name)).ok_or(PeopleError::LinkOver)
+        let link = found.ok_or(PeopleError::LinkOver)?;
+        self.hold(&link)?;
+        Ok(link.name)
     }
 
     async fn row(&self, name: &Username) -> Result<Option<people::PersonRow>, StoreError> {
@@ -329,14 +362,14 @@ impl People {
         hash.map(|hash| (hash, slot)).map_err(PeopleError::Internal)
     }
 
-    async fn store_password(&self, name: &Username, hash: String) -> Result<(), PeopleError> {
+    async fn store_password(&self, name: &Username, hash: String, rank: i64) -> Result<(), PeopleError> {
         let (row, sessions) = (name.clone(), self.inner.sessions.clone());
         let known = self
             .inner
             .store
             .run(move |connection| {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let known = people::set_password(&transaction, &row, &hash)?;
+                let known = people::set_password(&transaction, &row, &hash, rank)?;
                 transaction.commit()?;
                 sessions.end_all(&row);
                 Ok(known)

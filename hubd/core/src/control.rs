@@ -222,6 +222,12 @@ pub enum RefusalKind {
 pub struct Reloaded {
     /// Who was an administrator and is none any more: their sessions have ended.
     pub demoted: Vec<Username>,
+    /// Who rose: their sessions have ended, and a link for them works only if its maker may make one for this role.
+    #[serde(default)]
+    pub promoted: Vec<Username>,
+    /// Who of these can't log in with the password they have: it came from somebody below their new role.
+    #[serde(default)]
+    pub need_link: Vec<Username>,
     /// Whom the configuration keeps out: they have no session.
     pub blocked: Vec<Username>,
     /// Whose servers are on their way down because of this.
@@ -338,6 +344,18 @@ pub struct UserInfo {
     pub has_password: bool,
     /// When this person last did something, RFC 3339, UTC.
     pub last_active: Option<String>,
+    /// The one-time link that was not used yet; `None`: there is none that works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<OpenLink>,
+}
+
+/// A one-time link that was not used yet, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenLink {
+    /// Who made it; `None`: somebody on the host.
+    pub maker: Option<Username>,
+    /// When it stops working, RFC 3339, UTC.
+    pub expires: String,
 }
 
 /// Where a server is in its life.

@@ -4,15 +4,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hub_core::accounts::Username;
+use hub_core::config::Role;
 use rusqlite::TransactionBehavior;
 
 use super::password::{self, Busy, PasswordProblem, Slot};
-use super::sessions::{Session, cookie_value};
+use super::sessions::{self, Session, cookie_value};
 use super::throttle::Verdict;
 use super::token::Token;
 use super::{People, PeopleError};
 use crate::store::sessions::SessionRow;
-use crate::store::{StoreError, people, sessions};
+use crate::store::{StoreError, people, sessions as rows};
 
 /// Sessions one person can have at a time; the oldest goes first.
 const MOST_SESSIONS: u32 = 50;
@@ -40,6 +41,9 @@ pub enum LoginError {
     /// Name and password are right, and this person is kept out.
     #[error("this person is blocked")]
     Blocked,
+    /// Name and password are right, and the password came from somebody who may not give one to a person of this role.
+    #[error("the password was given by somebody who may not give one to this person")]
+    Outranked,
     /// Too many wrong passwords.
     #[error("too many wrong passwords; expected a pause of {} seconds", .0.as_secs())]
     TooMany(Duration),
@@ -60,6 +64,17 @@ pub enum LoginError {
     Internal(#[source] anyhow::Error),
 }
 
+/// Somebody who proved who they are.
+pub(super) struct Verified {
+    pub(super) name: Username,
+    /// The password's hash, as it was checked or set.
+    pub(super) hash: String,
+    /// What they were at that moment.
+    pub(super) role: Role,
+    /// The highest rank that whoever has the password may have.
+    pub(super) rank: i64,
+}
+
 impl People {
     /// Begins a session for whoever has this name and password. `name` is what was typed: a text that is no name gets the
     /// same answer, after the same time, as a name nobody has.
@@ -67,8 +82,8 @@ impl People {
     /// # Errors
     /// Why not.
     pub async fn log_in(&self, name: &str, password: &str, source: IpAddr) -> Result<NewSession, LoginError> {
-        let (name, hash) = self.verified(name, password, source).await?;
-        self.begin(name, hash, source).await?.ok_or(LoginError::Wrong)
+        let verified = self.verified(name, password, source).await?;
+        self.begin(verified, source).await?.ok_or(LoginError::Wrong)
     }
 
     /// Sets a new password for somebody who knows the current one. All sessions of that person end; the new one takes the
@@ -84,43 +99,48 @@ impl People {
         source: IpAddr,
     ) -> Result<NewSession, LoginError> {
         password::check(name, new).map_err(LoginError::WeakPassword)?;
-        self.verified(name.as_str(), current, source).await?;
+        let verified = self.verified(name.as_str(), current, source).await?;
         let hash = self.hash(name, new).await.map_err(LoginError::from_people)?;
-        self.store_password(name, hash.clone()).await.map_err(LoginError::from_people)?;
-        self.begin(name.clone(), hash, source).await?.ok_or(LoginError::Wrong)
+        // Whoever gave the current one may be the person who changes it.
+        self.store_password(name, hash.clone(), verified.rank).await.map_err(LoginError::from_people)?;
+        self.begin(Verified { hash, ..verified }, source).await?.ok_or(LoginError::Wrong)
     }
 
     /// Uses a one-time link up: sets the password and begins a session. Of many at once exactly one succeeds.
     ///
     /// # Errors
-    /// [`PeopleError::LinkOver`], a password that is not acceptable, or what the database said.
+    /// [`PeopleError::LinkOver`], [`PeopleError::LinkRevoked`], a password that is not acceptable, or what the database said.
     pub async fn use_link(&self, token: &Token, password: &str, source: IpAddr) -> Result<NewSession, PeopleError> {
         password::check(&self.look_at_link(token).await?, password)?;
         // Looking again with the slot in hand, and keeping it until the link is used, spares the losers of a race their hash.
         let slot = self.inner.hasher.slot().await?;
         let name = self.look_at_link(token).await?;
         let (hash, _slot) = self.hash_in(slot, password).await?;
-        let (link, now, live) = (token.hash(), self.now(), self.inner.sessions.clone());
+        let (link, now, judge) = (token.hash(), self.now(), self.clone());
         let (row, stored) = (name.clone(), hash.clone());
         let used = self
             .inner
             .store
             .run(move |connection| {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let found = people::find_link(&transaction, &link.0, now)?;
-                let used = found.is_some_and(|found| found.name == row) && people::set_password(&transaction, &row, &stored)?;
-                transaction.commit()?;
-                if used {
-                    live.end_all(&row);
+                let Some(found) = people::find_link(&transaction, &link.0, now)?.filter(|found| found.name == row) else {
+                    return Ok(Err(PeopleError::LinkOver));
+                };
+                let role = match judge.hold(&found) {
+                    Ok(role) => role,
+                    Err(refused) => return Ok(Err(refused)),
+                };
+                if !people::set_password(&transaction, &row, &stored, found.rank)? {
+                    return Ok(Err(PeopleError::LinkOver));
                 }
-                Ok(used)
+                transaction.commit()?;
+                judge.inner.sessions.end_all(&row);
+                Ok(Ok((role, found.rank)))
             })
             .await?;
-        if !used {
-            return Err(PeopleError::LinkOver);
-        }
+        let (role, rank) = used?;
         tracing::info!(user = %name, "password set by one-time link");
-        match self.begin(name, hash, source).await {
+        match self.begin(Verified { name, hash, role, rank }, source).await {
             Ok(session) => session.ok_or(PeopleError::LinkOver),
             Err(LoginError::Store(error)) => Err(PeopleError::Store(error)),
             Err(error) => Err(PeopleError::Internal(error.into())),
@@ -139,7 +159,7 @@ impl People {
 
     /// The person of that name and password, with the hash that was checked. Finishes even if the caller goes away: a
     /// guess that nobody waits for is a guess.
-    async fn verified(&self, name: &str, password: &str, source: IpAddr) -> Result<(Username, String), LoginError> {
+    async fn verified(&self, name: &str, password: &str, source: IpAddr) -> Result<Verified, LoginError> {
         password::check_form(password).map_err(LoginError::Malformed)?;
         let (people, name, password) = (self.clone(), name.to_owned(), password.to_owned());
         tokio::spawn(async move { people.verify(&name, password, source).await })
@@ -147,7 +167,7 @@ impl People {
             .map_err(|error| LoginError::Internal(error.into()))?
     }
 
-    async fn verify(&self, name: &str, password: String, source: IpAddr) -> Result<(Username, String), LoginError> {
+    async fn verify(&self, name: &str, password: String, source: IpAddr) -> Result<Verified, LoginError> {
         let slot = self.turn(name, source).await?;
         let row = match name.parse::<Username>() {
             Ok(name) => self.row(&name).await?,
@@ -163,13 +183,18 @@ impl People {
         let right = right.map_err(LoginError::Internal)?;
         let now = self.inner.clock.elapsed();
         match row {
-            Some(people::PersonRow { name, password: Some(hash), blocked, .. }) if right => {
+            Some(people::PersonRow { name, password: Some(hash), blocked, rank, .. }) if right => {
                 self.inner.throttle.succeeded(source, name.as_str(), now);
                 if blocked || self.inner.sessions.is_blocked(&name) {
                     tracing::info!(user = %name, %source, "kept out: blocked");
                     return Err(LoginError::Blocked);
                 }
-                Ok((name, hash))
+                let role = self.inner.sessions.role_of(&name);
+                if rank < sessions::rank(role) {
+                    tracing::warn!(user = %name, %source, %role, "kept out: the password is not from somebody who may give one for this role");
+                    return Err(LoginError::Outranked);
+                }
+                Ok(Verified { name, hash, role, rank })
             }
             _ => {
                 self.inner.throttle.failed(source, name, now);
@@ -206,18 +231,20 @@ impl People {
         }
     }
 
-    /// Begins a session, unless the person's password is no longer `hash` or they are kept out by now.
-    pub(super) async fn begin(&self, name: Username, hash: String, source: IpAddr) -> Result<Option<NewSession>, LoginError> {
+    /// Begins a session, unless the person's password is another by now, or they are kept out, or something else than they
+    /// were when it was checked.
+    pub(super) async fn begin(&self, verified: Verified, source: IpAddr) -> Result<Option<NewSession>, LoginError> {
+        let Verified { name, hash, role, .. } = verified;
         let token = Token::random().map_err(|error| LoginError::Internal(error.into()))?;
         let now = self.now();
-        let row = SessionRow { id: token.hash().0, name, created: now, last_seen: now, source };
+        let row = SessionRow { id: token.hash().0, name, created: now, last_seen: now, source, rank: Some(sessions::rank(role)) };
         let (live, shown, kept, checked) = (self.inner.sessions.clone(), token.clone(), row.clone(), hash.clone());
         let begun = self
             .inner
             .store
             .run(move |connection| {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let dropped = sessions::add(&transaction, &row, &hash, MOST_SESSIONS)?;
+                let dropped = rows::add(&transaction, &row, &hash, MOST_SESSIONS)?;
                 people::set_last_active(&transaction, &row.name, now)?;
                 transaction.commit()?;
                 let Some(dropped) = dropped else { return Ok(None) };
@@ -225,7 +252,7 @@ impl People {
                     live.end(super::token::TokenHash(id));
                 }
                 // Still alone with the database: whoever blocks or removes this person comes before or after.
-                Ok(Some(live.admit(&shown, row.name.clone(), source)))
+                Ok(Some(live.admit(&shown, row.name.clone(), source, role)))
             })
             .await;
         let begun = match begun {
@@ -233,7 +260,7 @@ impl People {
             Err(StoreError::Full { .. } | StoreError::ReadOnly { .. }) => {
                 let found = self.row(&kept.name).await?;
                 let is_still = found.is_some_and(|found| !found.blocked && found.password.as_ref() == Some(&checked));
-                is_still.then(|| self.inner.sessions.admit(&token, kept.name, source))
+                is_still.then(|| self.inner.sessions.admit(&token, kept.name, source, role))
             }
             begun => begun?,
         };
@@ -248,7 +275,7 @@ impl People {
 impl LoginError {
     fn from_people(error: PeopleError) -> Self {
         match error {
-            PeopleError::Unknown(_) | PeopleError::LinkOver => Self::Wrong,
+            PeopleError::Unknown(_) | PeopleError::LinkOver | PeopleError::LinkRevoked => Self::Wrong,
             PeopleError::WeakPassword(problem) => Self::WeakPassword(problem),
             PeopleError::Busy(busy) => Self::Busy(busy),
             PeopleError::Store(error) => Self::Store(error),

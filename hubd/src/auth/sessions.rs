@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use hub_core::accounts::Username;
-use hub_core::config::Config;
+use hub_core::config::{Config, Role};
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
@@ -53,6 +53,8 @@ type Former = VecDeque<(TokenHash, Username)>;
 struct Entry {
     user: Username,
     source: IpAddr,
+    /// What this person was when they logged in. Whoever rises logs in anew: somebody else may be in that session.
+    role: Role,
     /// On the scale of [`Clock::elapsed`], in seconds; negative: before this process.
     last_seen: AtomicI64,
     saved: AtomicI64,
@@ -66,12 +68,31 @@ pub struct Policy {
     pub lifetime: Duration,
     /// Who is kept out, whatever the database says.
     pub blocked: HashSet<Username>,
+    /// Who is more than a student.
+    pub roles: HashMap<Username, Role>,
 }
 
 impl From<&Config> for Policy {
     fn from(config: &Config) -> Self {
-        Self { lifetime: config.sessions.lifetime, blocked: config.roles.blocked.iter().cloned().collect() }
+        let roles = &config.roles;
+        let named = roles.admins.iter().chain(&roles.teachers).chain(&roles.helpers);
+        Self {
+            lifetime: config.sessions.lifetime,
+            blocked: roles.blocked.iter().cloned().collect(),
+            roles: named.map(|name| (name.clone(), config.role_of(name))).collect(),
+        }
     }
+}
+
+impl Policy {
+    fn role_of(&self, name: &Username) -> Role {
+        self.roles.get(name).copied().unwrap_or(Role::Student)
+    }
+}
+
+/// How the database keeps a role: a higher one is a higher number.
+pub(super) fn rank(role: Role) -> i64 {
+    role as i64
 }
 
 /// Somebody who is logged in.
@@ -119,14 +140,17 @@ impl Sessions {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Takes over what an earlier process stored. Gives who came from where, for the throttle.
+    /// Takes over what an earlier process stored, but for sessions of people who have risen since. Gives who came from
+    /// where, for the throttle.
     pub(super) fn load(&self, rows: Vec<SessionRow>) -> Vec<(Username, IpAddr)> {
         let today = seconds(self.inner.clock.now());
         let now = self.now();
         for row in rows {
             // A calendar that was set back makes a session young, never invalid.
             let last_seen = now - (today - row.last_seen).max(0);
-            self.put(TokenHash(row.id), row.name, row.source, last_seen);
+            let (now, then) = (self.role_of(&row.name), row.rank);
+            let role = if then.is_some_and(|then| then < rank(now)) { Role::Student } else { now };
+            self.put(TokenHash(row.id), row.name, row.source, role, last_seen);
         }
         self.inner.read().values().map(|entry| (entry.user.clone(), entry.source)).collect()
     }
@@ -139,7 +163,7 @@ impl Sessions {
         for id in candidates(headers, https).map(|token| token.hash()) {
             let live = self.inner.read();
             let Some(entry) = live.get(&id) else { continue };
-            if self.is_over(entry, now) || *entry.ended.borrow() {
+            if self.is_over(entry, now) || *entry.ended.borrow() || entry.role < self.role_of(&entry.user) {
                 continue;
             }
             match &found {
@@ -182,24 +206,30 @@ impl Sessions {
     }
 
     /// Makes a session known that the database has just taken.
-    pub(super) fn admit(&self, token: &Token, user: Username, source: IpAddr) -> Session {
+    pub(super) fn admit(&self, token: &Token, user: Username, source: IpAddr, role: Role) -> Session {
         let id = token.hash();
         let now = self.now();
-        let entry = self.put(id, user.clone(), source, now);
+        let entry = self.put(id, user.clone(), source, role, now);
         // The policy may have changed since the password was checked: it is either seen here, or sees this session.
-        if self.is_blocked(&user) {
+        if self.is_blocked(&user) || role < self.role_of(&user) {
             self.end(id);
         }
         Session { user, ended: entry.ended.subscribe(), id }
     }
 
-    /// Puts another policy in force: sessions of people whom it keeps out end now.
+    /// Puts another policy in force: sessions of people whom it keeps out, and of those whom it raises, end now.
     pub(super) fn set_policy(&self, policy: Policy) {
-        let blocked: Vec<_> = policy.blocked.iter().cloned().collect();
-        *self.inner.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
-        for name in blocked {
-            self.end_all(&name);
+        *self.inner.policy.write().unwrap_or_else(PoisonError::into_inner) = policy.clone();
+        let ends = |entry: &Entry| policy.blocked.contains(&entry.user) || entry.role < policy.role_of(&entry.user);
+        let ids: Vec<_> = self.inner.read().iter().filter(|(_, entry)| ends(entry)).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.end(id);
         }
+    }
+
+    /// What the policy makes of `name`.
+    pub(super) fn role_of(&self, name: &Username) -> Role {
+        self.inner.policy().role_of(name)
     }
 
     /// Whether the policy keeps `name` out, or a block that the database does not know of.
@@ -298,10 +328,11 @@ impl Sessions {
         idle >= i64::try_from(self.inner.policy().lifetime.as_secs()).unwrap_or(i64::MAX)
     }
 
-    fn put(&self, id: TokenHash, user: Username, source: IpAddr, last_seen: i64) -> Arc<Entry> {
+    fn put(&self, id: TokenHash, user: Username, source: IpAddr, role: Role, last_seen: i64) -> Arc<Entry> {
         let entry = Arc::new(Entry {
             user,
             source,
+            role,
             last_seen: AtomicI64::new(last_seen),
             saved: AtomicI64::new(last_seen),
             ended: watch::Sender::new(false),

@@ -1,15 +1,18 @@
 //! People, links and sessions against a real database, on a clock that stands still.
 
+mod grants;
 mod links;
 mod passwords;
 mod revocation;
 mod sessions;
 
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use http::HeaderMap;
 use http::header::COOKIE;
+use hub_core::config::Role;
 
 use super::*;
 
@@ -19,7 +22,12 @@ const PASSWORD: &str = "correct horse";
 const LIFETIME: Duration = Duration::from_secs(14 * 86_400);
 
 fn policy() -> Policy {
-    Policy { lifetime: LIFETIME, blocked: std::collections::HashSet::new() }
+    Policy { lifetime: LIFETIME, blocked: HashSet::new(), roles: HashMap::new() }
+}
+
+/// One in which these people are more than students.
+fn with_roles(roles: &[(&str, Role)]) -> Policy {
+    Policy { roles: roles.iter().map(|(name, role)| (name.parse().unwrap(), *role)).collect(), ..policy() }
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -36,7 +44,7 @@ impl Class {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual();
         let people = People::open_with(&directory.path().join("hubd.db"), policy(), clock.clone(), Cost::CHEAP).await.unwrap();
-        people.add(&ada(), Some(PASSWORD)).await.unwrap();
+        people.add(&ada(), Some(PASSWORD), &Maker::Host).await.unwrap();
         Self { directory, clock, people }
     }
 
@@ -82,9 +90,9 @@ fn has_ended(session: &NewSession) -> bool {
 async fn knows_who_is_enrolled() {
     let class = Class::new().await;
     let bob: Username = "bob".parse().unwrap();
-    let added = class.people.add(&bob, None).await.unwrap();
+    let added = class.people.add(&bob, None, &Maker::Host).await.unwrap();
     assert!(added.added && added.link.is_some_and(|link| link.expires == class.clock.now() + DAY));
-    let again = class.people.add(&bob, Some("another password")).await.unwrap();
+    let again = class.people.add(&bob, Some("another password"), &Maker::Host).await.unwrap();
     assert!(!again.added && again.link.is_none());
     let person = |name, has_password| Person { name, blocked: false, has_password, last_active: None };
     assert_eq!(class.people.list().await.unwrap(), [person(ada(), true), person(bob.clone(), false)]);
@@ -99,15 +107,17 @@ async fn knows_who_is_enrolled() {
 async fn says_when_nobody_has_that_name() {
     let class = Class::new().await;
     let eve: Username = "eve".parse().unwrap();
-    assert!(matches!(class.people.set_password(&eve, PASSWORD).await, Err(PeopleError::Unknown(name)) if name == eve));
-    assert!(matches!(class.people.new_link(&eve).await, Err(PeopleError::Unknown(name)) if name == eve));
+    assert!(
+        matches!(class.people.set_password(&eve, PASSWORD, &Maker::Host).await, Err(PeopleError::Unknown(name)) if name == eve)
+    );
+    assert!(matches!(class.people.new_link(&eve, &Maker::Host).await, Err(PeopleError::Unknown(name)) if name == eve));
     assert!(matches!(class.people.set_blocked(&eve, true).await, Err(PeopleError::Unknown(name)) if name == eve));
 }
 
 #[tokio::test]
 async fn keeps_no_secret_in_the_database() {
     let class = Class::new().await;
-    let link = class.people.add(&"bob".parse().unwrap(), None).await.unwrap().link.unwrap();
+    let link = class.people.add(&"bob".parse().unwrap(), None, &Maker::Host).await.unwrap().link.unwrap();
     let session = class.log_in().await;
     let cookie = cookies(&session)[COOKIE].to_str().unwrap().to_owned();
     let secret = cookie.split_once('=').unwrap().1.to_owned();
@@ -127,10 +137,10 @@ async fn keeps_no_secret_in_the_database() {
 async fn leaves_nothing_of_who_is_removed_to_the_next_of_that_name() {
     let class = Class::new().await;
     let session = class.log_in().await;
-    let link = class.people.new_link(&ada()).await.unwrap();
+    let link = class.people.new_link(&ada(), &Maker::Host).await.unwrap();
     assert!(class.people.remove(&ada()).await.unwrap());
     assert!(has_ended(&session));
-    class.people.add(&ada(), Some("a new password")).await.unwrap();
+    class.people.add(&ada(), Some("a new password"), &Maker::Host).await.unwrap();
     assert!(class.find(&session).is_none());
     assert!(matches!(class.people.look_at_link(&token(&link)).await, Err(PeopleError::LinkOver)));
     assert!(matches!(class.people.log_in("ada", PASSWORD, HERE).await, Err(LoginError::Wrong)));
@@ -162,10 +172,10 @@ async fn leaves_bad_rows_out() {
             connection.execute_batch(
                 "INSERT INTO people (name, added) VALUES ('../etc', 0), (char(0), 0), ('Ada', 0);
                  INSERT INTO people (name, password, added) VALUES ('bob', 'no hash at all', 0);
-                 INSERT INTO sessions VALUES (x'00', 'bob', 0, 0, '192.0.2.1');
-                 INSERT INTO sessions VALUES (zeroblob(32), '../etc', 0, 0, '192.0.2.1');
-                 INSERT INTO sessions VALUES (randomblob(32), 'bob', 0, 0, 'nowhere');
-                 INSERT INTO links VALUES ('Ada', x'00', 9223372036854775807);",
+                 INSERT INTO sessions VALUES (x'00', 'bob', 0, 0, '192.0.2.1', 0);
+                 INSERT INTO sessions VALUES (zeroblob(32), '../etc', 0, 0, '192.0.2.1', 0);
+                 INSERT INTO sessions VALUES (randomblob(32), 'bob', 0, 0, 'nowhere', 0);
+                 INSERT INTO links VALUES ('Ada', x'00', 9223372036854775807, '../etc', 3, 0);",
             )
         })
         .await
@@ -175,6 +185,6 @@ async fn leaves_bad_rows_out() {
     assert_eq!(names, ["ada", "bob"]);
     assert!(class.find(&session).is_some());
     assert!(matches!(class.people.log_in("bob", PASSWORD, HERE).await, Err(LoginError::Internal(_))));
-    class.people.set_password(&"bob".parse().unwrap(), "a new password").await.unwrap();
+    class.people.set_password(&"bob".parse().unwrap(), "a new password", &Maker::Host).await.unwrap();
     assert!(class.people.log_in("bob", "a new password", HERE).await.is_ok());
 }

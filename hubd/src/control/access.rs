@@ -8,6 +8,7 @@ use hub_core::config::{Config, Role};
 use hub_core::control::{RefusalKind, Request};
 
 use super::{ControlContext, Refusal};
+use crate::auth::Maker;
 
 /// Which socket somebody comes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,16 @@ pub(super) enum Actor {
     Person(Username, Role),
     /// An account of this machine. It may what administrators inside the hub may, and nothing that amounts to root.
     Operator(String),
+}
+
+impl Actor {
+    /// As who this one gives people links and passwords.
+    pub(super) fn maker(&self) -> Maker {
+        match self {
+            Self::Root | Self::Operator(_) => Maker::Host,
+            Self::Person(name, role) => Maker::Person(name.clone(), *role),
+        }
+    }
 }
 
 impl fmt::Display for Actor {

@@ -1,16 +1,16 @@
 //! The people verbs: enrol, list, remove, passwords, links, block.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 use hub_core::accounts::Username;
-use hub_core::control::{AddedUser, NewUser, RefusalKind, Reply, ServerPhase, UserInfo};
+use hub_core::control::{AddedUser, NewUser, OpenLink, RefusalKind, Reply, ServerPhase, UserInfo};
 use jiff::Timestamp;
 
 use super::{ControlContext, Refusal, servers};
-use crate::auth::{Link, PeopleError, Token, password};
+use crate::auth::{Link, Maker, PeopleError, Token, password};
 
-pub(super) async fn add(context: &ControlContext, users: &[NewUser]) -> Result<Reply, Refusal> {
+pub(super) async fn add(context: &ControlContext, users: &[NewUser], maker: &Maker) -> Result<Reply, Refusal> {
     let mut names = HashSet::new();
     for user in users {
         if !names.insert(&user.name) {
@@ -24,7 +24,7 @@ pub(super) async fn add(context: &ControlContext, users: &[NewUser]) -> Result<R
     }
     let mut added: Vec<AddedUser> = Vec::with_capacity(users.len());
     for user in users {
-        let one = context.people.add(&user.name, user.password.as_deref()).await.map_err(|error| {
+        let one = context.people.add(&user.name, user.password.as_deref(), maker).await.map_err(|error| {
             let refusal = Refusal::from(error);
             let message = format!("enrolling {}, after {} others: {}", user.name, added.len(), refusal.message);
             Refusal::new(refusal.kind, message)
@@ -38,7 +38,9 @@ pub(super) async fn add(context: &ControlContext, users: &[NewUser]) -> Result<R
 
 pub(super) async fn list(context: &ControlContext) -> Result<Reply, Refusal> {
     let (people, config) = (context.people.list().await?.into_iter(), context.config.get());
+    let mut links: HashMap<_, _> = context.people.open_links().await.map_err(PeopleError::from)?.into_iter().collect();
     let users = people.map(|person| UserInfo {
+        link: links.remove(&person.name).map(|link| OpenLink { maker: link.maker, expires: moment(link.expires) }),
         admin: config.is_admin(&person.name),
         role: config.role_of(&person.name),
         blocked: person.blocked,
@@ -68,20 +70,25 @@ pub(super) async fn reset_packages(context: &ControlContext, name: &Username, se
     Ok(Reply::PackagesReset { places, is_running })
 }
 
-pub(super) async fn set_password(context: &ControlContext, name: &Username, password: &str) -> Result<Reply, Refusal> {
-    context.people.set_password(name, password).await?;
+pub(super) async fn set_password(
+    context: &ControlContext,
+    name: &Username,
+    password: &str,
+    maker: &Maker,
+) -> Result<Reply, Refusal> {
+    context.people.set_password(name, password, maker).await?;
     Ok(Reply::Done)
 }
 
-pub(super) async fn new_link(context: &ControlContext, name: &Username) -> Result<Reply, Refusal> {
-    let link = context.people.new_link(name).await?;
+pub(super) async fn new_link(context: &ControlContext, name: &Username, maker: &Maker) -> Result<Reply, Refusal> {
+    let link = context.people.new_link(name, maker).await?;
     let (link, expires) = whole_link(context, &link);
     Ok(Reply::Link { link, expires })
 }
 
 pub(super) async fn link_as(context: &ControlContext, name: &Username, token: &str) -> Result<Reply, Refusal> {
     let token = Token::parse(token).ok_or_else(|| Refusal::new(RefusalKind::Invalid, "that is no secret for a one-time link"))?;
-    let link = context.people.set_link(name, &token).await?;
+    let link = context.people.set_link(name, &token, &Maker::Host).await?;
     let (link, expires) = whole_link(context, &link);
     Ok(Reply::Link { link, expires })
 }
@@ -98,11 +105,14 @@ pub(super) async fn set_blocked(context: &ControlContext, name: &Username, block
         return Err(Refusal::new(RefusalKind::Invalid, format!("the configuration blocks {name}"))
             .hint("take the name off `blocked` under [roles]: on the host, sudo hubctl config edit"));
     }
-    if blocked {
-        servers::stop_and_wait(context, name).await.map_err(|refusal| Refusal {
-            message: format!("{name} can't log in any more, but the server still runs: {}", refusal.message),
-            ..refusal
-        })?;
+    // They have no way to their server any more, so nobody has to wait until it is down.
+    if blocked && context.servers.watch(name).borrow().phase != ServerPhase::Stopped {
+        let server = context.servers.stop(name);
+        if server.borrow().phase == ServerPhase::Failed {
+            let failed = servers::failed(name, &server.borrow());
+            let message = format!("{name} can't log in any more, but the server still runs: {}", failed.message);
+            return Err(Refusal { message, ..failed });
+        }
     }
     Ok(Reply::Done)
 }

@@ -15,10 +15,16 @@ pub(super) async fn reload(context: &ControlContext) -> Result<Reply, Refusal> {
     let restart_needed = sockets_differ(&context.initial, &new);
     let blocked = new.roles.blocked.clone();
     let old = context.config.replace(new);
+    let stored = |error| Refusal::from(crate::auth::PeopleError::from(error));
     let demoted = demoted(&old, &context.config.get());
     for name in &demoted {
-        context.people.log_out_everywhere(name).await.map_err(|error| Refusal::from(crate::auth::PeopleError::from(error)))?;
+        context.people.log_out_everywhere(name).await.map_err(stored)?;
     }
+    let promoted = promoted(&old, &context.config.get());
+    if let Err(error) = context.people.revoke_links().await {
+        tracing::warn!(%error, "taking links back; they don't work as long as this configuration is in force");
+    }
+    let need_link = context.people.without_valid_password(&promoted).await.map_err(stored)?;
     let mut stopping = Vec::new();
     for name in blocked.iter().chain(&demoted) {
         if !stopping.contains(name) && context.servers.watch(name).borrow().phase != ServerPhase::Stopped {
@@ -27,9 +33,9 @@ pub(super) async fn reload(context: &ControlContext) -> Result<Reply, Refusal> {
         }
     }
     // The sessions of those who are kept out have ended in memory; this is for the next process.
-    context.people.save().await.map_err(|error| Refusal::from(crate::auth::PeopleError::from(error)))?;
-    tracing::info!(demoted = ?demoted, blocked = ?blocked, "the configuration was read again");
-    Ok(Reply::Reloaded(Reloaded { demoted, blocked, stopping, restart_needed }))
+    context.people.save().await.map_err(stored)?;
+    tracing::info!(?demoted, ?promoted, ?blocked, "the configuration was read again");
+    Ok(Reply::Reloaded(Reloaded { demoted, promoted, need_link, blocked, stopping, restart_needed }))
 }
 
 fn read(context: &ControlContext) -> Result<Config> {
@@ -41,6 +47,16 @@ fn read(context: &ControlContext) -> Result<Config> {
 fn demoted(old: &Config, new: &Config) -> Vec<Username> {
     let mut names: Vec<Username> = old.roles.admins.iter().chain(&old.roles.teachers).cloned().collect();
     names.retain(|name| new.role_of(name) < old.role_of(name));
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Who is more than before: their sessions have ended, since somebody else may be in them.
+fn promoted(old: &Config, new: &Config) -> Vec<Username> {
+    let roles = &new.roles;
+    let mut names: Vec<Username> = roles.admins.iter().chain(&roles.teachers).chain(&roles.helpers).cloned().collect();
+    names.retain(|name| new.role_of(name) > old.role_of(name));
     names.sort();
     names.dedup();
     names

@@ -114,7 +114,7 @@ async fn until(server: &mut watch::Receiver<View>, patience: Duration, settled: 
     Ok(server.borrow().clone())
 }
 
-fn failed(name: &Username, view: &View) -> Refusal {
+pub(super) fn failed(name: &Username, view: &View) -> Refusal {
     let why = view.failure.as_ref().map_or(view.message.as_str(), |failure| failure.summary.as_str());
     Refusal::new(RefusalKind::Failed, why).hint(format!("hubctl server logs {name}"))
 }

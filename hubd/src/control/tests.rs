@@ -12,6 +12,7 @@ use hub_core::control::ServerPhase;
 use tokio::sync::watch;
 
 use super::*;
+use crate::auth::Maker;
 use crate::launcher::protocol;
 use crate::live::Live;
 use crate::servers::{Failure, MemoryKills, View};
@@ -57,7 +58,7 @@ impl Hub {
         let config = Live::new(hub_core::config::parse(config, "config.toml").unwrap());
         let people = People::open(&paths.database(), (&*config.get()).into()).await.unwrap();
         for known in ["ada", "bob", "cyd"] {
-            people.add(&name(known), None).await.unwrap();
+            people.add(&name(known), None, &Maker::Host).await.unwrap();
         }
         people.set_blocked(&name("cyd"), true).await.unwrap();
         launcher(&paths);
@@ -82,7 +83,7 @@ impl Hub {
     async fn staffed() -> Self {
         let hub = Self::new().await;
         for one in ["tess", "hugo", "olga"] {
-            hub.context.people.add(&name(one), None).await.unwrap();
+            hub.context.people.add(&name(one), None, &Maker::Host).await.unwrap();
         }
         hub
     }
@@ -149,6 +150,8 @@ fn launcher(paths: &Paths) {
 #[derive(Default)]
 struct FakeServers {
     fails: Mutex<bool>,
+    /// Whether servers take for ever to go down.
+    lingers: Mutex<bool>,
     views: Mutex<BTreeMap<Username, watch::Sender<View>>>,
 }
 
@@ -191,8 +194,15 @@ impl Servers for FakeServers {
     }
 
     fn stop(&self, name: &Username) -> watch::Receiver<View> {
-        let fails = *self.fails.lock().unwrap();
-        self.set(name, if fails { ServerPhase::Failed } else { ServerPhase::Stopped })
+        let (fails, lingers) = (*self.fails.lock().unwrap(), *self.lingers.lock().unwrap());
+        self.set(
+            name,
+            match (fails, lingers) {
+                (true, _) => ServerPhase::Failed,
+                (false, true) => ServerPhase::Stopping,
+                (false, false) => ServerPhase::Stopped,
+            },
+        )
     }
 
     fn watch(&self, name: &Username) -> watch::Receiver<View> {

@@ -138,7 +138,8 @@ fn block(world: &mut World, who: &Who, blocked: bool) -> Result<Exit> {
         for_each(world, &names, |world, name| match ask(world, &Request::UserBlock { name: name.clone(), blocked })? {
             Reply::Done => {
                 if !world.printer.json {
-                    let what = if blocked { "is kept out; sessions ended, server stopped" } else { "may log in again" };
+                    let what =
+                        if blocked { "is kept out: sessions ended, and the server is stopping" } else { "may log in again" };
                     world.printer.say(&format!("{name} {what}"))?;
                 }
                 Ok(Block { name: name.clone(), blocked })

@@ -16,7 +16,8 @@ const APPLICATION_ID: i64 = 0x6875_6264;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Each brings the database from the version of its index to the next. Never edited after a release, only added to.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE people (
         name TEXT PRIMARY KEY,
         password TEXT,
@@ -37,7 +38,16 @@ const MIGRATIONS: [&str; 1] = ["
         source TEXT NOT NULL
     ) STRICT;
     CREATE INDEX sessions_by_name ON sessions(name);
-"];
+",
+    // A link from before may be a teacher's, a password was everybody's own, a session's role is the one at the next start.
+    "
+    ALTER TABLE people ADD COLUMN password_rank INTEGER NOT NULL DEFAULT 3;
+    ALTER TABLE links ADD COLUMN maker TEXT;
+    ALTER TABLE links ADD COLUMN rank INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE links ADD COLUMN revoked INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE sessions ADD COLUMN rank INTEGER;
+",
+];
 
 /// Opens, checks and migrates the database at `path`.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {

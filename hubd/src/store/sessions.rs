@@ -20,6 +20,8 @@ pub struct SessionRow {
     pub last_seen: i64,
     /// Where the login came from.
     pub source: IpAddr,
+    /// The rank of whoever logged in, then; nothing: an earlier version stored it.
+    pub rank: Option<i64>,
 }
 
 /// Every session. A row that makes no sense is left out and reported.
@@ -27,7 +29,7 @@ pub struct SessionRow {
 /// # Errors
 /// What the database said.
 pub fn list(connection: &Connection) -> rusqlite::Result<Vec<SessionRow>> {
-    let mut statement = connection.prepare("SELECT id, name, created, last_seen, source FROM sessions")?;
+    let mut statement = connection.prepare("SELECT id, name, created, last_seen, source, rank FROM sessions")?;
     let mut rows = statement.query([])?;
     let mut sessions = Vec::new();
     while let Some(row) = rows.next()? {
@@ -51,9 +53,17 @@ pub fn add(
     most: u32,
 ) -> rusqlite::Result<Option<Vec<[u8; 32]>>> {
     let rows = transaction.execute(
-        "INSERT INTO sessions (id, name, created, last_seen, source)
-         SELECT ?1, name, ?3, ?4, ?5 FROM people WHERE name = ?2 AND blocked = 0 AND password = ?6",
-        params![session.id, session.name.as_str(), session.created, session.last_seen, session.source.to_string(), password],
+        "INSERT INTO sessions (id, name, created, last_seen, source, rank)
+         SELECT ?1, name, ?3, ?4, ?5, ?7 FROM people WHERE name = ?2 AND blocked = 0 AND password = ?6",
+        params![
+            session.id,
+            session.name.as_str(),
+            session.created,
+            session.last_seen,
+            session.source.to_string(),
+            password,
+            session.rank
+        ],
     )?;
     if rows == 0 {
         return Ok(None);
@@ -66,6 +76,14 @@ pub fn add(
         .query_map(params![session.name.as_str(), most], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()
         .map(Some)
+}
+
+/// Notes the rank of whoever has the session with that id.
+///
+/// # Errors
+/// What the database said.
+pub fn set_rank(connection: &Connection, id: &[u8; 32], rank: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE sessions SET rank = ?2 WHERE id = ?1")?.execute(params![id, rank]).map(drop)
 }
 
 /// Forgets the session with that id.
@@ -95,5 +113,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         source: source
             .parse()
             .map_err(|error| rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, Box::new(error)))?,
+        rank: row.get(5)?,
     })
 }

@@ -191,6 +191,17 @@ impl Problem {
         .with_action("/hub/login", "Log in")
     }
 
+    /// 403: a one-time link whose maker may not make it any more, or not for this person.
+    pub fn link_revoked() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "This link was taken back",
+            "The role of whoever made it has changed, or yours has. Your account and your files are as they were. Ask an \
+             administrator of this hub for a new link.",
+        )
+        .with_action("/hub/login", "Log in")
+    }
+
     /// 405.
     pub fn method_not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "That can't be done here", "This page can't be used in that way.")

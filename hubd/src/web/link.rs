@@ -97,6 +97,7 @@ async fn answer(
 fn problem_of(error: PeopleError) -> Problem {
     match error {
         PeopleError::LinkOver | PeopleError::Unknown(_) => Problem::link_over(),
+        PeopleError::LinkRevoked => Problem::link_revoked(),
         PeopleError::Busy(_) => {
             Problem::unavailable("Very many people are at it at this moment. Please try again in a few seconds.")
         }

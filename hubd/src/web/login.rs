@@ -85,6 +85,11 @@ pub(super) async fn submit(State(hub): State<Arc<Hub>>, parts: Parts, form: Form
             let problem = "Your access is switched off at the moment. Please ask whoever runs this hub.";
             again(StatusCode::FORBIDDEN, problem, None)
         }
+        Err(LoginError::Outranked) => {
+            let problem = "Your role in this hub has changed, and this password came from somebody who can't give one to people of \
+                           your role now. Ask an administrator of this hub for a new link; your files are as they were.";
+            again(StatusCode::FORBIDDEN, problem, None)
+        }
         Err(LoginError::TooMany(wait)) => {
             let seconds = wait.as_secs() + 1;
             let problem = format!("Too many wrong passwords. Please wait {} and try again.", seconds_in_words(seconds));

@@ -46,7 +46,7 @@ pub(super) async fn submit(State(hub): State<Arc<Hub>>, visitor: Visitor, parts:
             tracing::info!(user = %begun.session.user, "password changed");
             Ok((cookies(&parts.headers, visitor.client, &begun), Redirect::to("/hub/home?after=password")).into_response())
         }
-        Err(LoginError::Wrong | LoginError::Malformed(_) | LoginError::Blocked) => {
+        Err(LoginError::Wrong | LoginError::Malformed(_) | LoginError::Blocked | LoginError::Outranked) => {
             answer(&hub, &visitor, &parts, StatusCode::FORBIDDEN, "The current password is not right.")
         }
         Err(LoginError::WeakPassword(problem)) => answer(&hub, &visitor, &parts, StatusCode::BAD_REQUEST, &sentence(problem)),

@@ -24,13 +24,15 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SHELL_ACCOUNT: &str = "adalogin";
 const STUDENT: &str = "bob";
 const OTHER_ADMIN: &str = "eve";
+/// Somebody for whom others make links.
+const GUEST: &str = "cleo";
 const CONFIG: &str = "/etc/hubd/config.toml";
 /// Generous: how long it takes is printed, and what decides is that it happens.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 fn run(context: &Context) -> Result<()> {
     let hub = Hub::install_on(context, &BaseSpec::new(Release::Bookworm).with("openssh-server").with("openssh-client"))?;
-    hub.add_students(&[STUDENT.to_owned(), OTHER_ADMIN.to_owned()])?;
+    hub.add_students(&[STUDENT, OTHER_ADMIN, GUEST].map(str::to_owned))?;
     hub.sh(&format!("printf '%s' '{PASSWORD}' | hubctl user password {ADMIN} --password-stdin"))?;
     roles(&hub, &[ADMIN, OTHER_ADMIN], &[OPERATOR, SHELL_ACCOUNT], &[])?;
     hub.hubctl(&["config", "apply"])?;
@@ -39,6 +41,7 @@ fn run(context: &Context) -> Result<()> {
     for (browser, name) in [(&admin, ADMIN), (&student, STUDENT)] {
         open_lab(&hub, browser, name)?;
     }
+    let link = link_from_inside(&hub, &admin)?;
     let shell = RootShell::open(context, &hub)?;
     may_ask(&hub, true)?;
     context.step("two notebooks with WebSockets, an ssh session and a root shell from it are at work")?;
@@ -80,7 +83,55 @@ fn run(context: &Context) -> Result<()> {
     hub.wait_for_lab(&admin)?;
     let groups = hub.sh(&format!("systemctl show --property=SupplementaryGroups --value hubd-user-{ADMIN}.service"))?;
     ensure!(groups.trim().is_empty(), "the demoted administrator's new server is in {groups}");
-    context.step("the blocked student stays out; the former administrator works as a student")
+    context.step("the blocked student stays out; the former administrator works as a student")?;
+    is_taken_back(&hub, &student, &link)?;
+    context.step("a link that she made as an administrator was taken back")?;
+    links_and_promotions(context, &hub, &admin, &student)
+}
+
+/// She becomes a teacher and makes a link for a student, who then becomes an administrator.
+fn links_and_promotions(context: &Context, hub: &Hub, teacher: &Browser, guest: &Browser) -> Result<()> {
+    let told = hub.hubctl(&["config", "add", "roles.teachers", ADMIN])?;
+    ensure!(told.to_string().contains("has to log in again"), "told of the promotion: {told}");
+    teacher.goto(&format!("{}/hub/home", hub.url()))?;
+    teacher.wait_for_url("/hub/login", DEADLINE)?;
+    hub.hubctl(&["server", "stop", ADMIN])?;
+    hub.log_in(teacher, ADMIN)?;
+    hub.wait_for_lab(teacher)?;
+    lab::new_notebook(teacher)?;
+    let link = link_from_inside(hub, teacher)?;
+    let shown = hub.hubctl(&["user", "show", GUEST])?;
+    ensure!(shown["link"]["maker"] == ADMIN, "the open link: {shown}");
+    guest.goto(&link)?;
+    guest.wait_for("#password", DEADLINE)?;
+    hub.hubctl(&["config", "add", "roles.admins", GUEST])?;
+    is_taken_back(hub, guest, &link)?;
+    guest.screenshot("taken-back")?;
+    context.step("a teacher's link for a student was taken back when the student became an administrator")?;
+    hub.hubctl(&["server", "start", GUEST])?;
+    let began = Instant::now();
+    hub.hubctl(&["user", "block", GUEST])?;
+    context.step(&format!("a block was answered in {:.2} s", began.elapsed().as_secs_f64()))?;
+    hub.sh(&format!(
+        "for i in $(seq {}); do [ $(systemctl show --property=ActiveState --value hubd-user-{GUEST}.service) = inactive ] && exit 0; sleep 0.1; done; exit 1",
+        DEADLINE.as_secs() * 10
+    ))
+    .map(drop)
+}
+
+/// What `hubctl` prints in the notebook that is open: a link for somebody.
+fn link_from_inside(hub: &Hub, browser: &Browser) -> Result<String> {
+    lab::run_cell(browser, &format!("!hubctl --json user link {GUEST} > link.json; echo exit $?"), "exit 0")?;
+    let printed: serde_json::Value = serde_json::from_str(&hub.sh(&format!("cat /home/jupyter-{ADMIN}/link.json"))?)?;
+    Ok(hub.whole(printed["links"][0]["link"].as_str().with_context(|| format!("no link in {printed}"))?))
+}
+
+fn is_taken_back(hub: &Hub, browser: &Browser, link: &str) -> Result<()> {
+    browser.goto(link)?;
+    browser.wait_for_text("main", "This link was taken back", DEADLINE)?;
+    let status = hub.sh(&format!("curl -s -o /dev/null -w '%{{http_code}}' '{link}'"))?;
+    ensure!(status == "403", "the link answers {status}");
+    Ok(())
 }
 
 /// Writes who may what; nothing of it is in force yet.

@@ -38,6 +38,18 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// The highest role of the people to whom somebody with this one may give a link or a password, which is to say
+    /// whom they could be if they wanted to; `None`: they may give none.
+    pub fn vouches_for(self) -> Option<Self> {
+        match self {
+            Self::Student | Self::Helper => None,
+            Self::Teacher => Some(Self::Helper),
+            Self::Admin => Some(Self::Admin),
+        }
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

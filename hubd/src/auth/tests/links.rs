@@ -6,7 +6,7 @@ use super::*;
 async fn sets_a_password_by_link_once() {
     let class = Class::new().await;
     let session = class.log_in().await;
-    let link = token(&class.people.new_link(&ada()).await.unwrap());
+    let link = token(&class.people.new_link(&ada(), &Maker::Host).await.unwrap());
     for _ in 0..3 {
         assert_eq!(class.people.look_at_link(&link).await.unwrap(), ada());
     }
@@ -24,8 +24,8 @@ async fn sets_a_password_by_link_once() {
 #[tokio::test]
 async fn ends_a_link_after_a_day_by_a_newer_one_and_by_blocking() {
     let class = Class::new().await;
-    let first = token(&class.people.new_link(&ada()).await.unwrap());
-    let second = token(&class.people.new_link(&ada()).await.unwrap());
+    let first = token(&class.people.new_link(&ada(), &Maker::Host).await.unwrap());
+    let second = token(&class.people.new_link(&ada(), &Maker::Host).await.unwrap());
     let over = async |link| matches!(class.people.look_at_link(link).await, Err(PeopleError::LinkOver));
     assert!(over(&first).await && !over(&second).await);
     class.people.set_blocked(&ada(), true).await.unwrap();
@@ -41,7 +41,7 @@ async fn ends_a_link_after_a_day_by_a_newer_one_and_by_blocking() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lets_one_of_fifty_win_a_link() {
     let class = Class::new().await;
-    let link = token(&class.people.new_link(&ada()).await.unwrap());
+    let link = token(&class.people.new_link(&ada(), &Maker::Host).await.unwrap());
     let attempts = (0..50).map(|number| {
         let (people, link) = (class.people.clone(), link.clone());
         tokio::spawn(async move { people.use_link(&link, &format!("password number {number}"), HERE).await.map(drop) })

@@ -7,7 +7,7 @@ use super::*;
 #[tokio::test]
 async fn lets_in_by_the_right_password_only() {
     let class = Class::new().await;
-    class.people.add(&"bob".parse().unwrap(), None).await.unwrap();
+    class.people.add(&"bob".parse().unwrap(), None, &Maker::Host).await.unwrap();
     let longer = format!("{PASSWORD} and more");
     for (name, password) in
         [("ada", "wrong password"), ("ada", &longer), ("eve", PASSWORD), ("bob", PASSWORD), ("../ada", PASSWORD), ("", PASSWORD)]
@@ -24,7 +24,7 @@ async fn lets_in_by_the_right_password_only() {
 async fn uses_every_byte_of_a_password() {
     let class = Class::new().await;
     let long = "é".repeat(512);
-    class.people.set_password(&ada(), &long).await.unwrap();
+    class.people.set_password(&ada(), &long, &Maker::Host).await.unwrap();
     let almost = format!("{}x", &long[..1022]);
     assert!(matches!(class.people.log_in("ada", &almost, HERE).await, Err(LoginError::Wrong)));
     assert!(class.people.log_in("ada", &long, HERE).await.is_ok());
@@ -34,7 +34,7 @@ async fn uses_every_byte_of_a_password() {
 async fn changes_a_password_and_ends_what_the_old_one_gave() {
     let class = Class::new().await;
     let (here, there) = (class.log_in().await, class.log_in().await);
-    let link = class.people.new_link(&ada()).await.unwrap();
+    let link = class.people.new_link(&ada(), &Maker::Host).await.unwrap();
     let name = ada();
     let change = |current, new| class.people.change_password(&name, current, new, HERE);
     assert!(matches!(change("wrong password", "a new password").await, Err(LoginError::Wrong)));
@@ -93,16 +93,17 @@ async fn remembers_after_a_restart_where_people_come_from() {
 
 #[tokio::test]
 async fn begins_no_session_for_a_password_that_was_just_replaced() {
+    let verified = |hash| super::super::login::Verified { name: ada(), hash, role: Role::Student, rank: 3 };
     let class = Class::new().await;
     let stored = |people: &People| {
         let store = people.inner.store.clone();
         async move { store.run(|connection| people::find(connection, &ada())).await.unwrap().unwrap().password.unwrap() }
     };
     let old = stored(&class.people).await;
-    class.people.set_password(&ada(), "a new password").await.unwrap();
-    assert!(class.people.begin(ada(), old, HERE).await.unwrap().is_none());
+    class.people.set_password(&ada(), "a new password", &Maker::Host).await.unwrap();
+    assert!(class.people.begin(verified(old), HERE).await.unwrap().is_none());
     let new = stored(&class.people).await;
-    assert!(class.people.begin(ada(), new, HERE).await.unwrap().is_some());
+    assert!(class.people.begin(verified(new), HERE).await.unwrap().is_some());
 }
 
 #[tokio::test]

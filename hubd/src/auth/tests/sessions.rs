@@ -78,7 +78,7 @@ async fn lives_through_steps_of_the_calendar() {
 #[tokio::test]
 async fn believes_only_its_own_cookie() {
     let class = Class::new().await;
-    class.people.add(&"bob".parse().unwrap(), Some(PASSWORD)).await.unwrap();
+    class.people.add(&"bob".parse().unwrap(), Some(PASSWORD), &Maker::Host).await.unwrap();
     let (ada, bob) = (class.log_in().await, class.people.log_in("bob", PASSWORD, HERE).await.unwrap());
     let text = |session: &NewSession| cookies(session)[COOKIE].to_str().unwrap().to_owned();
     let (ada, bob) = (text(&ada), text(&bob));
@@ -139,6 +139,7 @@ async fn keeps_the_latest_sessions_of_a_person() {
                 created: i64::MAX,
                 last_seen: i64::MAX,
                 source: HERE,
+                rank: None,
             };
             let transaction = connection.transaction()?;
             crate::store::sessions::add(&transaction, &row, &password, 3)

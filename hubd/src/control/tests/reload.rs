@@ -25,7 +25,7 @@ impl Hub {
         let hub = Self::new().await;
         let people = hub.context.people.clone();
         hub.context.config.follow(move |config| people.set_policy(config.into()));
-        hub.context.people.set_password(&name(person), PASSWORD).await.unwrap();
+        hub.context.people.set_password(&name(person), PASSWORD, &Maker::Host).await.unwrap();
         hub.servers.ensure(&name(person));
         let session = hub.log_in(person).await.unwrap();
         (hub, session)
@@ -90,4 +90,22 @@ async fn only_root_of_the_machine_may_ask_for_it() {
         let (kind, _) = refusal(hub.ask(access, uid, &Request::Reload).await);
         assert_eq!(kind, RefusalKind::NotAllowed, "{uid} at {access:?}");
     }
+}
+
+#[tokio::test]
+async fn whoever_rises_logs_in_anew_and_a_teachers_link_for_them_is_void() {
+    let (hub, bob) = Hub::with_open_lab("bob").await;
+    hub.context.people.add(&name("tess"), None, &Maker::Host).await.unwrap();
+    let Reply::Link { link, .. } = hub.ask(Access::Admin, TESS, &Request::UserLink { name: name("bob") }).await else { panic!() };
+    let token = crate::auth::Token::parse(link.rsplit_once('/').unwrap().1).unwrap();
+    let Reply::Users { users } = hub.root(&Request::UserList).await else { panic!() };
+    let listed = users.iter().find(|user| user.name == name("bob")).unwrap();
+    assert_eq!(listed.link.as_ref().unwrap().maker, Some(name("tess")));
+    let Reply::Reloaded(reloaded) = hub.reload(&CONFIG.replace("admins = [", "admins = [\"bob\", ")).await else { panic!() };
+    assert_eq!((reloaded.promoted, reloaded.need_link, reloaded.stopping), (vec![name("bob")], vec![], vec![]));
+    assert!(*bob.ended.borrow());
+    let refused = hub.context.people.use_link(&token, PASSWORD, HERE).await;
+    assert!(matches!(refused, Err(crate::auth::PeopleError::LinkRevoked)));
+    let Reply::Users { users } = hub.root(&Request::UserList).await else { panic!() };
+    assert!(users.iter().all(|user| user.name != name("bob") || user.link.is_none()));
 }

@@ -63,6 +63,17 @@ async fn who_is_removed_or_blocked_has_no_server_left() {
 }
 
 #[tokio::test]
+async fn a_block_waits_for_no_server() {
+    let hub = Hub::new().await;
+    hub.servers.set(&name("bob"), ServerPhase::Running);
+    *hub.servers.lingers.lock().unwrap() = true;
+    let block = Request::UserBlock { name: name("bob"), blocked: true };
+    let answered = tokio::time::timeout(Duration::from_secs(60), hub.root(&block)).await;
+    assert!(matches!(answered, Ok(Reply::Done)), "{answered:?}");
+    assert_eq!(hub.servers.phase(&name("bob")), ServerPhase::Stopping);
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_stop_is_told_and_the_person_is_out_all_the_same() {
     let hub = Hub::new().await;
     hub.servers.set(&name("bob"), ServerPhase::Running);

@@ -158,6 +158,7 @@ mod tests {
             blocked,
             has_password: true,
             last_active: None,
+            link: None,
         };
         let people = [person("ada", false), person("eve", true)];
         let config = |admins: &str| parse(&format!("[roles]\nadmins = [{admins}]\n"), "test").unwrap();

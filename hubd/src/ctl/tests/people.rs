@@ -118,6 +118,7 @@ fn the_list_tells_who_can_log_in() {
         blocked,
         has_password,
         last_active: last_active.map(str::to_owned),
+        link: None,
     };
     let users = vec![
         user("ada", Role::Admin, false, true, Some("2026-09-07T07:00:00Z")),
@@ -278,7 +279,7 @@ fn a_password_comes_from_standard_input_or_a_file() {
 fn blocking_says_what_it_did() {
     let (ran, asked) = Machine::host().run_with("user block bob", vec![Reply::Done]);
     assert_eq!(asked, [Request::UserBlock { name: "bob".parse().unwrap(), blocked: true }]);
-    assert_eq!(ran.messages, "bob is kept out; sessions ended, server stopped\n");
+    assert_eq!(ran.messages, "bob is kept out: sessions ended, and the server is stopping\n");
     let (ran, asked) = Machine::host().run_with("user unblock bob --quiet", vec![Reply::Done]);
     assert_eq!(asked, [Request::UserBlock { name: "bob".parse().unwrap(), blocked: false }]);
     assert_eq!((ran.code, ran.messages.as_str(), ran.output.as_str()), (0, "", ""));
@@ -307,6 +308,7 @@ fn what_somebody_may_do_names_the_lines_that_say_so() {
         blocked: name == "bob",
         has_password: true,
         last_active: None,
+        link: None,
     };
     let show = |name: &str| {
         let reply = Reply::Users { users: vec![listed("ada"), listed("bob")] };

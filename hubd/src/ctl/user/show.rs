@@ -4,14 +4,14 @@
 use anyhow::Result;
 use hub_core::accounts::Username;
 use hub_core::config::{self, Config, ExplainedLimit, Origin, ReadError, Role};
-use hub_core::control::{Reply, Request, UserInfo};
+use hub_core::control::{OpenLink, Reply, Request, UserInfo};
 use serde::Serialize;
 
 use super::super::World;
 use super::super::connect::{ask, only_on_the_host, unexpected};
 use super::super::failure::{Exit, Failure};
 use super::super::output::{Cell, Table, Tone};
-use super::super::text::ago;
+use super::super::text::{ago, moment};
 
 /// What `hubctl user show --json` prints.
 #[derive(Debug, Serialize)]
@@ -21,6 +21,8 @@ struct Shown {
     enrolled: Option<bool>,
     has_password: Option<bool>,
     last_active: Option<String>,
+    /// The one-time link that was not used yet.
+    link: Option<OpenLink>,
     /// Whether this person is kept out, by the hub's list or by the file.
     blocked: bool,
     /// The line of the file that keeps this person out.
@@ -82,6 +84,7 @@ fn describe(name: &Username, config: &Config, user: Option<&UserInfo>, is_known:
         enrolled: is_known.then_some(user.is_some()),
         has_password: user.map(|user| user.has_password),
         last_active: user.and_then(|user| user.last_active.clone()),
+        link: user.and_then(|user| user.link.clone()),
         blocked: config.is_blocked(name) || user.is_some_and(|user| user.blocked),
         blocked_line: line(format!("roles.blocked[{name}]")),
         role,
@@ -115,6 +118,10 @@ fn table(shown: &Shown, world: &World) -> Table {
     row("login", login);
     if let Some(last) = &shown.last_active {
         row("last active", ago(last, world.now).into());
+    }
+    if let Some(link) = &shown.link {
+        let maker = link.maker.as_ref().map_or("somebody on the host", Username::as_str);
+        row("open link", format!("made by {maker}, works until {}", moment(&link.expires, world.now, &world.zone)).into());
     }
     row("role", format!("{}{}: {}", shown.role, at(shown.role_line), may(shown.role)).into());
     for group in &shown.groups {

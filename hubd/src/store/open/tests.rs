@@ -99,7 +99,7 @@ fn refuses_a_database_with_a_page_of_rubbish() {
 }
 
 /// As it was handed on by each version that was released.
-const RELEASED: [&str; 1] = [include_str!("fixtures/version-1.sql")];
+const RELEASED: [&str; 2] = [include_str!("fixtures/version-1.sql"), include_str!("fixtures/version-2.sql")];
 
 #[test]
 fn reads_what_every_released_version_wrote() {
@@ -110,9 +110,12 @@ fn reads_what_every_released_version_wrote() {
         Connection::open(&path).unwrap().execute_batch(dump).unwrap();
         let connection = open(&path).unwrap();
         let ada = people::find(&connection, &"ada.lovelace".parse().unwrap()).unwrap().unwrap();
+        let ada_rank = ada.rank;
         assert!(ada.password.is_some_and(|hash| hash.starts_with("$argon2id$")) && ada.last_active == Some(1_760_000_100));
         assert!(people::find(&connection, &"mallory".parse().unwrap()).unwrap().unwrap().blocked);
-        assert_eq!(people::find_link(&connection, &[1, 2], 0).unwrap().unwrap().name.as_str(), "ada.lovelace");
+        let link = people::find_link(&connection, &[1, 2], 0).unwrap().unwrap();
+        assert_eq!((link.name.as_str(), link.rank, link.revoked), ("ada.lovelace", 1, false));
+        assert_eq!(ada_rank, 3);
         let sessions = sessions::list(&connection).unwrap();
         assert_eq!((sessions.len(), sessions[0].source.to_string().as_str()), (1, "192.0.2.1"));
     }
@@ -131,8 +134,8 @@ fn refuses_the_database_of_a_newer_hubd() {
     let (_directory, path) = with_database();
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
     let error = open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 1, .. }), "{error:?}");
-    assert!(error.to_string().contains("has version 7, this hubd knows versions up to 1"), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 2, .. }), "{error:?}");
+    assert!(error.to_string().contains("has version 7, this hubd knows versions up to 2"), "{error}");
 }
 
 #[test]

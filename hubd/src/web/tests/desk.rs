@@ -19,7 +19,7 @@ use tower::ServiceExt;
 
 use super::markup;
 use crate::auth::password::Cost;
-use crate::auth::{Clock, People};
+use crate::auth::{Clock, Maker, People};
 use crate::listen::Client;
 use crate::live::Live;
 use crate::servers::{MemoryKills, Servers, View};
@@ -117,7 +117,7 @@ impl Desk {
         let database = directory.path().join("hubd.db");
         let people = People::open_with(&database, (&*config.get()).into(), clock.clone(), Cost::CHEAP).await.unwrap();
         for name in ["ada", "bob"] {
-            people.add(&name.parse().unwrap(), Some(PASSWORD)).await.unwrap();
+            people.add(&name.parse().unwrap(), Some(PASSWORD), &Maker::Host).await.unwrap();
         }
         let servers = Arc::new(Pretend::default());
         let hub = Hub { config, people: people.clone(), servers: servers.clone(), started: Instant::now() };

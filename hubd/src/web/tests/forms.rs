@@ -5,6 +5,7 @@ use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::desk::{Desk, PASSWORD};
+use crate::auth::Maker;
 use crate::listen::Client;
 
 pub(super) fn encoded(text: &str) -> String {
@@ -31,7 +32,7 @@ async fn accepts_forms_by_the_address_in_the_configuration() {
 #[tokio::test]
 async fn answers_the_same_for_a_wrong_password_and_a_name_nobody_has() {
     let desk = Desk::new().await;
-    desk.people.add(&"eve".parse().unwrap(), None).await.unwrap();
+    desk.people.add(&"eve".parse().unwrap(), None, &Maker::Host).await.unwrap();
     desk.people.set_blocked(&"bob".parse().unwrap(), true).await.unwrap();
     let mut browser = desk.browser();
     let mut answers = Vec::new();

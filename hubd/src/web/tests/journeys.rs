@@ -4,6 +4,7 @@ use http::StatusCode;
 use hub_core::control::ServerPhase;
 
 use super::desk::{Desk, PASSWORD, Says, view};
+use crate::auth::Maker;
 use crate::servers::{Failure, MemoryKills, View};
 
 #[tokio::test]
@@ -222,7 +223,7 @@ async fn starts_for_jupyterlabs_restart_and_asks_when_another_site_wants_it() {
 #[tokio::test]
 async fn sets_the_first_password_by_link() {
     let desk = Desk::new().await;
-    let link = desk.people.add(&"eve".parse().unwrap(), None).await.unwrap().link.unwrap().path;
+    let link = desk.people.add(&"eve".parse().unwrap(), None, &Maker::Host).await.unwrap().link.unwrap().path;
     let mut browser = desk.browser();
     assert!(browser.get_from_elsewhere(&link).await.text().contains("Welcome, eve"));
     let fields = |password, repeat| [("password", password), ("repeat", repeat)];

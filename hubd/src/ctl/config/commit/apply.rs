@@ -95,6 +95,15 @@ fn tell(applied: &mut Applied, reloaded: &Reloaded) {
     for name in &reloaded.demoted {
         applied.done.push(format!("{name} is no administrator any more: sessions ended, server stopped."));
     }
+    for name in &reloaded.promoted {
+        applied.done.push(format!("{name} has a higher role now, and has to log in again."));
+    }
+    for name in &reloaded.need_link {
+        applied.warnings.push(format!(
+            "{name} can't log in with the password they have: it came from somebody below their new role. Make a new link: hubctl \
+             user link {name}"
+        ));
+    }
     for name in reloaded.blocked.iter().filter(|name| reloaded.stopping.contains(name)) {
         applied.done.push(format!("{name} is kept out: sessions ended, server stopped."));
     }

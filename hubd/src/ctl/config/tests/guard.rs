@@ -108,6 +108,7 @@ fn administrators_whom_the_hub_does_not_know_are_asked_about() {
         blocked: false,
         has_password: true,
         last_active: None,
+        link: None,
     };
     let replies = vec![Reply::Status(status()), Reply::Users { users: vec![ada] }];
     let machine = machine(&[]);

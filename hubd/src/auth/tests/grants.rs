@@ -1,0 +1,140 @@
+//! Links and passwords that one person gives another, after the roles of either have changed.
+
+use super::*;
+
+fn name(text: &str) -> Username {
+    text.parse().unwrap()
+}
+
+/// tess is a teacher, root an administrator of the hub, and bob a student for whom each of them may make links.
+const ROLES: [(&str, Role); 2] = [("tess", Role::Teacher), ("otto", Role::Admin)];
+
+fn maker(of: &str) -> Maker {
+    let role = ROLES.iter().find(|(name, _)| *name == of).unwrap().1;
+    Maker::Person(name(of), role)
+}
+
+async fn class() -> Class {
+    let class = Class::new().await;
+    for one in ["tess", "otto", "bob"] {
+        class.people.add(&name(one), Some(PASSWORD), &Maker::Host).await.unwrap();
+    }
+    class.people.set_policy(with_roles(&ROLES));
+    class
+}
+
+async fn is_revoked(class: &Class, link: &Token) -> bool {
+    let looked = class.people.look_at_link(link).await;
+    let used = class.people.use_link(link, "a new password", HERE).await;
+    match (looked, used) {
+        (Err(PeopleError::LinkRevoked), Err(PeopleError::LinkRevoked)) => true,
+        (Ok(_), Ok(_)) => false,
+        (looked, used) => panic!("looking: {looked:?}, using: {:?}", used.map(drop)),
+    }
+}
+
+#[tokio::test]
+async fn a_teachers_link_is_not_one_to_become_an_administrator() {
+    for (rises_to, revoked) in [(Role::Helper, false), (Role::Teacher, true), (Role::Admin, true)] {
+        let class = class().await;
+        let link = token(&class.people.new_link(&name("bob"), &maker("tess")).await.unwrap());
+        class.people.set_policy(with_roles(&[ROLES[0], ROLES[1], ("bob", rises_to)]));
+        assert_eq!(is_revoked(&class, &link).await, revoked, "{rises_to}");
+    }
+}
+
+#[tokio::test]
+async fn the_links_of_administrators_and_of_the_host_work_whatever_somebody_becomes() {
+    for maker in [maker("otto"), Maker::Host] {
+        let class = class().await;
+        let link = token(&class.people.new_link(&name("bob"), &maker).await.unwrap());
+        class.people.set_policy(with_roles(&[ROLES[1], ("bob", Role::Admin)]));
+        assert!(!is_revoked(&class, &link).await, "{maker:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_falls_with_the_right_of_its_maker() {
+    for (now, revoked) in [(&[][..], true), (&[("otto", Role::Helper)], true), (&[("otto", Role::Teacher)], false)] {
+        let class = class().await;
+        let link = token(&class.people.new_link(&name("bob"), &maker("otto")).await.unwrap());
+        class.people.set_policy(with_roles(now));
+        assert_eq!(is_revoked(&class, &link).await, revoked, "{now:?}");
+    }
+    let class = class().await;
+    let link = token(&class.people.new_link(&name("bob"), &maker("otto")).await.unwrap());
+    class.people.set_policy(Policy { blocked: HashSet::from([name("otto")]), ..with_roles(&ROLES) });
+    assert!(is_revoked(&class, &link).await, "the configuration keeps its maker out");
+}
+
+#[tokio::test]
+async fn a_link_falls_for_good_with_a_maker_who_is_blocked_or_removed() {
+    let class = class().await;
+    let link = token(&class.people.new_link(&name("bob"), &maker("tess")).await.unwrap());
+    class.people.set_blocked(&name("tess"), true).await.unwrap();
+    class.people.set_blocked(&name("tess"), false).await.unwrap();
+    assert!(is_revoked(&class, &link).await, "tess was blocked for a while");
+
+    let link = token(&class.people.new_link(&name("bob"), &maker("tess")).await.unwrap());
+    class.people.remove(&name("tess")).await.unwrap();
+    assert!(is_revoked(&class, &link).await, "tess is gone");
+    class.people.add(&name("tess"), Some(PASSWORD), &Maker::Host).await.unwrap();
+    assert!(is_revoked(&class, &link).await, "another tess came");
+}
+
+#[tokio::test]
+async fn a_right_that_is_given_again_does_not_bring_its_links_back() {
+    let mut class = class().await;
+    let link = token(&class.people.new_link(&name("bob"), &maker("tess")).await.unwrap());
+    let owner = async |class: &Class| class.people.open_links().await.unwrap();
+    assert_eq!(owner(&class).await, [(name("bob"), OpenLink { maker: Some(name("tess")), expires: class.clock.now() + DAY })]);
+    class.people.set_policy(policy());
+    class.people.revoke_links().await.unwrap();
+    class.people.set_policy(with_roles(&ROLES));
+    assert!(is_revoked(&class, &link).await);
+    assert_eq!(owner(&class).await, []);
+    // The hub was down while it happened.
+    let link = token(&class.people.new_link(&name("bob"), &maker("tess")).await.unwrap());
+    class.reopen().await;
+    class.people.set_policy(with_roles(&ROLES));
+    assert!(is_revoked(&class, &link).await);
+}
+
+#[tokio::test]
+async fn a_password_from_a_teacher_is_not_one_of_an_administrator() {
+    let class = class().await;
+    class.people.add(&name("cleo"), Some(PASSWORD), &maker("tess")).await.unwrap();
+    let link = token(&class.people.new_link(&name("bob"), &maker("tess")).await.unwrap());
+    class.people.use_link(&link, PASSWORD, HERE).await.unwrap();
+    for one in ["bob", "cleo"] {
+        class.people.change_password(&name(one), PASSWORD, "a new password", HERE).await.unwrap();
+        class.people.set_policy(with_roles(&ROLES));
+        assert!(class.people.log_in(one, "a new password", HERE).await.is_ok());
+        class.people.set_policy(with_roles(&[(one, Role::Admin)]));
+        assert!(matches!(class.people.log_in(one, "a new password", HERE).await, Err(LoginError::Outranked)), "{one}");
+        assert!(matches!(class.people.log_in(one, "wrong password", HERE).await, Err(LoginError::Wrong)), "{one}");
+        assert_eq!(class.people.without_valid_password(&[name(one), name("tess")]).await.unwrap(), [name(one)]);
+        let link = token(&class.people.new_link(&name(one), &Maker::Host).await.unwrap());
+        class.people.use_link(&link, PASSWORD, HERE).await.unwrap();
+        assert!(class.people.log_in(one, PASSWORD, HERE).await.is_ok(), "{one}, with a link from the host");
+    }
+}
+
+#[tokio::test]
+async fn a_session_from_before_somebody_rose_is_not_an_administrators() {
+    let mut class = Class::new().await;
+    let session = class.log_in().await;
+    class.people.set_policy(with_roles(&[("ada", Role::Admin)]));
+    assert!(has_ended(&session) && class.find(&session).is_none());
+    let risen = class.log_in().await;
+    class.people.set_policy(policy());
+    class.people.set_policy(with_roles(&[("ada", Role::Admin)]));
+    assert!(!has_ended(&risen), "it is an administrator's from its begin");
+    // The hub was down while ada rose.
+    class.people.set_policy(policy());
+    let session = class.log_in().await;
+    class.people.save().await.unwrap();
+    let people = People::open_with(&class.database(), with_roles(&[("ada", Role::Helper)]), Clock::manual(), Cost::CHEAP).await;
+    class.people = people.unwrap();
+    assert!(class.find(&session).is_none() && class.find(&risen).is_some());
+}
