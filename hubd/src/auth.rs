@@ -1,6 +1,7 @@
 //! Who is enrolled, who is who, and who is logged in. Nothing here knows of HTML or of servers.
 
 mod clock;
+mod devices;
 mod grants;
 pub mod password;
 pub mod sessions;
@@ -9,10 +10,12 @@ pub mod throttle;
 mod login;
 mod revocation;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use hub_core::accounts::Username;
 use rusqlite::TransactionBehavior;
 
@@ -23,14 +26,18 @@ pub use login::{LoginError, NewSession};
 pub use password::PasswordProblem;
 pub use sessions::{Policy, Session, Sessions};
 
-use crate::store::{Store, StoreError, people, seconds, time};
+use crate::store::{Store, StoreError, keys, people, seconds, time};
+use devices::Devices;
 use password::{Busy, Cost, Hasher, Slot};
-use throttle::Throttle;
+use throttle::{Origin, Throttle};
 
 /// How long a one-time link works.
 const LINK_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// How often it is stored which sessions were used; a power cut forgets at most this much of it.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The key that proves which browsers got in before.
+const BROWSERS: &str = "browsers";
 
 /// Everybody who is enrolled, their passwords and sessions; clones share them.
 #[derive(Clone)]
@@ -43,6 +50,7 @@ struct Inner {
     hasher: Hasher,
     sessions: Sessions,
     throttle: Throttle,
+    devices: Devices,
     clock: Clock,
 }
 
@@ -123,8 +131,14 @@ impl People {
         }
         sessions.set_policy(policy);
         revocation::take_over(&sessions, store.revoked());
+        let fresh = Token::random().map_err(|_| StoreError::Aborted { path: database.to_owned() })?.hash().0;
+        let key = store.run(move |connection| keys::keep(connection, BROWSERS, fresh)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "browsers that got in before are known until the hub is started again");
+            fresh
+        });
         let parallel = std::thread::available_parallelism().map_or(1, usize::from);
-        let people = Self { inner: Arc::new(Inner { store, hasher: Hasher::new(parallel, cost), sessions, throttle, clock }) };
+        let (hasher, devices) = (Hasher::new(parallel, cost), Devices::new(key));
+        let people = Self { inner: Arc::new(Inner { store, hasher, sessions, throttle, devices, clock }) };
         for written in [people.rank(unranked).await, people.save().await, people.revoke_links().await] {
             if let Err(error) = written {
                 // Reading works, so people can work; what has ended is over in memory.
@@ -161,6 +175,17 @@ impl People {
     /// How many people have a live session.
     pub fn session_count(&self) -> u64 {
         self.inner.sessions.people()
+    }
+
+    /// Where a try to log in as `account` (any text) comes from, for the throttle.
+    pub fn origin(&self, source: IpAddr, headers: &HeaderMap, https: bool, account: &str) -> Origin {
+        Origin { source, browser: self.inner.devices.find(headers, https, account) }
+    }
+
+    /// The value of the `Set-Cookie` header by which the browser is known from now on as one that got in as `name`. Without
+    /// random numbers there is none.
+    pub fn browser_cookie(&self, headers: &HeaderMap, https: bool, name: &Username) -> Option<String> {
+        self.inner.devices.remember(headers, https, name.as_str()).ok()
     }
 
     /// Stores once a minute which sessions were used and ends those that were not. Never returns: spawn it once.

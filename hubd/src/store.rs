@@ -1,7 +1,8 @@
-//! The hub's database: who is enrolled, password hashes, one-time links, sessions. One connection, one writer, and
+//! The hub's database: who is enrolled, password hashes, one-time links, sessions, keys. One connection, one writer, and
 //! every wait has an end. It knows nothing of what passwords or tokens mean: it gets hashes and gives them back.
 
 mod ballast;
+pub mod keys;
 mod open;
 pub mod people;
 mod revoked;

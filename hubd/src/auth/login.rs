@@ -9,7 +9,7 @@ use rusqlite::TransactionBehavior;
 
 use super::password::{self, Busy, PasswordProblem, Slot};
 use super::sessions::{self, Session, cookie_value};
-use super::throttle::Verdict;
+use super::throttle::{Origin, Verdict};
 use super::token::Token;
 use super::{People, PeopleError};
 use crate::store::sessions::SessionRow;
@@ -81,9 +81,10 @@ impl People {
     ///
     /// # Errors
     /// Why not.
-    pub async fn log_in(&self, name: &str, password: &str, source: IpAddr) -> Result<NewSession, LoginError> {
-        let verified = self.verified(name, password, source).await?;
-        self.begin(verified, source).await?.ok_or(LoginError::Wrong)
+    pub async fn log_in(&self, name: &str, password: &str, origin: impl Into<Origin>) -> Result<NewSession, LoginError> {
+        let origin = origin.into();
+        let verified = self.verified(name, password, origin).await?;
+        self.begin(verified, origin.source).await?.ok_or(LoginError::Wrong)
     }
 
     /// Sets a new password for somebody who knows the current one. All sessions of that person end; the new one takes the
@@ -96,14 +97,15 @@ impl People {
         name: &Username,
         current: &str,
         new: &str,
-        source: IpAddr,
+        origin: impl Into<Origin>,
     ) -> Result<NewSession, LoginError> {
+        let origin = origin.into();
         password::check(name, new).map_err(LoginError::WeakPassword)?;
-        let verified = self.verified(name.as_str(), current, source).await?;
+        let verified = self.verified(name.as_str(), current, origin).await?;
         let hash = self.hash(name, new).await.map_err(LoginError::from_people)?;
         // Whoever gave the current one may be the person who changes it.
         self.store_password(name, hash.clone(), verified.rank).await.map_err(LoginError::from_people)?;
-        self.begin(Verified { hash, ..verified }, source).await?.ok_or(LoginError::Wrong)
+        self.begin(Verified { hash, ..verified }, origin.source).await?.ok_or(LoginError::Wrong)
     }
 
     /// Uses a one-time link up: sets the password and begins a session. Of many at once exactly one succeeds.
@@ -159,16 +161,17 @@ impl People {
 
     /// The person of that name and password, with the hash that was checked. Finishes even if the caller goes away: a
     /// guess that nobody waits for is a guess.
-    async fn verified(&self, name: &str, password: &str, source: IpAddr) -> Result<Verified, LoginError> {
+    async fn verified(&self, name: &str, password: &str, origin: Origin) -> Result<Verified, LoginError> {
         password::check_form(password).map_err(LoginError::Malformed)?;
         let (people, name, password) = (self.clone(), name.to_owned(), password.to_owned());
-        tokio::spawn(async move { people.verify(&name, password, source).await })
+        tokio::spawn(async move { people.verify(&name, password, origin).await })
             .await
             .map_err(|error| LoginError::Internal(error.into()))?
     }
 
-    async fn verify(&self, name: &str, password: String, source: IpAddr) -> Result<Verified, LoginError> {
-        let slot = self.turn(name, source).await?;
+    async fn verify(&self, name: &str, password: String, origin: Origin) -> Result<Verified, LoginError> {
+        let source = origin.source;
+        let slot = self.turn(name, origin).await?;
         let row = match name.parse::<Username>() {
             Ok(name) => self.row(&name).await?,
             Err(_) => None,
@@ -184,7 +187,7 @@ impl People {
         let now = self.inner.clock.elapsed();
         match row {
             Some(people::PersonRow { name, password: Some(hash), blocked, rank, .. }) if right => {
-                self.inner.throttle.succeeded(source, name.as_str(), now);
+                self.inner.throttle.succeeded(origin, name.as_str(), now);
                 if blocked || self.inner.sessions.is_blocked(&name) {
                     tracing::info!(user = %name, %source, "kept out: blocked");
                     return Err(LoginError::Blocked);
@@ -197,7 +200,7 @@ impl People {
                 Ok(Verified { name, hash, role, rank })
             }
             _ => {
-                self.inner.throttle.failed(source, name, now);
+                self.inner.throttle.failed(origin, name, now);
                 let known = row.as_ref().map_or("-", |row| row.name.as_str());
                 tracing::info!(%source, user = known, "wrong name or password");
                 Err(LoginError::Wrong)
@@ -206,10 +209,10 @@ impl People {
     }
 
     /// Waits until a password for `name` may be checked.
-    async fn turn(&self, name: &str, source: IpAddr) -> Result<Slot, LoginError> {
+    async fn turn(&self, name: &str, origin: Origin) -> Result<Slot, LoginError> {
         let mut slowed = false;
         loop {
-            match self.inner.throttle.ask(source, name, self.inner.clock.elapsed(), slowed) {
+            match self.inner.throttle.ask(origin, name, self.inner.clock.elapsed(), slowed) {
                 Verdict::Go => {}
                 Verdict::Refuse(wait) => return Err(LoginError::TooMany(wait)),
                 Verdict::Slow(wait) => {
@@ -219,7 +222,7 @@ impl People {
                 }
             }
             let slot = self.inner.hasher.slot().await?;
-            match self.inner.throttle.ask(source, name, self.inner.clock.elapsed(), slowed) {
+            match self.inner.throttle.ask(origin, name, self.inner.clock.elapsed(), slowed) {
                 Verdict::Go => return Ok(slot),
                 Verdict::Refuse(wait) => return Err(LoginError::TooMany(wait)),
                 Verdict::Slow(wait) => {

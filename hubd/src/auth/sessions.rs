@@ -15,7 +15,7 @@ use hub_core::config::{Config, Role};
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
-pub use cookie::{SECURE_COOKIE, SESSION_COOKIE, candidates, cookie_value};
+pub use cookie::{SECURE_COOKIE, SESSION_COOKIE, candidates, cookie_value, values};
 
 use super::clock::Clock;
 use super::token::{Token, TokenHash};

@@ -46,6 +46,10 @@ const MIGRATIONS: [&str; 2] = [
     ALTER TABLE links ADD COLUMN rank INTEGER NOT NULL DEFAULT 1;
     ALTER TABLE links ADD COLUMN revoked INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE sessions ADD COLUMN rank INTEGER;
+    CREATE TABLE keys (
+        name TEXT PRIMARY KEY,
+        key BLOB NOT NULL
+    ) STRICT;
 ",
 ];
 

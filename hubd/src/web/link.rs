@@ -59,7 +59,7 @@ pub(super) async fn submit(
             Ok(begun) => {
                 let forget = forget_other(&hub, &parts.headers, client, &begun);
                 replace_session(&hub, &parts.headers, client, &begun).await;
-                let cookies = cookies(&parts.headers, client, &begun);
+                let cookies = cookies(&hub, &parts.headers, client, &begun);
                 return Ok((AppendHeaders(forget), cookies, go(&hub, &begun.session, None, true)).into_response());
             }
             Err(PeopleError::WeakPassword(problem)) => (StatusCode::BAD_REQUEST, sentence(problem)),

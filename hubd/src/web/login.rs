@@ -69,13 +69,14 @@ pub(super) async fn submit(State(hub): State<Arc<Hub>>, parts: Parts, form: Form
             "This page was open for a long time, or your browser keeps no cookies for this site. Please log in once more.";
         return again(StatusCode::FORBIDDEN, problem, None);
     }
-    match hub.people.log_in(&name, form.text("password"), client.address).await {
+    let origin = hub.people.origin(client.address, &parts.headers, client.https, &name);
+    match hub.people.log_in(&name, form.text("password"), origin).await {
         Ok(begun) => {
             let forget = forget_other(&hub, &parts.headers, client, &begun);
             replace_session(&hub, &parts.headers, client, &begun).await;
             let next = Next::parse(form.text("next"), hub.config.get().hub.base());
-            Ok((AppendHeaders(forget), cookies(&parts.headers, client, &begun), go(&hub, &begun.session, next.as_ref(), true))
-                .into_response())
+            let cookies = cookies(&hub, &parts.headers, client, &begun);
+            Ok((AppendHeaders(forget), cookies, go(&hub, &begun.session, next.as_ref(), true)).into_response())
         }
         Err(LoginError::Wrong) => again(StatusCode::UNAUTHORIZED, "This name and this password do not belong together.", None),
         Err(LoginError::Malformed(_)) => {
@@ -185,9 +186,16 @@ pub(super) async fn replace_session(hub: &Hub, headers: &HeaderMap, client: Clie
     }
 }
 
-/// The headers that give the new session to the browser, and take away what else is there under its name.
-pub(super) fn cookies(headers: &HeaderMap, client: Client, begun: &NewSession) -> AppendHeaders<Vec<(http::HeaderName, String)>> {
+/// The headers that give the new session to the browser, let it be known again, and take away what else is there under its name.
+pub(super) fn cookies(
+    hub: &Hub,
+    headers: &HeaderMap,
+    client: Client,
+    begun: &NewSession,
+) -> AppendHeaders<Vec<(http::HeaderName, String)>> {
     let mut cookies = vec![(SET_COOKIE, begun.cookie(client.https))];
+    let known = hub.people.browser_cookie(headers, client.https, &begun.session.user);
+    cookies.extend(known.map(|cookie| (SET_COOKIE, cookie)));
     if candidates(headers, client.https).nth(1).is_some() && !client.https {
         // Planted ones hide behind longer paths; browsers send those first.
         let user = format!("/user/{}", begun.session.user);

@@ -1,12 +1,12 @@
 //! Forms of people who are not logged in yet: they prove with a cookie that the page they were on was ours.
 
-use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use super::error::Problem;
 use super::form::Form;
 use super::guard::same;
 use crate::auth::Token;
+use crate::auth::sessions::values;
 
 const PURPOSE: &str = "hubd form before login";
 
@@ -16,11 +16,7 @@ pub(super) struct Outside(Token);
 impl Outside {
     /// Who the request's cookie says it is.
     pub(super) fn of(headers: &HeaderMap, https: bool) -> Option<Self> {
-        // Byte by byte: what another app set may be no text at all.
-        let pairs = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
-        let pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='));
-        let mut tokens = pairs.filter(|(cookie, _)| *cookie == name(https)).filter_map(|(_, value)| Token::parse(value));
-        tokens.next().map(Self)
+        values(headers, name(https)).find_map(Token::parse).map(Self)
     }
 
     /// The same, or somebody new together with the cookie to set.

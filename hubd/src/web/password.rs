@@ -41,10 +41,12 @@ pub(super) async fn submit(State(hub): State<Arc<Hub>>, visitor: Visitor, parts:
         return answer(&hub, &visitor, &parts, StatusCode::BAD_REQUEST, "The two new passwords differ.");
     }
     let (current, new) = (form.text("current"), form.text("password"));
-    match hub.people.change_password(&visitor.session.user, current, new, visitor.client.address).await {
+    let (user, client) = (&visitor.session.user, visitor.client);
+    let origin = hub.people.origin(client.address, &parts.headers, client.https, user.as_str());
+    match hub.people.change_password(user, current, new, origin).await {
         Ok(begun) => {
             tracing::info!(user = %begun.session.user, "password changed");
-            Ok((cookies(&parts.headers, visitor.client, &begun), Redirect::to("/hub/home?after=password")).into_response())
+            Ok((cookies(&hub, &parts.headers, visitor.client, &begun), Redirect::to("/hub/home?after=password")).into_response())
         }
         Err(LoginError::Wrong | LoginError::Malformed(_) | LoginError::Blocked | LoginError::Outranked) => {
             answer(&hub, &visitor, &parts, StatusCode::FORBIDDEN, "The current password is not right.")

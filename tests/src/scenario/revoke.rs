@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, ensure};
 use installer::machine::{BaseSpec, Release};
 
+use super::class::wait_for_line;
 use super::{Group, Scenario};
 use crate::browser::Browser;
 use crate::context::Context;
@@ -98,7 +99,6 @@ fn links_and_promotions(context: &Context, hub: &Hub, teacher: &Browser, guest: 
     hub.hubctl(&["server", "stop", ADMIN])?;
     hub.log_in(teacher, ADMIN)?;
     hub.wait_for_lab(teacher)?;
-    lab::new_notebook(teacher)?;
     let link = link_from_inside(hub, teacher)?;
     let shown = hub.hubctl(&["user", "show", GUEST])?;
     ensure!(shown["link"]["maker"] == ADMIN, "the open link: {shown}");
@@ -119,9 +119,13 @@ fn links_and_promotions(context: &Context, hub: &Hub, teacher: &Browser, guest: 
     .map(drop)
 }
 
-/// What `hubctl` prints in the notebook that is open: a link for somebody.
+/// What `hubctl` prints in a terminal of the hub: a link for somebody.
 fn link_from_inside(hub: &Hub, browser: &Browser) -> Result<String> {
-    lab::run_cell(browser, &format!("!hubctl --json user link {GUEST} > link.json; echo exit $?"), "exit 0")?;
+    hub.sh(&format!("rm -f /home/jupyter-{ADMIN}/link.txt"))?;
+    lab::new_terminal(browser)?;
+    lab::terminal_line(browser, &format!("hubctl --json user link {GUEST} > link.json; echo \"exit $?\" > link.txt"))?;
+    let exit = wait_for_line(hub, ADMIN, "link.txt", "exit ")?;
+    ensure!(exit.trim() == "exit 0", "hubctl user link ended with {exit}");
     let printed: serde_json::Value = serde_json::from_str(&hub.sh(&format!("cat /home/jupyter-{ADMIN}/link.json"))?)?;
     Ok(hub.whole(printed["links"][0]["link"].as_str().with_context(|| format!("no link in {printed}"))?))
 }

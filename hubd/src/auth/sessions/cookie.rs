@@ -18,17 +18,15 @@ const COOKIE_SECONDS: u32 = 400 * 86_400;
 
 /// What the request's cookies may be: well-formed tokens under our name, a bounded number.
 pub fn candidates(headers: &HeaderMap, https: bool) -> impl Iterator<Item = Token> {
-    let wanted = name(https);
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(move |pair| {
-            let (name, value) = std::str::from_utf8(pair).ok()?.trim_ascii().split_once('=')?;
-            (name == wanted).then_some(value)
-        })
-        .filter_map(Token::parse)
-        .take(MOST_CANDIDATES)
+    values(headers, name(https)).filter_map(Token::parse).take(MOST_CANDIDATES)
+}
+
+/// The values of all cookies of that name. What others set beside them may be no text at all.
+pub fn values<'a>(headers: &'a HeaderMap, wanted: &'static str) -> impl Iterator<Item = &'a str> {
+    headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';')).filter_map(move |pair| {
+        let (name, value) = std::str::from_utf8(pair).ok()?.trim_ascii().split_once('=')?;
+        (name == wanted).then_some(value)
+    })
 }
 
 /// The value of a `Set-Cookie` header that gives `token` to the browser, or takes it back.

@@ -87,8 +87,20 @@ async fn remembers_after_a_restart_where_people_come_from() {
         let stranger = IpAddr::V4(Ipv4Addr::new(203, 0, 113, number));
         class.people.inner.throttle.failed(stranger, "ada", class.clock.elapsed());
     }
-    assert!(matches!(class.people.log_in("ada", PASSWORD, ELSEWHERE).await, Err(LoginError::TooMany(_))));
     assert!(class.people.log_in("ada", PASSWORD, HERE).await.is_ok());
+    let verdict = class.people.inner.throttle.ask(ELSEWHERE, "ada", class.clock.elapsed(), false);
+    assert_eq!(verdict, crate::auth::throttle::Verdict::Slow(Duration::from_secs(10)));
+}
+
+#[tokio::test]
+async fn knows_a_browser_again_after_a_restart() {
+    let mut class = Class::new().await;
+    let cookie = class.people.browser_cookie(&HeaderMap::new(), false, &ada()).unwrap();
+    let headers = HeaderMap::from_iter([(COOKIE, cookie.split(';').next().unwrap().parse().unwrap())]);
+    let origin = class.people.origin(HERE, &headers, false, "ada");
+    assert!(origin.browser.is_some() && class.people.origin(HERE, &headers, false, "bob").browser.is_none());
+    class.reopen().await;
+    assert_eq!(class.people.origin(HERE, &headers, false, "ada"), origin);
 }
 
 #[tokio::test]

@@ -50,17 +50,92 @@ fn does_not_let_one_attacker_lock_anybody_out() {
     }
 }
 
+/// Guesses wrong, waiting its turn when slowed, until refused; how often.
+fn guess_slowly(throttle: &Throttle, from: IpAddr, account: &str, now: Duration) -> usize {
+    for count in 0..1000 {
+        match throttle.ask(from, account, now, false) {
+            Verdict::Go | Verdict::Slow(_) => throttle.failed(from, account, now),
+            Verdict::Refuse(_) => return count,
+        }
+    }
+    panic!("never refused");
+}
+
 #[test]
 fn lets_people_in_where_they_got_in_before_even_when_the_whole_world_guesses() {
     let throttle = Throttle::default();
     throttle.succeeded(HERE, "ada", seconds(0));
-    let mut guesses = 0;
-    for number in 0..1000 {
-        guesses += guess(&throttle, source(number), "ada", seconds(1)).0;
-    }
-    assert_eq!(guesses, 100);
-    assert!(matches!(throttle.ask(source(5000), "ada", seconds(1), false), Verdict::Refuse(_)));
+    let guesses: Vec<usize> = (0..1000).map(|number| guess_slowly(&throttle, source(number), "ada", seconds(1))).collect();
+    assert_eq!((guesses[..10].to_vec(), guesses[10..].to_vec()), (vec![10; 10], vec![3; 990]));
     assert_eq!(throttle.ask(HERE, "ada", seconds(1), false), Verdict::Go);
+}
+
+#[test]
+fn under_attack_a_known_browser_gets_in_at_once_and_an_unknown_one_after_a_while() {
+    let throttle = Throttle::default();
+    for number in 0..20 {
+        guess_slowly(&throttle, source(number), "ada", seconds(0));
+    }
+    let site: u128 = 0x2001_0db8_0001 << 80;
+    for network in 0..65_536_u128 {
+        guess_slowly(&throttle, Ipv6Addr::from_bits(site | (network << 64) | 1).into(), "ada", seconds(0));
+    }
+    let inside: IpAddr = Ipv6Addr::from_bits(site | 0xffff).into();
+    for from in [HERE, source(0), inside] {
+        let origin = Origin { source: from, browser: Some(7) };
+        assert_eq!(throttle.ask(origin, "ada", seconds(0), false), Verdict::Go, "a known browser at {from}");
+    }
+    assert_eq!(throttle.ask(HERE, "ada", seconds(0), false), Verdict::Slow(seconds(10)), "one that nobody knows");
+    assert_eq!(throttle.ask(HERE, "ada", seconds(10), true), Verdict::Go);
+    assert!(matches!(throttle.ask(inside, "ada", seconds(0), false), Verdict::Refuse(_)), "in the middle of the attack");
+}
+
+#[test]
+fn the_tries_of_a_known_browser_are_its_own() {
+    let throttle = Throttle::default();
+    let origin = |browser| Origin { source: HERE, browser: Some(browser) };
+    for _ in 0..10 {
+        assert_eq!(throttle.ask(origin(7), "ada", seconds(0), false), Verdict::Go);
+        throttle.failed(origin(7), "ada", seconds(0));
+    }
+    assert_eq!(throttle.ask(origin(7), "ada", seconds(0), false), Verdict::Refuse(seconds(30)));
+    assert_eq!(throttle.ask(origin(8), "ada", seconds(0), false), Verdict::Go);
+    assert_eq!(guess(&throttle, HERE, "ada", seconds(0)).0, 10, "without the cookie it is one like any other");
+    throttle.succeeded(origin(7), "ada", seconds(0));
+    assert_eq!(throttle.ask(origin(7), "ada", seconds(0), false), Verdict::Go);
+}
+
+#[test]
+fn somebody_in_the_same_room_can_slow_a_person_down_and_not_more() {
+    let throttle = Throttle::default();
+    throttle.succeeded(HERE, "bob", seconds(0));
+    for _ in 0..10 {
+        throttle.failed(HERE, "ada", seconds(0));
+    }
+    let ask = |now| throttle.ask(HERE, "ada", seconds(now), false);
+    assert_eq!((ask(0), ask(0), ask(0)), (Verdict::Slow(seconds(10)), Verdict::Slow(seconds(20)), Verdict::Refuse(seconds(30))));
+    assert_eq!(throttle.ask(HERE, "ada", seconds(10), true), Verdict::Go);
+}
+
+#[test]
+fn a_site_of_version_6_is_counted_as_a_whole_too() {
+    let throttle = Throttle::default();
+    let address =
+        |network: u128, host: u128| IpAddr::from(Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) | (network << 64) | host));
+    let tried: usize = (0..100).map(|network| guess_slowly(&throttle, address(network, 1), "ada", seconds(0))).sum();
+    assert_eq!(tried, 30, "for one account");
+    let mut tried = 0;
+    for network in 1000..2000 {
+        for person in 0..30 {
+            let name = format!("student{person}");
+            if throttle.ask(address(network, 1), &name, seconds(0), false) == Verdict::Go {
+                throttle.failed(address(network, 1), &name, seconds(0));
+                tried += 1;
+            }
+        }
+    }
+    assert_eq!(tried, 90, "for all together, after the thirty");
+    assert_eq!(throttle.ask(address(0x1_0000, 1), "ada", seconds(0), false), Verdict::Go, "the next site");
 }
 
 #[test]
@@ -127,7 +202,7 @@ fn counts_a_network_of_version_6_as_one_source() {
     let throttle = Throttle::default();
     for number in 0..10_u128 {
         let address = Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) | (number << 32));
-        throttle.failed(address.into(), "ada", seconds(0));
+        throttle.failed(IpAddr::V6(address), "ada", seconds(0));
     }
     let in_network: IpAddr = "2001:db8::ffff".parse().unwrap();
     assert!(matches!(throttle.ask(in_network, "ada", seconds(0), false), Verdict::Refuse(_)));
