@@ -155,9 +155,9 @@ impl People {
         }
         let sessions = self.inner.sessions.clone();
         let rank = move |connection: &mut rusqlite::Connection| {
-            unranked
-                .iter()
-                .try_for_each(|(id, name)| crate::store::sessions::set_rank(connection, id, sessions::rank(sessions.role_of(name))))
+            unranked.iter().try_for_each(|(id, name)| {
+                crate::store::sessions::set_rank(connection, id, sessions::rank(sessions.role_of(name)))
+            })
         };
         self.inner.store.run(rank).await
     }

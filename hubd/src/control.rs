@@ -3,6 +3,7 @@
 
 mod access;
 mod audit;
+mod configuration;
 mod environment;
 mod https;
 mod memory;
@@ -147,6 +148,9 @@ async fn execute(actor: &Actor, request: &Request, context: &ControlContext) -> 
         Request::ServerStart { name } => servers::start(context, name).await,
         Request::ServerStop { name } => servers::stop(context, name).await,
         Request::ServerLogs { name, lines } => servers::logs(context, name, *lines).await,
+        Request::ConfigGet { key } => configuration::get(context, key),
+        Request::ConfigChange { change } => configuration::change(context, actor, change).await,
+        Request::Limits { name } => Ok(configuration::limits(context, name)),
         Request::Https => Ok(Reply::Https(https::status(context))),
         Request::Environment { ask } => environment::ask(context, actor, ask).await,
         Request::Upgrade { ask } => upgrade::ask(context, actor, ask).await,

@@ -27,6 +27,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
+use hub_core::accounts::Username;
 use hub_core::config::Config;
 use hub_core::paths::Paths;
 use jiff::Timestamp;
@@ -59,6 +60,8 @@ pub struct World<'a> {
     pub terminal: &'a mut dyn Terminal,
     /// The variables of the environment.
     pub variables: BTreeMap<OsString, OsString>,
+    /// Whoever inside the hub wants this done; `None`: the caller does.
+    pub on_behalf_of: Option<Username>,
     /// Ctrl-C and a lost terminal.
     pub interruptions: Interruptions,
     /// What an authority would trip over with a configuration, asked of the network; one sentence each.
@@ -98,6 +101,7 @@ fn run_here(input: &mut dyn Read, output: &mut Told<io::Stdout>, messages: &mut 
         input,
         printer: Printer { output, messages, color, json: false, quiet: false },
         terminal: &mut terminal,
+        on_behalf_of: None,
         variables: std::env::vars_os().collect(),
         interruptions: Interruptions::of_this_process(),
         obstacles: https::obstacles,
@@ -125,15 +129,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: &mut World) -> 
     let exit = match obey(arguments.noun, world) {
         Ok(exit) => exit,
         Err(error) if nobody_reads(&error) => return Err(error),
-        Err(error) => {
-            if world.printer.json {
-                world.printer.json(&JsonError::from(&error))?;
-            }
-            world.printer.error(&format!("{error:#}"), hint_of(&error).as_deref())?;
-            exit_of(&error)
-        }
+        Err(error) => report(world, &error)?,
     };
     Ok(exit as u8)
+}
+
+/// Says why something could not be done.
+fn report(world: &mut World, error: &anyhow::Error) -> Result<Exit> {
+    if world.printer.json {
+        world.printer.json(&JsonError::from(error))?;
+    }
+    world.printer.error(&format!("{error:#}"), hint_of(error).as_deref())?;
+    Ok(exit_of(error))
 }
 
 fn obey(noun: Noun, world: &mut World) -> Result<Exit> {

@@ -14,6 +14,6 @@ pub mod service;
 mod settings;
 mod spec;
 mod state;
-mod verbs;
+pub(crate) mod verbs;
 
 pub(crate) use state::generation_of;

@@ -1,13 +1,14 @@
 //! The text files this program carries: units, the configuration as it starts out, documents.
 
 /// systemd units, by file name.
-pub const UNITS: [(&str, &str); 17] = [
+pub const UNITS: [(&str, &str); 18] = [
     ("hubd-config-guard.service", include_str!("../../units/hubd-config-guard.service")),
     ("hubd.slice", include_str!("../../units/hubd.slice")),
     ("hubd-users.slice", include_str!("../../units/hubd-users.slice")),
     ("hubd-launcher.socket", include_str!("../../units/hubd-launcher.socket")),
     ("hubd-launcher.service", include_str!("../../units/hubd-launcher.service")),
     ("hubd-environment.service", include_str!("../../units/hubd-environment.service")),
+    ("hubd-config.service", include_str!("../../units/hubd-config.service")),
     ("hubd-upgrade.service", include_str!("../../units/hubd-upgrade.service")),
     ("hubd-auto-upgrade.service", include_str!("../../units/hubd-auto-upgrade.service")),
     ("hubd-auto-upgrade.timer", include_str!("../../units/hubd-auto-upgrade.timer")),

@@ -2,6 +2,7 @@
 //!
 //! One request and one reply per connection. These types are also what `hubctl --json` prints: they are stable.
 
+pub mod change;
 pub mod environment;
 
 use std::io;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Username;
-use crate::config::Role;
+use crate::config::{ExplainedLimit, Role};
 use crate::upgrade::{UpgradeReply, UpgradeRequest};
 use crate::wire;
 
@@ -95,6 +96,21 @@ pub enum Request {
     },
     /// How https is doing.
     Https,
+    /// The value in force of one key of the configuration.
+    ConfigGet {
+        /// The names of its sections, and its own.
+        key: Vec<String>,
+    },
+    /// Change one key of the configuration. For people inside the hub: on the host hubctl does it.
+    ConfigChange {
+        /// What.
+        change: change::KeyChange,
+    },
+    /// What somebody may use, and why.
+    Limits {
+        /// Who.
+        name: Username,
+    },
     /// About the shared Python environment.
     Environment {
         /// What.
@@ -111,7 +127,13 @@ impl Request {
     /// How long an answer may take.
     pub fn patience(&self) -> Duration {
         match self {
-            Self::Status | Self::UserList | Self::ServerList | Self::ServerLogs { .. } | Self::Https => LOOKUP_PATIENCE,
+            Self::Status
+            | Self::UserList
+            | Self::ServerList
+            | Self::ServerLogs { .. }
+            | Self::Https
+            | Self::ConfigGet { .. }
+            | Self::Limits { .. } => LOOKUP_PATIENCE,
             _ => ACT_PATIENCE,
         }
     }
@@ -180,6 +202,21 @@ pub enum Reply {
     },
     /// Answers [`Request::Https`].
     Https(HttpsStatus),
+    /// Answers [`Request::ConfigGet`].
+    ConfigValue {
+        /// As in the file; `None`: it has no value.
+        value: Option<toml::Value>,
+    },
+    /// Answers [`Request::ConfigChange`].
+    ConfigChanged {
+        /// What came of it.
+        ended: change::Ended,
+    },
+    /// Answers [`Request::Limits`].
+    Limits {
+        /// In the order of `[limits]`.
+        limits: Vec<ExplainedLimit>,
+    },
     /// Answers [`Request::Environment`].
     Environment {
         /// What the launcher says.

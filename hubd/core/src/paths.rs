@@ -77,6 +77,8 @@ paths! {
     database = "var/lib/hubd/hubd.db";
     /// What the launcher keeps.
     launcher_state = "var/lib/hubd-launcher";
+    /// What the launcher leaves for `hubd-config.service`, and gets back.
+    config_change = "var/lib/hubd-launcher/config-change";
     /// Which name owns which account.
     accounts = "var/lib/hubd-launcher/accounts";
     /// What `hubd certificates` keeps; `hubd serve` may read all of it but `certificates_private`.

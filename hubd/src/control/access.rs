@@ -4,6 +4,8 @@
 use std::fmt;
 
 use hub_core::accounts::{Username, lookup};
+use hub_core::config::edit::KeyPath;
+use hub_core::config::keys::inside;
 use hub_core::config::{Config, Role};
 use hub_core::control::{RefusalKind, Request};
 
@@ -114,6 +116,12 @@ pub(super) fn allow(actor: &Actor, request: &Request, config: &Config) -> Result
         Request::Reload => return Err(no("the configuration is root's").hint("on the host: sudo hubctl config apply")),
         // Whoever chooses the secret of a link knows a link that works as long as its owner has not used it.
         Request::UserLinkAs { .. } => return Err(no("only the installer chooses a link").hint("hubctl user link makes one")),
+        Request::ConfigGet { key } => return may_read(role, &KeyPath::new(key)),
+        Request::ConfigChange { change } => {
+            let on_the_host = "what the machine depends on is changed there, with ssh: sudo hubctl config edit";
+            let Some(own) = own else { return Err(no("operators change the configuration with full root").hint(on_the_host)) };
+            return inside::granted(config, own, &change.path()).map_err(|why| no(why).hint(on_the_host));
+        }
         _ => {}
     }
     let Rule { least, about, takes_over, what } = rule(request);
@@ -167,9 +175,23 @@ fn rule(request: &Request) -> Rule<'_> {
         Request::UserPassword { name, .. } => rule(Role::Admin, vec![name], true, "set a password"),
         Request::UserResetPackages { name, .. } => rule(Role::Admin, vec![name], true, "move somebody's packages aside"),
         Request::UserRemove { name } => rule(Role::Admin, vec![name], true, "take people off the list"),
+        Request::Limits { name } => rule(Role::Helper, vec![name], false, "see what somebody may use"),
+        // Each key decides: that was said before.
+        Request::ConfigGet { .. } => rule(Role::Admin, vec![], false, "read the configuration"),
+        Request::ConfigChange { .. } => rule(Role::Admin, vec![], true, "change the configuration"),
         // Nobody's from inside the hub: that was said before.
         Request::UserLinkAs { name, .. } => rule(Role::Admin, vec![name], true, "choose a link"),
         Request::Reload => rule(Role::Admin, vec![], true, "put a configuration in force"),
+    }
+}
+
+fn may_read(role: Role, key: &KeyPath) -> Result<(), Refusal> {
+    match inside::may_read(&key.parts().join(".")) {
+        Some(least) if role >= least => Ok(()),
+        Some(least) => Err(no(format!("a {role} can't read `{key}`")).hint(format!("{} can", and_above(least)))),
+        None => {
+            Err(no(format!("`{key}` can't be read inside the hub")).hint(format!("on the host: sudo hubctl config get {key}")))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The hub's end with real people in a database, a launcher that is a socket, and servers that are watch channels.
 
+mod configuration;
 mod matrix;
 mod reload;
 mod verbs;
@@ -9,6 +10,7 @@ use std::sync::Mutex;
 
 use hub_core::accounts::Username;
 use hub_core::control::ServerPhase;
+use hub_core::control::change::Ended;
 use tokio::sync::watch;
 
 use super::*;
@@ -135,6 +137,10 @@ fn launcher(paths: &Paths) {
                 }
                 protocol::Request::Logs { lines, .. } => {
                     protocol::Reply::Logs { lines: (0..lines.min(3)).map(|number| format!("line {number}")).collect() }
+                }
+                protocol::Request::Configure { name, change } => {
+                    let output = format!("{name} {:?} {} {:?}", change.verb, change.path(), change.values);
+                    protocol::Reply::Configured { ended: Ended { code: 6, output, messages: "said".to_owned() } }
                 }
                 protocol::Request::MoveAside { .. } => {
                     protocol::Reply::Moved { places: vec!["/home/jupyter-bob/.local/share/hubd.aside-1".into()] }

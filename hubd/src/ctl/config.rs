@@ -8,6 +8,7 @@ mod draft;
 mod edit;
 mod editor;
 mod guard;
+mod inside;
 mod key;
 mod live;
 mod lock;
@@ -46,6 +47,7 @@ pub(super) fn obey(verb: ConfigVerb, world: &mut World) -> Result<Exit> {
         ConfigVerb::Remove { key, values, careful } => careful_change(world, Change::Remove(key, values), careful),
         ConfigVerb::Check { file } => check::check(world, file.as_deref()),
         ConfigVerb::Diff { what } => versions::diff(world, what.as_deref()),
+        ConfigVerb::Perform => inside::perform(world),
         ConfigVerb::Recover => recover::recover(world),
         ConfigVerb::History => versions::history(world),
         ConfigVerb::Rollback { number, yes, careful } => {

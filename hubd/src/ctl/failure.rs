@@ -75,6 +75,14 @@ pub(super) enum Exit {
     Refused = 7,
 }
 
+impl Exit {
+    /// The one with that number.
+    pub(super) fn of(code: u8) -> Self {
+        let all = [Self::Done, Self::NotApplied, Self::Busy, Self::Unchanged, Self::RolledBack, Self::Refused];
+        all.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Failed)
+    }
+}
+
 /// What to do about an error, if anybody on its way knew.
 pub(super) fn hint_of(error: &anyhow::Error) -> Option<String> {
     error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone())

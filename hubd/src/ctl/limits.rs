@@ -1,13 +1,16 @@
 //! `hubctl limits`: what one person may use, and which line of the configuration says so.
 
+use std::path::Path;
+
 use anyhow::Result;
 use hub_core::accounts::Username;
-use hub_core::config::{self, ExplainedLimit, Origin, ReadError};
+use hub_core::config::{self, Config, ExplainedLimit, Origin, ReadError};
+use hub_core::control::{Reply, Request};
 use serde::Serialize;
 
 use super::World;
 use super::arguments::LimitsVerb;
-use super::connect::{only_on_the_host, people};
+use super::connect::{Place, ask, only_on_the_host, people, unexpected};
 use super::failure::{Exit, Failure};
 use super::output::{Cell, Table, Tone};
 
@@ -29,18 +32,17 @@ pub(super) fn obey(verb: LimitsVerb, world: &mut World) -> Result<Exit> {
 }
 
 fn explain(world: &mut World, name: Username) -> Result<Exit> {
-    only_on_the_host(world, "the configuration", "limits explain NAME")?;
     let path = world.paths.config_file();
-    let config = match config::read(&path) {
-        Ok(loaded) => loaded.config,
-        Err(ReadError::Invalid(problems)) => {
-            let hint = "sudo hubctl config edit".to_owned();
-            let message = format!("the configuration is not valid\n{problems}");
-            return Err(Failure::new(super::failure::Cause::Failed, message, hint).into());
+    let limits = match Place::find(world)? {
+        Place::Host(_) | Place::Operator(_) => {
+            only_on_the_host(world, "the configuration", "limits explain NAME")?;
+            in_file(&path)?.explain_limits(&name)
         }
-        Err(error) => return Err(error.into()),
+        Place::Inside(_) => match ask(world, &Request::Limits { name: name.clone() })? {
+            Reply::Limits { limits } => limits,
+            other => return Err(unexpected(&other).into()),
+        },
     };
-    let limits = config.explain_limits(&name);
     let people = people(world);
     let enrolled = people.map(|people| people.iter().any(|person| person.name == name));
     let exit = if enrolled == Some(false) { Exit::Failed } else { Exit::Done };
@@ -52,7 +54,7 @@ fn explain(world: &mut World, name: Username) -> Result<Exit> {
     for limit in limits {
         let tone = if limit.origin == Origin::Default { Tone::Faint } else { Tone::Plain };
         let from = Cell::new(from(&limit, &name), tone);
-        table.row([limit.key.into(), limit.value.into(), from]);
+        table.row([limit.key.as_str().into(), limit.value.into(), from]);
     }
     world.printer.table(&table)?;
     if exit != Exit::Done {
@@ -60,6 +62,18 @@ fn explain(world: &mut World, name: Username) -> Result<Exit> {
         world.printer.error(&message, Some(&format!("hubctl user list shows who is; hubctl user add {name}")))?;
     }
     Ok(exit)
+}
+
+fn in_file(path: &Path) -> Result<Config> {
+    match config::read(path) {
+        Ok(loaded) => Ok(loaded.config),
+        Err(ReadError::Invalid(problems)) => {
+            let hint = "sudo hubctl config edit".to_owned();
+            let message = format!("the configuration is not valid\n{problems}");
+            Err(Failure::new(super::failure::Cause::Failed, message, hint).into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn from(limit: &ExplainedLimit, name: &Username) -> String {

@@ -35,6 +35,24 @@ pub trait Terminal {
     }
 }
 
+/// There is nobody to ask.
+#[derive(Debug)]
+pub(super) struct Nobody;
+
+impl Terminal for Nobody {
+    fn present(&self) -> bool {
+        false
+    }
+
+    fn ask(&mut self, _prompt: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn ask_secret(&mut self, _prompt: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
+
 /// The terminal that this process belongs to, whatever its standard input is.
 #[derive(Debug)]
 pub struct ControllingTerminal {

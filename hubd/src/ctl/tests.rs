@@ -52,7 +52,7 @@ impl Machine {
     }
 
     /// An administrator's server.
-    fn inside() -> Self {
+    pub(super) fn inside() -> Self {
         let machine = Self::of(2000);
         std::fs::create_dir_all(machine.paths().admin_directory()).unwrap();
         machine
@@ -127,6 +127,7 @@ impl Machine {
             input: &mut input,
             printer: Printer { output, messages: &mut messages, color: self.color, json: false, quiet: false },
             terminal: &mut terminal,
+            on_behalf_of: None,
             variables: self.variables.clone(),
             interruptions: Interruptions::none(),
             obstacles: |_, config| {

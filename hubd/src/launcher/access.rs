@@ -36,7 +36,9 @@ impl Peer {
                 | Request::List
                 | Request::Logs { .. }
                 | Request::MoveAside { .. }
-                | Request::WhoIs { .. } => true,
+                | Request::WhoIs { .. }
+                // Root's configuration is asked whether that person may; see `Launcher::configure`.
+                | Request::Configure { .. } => true,
                 // The configuration is asked whether that is one; see `Launcher::environment`.
                 Request::Environment { asker, .. } | Request::Upgrade { asker, .. } => {
                     matches!(asker, Asker::Admin { .. } | Asker::Operator { .. })
@@ -50,6 +52,7 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
+    use hub_core::control::change::{ChangeVerb, KeyChange, Manner};
     use hub_core::control::environment::EnvironmentRequest;
     use hub_core::upgrade::UpgradeRequest;
 
@@ -72,6 +75,15 @@ mod tests {
             Request::Environment { asker: Asker::Host { account: None }, ask: EnvironmentRequest::Status },
             Request::Upgrade { asker: Asker::Admin { name: name() }, ask: UpgradeRequest::Progress { after: 0 } },
             Request::Upgrade { asker: Asker::Host { account: None }, ask: UpgradeRequest::Progress { after: 0 } },
+            Request::Configure {
+                name: name(),
+                change: KeyChange {
+                    verb: ChangeVerb::Set,
+                    key: vec!["limits".to_owned(), "memory".to_owned()],
+                    values: vec!["2G".to_owned()],
+                    manner: Manner::default(),
+                },
+            },
             Request::Apply,
             Request::Remove { name: name(), home: true },
         ]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hub_core::accounts::Username;
+use hub_core::control::change::{Ended, KeyChange};
 use hub_core::control::environment::{Asker, EnvironmentReply, EnvironmentRequest};
 use hub_core::upgrade::{UpgradeReply, UpgradeRequest};
 use hub_core::wire;
@@ -21,6 +22,7 @@ const ACCOUNT_DEADLINE: Duration = Duration::from_secs(90);
 /// answer, which knows more, comes first.
 const JOB_DEADLINE: Duration = Duration::from_secs(120);
 /// Deleting a home, however full.
+const CONFIGURE_DEADLINE: Duration = Duration::from_secs(240);
 const REMOVE_DEADLINE: Duration = Duration::from_secs(900);
 
 /// Asks the launcher. Cheap to clone.
@@ -261,6 +263,17 @@ impl Client {
         }
     }
 
+    /// How a change of the configuration ended that `name` asks for.
+    ///
+    /// # Errors
+    /// When the launcher finds that `name` may not ask, or can't be asked.
+    pub async fn configure(&self, name: &Username, change: &KeyChange) -> Result<Ended, ClientError> {
+        match self.ask(&Request::Configure { name: name.clone(), change: change.clone() }).await? {
+            Reply::Configured { ended } => Ok(ended),
+            other => Err(unexpected("configure", &other)),
+        }
+    }
+
     async fn ask(&self, request: &Request) -> Result<Reply, ClientError> {
         let (verb, deadline) = verb_and_deadline(request);
         self.ask_within(request, verb, deadline).await
@@ -293,6 +306,7 @@ fn verb_and_deadline(request: &Request) -> (&'static str, Duration) {
             ACCOUNT_DEADLINE
         }
         Request::Start { .. } | Request::StartPlain { .. } | Request::Stop { .. } | Request::Apply => JOB_DEADLINE,
+        Request::Configure { .. } => CONFIGURE_DEADLINE,
         Request::Remove { .. } => REMOVE_DEADLINE,
     };
     (request.verb(), deadline)

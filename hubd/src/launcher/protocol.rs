@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hub_core::accounts::Username;
+use hub_core::control::change::{Ended, KeyChange};
 use hub_core::control::environment::{Asker, EnvironmentReply, EnvironmentRequest};
 use hub_core::upgrade::{UpgradeReply, UpgradeRequest};
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,13 @@ pub enum Request {
         /// What.
         ask: EnvironmentRequest,
     },
+    /// Change one key of the configuration, for somebody inside the hub whose role grants it.
+    Configure {
+        /// Who asks.
+        name: Username,
+        /// What.
+        change: KeyChange,
+    },
     /// About newer releases. The hub may only ask for an administrator.
     Upgrade {
         /// Who asks.
@@ -101,6 +109,7 @@ impl Request {
             Self::Apply => "apply",
             Self::Remove { .. } => "remove",
             Self::Environment { .. } => "environment",
+            Self::Configure { .. } => "configure",
             Self::Upgrade { .. } => "upgrade",
         }
     }
@@ -147,6 +156,11 @@ pub enum Reply {
     Environment {
         /// What the desk says, a refusal too.
         answer: Box<EnvironmentReply>,
+    },
+    /// Answers [`Request::Configure`].
+    Configured {
+        /// What came of it.
+        ended: Ended,
     },
     /// Answers [`Request::MoveAside`].
     Moved {

@@ -1,6 +1,7 @@
 //! What the launcher does when it is asked: one method per request. Everything but the name comes from root's own files.
 
 mod apply;
+pub(crate) mod configure;
 mod environment;
 
 use std::fmt::Display;
@@ -42,6 +43,8 @@ pub(super) struct Launcher<M> {
     /// Number of the group `hubd`.
     pub(super) hub_gid: u32,
     names: Names,
+    /// Held while the configuration is changed for somebody.
+    configuring: tokio::sync::Mutex<()>,
     /// The configuration whose limits for everybody together are in force, and the name servers of then.
     applied: Mutex<Option<(Arc<Config>, String)>>,
 }
@@ -57,6 +60,7 @@ impl<M: Machine + 'static> Launcher<M> {
             manager,
             hub_gid,
             names: Names::default(),
+            configuring: tokio::sync::Mutex::new(()),
             applied: Mutex::new(None),
         }
     }
@@ -77,6 +81,7 @@ impl<M: Machine + 'static> Launcher<M> {
             Request::Apply => self.apply().await,
             Request::Remove { name, home } => self.remove(&name, home).await,
             Request::Environment { asker, ask } => self.about_environment(asker, ask).await,
+            Request::Configure { name, change } => self.configure(name, change).await,
             Request::Upgrade { asker, ask } => self.about_upgrade(asker, ask).await,
         };
         answer.unwrap_or_else(Reply::Refused)

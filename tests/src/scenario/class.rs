@@ -103,9 +103,56 @@ fn enrol_from_inside(context: &Context, hub: &Hub, admin: &Browser) -> Result<()
     let refused = wait_for_line(hub, ADMIN, "refused.txt", "exit ")?;
     ensure!(!refused.contains("exit 0") && refused.contains("host"), "a host verb inside the hub: {refused}");
     admin.screenshot("hubctl-list")?;
+    configure_from_inside(context, hub, admin)?;
     let listed = hub.hubctl(&["user", "list"])?;
     ensure!(listed["users"].as_array().is_some_and(|users| users.len() == 3), "enrolled: {listed}");
     context.step("two students were enrolled from inside the hub")
+}
+
+/// In the same terminal: what an administrator may change takes hold, and what is the machine's own is refused.
+fn configure_from_inside(context: &Context, hub: &Hub, admin: &Browser) -> Result<()> {
+    let asked = |file: &str, line: &str| {
+        lab::terminal_line(admin, &format!("({line}) > {file} 2>&1; echo \"exit $?\" >> {file}"))?;
+        wait_for_line(hub, ADMIN, file, "exit ")
+    };
+    let set = asked("memory.txt", "hubctl config set limits.memory 900M && hubctl config get limits.memory")?;
+    ensure!(set.contains("and in force.") && set.trim_end().ends_with("900M\nexit 0"), "limits.memory inside the hub: {set}");
+    let slice = hub.sh(&format!("systemctl show --property=Slice --value hubd-user-{ADMIN}.service"))?;
+    let most = hub.sh(&format!("systemctl show --property=MemoryMax --value {}", slice.trim()))?;
+    ensure!(most.trim() == (900_u64 << 20).to_string(), "MemoryMax of {}: {most}", slice.trim());
+    let explained = asked("limits.txt", &format!("hubctl limits explain {ADMIN}"))?;
+    ensure!(explained.contains("900M"), "limits explain inside the hub: {explained}");
+    let announced = asked("announced.txt", "hubctl config set hub.announcement 'Exam at noon.'")?;
+    ensure!(announced.contains("exit 0"), "hub.announcement inside the hub: {announced}");
+    let page = hub.sh(&format!("curl -s {}/hub/login", hub.url()))?;
+    ensure!(page.contains("Exam at noon."), "the announcement is on no page: {page}");
+    let before = hub.sh("cat /etc/hubd/config.toml")?;
+    let refused = asked("listen.txt", "hubctl config set http.listen 127.0.0.1:1")?;
+    ensure!(
+        refused.contains("changed on the machine only") && refused.contains("exit 7"),
+        "http.listen inside the hub: {refused}"
+    );
+    ensure!(hub.sh("cat /etc/hubd/config.toml")? == before, "a refused change changed the configuration");
+    // Whatever a taken-over hub sends, root's side decides.
+    let forged = hub.sh(
+        r#"printf '%s' '{"name":"ada","change":{"verb":"add","key":["roles","admins"],"values":["bob"],"manner":{"dry_run":false,"allow_lockout":true,"json":false}}}' >/root/forged.json
+           mkdir -p /var/lib/hubd-launcher/config-change; cp /root/forged.json /var/lib/hubd-launcher/config-change/request.json
+           systemctl start hubd-config.service; cat /var/lib/hubd-launcher/config-change/result.json; rm /var/lib/hubd-launcher/config-change/*"#,
+    )?;
+    ensure!(forged.contains("changed on the machine only") && forged.contains("\"code\":7"), "a forged request: {forged}");
+    // Killed at its work: the file is whole, and nobody stands in the way afterwards.
+    lab::terminal_line(
+        admin,
+        "rm -f killed.txt; hubctl config set servers.idle_timeout 77m > killed.txt 2>&1; echo \"exit $?\" >> killed.txt",
+    )?;
+    hub.sh("for i in $(seq 200); do systemctl kill --signal=KILL hubd-config.service 2>/dev/null && exit 0; sleep 0.05; done; exit 1")?;
+    let killed = wait_for_line(hub, ADMIN, "killed.txt", "exit ")?;
+    hub.hubctl(&["config", "check"])?;
+    let again = asked("again.txt", "hubctl config set servers.idle_timeout 78m")?;
+    ensure!(again.contains("exit 0"), "after a killed change: {again}");
+    let by = hub.hubctl(&["config", "history"])?;
+    ensure!(by["versions"].as_array().and_then(|all| all.last()).is_some_and(|last| last["who"] == "ada, in the hub"), "{by}");
+    context.step(&format!("an administrator changed limits and announced something from inside; killed at it: {killed}"))
 }
 
 fn terminal(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {

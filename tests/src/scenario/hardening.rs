@@ -16,12 +16,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 /// The highest exposure, as `systemd-analyze security` reckons it, from 0 to 10.
-const EXPOSURE: [(&str, f64); 5] = [
+const EXPOSURE: [(&str, f64); 6] = [
     ("hubd.service", 2.0),
     ("hubd-launcher.service", 3.5),
     ("hubd-user-bob.service", 2.0),
     ("hubd-certificates.service", 2.0),
     ("hubd-environment.service", 3.5),
+    ("hubd-config.service", 4.0),
 ];
 /// What is in these is nobody's to see who is not root or hubd.
 const CLOSED: [&str; 3] = ["/var/lib/hubd", "/var/lib/hubd-launcher", "/var/lib/hubd-installer"];

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, ensure};
 use installer::machine::{BaseSpec, Release};
 
-use super::class::wait_for_line;
 use super::{Group, Scenario};
 use crate::browser::Browser;
 use crate::context::Context;
@@ -42,7 +41,7 @@ fn run(context: &Context) -> Result<()> {
     for (browser, name) in [(&admin, ADMIN), (&student, STUDENT)] {
         open_lab(&hub, browser, name)?;
     }
-    let link = link_from_inside(&hub, &admin)?;
+    let link = link_from_inside(&hub)?;
     let shell = RootShell::open(context, &hub)?;
     may_ask(&hub, true)?;
     context.step("two notebooks with WebSockets, an ssh session and a root shell from it are at work")?;
@@ -99,7 +98,7 @@ fn links_and_promotions(context: &Context, hub: &Hub, teacher: &Browser, guest: 
     hub.hubctl(&["server", "stop", ADMIN])?;
     hub.log_in(teacher, ADMIN)?;
     hub.wait_for_lab(teacher)?;
-    let link = link_from_inside(hub, teacher)?;
+    let link = link_from_inside(hub)?;
     let shown = hub.hubctl(&["user", "show", GUEST])?;
     ensure!(shown["link"]["maker"] == ADMIN, "the open link: {shown}");
     guest.goto(&link)?;
@@ -119,14 +118,14 @@ fn links_and_promotions(context: &Context, hub: &Hub, teacher: &Browser, guest: 
     .map(drop)
 }
 
-/// What `hubctl` prints in a terminal of the hub: a link for somebody.
-fn link_from_inside(hub: &Hub, browser: &Browser) -> Result<String> {
-    hub.sh(&format!("rm -f /home/jupyter-{ADMIN}/link.txt"))?;
-    lab::new_terminal(browser)?;
-    lab::terminal_line(browser, &format!("hubctl --json user link {GUEST} > link.json; echo \"exit $?\" > link.txt"))?;
-    let exit = wait_for_line(hub, ADMIN, "link.txt", "exit ")?;
-    ensure!(exit.trim() == "exit 0", "hubctl user link ended with {exit}");
-    let printed: serde_json::Value = serde_json::from_str(&hub.sh(&format!("cat /home/jupyter-{ADMIN}/link.json"))?)?;
+/// A link for somebody, made in the administrator's server: as its account, with its groups, in what it sees of the machine.
+fn link_from_inside(hub: &Hub) -> Result<String> {
+    let printed = hub.sh(&format!(
+        "pid=$(systemctl show --property=MainPID --value hubd-user-{ADMIN}.service)
+         groups=$(sed -n 's/^Groups:[[:space:]]*//p' /proc/$pid/status | xargs | tr ' ' ',')
+         nsenter --target $pid --mount setpriv --reuid jupyter-{ADMIN} --regid jupyter-{ADMIN} --groups $groups /opt/hubd/bin/hubctl --json user link {GUEST}"
+    ))?;
+    let printed: serde_json::Value = serde_json::from_str(&printed).with_context(|| printed.clone())?;
     Ok(hub.whole(printed["links"][0]["link"].as_str().with_context(|| format!("no link in {printed}"))?))
 }
 

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod documents;
+pub mod inside;
 mod table;
 mod unknown;
 

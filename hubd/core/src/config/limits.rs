@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Config, GroupName, quantity};
 use crate::accounts::Username;
@@ -42,7 +42,7 @@ pub struct LimitOverrides {
 }
 
 /// Where a limit comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", content = "name", rename_all = "lowercase")]
 pub enum Origin {
     /// The file does not say it.
@@ -56,10 +56,10 @@ pub enum Origin {
 }
 
 /// One limit of one person, and why it is what it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExplainedLimit {
     /// The key, as in `[limits]`.
-    pub key: &'static str,
+    pub key: String,
     /// The value as the file would say it; `unlimited` where there is none.
     pub value: String,
     /// Whose value it is.
@@ -117,7 +117,7 @@ impl Config {
             Origin::Everybody | Origin::Default => line(""),
         };
         let origin = if origin == Origin::Everybody && line.is_none() { Origin::Default } else { origin };
-        ExplainedLimit { key, value, origin, line }
+        ExplainedLimit { key: key.to_owned(), value, origin, line }
     }
 
     fn quota(&self, name: &Username) -> Source<Option<f64>> {

@@ -62,7 +62,7 @@ impl fmt::Display for Role {
 }
 
 /// The name of a group, under the same rules as a person's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupName(Username);
 
 impl GroupName {

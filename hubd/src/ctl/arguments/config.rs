@@ -147,6 +147,15 @@ Example:
   sudo hubctl config recover"
     )]
     Recover,
+    /// Make the change that somebody inside the hub asked for (hubd-config.service runs it)
+    #[command(
+        hide = true,
+        after_help = "What the launcher left is judged by root's configuration once more, and done as `hubctl config set` does it.
+
+Example:
+  sudo hubctl config perform"
+    )]
+    Perform,
     /// Go back to an earlier version
     #[command(after_help = "Without a number: to the last version that the hub was well with and that says something else. It \
 shows what changes, and asks.

@@ -7,9 +7,10 @@ use hub_core::config::history::How;
 use hub_core::config::keys::Kind;
 
 use super::super::World;
-use super::super::connect::only_on_the_host;
+use super::super::connect::{Place, only_on_the_host};
 use super::super::failure::{Cause, Exit, Failure};
 use super::super::text::counted;
+use super::inside;
 use super::key::{resolve, value, whole};
 use super::live::Live;
 use super::lock::Lock;
@@ -25,7 +26,17 @@ pub(super) enum Change {
     Remove(KeyPath, Vec<String>),
 }
 
+impl Change {
+    fn key(&self) -> KeyPath {
+        let (Self::Set(key, _) | Self::Unset(key) | Self::Add(key, _) | Self::Remove(key, _)) = self;
+        whole(key)
+    }
+}
+
 pub(super) fn change(world: &mut World, change: &Change, consent: Consent, dry_run: bool) -> Result<Exit> {
+    if let Place::Inside(_) = Place::find(world)? {
+        return inside::request(world, change, consent, dry_run);
+    }
     only_on_the_host(world, "the configuration", "config set KEY VALUE")?;
     let _lock = if dry_run { None } else { Some(Lock::take(world)?) };
     let live = Live::read(world)?;
@@ -39,6 +50,7 @@ pub(super) fn change(world: &mut World, change: &Change, consent: Consent, dry_r
         Failure::plain(format!("with that, there would be {count} in the configuration, so nothing was changed\n{problems}"))
     })?;
     let review = Review::new(world, &before, text, &new)?;
+    inside::judge(world, &change.key(), &before, &review)?;
     review.show(world)?;
     if dry_run {
         untouched(world, "dry_run", Some(&review), "Nothing was changed: this was a dry run.")?;

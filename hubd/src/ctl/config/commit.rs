@@ -185,8 +185,12 @@ impl Before {
     }
 }
 
-/// The account of the machine that changes the configuration: the one behind sudo, where there is one.
+/// Whoever changes the configuration: somebody inside the hub, or an account of the machine, the one behind sudo where
+/// there is one.
 fn who(world: &World) -> Result<String> {
+    if let Some(name) = &world.on_behalf_of {
+        return Ok(format!("{name}, in the hub"));
+    }
     let uid = world.caller.behind_sudo.unwrap_or(world.caller.uid);
     let user = User::from_uid(Uid::from_raw(uid)).with_context(|| format!("looking up account {uid}"))?;
     Ok(user.map_or_else(|| format!("uid {uid}"), |user| user.name))

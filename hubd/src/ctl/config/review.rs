@@ -96,7 +96,9 @@ impl Review {
         if world.printer.json {
             return Ok(());
         }
-        for line in self.lines(world.printer.color) {
+        // The lines around a change are no business of somebody inside the hub: they may hold a secret.
+        let lines = if world.on_behalf_of.is_some() { self.told(false) } else { self.lines(world.printer.color) };
+        for line in lines {
             world.printer.say(&line)?;
         }
         Ok(())
@@ -109,6 +111,13 @@ impl Review {
             return lines;
         }
         lines.push(String::new());
+        lines.extend(self.told(color));
+        lines
+    }
+
+    /// What the changes are and take, without the lines of the file.
+    fn told(&self, color: bool) -> Vec<String> {
+        let mut lines = Vec::new();
         if self.changes.is_empty() {
             lines.push("No setting has another value.".to_owned());
         } else {

@@ -3,10 +3,11 @@
 use anyhow::{Context, Result};
 use hub_core::config::edit::KeyPath;
 use hub_core::config::{self, Config, effects};
+use hub_core::control::{Reply, Request};
 use serde::Serialize;
 
 use super::super::World;
-use super::super::connect::only_on_the_host;
+use super::super::connect::{Place, ask, only_on_the_host, unexpected};
 use super::super::failure::{Exit, Failure};
 use super::key::resolve;
 use super::live::Live;
@@ -48,10 +49,17 @@ pub(super) fn show(world: &mut World, effective: bool) -> Result<Exit> {
 }
 
 pub(super) fn get(world: &mut World, key: &KeyPath) -> Result<Exit> {
-    only_on_the_host(world, "the configuration", "config get KEY")?;
     let (key, _) = resolve(key)?;
-    let config = in_force(world, &Live::read(world)?)?;
-    let value = effects::values(&config).remove(&key);
+    let value = match Place::find(world)? {
+        Place::Host(_) | Place::Operator(_) => {
+            only_on_the_host(world, "the configuration", "config get KEY")?;
+            effects::values(&in_force(world, &Live::read(world)?)?).remove(&key)
+        }
+        Place::Inside(_) => match ask(world, &Request::ConfigGet { key: key.parts().to_vec() })? {
+            Reply::ConfigValue { value } => value,
+            other => return Err(unexpected(&other).into()),
+        },
+    };
     let exit = if value.is_some() { Exit::Done } else { Exit::Failed };
     if world.printer.json {
         world.printer.json(&Got { key: key.to_string(), value })?;

@@ -4,6 +4,7 @@
 mod drafts;
 mod edit;
 mod guard;
+mod inside;
 mod verbs;
 
 use std::os::unix::fs::PermissionsExt;

@@ -75,6 +75,7 @@ fn the_verbs_are_the_ones_in_the_manual() {
             "config diff",
             "config history",
             "config recover",
+            "config perform",
             "config rollback",
             "config apply",
             "limits explain",

@@ -1,5 +1,7 @@
 //! `hubctl limits explain`, from the file alone.
 
+use hub_core::config::{ExplainedLimit, Origin};
+
 use super::*;
 
 const FILE: &str = "[groups.lab]\nmembers = [\"ada\"]\nlimits = { memory = \"4G\", network = false }\n\
@@ -65,8 +67,14 @@ fn an_invalid_file_is_told_with_its_places() {
 }
 
 #[test]
-fn inside_the_hub_it_says_where_to_ask() {
-    let ran = Machine::inside().run("limits explain ada");
-    assert_eq!((ran.code, ran.output.as_str()), (7, ""));
-    assert!(ran.messages.contains("sudo hubctl limits explain NAME"), "{}", ran.messages);
+fn inside_the_hub_it_is_asked() {
+    let limits = vec![ExplainedLimit {
+        key: "memory".to_owned(),
+        value: "2G".to_owned(),
+        origin: Origin::Group("lab".parse().unwrap()),
+        line: Some(7),
+    }];
+    let (ran, asked) = Machine::inside().run_with("limits explain ada", vec![Reply::Limits { limits }]);
+    assert_eq!((ran.code, ran.output.as_str()), (0, "LIMIT   VALUE  FROM\nmemory  2G     group lab, line 7\n"));
+    assert_eq!(asked, [Request::Limits { name: "ada".parse().unwrap() }]);
 }

@@ -5,7 +5,7 @@ use clap::{Arg, Command};
 use super::*;
 
 /// What amounts to root, or needs files that only root has. Whatever is not here is asked of the hub.
-const ROOTS: [&str; 22] = [
+const ROOTS: [&str; 23] = [
     "bundle create",
     "bundle add",
     "bundle show",
@@ -19,6 +19,7 @@ const ROOTS: [&str; 22] = [
     "config remove",
     "config diff",
     "config history",
+    "config perform",
     "config recover",
     "config rollback",
     "config apply",

@@ -134,7 +134,7 @@ fn table(shown: &Shown, world: &World) -> Table {
             Origin::Group(group) => format!("group {group}"),
             Origin::User => "for this person".to_owned(),
         };
-        row(limit.key, format!("{}: {origin}{}", limit.value, at(limit.line)).into());
+        row(&limit.key, format!("{}: {origin}{}", limit.value, at(limit.line)).into());
     }
     table
 }

@@ -1,6 +1,7 @@
 //! The texts that are made of the table of keys: the reference, and the commented file that a new hub starts with. The test
 //! here fails when they are stale, and writes them when asked.
 
+use super::super::Role;
 use super::{Default, Effect, Key, Kind, TABLES, Table};
 
 /// Columns of a comment in the default file.
@@ -51,6 +52,9 @@ Amounts of memory are strings with `K`, `M`, `G` or `T` (powers of 1024), as in 
 
 Of a person's limits, her own (`[users.NAME.limits]`) go before those of her groups (`[groups.NAME.limits]`), and those
 before everybody's (`[limits]`), key by key. `hubctl limits explain NAME` says where each comes from.
+
+`hubctl config get`, `set`, `unset`, `add` and `remove` work in a terminal of the hub, too, for what is not the machine's own:
+each key says who may change it there.
 ";
 
 /// `docs/reference/config.md`
@@ -68,7 +72,7 @@ fn reference() -> String {
                 Default::Unset(meaning) => format!("none: {meaning}"),
             };
             text.push_str(&format!(
-                "\n### {}.{}\n\n{}\n\n- Takes {}: {}.\n- Default: {default}.\n- Example: `{} = {}`\n- A change takes hold {}.\n",
+                "\n### {}.{}\n\n{}\n\n- Takes {}: {}.\n- Default: {default}.\n- Example: `{} = {}`\n- A change takes hold {}.\n- Changed {}.\n",
                 table.name,
                 key.name,
                 key.doc,
@@ -77,10 +81,19 @@ fn reference() -> String {
                 key.name,
                 key.example,
                 in_words(key.effect),
+                changed_by(&format!("{}.{}", table.name, key.name)),
             ));
         }
     }
     text
+}
+
+fn changed_by(key: &str) -> &'static str {
+    match super::inside::may_change(key) {
+        None => "on the machine only",
+        Some(Role::Admin) => "on the machine, and by administrators in a terminal of the hub",
+        Some(_) => "on the machine, and by teachers and administrators in a terminal of the hub",
+    }
 }
 
 fn in_words(effect: Effect) -> &'static str {

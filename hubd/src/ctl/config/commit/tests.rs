@@ -144,6 +144,7 @@ impl Machine {
             input: &mut std::io::empty(),
             printer: Printer { output: &mut output, messages: &mut messages, color: false, json: false, quiet: false },
             terminal: &mut Nobody,
+            on_behalf_of: None,
             variables: std::collections::BTreeMap::new(),
             interruptions: crate::ctl::Interruptions::none(),
             obstacles: |_, _| Vec::new(),

@@ -159,6 +159,7 @@ fn what_the_machine_does_not_bear_out_is_said_and_what_stops_all_servers_is_aske
             blocked: false,
             has_password: true,
             last_active: None,
+            link: None,
         };
         let users = vec![Reply::Status(status()), Reply::Users { users: vec![person("ada"), person("sam")] }];
         let (ran, _) = machine.run_with(&format!("{line} --dry-run"), users);

@@ -1,0 +1,148 @@
+//! Which keys somebody inside the hub may read and change, and with which role. What is not named here is changed on the
+//! machine only: paths, commands, addresses, unix accounts and groups, roles, rules about logging in, indexes, certificates,
+//! listeners, denied addresses, the reserve. A new key is the host's before somebody decided otherwise.
+
+use super::super::edit::KeyPath;
+use super::super::{Config, Role};
+use super::{find, table_of};
+use crate::accounts::Username;
+
+/// Keys that may be changed inside, by table and name (`*`: every key of the table), and the lowest role that may.
+const CHANGEABLE: &[(&str, &str, Role)] = &[
+    ("hub", "name", Role::Admin),
+    ("hub", "announcement", Role::Teacher),
+    ("groups.NAME", "members", Role::Admin),
+    ("groups.NAME.limits", "*", Role::Admin),
+    ("users.NAME.limits", "*", Role::Admin),
+    ("limits", "*", Role::Admin),
+    ("servers", "*", Role::Admin),
+];
+
+/// Tables that everybody with a role may read; administrators read the others, too.
+const ABOUT_PEOPLE: &[&str] = &["hub", "groups.NAME", "groups.NAME.limits", "users.NAME.limits", "limits", "servers"];
+
+/// Keys that may hold a password or a token, in an address: read on the machine only.
+const SECRET: &[(&str, &str)] = &[
+    ("environment", "index_url"),
+    ("environment", "extra_index_urls"),
+    ("environment", "conda_channels"),
+    ("environment", "conda_channel_alias"),
+    ("environment.kernels.NAME", "channels"),
+    ("upgrade", "source"),
+];
+
+/// The lowest role that may change the key at `path` from inside the hub; `None`: it is changed on the machine.
+pub fn may_change(path: &str) -> Option<Role> {
+    let (table, key) = (table_of(path.rsplit_once('.')?.0)?, find(path)?);
+    let is_it = |(of, name, _): &&(&str, &str, Role)| *of == table.name && (*name == "*" || *name == key.name);
+    CHANGEABLE.iter().find(is_it).map(|(_, _, role)| *role)
+}
+
+/// The lowest role that may read the key at `path` inside the hub; `None`: it is read on the machine.
+pub fn may_read(path: &str) -> Option<Role> {
+    let (table, key) = (table_of(path.rsplit_once('.')?.0)?, find(path)?);
+    if SECRET.contains(&(table.name, key.name)) {
+        return None;
+    }
+    Some(if ABOUT_PEOPLE.contains(&table.name) { Role::Helper } else { Role::Admin })
+}
+
+/// Whether `config`, which is root's, lets `name` change `key` from inside the hub.
+///
+/// # Errors
+/// Why not, and who may.
+pub fn granted(config: &Config, name: &Username, key: &KeyPath) -> Result<(), String> {
+    let role = if config.is_blocked(name) { Role::Student } else { config.role_of(name) };
+    match may_change(&key.parts().join(".")) {
+        None => Err(format!("`{key}` is changed on the machine only")),
+        Some(least) if role >= least => Ok(()),
+        Some(Role::Admin) => Err(format!("`{key}` is changed by administrators, and {name} is a {role}")),
+        Some(_) => Err(format!("`{key}` is changed by teachers and administrators, and {name} is a {role}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::TABLES;
+    use super::*;
+
+    /// Every key of the table that somebody inside may change; all others are the host's.
+    const EXPECTED: &[(&str, Role)] = &[
+        ("hub.name", Role::Admin),
+        ("hub.announcement", Role::Teacher),
+        ("groups.NAME.members", Role::Admin),
+        ("groups.NAME.limits.memory", Role::Admin),
+        ("groups.NAME.limits.swap", Role::Admin),
+        ("groups.NAME.limits.cpu_quota", Role::Admin),
+        ("groups.NAME.limits.cpu_weight", Role::Admin),
+        ("groups.NAME.limits.tasks", Role::Admin),
+        ("groups.NAME.limits.network", Role::Admin),
+        ("users.NAME.limits.memory", Role::Admin),
+        ("users.NAME.limits.swap", Role::Admin),
+        ("users.NAME.limits.cpu_quota", Role::Admin),
+        ("users.NAME.limits.cpu_weight", Role::Admin),
+        ("users.NAME.limits.tasks", Role::Admin),
+        ("users.NAME.limits.network", Role::Admin),
+        ("limits.memory", Role::Admin),
+        ("limits.swap", Role::Admin),
+        ("limits.cpu_quota", Role::Admin),
+        ("limits.cpu_weight", Role::Admin),
+        ("limits.tasks", Role::Admin),
+        ("limits.network", Role::Admin),
+        ("servers.default_app", Role::Admin),
+        ("servers.idle_timeout", Role::Admin),
+        ("servers.start_timeout", Role::Admin),
+        ("servers.stop_timeout", Role::Admin),
+        ("servers.concurrent_starts", Role::Admin),
+    ];
+
+    fn every_key() -> Vec<String> {
+        TABLES.iter().flat_map(|table| table.keys.iter().map(move |key| format!("{}.{}", table.name, key.name))).collect()
+    }
+
+    #[test]
+    fn every_key_is_changed_by_whom_it_says() {
+        let config = "[roles]\nadmins = [\"ada\", \"olga\"]\nteachers = [\"tess\"]\nhelpers = [\"hugo\"]\n";
+        let config = super::super::super::parse(config, "").unwrap();
+        let mut found = Vec::new();
+        for key in every_key() {
+            let path: KeyPath = key.parse().unwrap();
+            let may: Vec<&str> = ["ada", "tess", "hugo", "bob"]
+                .into_iter()
+                .filter(|name| granted(&config, &name.parse().unwrap(), &path).is_ok())
+                .collect();
+            match may[..] {
+                [] => assert_eq!(may_change(&key), None, "{key}"),
+                ["ada"] => found.push((key, Role::Admin)),
+                ["ada", "tess"] => found.push((key, Role::Teacher)),
+                _ => panic!("{may:?} may change {key}"),
+            }
+        }
+        let found: Vec<(&str, Role)> = found.iter().map(|(key, role)| (key.as_str(), *role)).collect();
+        assert_eq!(found, EXPECTED);
+    }
+
+    #[test]
+    fn who_is_kept_out_changes_nothing() {
+        let config = "[roles]\nadmins = [\"ada\"]\nteachers = [\"tess\"]\nblocked = [\"tess\"]\n";
+        let config = super::super::super::parse(config, "").unwrap();
+        let key = "hub.announcement".parse().unwrap();
+        assert!(granted(&config, &"ada".parse().unwrap(), &key).is_ok());
+        assert!(granted(&config, &"tess".parse().unwrap(), &key).is_err());
+    }
+
+    #[test]
+    fn what_may_hold_a_secret_is_read_by_nobody_inside() {
+        let unread: Vec<String> = every_key().into_iter().filter(|key| may_read(key).is_none()).collect();
+        let expected = [
+            "environment.index_url",
+            "environment.extra_index_urls",
+            "environment.conda_channels",
+            "environment.conda_channel_alias",
+            "environment.kernels.NAME.channels",
+            "upgrade.source",
+        ];
+        assert_eq!(unread, expected);
+        assert_eq!((may_read("limits.memory"), may_read("http.listen")), (Some(Role::Helper), Some(Role::Admin)));
+    }
+}

@@ -1,0 +1,81 @@
+//! Who inside the hub reads and changes which key.
+
+use hub_core::config::Role;
+use hub_core::config::keys::{TABLES, inside};
+use hub_core::control::change::{ChangeVerb, KeyChange, Manner};
+
+use super::*;
+
+fn every_key() -> impl Iterator<Item = Vec<String>> {
+    let path = |table: &str, key: &str| table.split('.').chain([key]).map(|part| part.replace("NAME", "bob")).collect();
+    TABLES.iter().flat_map(move |table| table.keys.iter().map(move |key| path(table.name, key.name)))
+}
+
+fn change(key: Vec<String>) -> Request {
+    Request::ConfigChange {
+        change: KeyChange { verb: ChangeVerb::Set, key, values: vec!["1".to_owned()], manner: Manner::default() },
+    }
+}
+
+#[tokio::test]
+async fn every_key_is_read_and_changed_by_whom_the_table_says() {
+    let hub = Hub::staffed().await;
+    for (uid, role) in
+        [(ADA, Some(Role::Admin)), (TESS, Some(Role::Teacher)), (HUGO, Some(Role::Helper)), (BOB, None), (OLGA, None)]
+    {
+        let may = |least: Option<Role>| role.zip(least).is_some_and(|(role, least)| role >= least);
+        for key in every_key() {
+            let path = key.join(".");
+            let reply = hub.ask(Access::Admin, uid, &change(key.clone())).await;
+            match reply {
+                Reply::ConfigChanged { .. } => assert!(may(inside::may_change(&path)), "{uid} changes {path}"),
+                Reply::Refused { kind: RefusalKind::NotAllowed, .. } => {
+                    assert!(!may(inside::may_change(&path)), "{uid} does not change {path}");
+                }
+                other => panic!("{uid}, {path}: {other:?}"),
+            }
+            match hub.ask(Access::Admin, uid, &Request::ConfigGet { key }).await {
+                Reply::ConfigValue { .. } => assert!(may(inside::may_read(&path)), "{uid} reads {path}"),
+                Reply::Refused { kind: RefusalKind::NotAllowed, .. } => {
+                    assert!(!may(inside::may_read(&path)), "{uid} does not read {path}");
+                }
+                other => panic!("{uid}, {path}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_names_who_may() {
+    let hub = Hub::staffed().await;
+    let key = |path: &str| path.split('.').map(str::to_owned).collect::<Vec<_>>();
+    for (uid, path, why) in [
+        (ADA, "roles.admins", "`roles.admins` is changed on the machine only"),
+        (ADA, "http.nonsense", "`http.nonsense` is changed on the machine only"),
+        (TESS, "limits.memory", "`limits.memory` is changed by administrators, and tess is a teacher"),
+        (HUGO, "hub.announcement", "`hub.announcement` is changed by teachers and administrators, and hugo is a helper"),
+    ] {
+        assert_eq!(refusal(hub.ask(Access::Admin, uid, &change(key(path))).await), (RefusalKind::NotAllowed, why.to_owned()));
+    }
+    let (_, why) = refusal(hub.ask(Access::Admin, ADA, &Request::ConfigGet { key: key("environment.index_url") }).await);
+    assert_eq!(why, "`environment.index_url` can't be read inside the hub");
+}
+
+#[tokio::test]
+async fn key_and_value_go_to_the_launcher_and_what_it_says_comes_back() {
+    let hub = Hub::staffed().await;
+    let key = ["users", "ada.l", "limits", "memory"].map(str::to_owned).to_vec();
+    let Reply::ConfigChanged { ended } = hub.ask(Access::Admin, ADA, &change(key)).await else { panic!() };
+    let output = "ada Set users.\"ada.l\".limits.memory [\"1\"]".to_owned();
+    assert_eq!(ended, Ended { code: 6, output, messages: "said".to_owned() });
+    let Reply::ConfigValue { value } =
+        hub.ask(Access::Admin, HUGO, &Request::ConfigGet { key: vec!["hub".into(), "name".into()] }).await
+    else {
+        panic!()
+    };
+    assert_eq!(value, Some("Classroom".into()));
+    let Reply::Limits { limits } = hub.ask(Access::Admin, HUGO, &Request::Limits { name: name("bob") }).await else { panic!() };
+    assert_eq!((limits[0].key.as_str(), limits[0].value.as_str()), ("memory", "1G"));
+    assert_eq!(refusal(hub.ask(Access::Admin, HUGO, &Request::Limits { name: name("tess") }).await).0, RefusalKind::NotAllowed);
+    assert_eq!(refusal(hub.root(&change(vec!["hub".into(), "name".into()])).await).0, RefusalKind::Invalid);
+}
