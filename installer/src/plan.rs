@@ -57,6 +57,7 @@ pub fn build(paths: &Paths, facts: &Facts, options: &Options, network: &Network)
     plan.add("uv", "uv, which builds Python environments", Action::Uv);
     plan.add("environment", "shared Python environment with JupyterLab", Action::Environment);
     plan.packages_later(facts);
+    plan.packages_kept();
     plan.add("services", "the hub's services, running and started at boot", Action::Services);
     plan.add(
         "people",
@@ -207,6 +208,10 @@ impl Plan {
         }
         let contents = Contents::Text(assets::NEEDRESTART.to_owned());
         self.file(path, "what needrestart leaves alone, in", contents, Ownership::root(0o644), FileKind::Generated, &[]);
+    }
+
+    /// After apt has installed whatever was missing: what it knows of packages it writes anew at its end.
+    fn packages_kept(&mut self) {
         let names = distribution::needed_packages().into_iter().map(str::to_owned).collect();
         self.add("packages-kept", "apt keeps the distribution packages that the hub needs", Action::KeepPackages { names });
     }

@@ -80,9 +80,10 @@ pub(super) fn judged(context: &Context, hub: &Hub) -> Result<()> {
 /// The configuration with these files.
 fn configuration(hub: &Hub, port: u16, certificate: &str, key: &str) -> Result<String> {
     let plain = hub.sh("sed '/^url = /d' /etc/hubd/config.toml")?;
-    Ok(format!(
-        "{plain}\n[https]\nlisten = [\"127.0.0.1:{port}\"]\ncertificate = \"/etc/hubd/tls/{certificate}\"\nkey = \"/etc/hubd/tls/{key}\"\n"
-    ))
+    let keys = format!(
+        "[https]\nlisten = [\"127.0.0.1:{port}\"]\ncertificate = \"/etc/hubd/tls/{certificate}\"\nkey = \"/etc/hubd/tls/{key}\"\n"
+    );
+    Ok(plain.replace("[https]\n", &keys))
 }
 
 fn apply(hub: &Hub, port: u16, certificate: &str, key: &str, told: &[&str]) -> Result<()> {
