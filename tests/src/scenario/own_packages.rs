@@ -74,7 +74,7 @@ fn settings(context: &Context, hub: &Hub) -> Result<()> {
     ensure!(listed.contains("X-Own: yes"), "her header is not there: {listed}");
     let first = ask("")?;
     ensure!(first.contains("/user/bob/lab/tree/only-here.txt"), "what opens first is not hers to choose: {first}");
-    let log = hub.sh("journalctl --unit hubd-user-bob.service --output cat --no-pager")?;
+    let log = hub.sh("journalctl --namespace=hubd-users --unit hubd-user-bob.service --output cat --no-pager")?;
     for setting in ["ServerApp.certfile", "ServerApp.keyfile", "ServerApp.base_url"] {
         ensure!(log.contains(&format!("the setting {setting} in a configuration file is not used: ")), "{setting}: {log}");
     }

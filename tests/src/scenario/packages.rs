@@ -145,7 +145,7 @@ fn kernels(context: &Context, hub: &Hub) -> Result<()> {
     for (kernel, transport) in [("deno", "tcp"), ("xpython", "ipc"), ("echo", "ipc")] {
         ensure!(known[kernel]["transport"] == transport, "what is remembered of {kernel}: {known}");
     }
-    let log = hub.sh("journalctl --unit hubd-user-bob.service --output cat --no-pager")?;
+    let log = hub.sh("journalctl --namespace=hubd-users --unit hubd-user-bob.service --output cat --no-pager")?;
     let said = log.lines().filter(|line| line.contains("kernel deno works over TCP only")).count();
     ensure!(said == 1, "said {said} times that deno works over TCP only: {log}");
     context.step("a kernel that knows TCP only was tried, is remembered and named in the log; xeus talks over sockets")
