@@ -86,6 +86,9 @@ return (async () => {
   return [await reached(plain), await reached(blank), await reached(blob)];
 })()"#;
 
+/// Whether the notebook shows what is typed while nobody is logged in.
+const TYPED: &str = "return document.querySelector('.jp-Notebook').textContent.includes('typed later')";
+
 fn run(context: &Context) -> Result<()> {
     let hub = Hub::install(context)?;
     hub.add_students(&["bob".to_owned(), "cleo".to_owned()])?;
@@ -116,6 +119,7 @@ fn logged_out(context: &Context, hub: &Hub, room: &Browser, [work, other]: [&Win
     room.screenshot("logged-out")?;
     room.click(".jp-Notebook .jp-CodeCell.jp-mod-selected .cm-content")?;
     room.type_keys("'typed later'")?;
+    room.wait_for_script(TYPED, DEADLINE)?;
     save(room)?;
     ensure!(room.count(".jp-Dialog")? == 0, "JupyterLab complains although it is only to wait");
     context.step("logged out elsewhere: the notebook says so, and nothing fails")
@@ -190,7 +194,7 @@ fn notebook(context: &Context, hub: &Hub, room: &Browser, [work, other]: [&Windo
     room.turn_to(other)?;
     room.goto(&format!("{}/user/bob/notebooks/Untitled.ipynb", hub.url()))?;
     room.wait_for(".jp-Notebook .jp-CodeCell", DEADLINE)?;
-    room.wait_for_script("return document.querySelector('.jp-Notebook').textContent.includes('typed later')", DEADLINE)?;
+    room.wait_for_script(TYPED, DEADLINE)?;
     hub.sh(&format!("printf '%s\\n' '{PASSWORD}' | hubctl user password bob --stdin"))?;
     room.wait_for_text(BANNER, "You were logged out.", DEADLINE)?;
     room.screenshot("notebook")?;

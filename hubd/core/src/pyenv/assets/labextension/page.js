@@ -75,6 +75,8 @@
   // One for all requests that wait.
   let recovery = null;
   const recovered = problem => {
+    // What failed for a moment only is asked again at once.
+    if (!problem) return Promise.resolve();
     recovery ??= (async () => {
       for (let wait = shortest; problem; wait = Math.min(wait * 1.5, longest)) {
         show(problem);
