@@ -121,7 +121,7 @@ impl Page {
 /// # Errors
 /// When systemd can't stop it.
 pub(crate) fn free_the_port() -> Result<()> {
-    let units = ["hubd.socket", "hubd-control.socket", "hubd-admin.socket", "hubd.service"];
+    let units = ["hubd.socket", "hubd-control.socket", "hubd-admin.socket", "hubd-operator.socket", "hubd.service"];
     systemctl::job(["stop"].into_iter().chain(units)).context("stopping the hub, which does not work")
 }
 

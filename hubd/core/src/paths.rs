@@ -243,11 +243,12 @@ impl Paths {
         self.below("etc/ssl/certs/ca-certificates.crt")
     }
 
-    /// What a running hub has below `/run`.
-    pub fn runtime(&self) -> [PathBuf; 8] {
+    /// What a running hub, and the journal of its people, have below `/run`.
+    pub fn runtime(&self) -> [PathBuf; 10] {
         let (launcher, front, hub) = (self.launcher_directory(), self.front_socket(), self.below("run/hubd"));
+        let (operators, journal) = (self.below("run/hubd-operator"), self.below("run/systemd/journal.hubd-users"));
         let (lock, drafts, news) = (self.config_lock(), self.drafts(), self.install_news());
-        [launcher, front, hub, self.admin_directory(), self.servers(), lock, drafts, news]
+        [launcher, front, hub, operators, journal, self.admin_directory(), self.servers(), lock, drafts, news]
     }
 
     /// Where systemd keeps what is set on units until the next boot.
