@@ -162,8 +162,12 @@ fn back_again(context: &Context, hub: &Hub, room: &Browser, [work, other]: [&Win
     room.turn_to(work)?;
     wake(room)?;
     room.wait_until_gone(BANNER, DEADLINE)?;
-    hub.sh("for i in $(seq 300); do grep -qs 'typed later' /home/jupyter-bob/*.ipynb && exit 0; sleep 0.1; done; exit 1")
-        .context("waiting for what was typed while nobody was logged in")?;
+    let saved =
+        hub.sh("for i in $(seq 300); do grep -qs 'typed later' /home/jupyter-bob/*.ipynb && exit 0; sleep 0.1; done; exit 1");
+    if saved.is_err() {
+        room.screenshot("not-saved")?;
+    }
+    saved.context("waiting for what was typed while nobody was logged in")?;
     lab::wait_for_idle_kernel(room)?;
     room.chord(&[Key::Shift], Key::Enter)?;
     lab::run_cell(room, "x + 1", "42")?;

@@ -95,9 +95,20 @@
     return request.method === 'PUT' && !/"chunk": ?-?\d/.test(await request.clone().text());
   };
 
+  // What was typed while a save waited is not in it, but counts as saved from then on: so everything is saved once more.
+  let lab = null;
+  let again = 0;
+  const saveAgain = () => {
+    clearTimeout(again);
+    again = setTimeout(() => {
+      if (lab?.commands.hasCommand('docmanager:save-all')) lab.commands.execute('docmanager:save-all');
+    }, 1000);
+  };
+
   window.fetch = async (input, init) => {
     const request = new Request(input, init);
     if (!key || !request.url.startsWith(base)) return fetchNow(input, init);
+    let waited = false;
     for (let tries = 1; ; tries += 1) {
       const attempt = request.clone();
       attempt.headers.set('Authorization', `token ${key}`);
@@ -108,11 +119,16 @@
         if (request.signal.aborted || tries > 3 || !await mayRepeat(request)) throw error;
         // Loading another page ends all requests, too.
         await recovered(await look());
+        waited = true;
         continue;
       }
       const problem = answer.headers.get('X-Hubd-Problem');
-      if (!problem || tries > 3) return answer;
+      if (!problem || tries > 3) {
+        if (waited && request.method === 'PUT') saveAgain();
+        return answer;
+      }
       await recovered(problem);
+      waited = true;
     }
   };
 
@@ -140,6 +156,7 @@
     id: 'hubd:page',
     autoStart: true,
     activate: app => {
+      lab = app;
       const { contents } = app.serviceManager;
       const downloadUrl = contents.getDownloadUrl.bind(contents);
       contents.getDownloadUrl = async path => withKey(await downloadUrl(path));
