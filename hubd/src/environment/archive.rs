@@ -124,7 +124,15 @@ impl Archive {
         atomic::replace(&self.paths.environment_job(), &serde_json::to_vec_pretty(job)?, Access::mode(0o600))
     }
 
-    /// The job is over. The lock is held.
+    /// Job `number` is over. One that was left since its record said so stays. The lock is held.
+    pub(crate) fn finish(&self, number: u32) -> Result<()> {
+        match self.job()? {
+            Some(job) if job.number == number => self.clear_job(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the job away, whichever it is. The lock is held.
     pub(crate) fn clear_job(&self) -> Result<()> {
         match fs_err::remove_file(self.paths.environment_job()) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
@@ -256,10 +264,12 @@ mod tests {
         let job = Job { number: 2, kernel: None, task: Task::Collect };
         assert_eq!(archive.job().unwrap(), None);
         archive.submit(&job).unwrap();
+        // Its record said that job 1 was over, and the next was left before whoever did job 1 put it away.
+        archive.finish(1).unwrap();
         assert_eq!(archive.job().unwrap(), Some(job));
-        archive.clear_job().unwrap();
-        archive.clear_job().unwrap();
+        archive.finish(2).unwrap();
         assert_eq!(archive.job().unwrap(), None);
+        archive.clear_job().unwrap();
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(crate) fn run(paths: &Paths) -> Result<()> {
             None => tracing::error!("putting away job {}, which has no record", job.number),
         }
         let _lock = archive.lock()?;
-        archive.clear_job()?;
+        archive.finish(job.number)?;
     }
 }
 
