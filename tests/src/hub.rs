@@ -11,9 +11,12 @@ use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::context::{Context, TestMachine};
+use crate::guest::Guest;
 use crate::release::ReleaseServer;
+use crate::vm;
 
 const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
+const VM_INSTALL_DEADLINE: Duration = Duration::from_secs(40 * 60);
 const VERB_DEADLINE: Duration = Duration::from_secs(180);
 const PAGE_DEADLINE: Duration = Duration::from_secs(120);
 /// What downloads and builds, on a machine with more to do.
@@ -201,6 +204,22 @@ pub fn install(machine: &TestMachine, release: &ReleaseServer, arguments: &str) 
     let line = format!("curl -fsSL {base}/bootstrap.sh | sudo env HUBD_RELEASE_URL={base} bash -s -- {arguments} --yes --json");
     let output = machine.command(["/bin/sh", "-c", &line]).user(OPERATOR).timeout(INSTALL_DEADLINE).output()?.checked()?;
     serde_json::from_str(&output.text()).with_context(|| format!("reading the installer's report: {}", output.text()))
+}
+
+/// Runs the documented line as root in a virtual machine, and returns what the installer prints with `--json`. Everything in
+/// there is emulated, so it takes minutes.
+///
+/// # Errors
+/// When it exits with anything but 0.
+pub fn install_in_vm(vm: &dyn Guest, release: &ReleaseServer) -> Result<Value> {
+    let base = release.url().replace("127.0.0.1", vm::HOST);
+    let line = format!(
+        "command -v curl >/dev/null || apt-get install --quiet=2 --yes curl >&2
+         set -a; . /etc/environment; set +a
+         curl -fsSL {base}/bootstrap.sh | env HUBD_RELEASE_URL={base} bash -s -- --admin {ADMIN} --yes --json"
+    );
+    let report = vm.script(&line, VM_INSTALL_DEADLINE)?;
+    serde_json::from_str(&report).with_context(|| format!("reading the installer's report: {report}"))
 }
 
 /// Makes the account that rented servers come with: it may do everything with sudo, without a password.

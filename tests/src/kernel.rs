@@ -1,5 +1,6 @@
 //! Code in a kernel of somebody's server: what a student's notebook can do, without a browser; and kernels of their own.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -76,6 +77,32 @@ fn run_with(guest: &dyn Guest, name: &str, arguments: &[&str], code: &str) -> Re
     let output = guest.output(&command, code.as_bytes(), CELL_DEADLINE + GRACE);
     let output = output.and_then(Output::checked).with_context(|| format!("running code in a kernel of `{name}`"))?;
     serde_json::from_str(&output.text()).with_context(|| output.text())
+}
+
+/// Starts a kernel in `name`'s server that goes on, as under a notebook that is open.
+///
+/// # Errors
+/// When the server refuses.
+pub fn keep(guest: &dyn Guest, name: &str) -> Result<()> {
+    let script = format!(
+        "curl -fsS --unix-socket /run/hubd-servers/{name}/server.sock -H 'X-Hubd-User: {name}' -c /run/jar -o /dev/null http://localhost/user/{name}/lab
+         token=$(awk '$6 == \"_xsrf\" {{ print $7 }}' /run/jar)
+         curl -fsS --unix-socket /run/hubd-servers/{name}/server.sock -H 'X-Hubd-User: {name}' -H \"X-XSRFToken: $token\" -b /run/jar \
+             -H 'Content-Type: application/json' -d '{{\"name\": \"python3\"}}' -o /dev/null http://localhost/user/{name}/api/kernels"
+    );
+    guest.script(&script, CELL_DEADLINE).map(drop)
+}
+
+/// The process of the one kernel of each of `names`.
+///
+/// # Errors
+/// When the machine can't be asked.
+pub fn kept(guest: &dyn Guest, names: &[String]) -> Result<BTreeMap<String, String>> {
+    let pid = |name: &String| {
+        let pids = guest.script(&format!("pgrep -u jupyter-{name} -f 'kernel-.*json' | xargs || true"), CELL_DEADLINE)?;
+        Ok((name.clone(), pids))
+    };
+    names.iter().map(pid).collect()
 }
 
 /// A kernel of its own, made and changed by an administrator and used by a student, whose server runs.

@@ -9,6 +9,7 @@ pub mod guest;
 pub mod hub;
 pub mod kernel;
 pub mod lab;
+pub mod login;
 pub mod machine_command;
 #[cfg(test)]
 mod reference;

@@ -41,6 +41,7 @@ mod survive;
 mod trial;
 mod uninstall;
 mod upgrade;
+mod vm_class;
 mod vm_hub;
 mod vm_limits;
 mod vm_small;
@@ -90,6 +91,7 @@ pub const ALL: &[Scenario] = &[
     vm_limits::TRIXIE,
     vm_hub::SCENARIO,
     vm_small::SCENARIO,
+    vm_class::SCENARIO,
     browser_driver::SCENARIO,
     trial::SCENARIO,
     trial::FULL,

@@ -5,7 +5,8 @@ use anyhow::{Result, ensure};
 
 use super::{Group, Scenario};
 use crate::context::Context;
-use crate::hub::{Hub, PASSWORD};
+use crate::hub::Hub;
+use crate::login;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "full-disk",
@@ -85,14 +86,7 @@ fn run(context: &Context) -> Result<()> {
 
 /// The status of the login.
 fn log_in(hub: &Hub, name: &str) -> Result<String> {
-    let url = hub.url();
-    hub.sh(&format!(
-        "rm -f /root/{name}.jar
-         token=$(curl -fsS -c /root/{name}.jar {url}/hub/login | sed -n 's/.*name=\"token\" value=\"\\([^\"]*\\)\".*/\\1/p')
-         curl -sS -o /dev/null -w '%{{http_code}}' -b /root/{name}.jar -c /root/{name}.jar -H 'Origin: {url}' \
-             --data-urlencode \"token=$token\" --data-urlencode username={name} --data-urlencode 'password={PASSWORD}' \
-             --data next= {url}/hub/login"
-    ))
+    login::with_curl(&***hub, hub.url(), name, &format!("/root/{name}.jar"))
 }
 
 /// Whether the home page opens with what the last login brought.

@@ -9,8 +9,8 @@ use installer::machine::{BaseSpec, Release};
 
 use super::{Group, Scenario};
 use crate::context::Context;
-use crate::hub::{ADMIN, Hub, PASSWORD};
-use crate::kernel;
+use crate::hub::{ADMIN, Hub};
+use crate::{kernel, login};
 use attacks::Attempt;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -176,11 +176,7 @@ fn flood(context: &Context, hub: &Hub) -> Result<Vec<String>> {
 /// Eve's own session at the hub, with which she asks for bob's server; then a link to bob's socket in place of hers.
 fn through_the_hub(context: &Context, hub: &Hub) -> Result<Vec<String>> {
     let url = hub.url();
-    hub.sh(&format!(
-        "token=$(curl -fsS -c {JAR} {url}/hub/login | sed -n 's/.*name=\"token\" value=\"\\([^\"]*\\)\".*/\\1/p')
-         curl -fsS -o /dev/null -b {JAR} -c {JAR} -H 'Origin: {url}' --data-urlencode \"token=$token\" \
-             --data-urlencode username=eve --data-urlencode 'password={PASSWORD}' --data next= {url}/hub/login"
-    ))?;
+    ensure!(login::with_curl(&***hub, url, "eve", JAR)? == "303", "eve can't log in");
     // What a page of hers would send; the page has it.
     let key = hub.sh(&format!(
         "curl -fsS -b {JAR} -H 'Accept: text/html' {url}/user/eve/lab | sed -n 's/.*\"token\": \"\\([^\"]*\\)\".*/\\1/p'"

@@ -1,7 +1,6 @@
 //! A machine as people have them: homes on another disk through a link, a package source that is gone, needrestart set to act
 //! on its own. The hub goes in, and what the distribution does from time to time ends nobody's kernel.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -66,12 +65,12 @@ fn run(context: &Context, release: Release, students: usize) -> Result<()> {
     elsewhere(context, &hub)?;
 
     for name in &names {
-        keep_a_kernel(&hub, name)?;
+        kernel::keep(&**hub, name)?;
     }
-    let kernels = kernels(&hub, &names)?;
+    let kernels = kernel::kept(&**hub, &names)?;
     for (what, script) in UPKEEP {
         hub.command(["/bin/sh", "-euc", script]).timeout(APT_DEADLINE).run()?;
-        let now = self::kernels(&hub, &names)?;
+        let now = kernel::kept(&**hub, &names)?;
         ensure!(now == kernels, "after {what}: {now:?}, before: {kernels:?}");
         context.step(&format!("{} kernels live after {what}", kernels.len()))?;
     }
@@ -79,7 +78,7 @@ fn run(context: &Context, release: Release, students: usize) -> Result<()> {
     // Without what the install put there this would have been the end of them.
     hub.sh(&format!("mv {DROP_IN} /root/hubd.conf"))?;
     hub.command(["/bin/sh", "-euc", NEW_LIBC]).timeout(APT_DEADLINE).run()?;
-    let now = self::kernels(&hub, &names)?;
+    let now = kernel::kept(&**hub, &names)?;
     ensure!(now.values().all(|pid| !kernels.values().any(|old| old == pid)), "needrestart restarts nothing here: {now:?}");
     hub.sh(&format!("mv /root/hubd.conf {DROP_IN}"))?;
 
@@ -87,7 +86,9 @@ fn run(context: &Context, release: Release, students: usize) -> Result<()> {
     purge(context, &hub)
 }
 
-const NEW_LIBC: &str = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --reinstall libc6 >/root/libc.txt 2>&1
+/// A security update as needrestart answers it, with its own words as a proof that it restarted something.
+pub(super) const NEW_LIBC: &str =
+    "DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --reinstall libc6 >/root/libc.txt 2>&1
     grep -qi 'restarting services' /root/libc.txt || { cat /root/libc.txt; exit 1; }";
 
 /// What a distribution does when nobody looks, or an administrator now and then.
@@ -154,27 +155,6 @@ fn elsewhere(context: &Context, hub: &Hub) -> Result<()> {
     ensure!(said == "['jupyter-zoe'] [] []", "in a kernel: {said}");
     ensure!(hub.sh("stat --format=%U:%a /data/srv/more /data/srv/more/homes | xargs")? == "root:755 root:755");
     context.step("homes of people to come are elsewhere")
-}
-
-/// A kernel that goes on, as under a notebook that is open.
-fn keep_a_kernel(hub: &Hub, name: &str) -> Result<()> {
-    hub.sh(&format!(
-        "curl -fsS --unix-socket /run/hubd-servers/{name}/server.sock -H 'X-Hubd-User: {name}' -c /run/jar -o /dev/null http://localhost/user/{name}/lab
-         token=$(awk '$6 == \"_xsrf\" {{ print $7 }}' /run/jar)
-         curl -fsS --unix-socket /run/hubd-servers/{name}/server.sock -H 'X-Hubd-User: {name}' -H \"X-XSRFToken: $token\" -b /run/jar \
-             -H 'Content-Type: application/json' -d '{{\"name\": \"python3\"}}' -o /dev/null http://localhost/user/{name}/api/kernels"
-    ))?;
-    Ok(())
-}
-
-/// The process of everybody's one kernel.
-fn kernels(hub: &Hub, names: &[String]) -> Result<BTreeMap<String, String>> {
-    let mut found = BTreeMap::new();
-    for name in names {
-        let pids = hub.sh(&format!("pgrep -u jupyter-{name} -f 'kernel-.*json' | xargs || true"))?;
-        found.insert(name.clone(), pids);
-    }
-    Ok(found)
 }
 
 /// earlyoom, told that there is no memory at all, would end a student's program; systemd-oomd leaves the hub out.

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::Context;
-use crate::hub::{ADMIN, Hub, OPERATOR, PASSWORD};
+use crate::hub::{ADMIN, Hub, OPERATOR};
+use crate::login;
 use crate::snapshot::Snapshot;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -101,13 +102,8 @@ fn everything_is_back(hub: &Hub) -> Result<()> {
     let uid = hub.sh("cat /root/keep/uid")?;
     ensure!(home == format!("jupyter-sam:700\njupyter-sam\n{uid}"), "sam's home: {home}");
     // The password is the one from before.
-    let page = hub.sh(&format!(
-        "curl -fsS -c /run/jar {0}/hub/login >/run/page
-         token=$(sed -n 's/.*name=\"token\" value=\"\\([^\"]*\\)\".*/\\1/p' /run/page | head -n 1)
-         curl -sS -o /dev/null -w '%{{http_code}}' -b /run/jar -c /run/jar --data-urlencode \"token=$token\" --data next= \
-            --data-urlencode username=sam --data-urlencode 'password={PASSWORD}' {0}/hub/login; rm /run/jar /run/page",
-        hub.url()
-    ))?;
+    let page = login::with_curl(&***hub, hub.url(), "sam", "/run/jar")?;
+    hub.sh("rm /run/jar")?;
     ensure!(page == "303", "logging in with the old password: {page}");
     Ok(())
 }

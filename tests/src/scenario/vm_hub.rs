@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use installer::machine::Release;
-use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::{Context, TestVm};
 use crate::guest::Guest;
-use crate::hub::{ADMIN, HOLD, PASSWORD};
+use crate::hub::{self, HOLD, PASSWORD};
 use crate::kernel;
 use crate::lab;
 use crate::release::ReleaseServer;
-use crate::vm::{HOST, VmOptions};
+use crate::vm::VmOptions;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "vm-hub",
@@ -24,7 +23,6 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 /// Everything is emulated.
-const INSTALL_DEADLINE: Duration = Duration::from_secs(40 * 60);
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 const HTTP: u16 = 80;
 const MEMORY: u64 = 512 << 20;
@@ -34,13 +32,7 @@ fn run(context: &Context) -> Result<()> {
     let mut options = VmOptions::new(Release::Bookworm);
     options.forwarded_ports.push(HTTP);
     let mut vm = context.vm(options)?;
-    let base = release.url().replace("127.0.0.1", HOST);
-    let line = format!(
-        "command -v curl >/dev/null || apt-get install --quiet=2 --yes curl >&2
-         set -a; . /etc/environment; set +a
-         curl -fsSL {base}/bootstrap.sh | env HUBD_RELEASE_URL={base} bash -s -- --admin {ADMIN} --yes --json"
-    );
-    let report: Value = serde_json::from_str(&vm.script(&line, INSTALL_DEADLINE)?).context("reading the installer's report")?;
+    let report = hub::install_in_vm(&*vm, &release)?;
     context.step(&format!("installed in {} s", report["seconds"]))?;
     let settings = "sed -i '/^memory = /d; s/^\\[limits\\]/[limits]\\nmemory = \"512M\"\\ncpu_quota = 0.5/' /etc/hubd/config.toml
          sed -i 's/^#start_timeout = .*/start_timeout = \"10m\"/' /etc/hubd/config.toml

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use installer::machine::Release;
-use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::Context;
 use crate::guest::Guest;
-use crate::hub::{ADMIN, PASSWORD};
+use crate::hub::{self, PASSWORD};
 use crate::kernel;
 use crate::release::ReleaseServer;
-use crate::vm::{HOST, VmOptions};
+use crate::vm::VmOptions;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "vm-small",
@@ -23,7 +22,6 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 /// Everything is emulated.
-const INSTALL_DEADLINE: Duration = Duration::from_secs(40 * 60);
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 const PAGE: &str = "curl -sS -o /dev/null -w '%{http_code}' http://127.0.0.1/hub/login";
 
@@ -36,13 +34,7 @@ fn run(context: &Context) -> Result<()> {
     })?;
     let has = "awk '/^(MemTotal|MemAvailable|SwapTotal)/ {printf \"%s %d MB  \", $1, $2 / 1024}' /proc/meminfo";
     context.step(&vm.script(has, DEADLINE)?)?;
-    let base = release.url().replace("127.0.0.1", HOST);
-    let line = format!(
-        "command -v curl >/dev/null || apt-get install --quiet=2 --yes curl >&2
-         set -a; . /etc/environment; set +a
-         curl -fsSL {base}/bootstrap.sh | env HUBD_RELEASE_URL={base} bash -s -- --admin {ADMIN} --yes --json"
-    );
-    let report: Value = serde_json::from_str(&vm.script(&line, INSTALL_DEADLINE)?).context("reading the installer's report")?;
+    let report = hub::install_in_vm(&*vm, &release)?;
     context.step(&format!("installed in {} s: {report}", report["seconds"]))?;
     let warnings = report["warnings"].to_string();
     ensure!(warnings.contains("of memory is enough for"), "nothing is said of so little memory: {report}");
