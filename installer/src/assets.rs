@@ -39,17 +39,3 @@ pub const CONFIG: &str = include_str!("assets/config.toml");
 
 /// What needrestart leaves alone.
 pub const NEEDRESTART: &str = include_str!("assets/needrestart.conf");
-
-/// Units that are enabled and kept running, in the order in which they start.
-pub const SERVICES: [&str; 10] = [
-    "hubd-launcher.socket",
-    "hubd-control.socket",
-    "hubd-admin.socket",
-    "hubd-operator.socket",
-    "hubd.socket",
-    "hubd-launcher.service",
-    "hubd.service",
-    "hubd-certificates.path",
-    "hubd-certificates.timer",
-    "hubd-auto-upgrade.timer",
-];

@@ -14,6 +14,7 @@ use hub_core::paths::Paths;
 use hub_core::sandbox::SHARED;
 use hub_core::sys::command::Command;
 use hub_core::token::Token;
+use hub_core::units::{SERVE, SERVE_SOCKETS};
 
 use crate::{settings, systemctl};
 
@@ -121,8 +122,7 @@ impl Page {
 /// # Errors
 /// When systemd can't stop it.
 pub(crate) fn free_the_port() -> Result<()> {
-    let units = ["hubd.socket", "hubd-control.socket", "hubd-admin.socket", "hubd-operator.socket", "hubd.service"];
-    systemctl::job(["stop"].into_iter().chain(units)).context("stopping the hub, which does not work")
+    systemctl::job(["stop"].into_iter().chain(SERVE_SOCKETS).chain([SERVE])).context("stopping the hub, which does not work")
 }
 
 /// Gives its port to whoever wants it next. Fine when there is none.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use hub_core::accounts::homes;
 use hub_core::config::{self, Config};
 use hub_core::paths::Paths;
+use hub_core::units::{LAUNCHER, SERVE};
 use hub_core::{distribution, listener, sudoers};
 
 use crate::action::{Action, Contents, FileKind, Leaving, Ownership};
@@ -29,8 +30,6 @@ pub struct Step {
 
 /// nbgitpuller calls it.
 const FOR_STUDENTS: &str = "git";
-const SERVE: &str = "hubd.service";
-const LAUNCHER: &str = "hubd-launcher.service";
 
 /// The steps that bring the machine to where `options` want it.
 ///

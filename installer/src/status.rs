@@ -5,9 +5,9 @@ use std::fmt::Write;
 use anyhow::Result;
 use hub_core::control::{Reply, Request};
 use hub_core::paths::Paths;
+use hub_core::units::ENABLED;
 
 use crate::action::ask;
-use crate::assets::SERVICES;
 use crate::files;
 use crate::receipt;
 use crate::report::{StatusReport, UnitReport};
@@ -29,7 +29,7 @@ pub fn look(paths: &Paths) -> Result<StatusReport> {
         }
     }
     let mut units = Vec::new();
-    for unit in SERVICES {
+    for unit in ENABLED {
         let status = systemctl::status(unit)?;
         units.push(UnitReport { unit: unit.to_owned(), active: status.active, enabled: status.enabled });
     }

@@ -21,5 +21,6 @@ pub mod systemctl;
 pub mod systemd;
 pub mod text;
 pub mod token;
+pub mod units;
 pub mod upgrade;
 pub mod wire;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use hub_core::control::{HttpsStatus, Reply, Request};
 use hub_core::sys::command::Command;
+use hub_core::units::CERTIFICATES;
 
 use super::World;
 use super::arguments::HttpsVerb;
@@ -20,8 +21,6 @@ use super::failure::Exit;
 use super::output::{Cell, Table, Tone};
 use super::text::counted;
 
-/// The unit that gets certificates.
-const UNIT: &str = "hubd-certificates.service";
 /// As long as the unit itself may take.
 const RENEW_PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How long until the hub has noticed what the unit did.
@@ -130,9 +129,9 @@ fn renew(world: &mut World) -> Result<Exit> {
     }
     world.printer.say("Looking after the certificate; an authority may take a minute.")?;
     Command::new(world.paths.systemctl(), RENEW_PATIENCE)
-        .args(["start", UNIT])
+        .args(["start", CERTIFICATES])
         .run()
-        .with_context(|| format!("starting {UNIT}"))?;
+        .with_context(|| format!("starting {CERTIFICATES}"))?;
     // The hub looks at the files every few seconds.
     let deadline = Instant::now() + NOTICE_PATIENCE;
     while Instant::now() < deadline {

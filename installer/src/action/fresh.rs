@@ -1,9 +1,9 @@
 //! How each step is taken back on a machine that had nothing of it: what the documentation shows. Pure.
 
 use hub_core::paths::Paths;
+use hub_core::units::ENABLED;
 
 use super::{Action, FileKind, Leaving};
-use crate::assets::SERVICES;
 use crate::undo::Undo;
 
 impl Action {
@@ -24,7 +24,7 @@ impl Action {
             Self::Link { path, target } => Some(Undo::RemoveLink { path: path.clone(), target: target.clone() }),
             Self::Network { text } => text.as_ref().map(|_| Undo::Keep { path: paths.network_file() }),
             Self::Uv => Some(Undo::RemoveTree { path: paths.uv() }),
-            Self::Services => Some(Undo::DisableUnits { units: SERVICES.map(str::to_owned).to_vec() }),
+            Self::Services => Some(Undo::DisableUnits { units: ENABLED.map(str::to_owned).to_vec() }),
             Self::KeepPackages { names } => Some(Undo::LetGo { names: names.clone() }),
             // What they make lies in directories that go, or is somebody's who goes.
             Self::PackagesAhead { .. } | Self::Leftovers | Self::Bundle | Self::Environment | Self::People { .. } => None,

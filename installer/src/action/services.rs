@@ -7,10 +7,10 @@ use hub_core::config::HttpsMethod;
 use hub_core::control::{self, HttpsStatus, Reply, Request};
 use hub_core::paths::Paths;
 use hub_core::sys::command::Command;
+use hub_core::units::{CERTIFICATES, ENABLED, LAUNCHER, SERVE};
 use serde::Deserialize;
 
 use super::{Check, World};
-use crate::assets::SERVICES;
 use crate::facts::{self, ConfigFact};
 use crate::preflight::Finding;
 use crate::receipt::Receipt;
@@ -31,17 +31,12 @@ const CERTIFICATE_POLL: Duration = Duration::from_millis(500);
 
 const SYSTEMD_TMPFILES: &str = "/usr/bin/systemd-tmpfiles";
 const TMPFILES_DEADLINE: Duration = Duration::from_secs(30);
-const CERTIFICATES: &str = "hubd-certificates.service";
-/// What starts something later.
-const TRIGGERS: [&str; 3] = ["hubd-certificates.path", "hubd-certificates.timer", "hubd-auto-upgrade.timer"];
-const SERVE: &str = "hubd.service";
-const LAUNCHER: &str = "hubd-launcher.service";
 
 pub(super) fn check(receipt: &Receipt) -> Result<Check> {
-    let undo = Undo::DisableUnits { units: SERVICES.map(str::to_owned).to_vec() };
+    let undo = Undo::DisableUnits { units: ENABLED.map(str::to_owned).to_vec() };
     if receipt.restarts.is_empty() {
         let mut well = true;
-        for unit in SERVICES {
+        for unit in ENABLED {
             let status = systemctl::status(unit)?;
             well &= status.active == "active" && status.enabled == "enabled";
         }
@@ -60,9 +55,9 @@ pub(super) fn check(receipt: &Receipt) -> Result<Check> {
 pub(crate) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()> {
     systemctl::reload()?;
     (world.progress)("enabling units");
-    systemctl::job(["enable", "--quiet"].into_iter().chain(SERVICES)).context("enabling the hub's units")?;
+    systemctl::job(["enable", "--quiet"].into_iter().chain(ENABLED)).context("enabling the hub's units")?;
     let out_of_date = |unit: &str| restarts.iter().any(|name| name == unit);
-    let sockets: Vec<&str> = SERVICES.into_iter().filter(|unit| unit.ends_with(".socket")).collect();
+    let sockets: Vec<&str> = ENABLED.into_iter().filter(|unit| unit.ends_with(".socket")).collect();
     if sockets.iter().any(|unit| out_of_date(unit)) {
         // systemd refuses to restart a socket whose service runs.
         systemctl::job(["stop", SERVE, LAUNCHER]).context("stopping the hub")?;
@@ -75,7 +70,7 @@ pub(crate) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()>
         .arg(world.paths.tmpfiles().display().to_string())
         .run()
         .context("making the directories of the hub's sockets")?;
-    systemctl::job(["reset-failed".to_owned()].into_iter().chain(known(SERVICES)?)).context("forgetting old failures")?;
+    systemctl::job(["reset-failed".to_owned()].into_iter().chain(known(ENABLED)?)).context("forgetting old failures")?;
     for unit in &sockets {
         (world.progress)(&format!("starting {unit}"));
         start(unit, "start")?;
@@ -86,7 +81,8 @@ pub(crate) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()>
     }
     (world.progress)("waiting for the hub to answer");
     wait_until_it_answers(world.paths)?;
-    for unit in TRIGGERS {
+    let triggers = ENABLED.into_iter().filter(|unit| unit.ends_with(".path") || unit.ends_with(".timer"));
+    for unit in triggers {
         start(unit, if out_of_date(unit) { "restart" } else { "start" })?;
     }
     get_certificate(world)

@@ -9,6 +9,7 @@ use fs_err as fs;
 use hub_core::paths::Paths;
 use hub_core::sys::atomic::{self, Access};
 use hub_core::sys::command::Command;
+use hub_core::units::{LAUNCHER, SERVE};
 use serde_json::Value;
 
 use super::stage::Staged;
@@ -21,8 +22,6 @@ use crate::{systemctl, verify};
 
 /// Packages and environments may have to be downloaded.
 const INSTALL_DEADLINE: Duration = Duration::from_secs(30 * 60);
-const SERVE: &str = "hubd.service";
-const LAUNCHER: &str = "hubd-launcher.service";
 
 /// Copies everything aside; from here on a kill or a power cut leads back. When that fails, as on a full disk, nothing is
 /// under way and nothing has to be gone back from.

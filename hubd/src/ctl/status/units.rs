@@ -3,20 +3,17 @@
 use std::time::Duration;
 
 use hub_core::sys::command::Command;
+use hub_core::units::{ENABLED, LAUNCHER, SERVE};
 use serde::Serialize;
 
 use super::super::World;
 
 /// In the order in which somebody would look at them.
-const UNITS: [&str; 7] = [
-    "hubd.service",
-    "hubd-launcher.service",
-    "hubd.socket",
-    "hubd-control.socket",
-    "hubd-admin.socket",
-    "hubd-operator.socket",
-    "hubd-launcher.socket",
-];
+fn looked_at() -> impl Iterator<Item = &'static str> {
+    let sockets = ENABLED.into_iter().filter(|unit| unit.ends_with(".socket"));
+    [SERVE, LAUNCHER].into_iter().chain(sockets)
+}
+
 /// systemd answers in milliseconds, or something is badly wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How much of the log helps without burying the rest.
@@ -35,7 +32,7 @@ pub(super) struct UnitReport {
 impl UnitReport {
     /// A service that waits for its socket to be asked is well.
     pub(super) fn is_well(&self) -> bool {
-        let waits = self.unit == "hubd-launcher.service" && self.active == "inactive";
+        let waits = self.unit == LAUNCHER && self.active == "inactive";
         self.load == "loaded" && (self.active == "active" || waits)
     }
 
@@ -53,7 +50,7 @@ impl UnitReport {
 pub(super) fn probe(world: &World) -> (Vec<UnitReport>, Vec<String>) {
     let show = Command::new(world.paths.systemctl(), PATIENCE)
         .args(["show", "--property=Id,LoadState,ActiveState,SubState,Result", "--"])
-        .args(UNITS)
+        .args(looked_at())
         .run();
     let units = match show {
         Ok(text) => parse(&text),

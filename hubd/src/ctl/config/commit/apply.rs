@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use hub_core::config::Config;
 use hub_core::control::{Reloaded, Reply, Request};
 use hub_core::systemctl::Systemctl;
+use hub_core::units::SERVE;
 use hub_core::wire;
 
 use super::super::super::World;
@@ -13,7 +14,6 @@ use super::{homes, listener, network, operators};
 use crate::launcher::protocol::{self, Applied as Followed};
 use std::time::Duration;
 
-pub(super) const SERVE: &str = "hubd.service";
 /// The hub has to read a file and to end sessions.
 const RELOAD_DEADLINE: Duration = Duration::from_secs(30);
 /// Every running server may have to be limited anew, or ended.

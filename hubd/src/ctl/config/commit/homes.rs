@@ -5,11 +5,10 @@ use hub_core::accounts::homes;
 use hub_core::config::Config;
 use hub_core::sys::atomic::{self, Access};
 use hub_core::systemctl::Systemctl;
+use hub_core::units::LAUNCHER;
 
 use super::super::super::World;
 use super::super::super::failure::{Cause, Failure};
-
-const LAUNCHER: &str = "hubd-launcher.service";
 
 /// Refuses a place that can't hold homes on this machine, when it is a new one.
 ///

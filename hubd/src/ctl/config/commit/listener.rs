@@ -7,12 +7,9 @@ use hub_core::config::Config;
 use hub_core::listener;
 use hub_core::sys::atomic::{self, Access};
 use hub_core::systemctl::Systemctl;
+use hub_core::units::{SERVE, SERVE_SOCKETS};
 
 use super::super::super::World;
-use super::apply::SERVE;
-
-/// Everything that could start the service.
-const SOCKETS: [&str; 4] = ["hubd.socket", "hubd-control.socket", "hubd-admin.socket", "hubd-operator.socket"];
 
 /// Writes the drop-in. `false`: the socket is to listen where it did before.
 pub(super) fn write(world: &World, config: &Config) -> Result<bool> {
@@ -39,11 +36,11 @@ fn says_the_same(one: &str, other: &str) -> bool {
 /// Opens the sockets where systemd is told by now, with the hub behind them.
 pub(super) fn restart(systemctl: &Systemctl) -> Result<()> {
     systemctl.reload()?;
-    systemctl.job(["stop"].into_iter().chain(SOCKETS)).context("closing the hub's sockets")?;
+    systemctl.job(["stop"].into_iter().chain(SERVE_SOCKETS)).context("closing the hub's sockets")?;
     systemctl.job(["stop", SERVE]).context("stopping the hub")?;
     // Whatever failed before has been noted; systemd would count it.
-    systemctl.job(["reset-failed"].into_iter().chain(SOCKETS).chain([SERVE])).context("forgetting old failures")?;
-    for unit in SOCKETS.into_iter().chain([SERVE]) {
+    systemctl.job(["reset-failed"].into_iter().chain(SERVE_SOCKETS).chain([SERVE])).context("forgetting old failures")?;
+    for unit in SERVE_SOCKETS.into_iter().chain([SERVE]) {
         systemctl
             .job(["start", unit])
             .with_context(|| format!("starting {unit}; it said last:\n{}", systemctl.last_words(unit).trim_end()))?;
