@@ -16,7 +16,7 @@ use crate::vm::VmOptions;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "vm-hub",
-    about: "the hub in a virtual machine: install by curl, limits in cgroup v2, a reboot, a power cut in mid-change, and a student works again",
+    about: "the hub in a virtual machine: install by curl, limits and denied addresses in cgroup v2, a reboot, a power cut in mid-change, and a student works again",
     group: Group::Nightly,
     needs_programs: true,
     run,
@@ -42,6 +42,7 @@ fn run(context: &Context) -> Result<()> {
     vm.script("hubctl server start bob", DEADLINE)?;
     memory(context, &vm)?;
     processor(context, &vm)?;
+    denied(context, &vm)?;
 
     vm.reboot()?;
     context.step("rebooted")?;
@@ -90,6 +91,23 @@ print((time.process_time() - before) / 10)",
     let times = throttled()? - before;
     ensure!(times > 0 && cores < 0.6, "{cores} cores under a quota of 0.5, throttled {times} times");
     context.step(&format!("processor: {cores:.2} cores of 0.5, throttled {times} times"))
+}
+
+/// What a provider says of the machine at its usual address is not for students' programs; other addresses are.
+fn denied(context: &Context, vm: &TestVm) -> Result<()> {
+    vm.script(
+        "for address in 169.254.169.254 198.51.100.7; do ip address add $address/32 dev lo; done
+         systemd-run --quiet --unit=metadata python3 -m http.server --directory /srv 8169
+         for i in $(seq 600); do curl -sf -o /dev/null --noproxy '*' http://169.254.169.254:8169/ && exit 0; sleep 0.2; done; exit 1",
+        DEADLINE,
+    )?;
+    let code = "import socket
+for address in ('198.51.100.7', '169.254.169.254'):
+    try: socket.create_connection((address, 8169), timeout=60); print('reached')
+    except OSError as error: print(type(error).__name__)";
+    let said = kernel::run_in(&**vm, "bob", code)?.answer();
+    ensure!(said == "reached\nPermissionError", "other addresses, and what is denied: {said}");
+    context.step("a student's server does not reach what the machine's provider knows of it")
 }
 
 /// The power goes between saving and settling a change, and takes with it what is not on the disk.
