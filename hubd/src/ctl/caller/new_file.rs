@@ -44,8 +44,10 @@ impl NewFile {
         unfinished.push(format!(".{}.part", std::process::id()));
         let begin = || -> Result<(OwnedFd, File)> {
             let directory = File::options().read(true).custom_flags((OFlag::O_DIRECTORY | OFlag::O_PATH).bits()).open(parent)?;
-            if fstatat(&directory, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) != Err(Errno::ENOENT) {
-                return Err(is_there(path).into());
+            match fstatat(&directory, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Err(Errno::ENOENT) => {}
+                Ok(_) => return Err(is_there(path).into()),
+                Err(error) => return Err(error.into()),
             }
             let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             let file = openat(&directory, unfinished.as_os_str(), flags, Mode::from_bits_truncate(0o644))?;
