@@ -118,13 +118,12 @@ impl<M: Machine> Accounts<M> {
         self.with_home(&record, account)
     }
 
-    /// Deletes `name`'s account, and the home too or keeps it for root. `false`: there was none. Nothing of it may run.
+    /// Deletes `name`'s account, and the home too or keeps it for root. `false`: there was none. Nothing of it may run. A home
+    /// may take minutes to delete, in which others get accounts.
     pub(super) fn remove(&self, name: &Username, config: &Config, with_home: bool) -> Result<bool> {
-        let mut guard = self.table.lock()?;
-        let Some(record) = guard.table.find(name).cloned() else { return Ok(false) };
-        let account = self.machine.account_by_name(&record.account)?;
-        let path = match &account {
-            Some(account) => own(&record, account.clone())?.home,
+        let Some(record) = self.table()?.find(name).cloned() else { return Ok(false) };
+        let path = match self.machine.account_by_name(&record.account)? {
+            Some(account) => own(&record, account)?.home,
             None => config.accounts.homes.join(&record.account),
         };
         let home = self.home(&path, record.uid, record.uid);
@@ -133,6 +132,7 @@ impl<M: Machine> Accounts<M> {
         } else if home.is_there()? {
             tree::remove(&path).with_context(|| format!("deleting home `{}`", path.display()))?;
         }
+        let mut guard = self.table.lock()?;
         self.machine.remove(&record.account)?;
         guard.table.retire(name);
         guard.save()?;

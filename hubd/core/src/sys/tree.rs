@@ -40,7 +40,7 @@ pub fn remove(path: &Path) -> Result<bool> {
     let mut descent = Descent::begin(&parent, &leaf, path).with_context(removing)?;
     loop {
         if descent.pending.is_empty() {
-            let room = MOST_REMEMBERED.saturating_sub(descent.remembered()).max(1);
+            let room = MOST_REMEMBERED.saturating_sub(descent.remembered).max(1);
             descent.pending = clear(&descent.directory, room).with_context(|| descent.place().display().to_string())?;
         }
         match descent.pending.pop() {
@@ -170,16 +170,14 @@ struct Descent<'a> {
     directory: OwnedFd,
     pending: Vec<CString>,
     levels: Vec<Level>,
+    /// Names that are pending in `levels`, counted along: a tree may have a million of them.
+    remembered: usize,
 }
 
 impl<'a> Descent<'a> {
     fn begin(parent: &OwnedFd, leaf: &CStr, top: &'a Path) -> Result<Self> {
         let directory = openat(parent, leaf, DIRECTORY, Mode::empty())?;
-        Ok(Self { top, directory, pending: Vec::new(), levels: Vec::new() })
-    }
-
-    fn remembered(&self) -> usize {
-        self.levels.iter().map(|level| level.pending.len()).sum()
+        Ok(Self { top, directory, pending: Vec::new(), levels: Vec::new(), remembered: 0 })
     }
 
     /// Goes into the directory `name`; one that is gone by now is passed over.
@@ -190,6 +188,7 @@ impl<'a> Descent<'a> {
         };
         let identity = identity(&self.directory)?;
         let pending = std::mem::take(&mut self.pending);
+        self.remembered += pending.len();
         self.levels.push(Level { identity, pending, entered: name.to_owned() });
         self.directory = below;
         Ok(())
@@ -204,6 +203,7 @@ impl<'a> Descent<'a> {
             bail!("`{}` was moved away meanwhile\nhint: end what works there, then try again", place.display());
         }
         self.directory = up;
+        self.remembered -= level.pending.len();
         self.pending = level.pending;
         Ok(())
     }

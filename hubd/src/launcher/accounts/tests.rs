@@ -135,6 +135,26 @@ fn who_comes_back_after_removal_is_somebody_new() {
 }
 
 #[test]
+fn a_home_that_takes_long_to_delete_holds_up_nobody() {
+    let (place, machine) = (Place::new(), FakeMachine::default());
+    let made = place.ensure(&machine, "ada").unwrap();
+    std::fs::create_dir_all(made.home.join("below")).unwrap();
+    std::os::unix::fs::chown(&made.home, Some(made.uid), Some(made.gid)).unwrap();
+    let accounts = place.accounts(&machine);
+    std::thread::scope(|scope| {
+        let guard = accounts.table.lock().unwrap();
+        let removal = scope.spawn(|| accounts.remove(&user("ada"), &place.config, true).unwrap());
+        while made.home.exists() && !removal.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(!made.home.exists());
+        drop(guard);
+        assert!(removal.join().unwrap());
+    });
+    assert_eq!(place.accounts(&machine).table().unwrap().find(&user("ada")), None);
+}
+
+#[test]
 fn a_damaged_table_makes_no_accounts() {
     let (place, machine) = (Place::new(), FakeMachine::default());
     std::fs::write(place.paths.accounts(), "{").unwrap();
