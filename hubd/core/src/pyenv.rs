@@ -37,7 +37,7 @@ pub use network::NetworkSettings;
 pub use overlay::pages_know_key;
 pub use python::Python;
 pub use requirement::Requirement;
-pub use server::{ServerCommand, ServerRequest, server_command};
+pub use server::{ServerCommand, ServerRequest, WITHOUT_OWN, server_command};
 
 /// The packages of the environment with the hashes of their wheels, for every supported Python and processor.
 pub const LOCK: &str = include_str!("pyenv/assets/lock/requirements.txt");

@@ -31,6 +31,7 @@ impl Peer {
                 | Request::Ensure { .. }
                 | Request::Start { .. }
                 | Request::StartPlain { .. }
+                | Request::Restart { .. }
                 | Request::Stop { .. }
                 | Request::State { .. }
                 | Request::List
@@ -65,6 +66,7 @@ mod tests {
             Request::Ensure { name: name() },
             Request::Start { name: name() },
             Request::StartPlain { name: name() },
+            Request::Restart { name: name(), plain: true },
             Request::Stop { name: name() },
             Request::State { name: name() },
             Request::List,

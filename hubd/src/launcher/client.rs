@@ -21,6 +21,8 @@ const ACCOUNT_DEADLINE: Duration = Duration::from_secs(90);
 /// Starting and stopping: the launcher's own deadline for the job and what surrounds it, with a margin, so that its
 /// answer, which knows more, comes first.
 const JOB_DEADLINE: Duration = Duration::from_secs(120);
+/// One after the other.
+const TWO_JOBS_DEADLINE: Duration = Duration::from_secs(2 * JOB_DEADLINE.as_secs());
 /// Deleting a home, however full.
 const CONFIGURE_DEADLINE: Duration = Duration::from_secs(240);
 const REMOVE_DEADLINE: Duration = Duration::from_secs(900);
@@ -135,10 +137,7 @@ impl Client {
     /// # Errors
     /// When systemd could not start it (why is in the message), or the launcher can't be asked.
     pub async fn start(&self, name: &Username) -> Result<UnitState, ClientError> {
-        match self.ask(&Request::Start { name: name.clone() }).await? {
-            Reply::State(state) => Ok(state),
-            other => Err(unexpected("start", &other)),
-        }
+        self.begin(&Request::Start { name: name.clone() }).await
     }
 
     /// As [`Client::start`], without what `name` installed and set for herself.
@@ -146,9 +145,22 @@ impl Client {
     /// # Errors
     /// As [`Client::start`].
     pub async fn start_plain(&self, name: &Username) -> Result<UnitState, ClientError> {
-        match self.ask(&Request::StartPlain { name: name.clone() }).await? {
+        self.begin(&Request::StartPlain { name: name.clone() }).await
+    }
+
+    /// Stops `name`'s server if it runs, and starts it, a plain one without what `name` installed and set for herself. The
+    /// launcher does both, also when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// As [`Client::start`] and [`Client::stop`].
+    pub async fn restart(&self, name: &Username, plain: bool) -> Result<UnitState, ClientError> {
+        self.begin(&Request::Restart { name: name.clone(), plain }).await
+    }
+
+    async fn begin(&self, request: &Request) -> Result<UnitState, ClientError> {
+        match self.ask(request).await? {
             Reply::State(state) => Ok(state),
-            other => Err(unexpected("start_plain", &other)),
+            other => Err(unexpected(request.verb(), &other)),
         }
     }
 
@@ -306,6 +318,7 @@ fn verb_and_deadline(request: &Request) -> (&'static str, Duration) {
             ACCOUNT_DEADLINE
         }
         Request::Start { .. } | Request::StartPlain { .. } | Request::Stop { .. } | Request::Apply => JOB_DEADLINE,
+        Request::Restart { .. } => TWO_JOBS_DEADLINE,
         Request::Configure { .. } => CONFIGURE_DEADLINE,
         Request::Remove { .. } => REMOVE_DEADLINE,
     };

@@ -29,6 +29,13 @@ pub enum Request {
         /// Whose.
         name: Username,
     },
+    /// Stop the person's server if it runs, and start it. Once begun it is done to its end, whatever becomes of who asked.
+    Restart {
+        /// Whose.
+        name: Username,
+        /// Whether it starts without what the person installed and set for herself.
+        plain: bool,
+    },
     /// Stop the person's server; the reply comes when nothing of it runs any more.
     Stop {
         /// Whose.
@@ -100,6 +107,7 @@ impl Request {
             Self::Ensure { .. } => "ensure",
             Self::Start { .. } => "start",
             Self::StartPlain { .. } => "start_plain",
+            Self::Restart { .. } => "restart",
             Self::Stop { .. } => "stop",
             Self::State { .. } => "state",
             Self::List => "list",
@@ -138,7 +146,7 @@ pub enum Reply {
         /// The account's name.
         account: String,
     },
-    /// Answers [`Request::Start`] and [`Request::State`].
+    /// Answers [`Request::Start`], [`Request::Restart`] and [`Request::State`].
     State(UnitState),
     /// Answers [`Request::List`].
     States {
@@ -262,6 +270,9 @@ pub struct UnitState {
     pub started: Option<u64>,
     /// The environment generation it runs with.
     pub environment: Option<u32>,
+    /// Whether it runs without what its owner installed and set.
+    #[serde(default)]
+    pub without_own: bool,
     /// Where it listens; `None` when it does not run.
     pub endpoint: Option<Endpoint>,
 }

@@ -150,6 +150,7 @@ async fn answer<M: Machine + 'static>(request: Request, peer: Peer, uid: u32, la
         Request::Ensure { name }
         | Request::Start { name }
         | Request::StartPlain { name }
+        | Request::Restart { name, .. }
         | Request::Stop { name }
         | Request::MoveAside { name, .. }
         | Request::Remove { name, .. } => Some(name.clone()),

@@ -2,6 +2,7 @@
 
 use hub_core::accounts::Username;
 use hub_core::paths::Paths;
+use hub_core::pyenv::WITHOUT_OWN;
 use hub_core::systemd::{Ended, UnitName, UnitStatus};
 
 use super::cgroup::Cgroup;
@@ -24,6 +25,7 @@ pub(super) fn state(name: &Username, status: Option<&UnitStatus>, uid: Option<u3
         memory_kills: if is_up { Cgroup::of_server(paths, name).memory_kills() } else { 0 },
         started: status.and_then(|status| status.started),
         environment: status.and_then(|status| generation_of(status, paths)),
+        without_own: status.is_some_and(runs_without_own),
         endpoint: uid.filter(|_| is_up).map(|uid| Endpoint { socket: paths.server_socket(name), uid }),
     }
 }
@@ -36,6 +38,12 @@ fn active(state: &str) -> Active {
         "failed" => Active::Failed,
         _ => Active::Inactive,
     }
+}
+
+/// Whether what its owner installed and set is left out. The unit keeps what it was started with, so a running server tells,
+/// whoever was restarted since.
+fn runs_without_own(status: &UnitStatus) -> bool {
+    status.variables.iter().any(|variable| variable.split_once('=').is_some_and(|(name, _)| name == WITHOUT_OWN))
 }
 
 /// The generation is what is bound to the environment's place, so a running server tells which it has, also after the
@@ -67,6 +75,7 @@ mod tests {
             memory_max: Some(1 << 30),
             started: Some(1_700_000_000),
             invocation: None,
+            variables: vec!["HOME=/home/jupyter-ada".to_owned()],
             read_only_binds: vec![
                 ("/run/systemd/resolve".to_owned(), "/run/systemd/resolve".to_owned()),
                 ("/opt/hubd/envs/12".to_owned(), "/opt/hubd/env".to_owned()),
@@ -81,6 +90,18 @@ mod tests {
         assert_eq!(state.environment, Some(12));
         assert_eq!(state.endpoint, Some(Endpoint { socket: "/run/hubd-servers/ada/server.sock".into(), uid: 20_000 }));
         assert_eq!((state.exit_status, state.memory_limit_bytes), (None, Some(1 << 30)));
+    }
+
+    #[test]
+    fn a_server_tells_whether_it_runs_without_what_is_its_owners() {
+        for (variables, expected) in [
+            (vec!["HOME=/home/jupyter-ada", "HUBD_PLAIN=1"], true),
+            (vec!["HOME=/home/jupyter-ada", "OTHER=HUBD_PLAIN=1"], false),
+        ] {
+            let variables = variables.into_iter().map(str::to_owned).collect();
+            let status = UnitStatus { variables, ..status("active") };
+            assert_eq!(state(&ada(), Some(&status), Some(20_000), &Paths::default()).without_own, expected);
+        }
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl<M: Machine + 'static> Launcher<M> {
             Request::Ensure { name } => self.ensure(&name).await,
             Request::Start { name } => self.start(&name, false).await,
             Request::StartPlain { name } => self.start(&name, true).await,
+            Request::Restart { name, plain } => self.restart(&name, plain).await,
             Request::Stop { name } => self.stop(&name).await,
             Request::State { name } => self.state(&name).await,
             Request::List => self.list().await,
@@ -109,13 +110,30 @@ impl<M: Machine + 'static> Launcher<M> {
 
     async fn start(&self, name: &Username, is_plain: bool) -> Answer {
         let _turn = self.names.lock(name).await;
+        let (config, environment) = self.needed_to_start(name).await?;
+        self.start_server(name, is_plain, &config, environment).await
+    }
+
+    /// What can't be started is not stopped. Whoever asked may be gone before this is done.
+    async fn restart(&self, name: &Username, is_plain: bool) -> Answer {
+        let _turn = self.names.lock(name).await;
+        let (config, environment) = self.needed_to_start(name).await?;
+        self.stop_server(name).await?;
+        self.start_server(name, is_plain, &config, environment).await
+    }
+
+    async fn needed_to_start(&self, name: &Username) -> Result<(Arc<Config>, u32), Refusal> {
         let config = self.config().await?;
         if config.is_blocked(name) {
             let message = format!("{name} is kept out: the configuration names {name} under `blocked` in [roles]");
             return Err(refusal(RefusalKind::NotAllowed, message));
         }
         let environment = self.environment()?;
-        let account = self.account(name, &config).await?;
+        Ok((config, environment))
+    }
+
+    async fn start_server(&self, name: &Username, is_plain: bool, config: &Arc<Config>, environment: u32) -> Answer {
+        let account = self.account(name, config).await?;
         if let Some(status) = self.manager.server(name).await.map_err(unit_problem)? {
             match status.active_state.as_str() {
                 "active" | "activating" | "reloading" => {
@@ -127,8 +145,8 @@ impl<M: Machine + 'static> Launcher<M> {
             self.manager.forget_failure(&UnitName::server(name)).await.map_err(unit_problem)?;
         }
         self.clear(name).await?;
-        let program = program::server(&self.paths, name, &account, &config, is_plain);
-        let unit = self.unit(name, &account, &config, environment, program)?;
+        let program = program::server(&self.paths, name, &account, config, is_plain);
+        let unit = self.unit(name, &account, config, environment, program)?;
         self.start_unit(name, &unit).await?;
         let status = self.status(name).await?;
         Ok(Reply::State(state(name, status.as_ref(), Some(account.uid), &self.paths)))

@@ -60,6 +60,7 @@ mod tests {
             memory_kills,
             started: Some(started),
             environment: None,
+            without_own: false,
             endpoint: None,
         }
     }

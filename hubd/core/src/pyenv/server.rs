@@ -5,6 +5,9 @@ use std::path::Path;
 use crate::accounts::Username;
 use crate::paths::Paths;
 
+/// Tells a server to leave out what its owner installed and set; running ones show by it that they do.
+pub const WITHOUT_OWN: &str = "HUBD_PLAIN";
+
 /// Whose server, and where.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerRequest<'a> {
@@ -58,7 +61,7 @@ pub fn server_command(paths: &Paths, request: &ServerRequest<'_>) -> ServerComma
         ("HUBD_CLASS", paths.class_folder().display().to_string()),
         ("MEM_LIMIT", request.memory_limit.to_string()),
     ];
-    let plain = request.is_plain.then(|| ("HUBD_PLAIN", "1".to_owned()));
+    let plain = request.is_plain.then(|| (WITHOUT_OWN, "1".to_owned()));
     let environment = environment.into_iter().chain(plain).map(|(name, value)| (name.to_owned(), value));
     ServerCommand { arguments, environment: environment.collect() }
 }
@@ -82,7 +85,7 @@ mod tests {
                 memory_limit: 1,
                 is_plain,
             };
-            server_command(&paths, &request).environment.iter().any(|(name, _)| name == "HUBD_PLAIN")
+            server_command(&paths, &request).environment.iter().any(|(name, _)| name == WITHOUT_OWN)
         };
         assert!(told(true) && !told(false));
     }

@@ -14,7 +14,7 @@ use super::proxy::{JobRemovedStream, ManagerProxy};
 /// have read the reply that names it. Other people's jobs pass through here too.
 const REMEMBERED_JOBS: usize = 1024;
 
-/// Units that are looked at at the same time, eight questions each.
+/// Units that are looked at at the same time, nine questions each.
 pub(super) const LOOKS_AT_ONCE: usize = 8;
 
 /// A live connection. Dropping it ends the task that listens on it.

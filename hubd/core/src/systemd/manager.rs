@@ -25,7 +25,7 @@ const JOB_DEADLINE: Duration = Duration::from_secs(90);
 /// How long systemd may be absent from the bus, as it is while either restarts.
 const ABSENCE_DEADLINE: Duration = Duration::from_secs(8);
 /// Calls that are open at the same time. The bus refuses a connection more than 128 open questions, and a class that starts
-/// on a busy machine has many: so these, and the eight questions of each look at a unit, stay below that together.
+/// on a busy machine has many: so these, and the nine questions of each look at a unit, stay below that together.
 const CALLS_AT_ONCE: usize = 48;
 /// Ends a process whatever it does.
 const SIGKILL: i32 = 9;
@@ -367,7 +367,7 @@ async fn status(link: &Link, owner: Username, path: zbus::OwnedObjectPath) -> zb
     let unit = UnitProxy::builder(&link.connection).path(path.clone()).cache_properties(CacheProperties::No).build().await?;
     let service = ServiceProxy::builder(&link.connection).path(path).cache_properties(CacheProperties::No).build().await?;
     let (active_state, job, run) = tokio::try_join!(unit.active_state(), unit.job(), unit.invocation_id())?;
-    let (result, code, code_or_signal, started, main_pid, current, max, binds) = tokio::try_join!(
+    let (result, code, code_or_signal, started, main_pid, current, max, variables, binds) = tokio::try_join!(
         service.result(),
         service.exec_main_code(),
         service.exec_main_status(),
@@ -375,6 +375,7 @@ async fn status(link: &Link, owner: Username, path: zbus::OwnedObjectPath) -> zb
         service.main_pid(),
         service.memory_current(),
         service.memory_max(),
+        service.environment(),
         service.bind_read_only_paths(),
     )?;
     Ok(UnitStatus {
@@ -388,6 +389,7 @@ async fn status(link: &Link, owner: Username, path: zbus::OwnedObjectPath) -> zb
         memory_max: known(max),
         started: (started != 0).then_some(started / 1_000_000),
         invocation: invocation(&run),
+        variables,
         read_only_binds: binds.into_iter().map(|(source, target, _, _)| (source, target)).collect(),
     })
 }

@@ -106,5 +106,8 @@ pub(super) trait Service {
     fn supplementary_groups(&self) -> zbus::Result<Vec<String>>;
 
     #[zbus(property(emits_changed_signal = "false"))]
+    fn environment(&self) -> zbus::Result<Vec<String>>;
+
+    #[zbus(property(emits_changed_signal = "false"))]
     fn bind_read_only_paths(&self) -> zbus::Result<Vec<BindEntry>>;
 }

@@ -25,6 +25,8 @@ pub struct UnitStatus {
     pub started: Option<u64>,
     /// The number of this run, 32 hexadecimal digits.
     pub invocation: Option<String>,
+    /// The variables it was started with, as in `NAME=value`.
+    pub variables: Vec<String>,
     /// What is shown read-only to the unit: source and target.
     pub read_only_binds: Vec<(String, String)>,
 }

@@ -138,6 +138,33 @@ async fn a_second_start_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_restart_is_another_run_and_systemd_tells_what_is_left_out() {
+    let world = World::new();
+    let restart = |plain| world.ask(Request::Restart { name: ada(), plain });
+    assert!(state_of(restart(true).await).without_own, "one that is down is started");
+    let calls = || world.systemd.calls();
+    let before = calls().len();
+    assert!(!state_of(restart(false).await).without_own);
+    assert!(calls()[before..].iter().any(|call| call.starts_with("StopUnit hubd-user-ada.service")), "{:?}", calls());
+    let listed = |world: &World| {
+        let launcher = Launcher::new(world.paths.clone(), world.systemd.manager(), world.machine.clone(), 990);
+        async move { Arc::new(launcher).answer(Request::List).await }
+    };
+    state_of(restart(true).await);
+    let Reply::States { states } = listed(&world).await else { panic!("no list") };
+    assert!(states[0].without_own, "after a restart of the launcher: {states:?}");
+}
+
+#[tokio::test]
+async fn what_can_not_be_started_again_is_not_stopped() {
+    let world = World::new();
+    world.start("ada").await;
+    hub_core::sys::tree::remove(&world.paths.environment(3)).unwrap();
+    assert_eq!(refusal_of(world.ask(Request::Restart { name: ada(), plain: false }).await).kind, RefusalKind::NoEnvironment);
+    assert_eq!(state_of(world.ask(Request::State { name: ada() }).await).active, Active::Active);
+}
+
+#[tokio::test]
 async fn many_starts_of_one_name_at_once_are_one() {
     let world = Arc::new(World::new());
     let starts: Vec<_> = (0..20)

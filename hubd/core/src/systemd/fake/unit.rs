@@ -109,6 +109,14 @@ impl FakeService {
     }
 
     #[zbus(property)]
+    fn environment(&self) -> Vec<String> {
+        self.read(Vec::new(), |unit| {
+            let variables = unit.properties.get("Environment").and_then(|value| value.try_clone().ok());
+            variables.and_then(|value| value.try_into().ok()).unwrap_or_default()
+        })
+    }
+
+    #[zbus(property)]
     fn bind_read_only_paths(&self) -> Vec<(String, String, bool, u64)> {
         self.read(Vec::new(), |unit| {
             let binds = unit.properties.get("BindReadOnlyPaths").and_then(|value| value.try_clone().ok());
