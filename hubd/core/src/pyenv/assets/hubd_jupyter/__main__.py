@@ -16,7 +16,8 @@ from . import trim
 
 
 def environment(home):
-    """Sets what kernels and terminals inherit; returns the student's layer, or None when her home can't hold one."""
+    """Sets what kernels and terminals inherit; returns the student's layer, or None when her home can't hold one, and a name for
+    this start if it leaves out what is her own."""
     env = os.environ
     for name, value in network().items():
         env.setdefault(name, value)
@@ -52,7 +53,7 @@ def environment(home):
     env.setdefault("LANG", "C.UTF-8")
     env.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
     env.setdefault("UV_SYSTEM_CERTS", "true")  # as pip does
-    return layer
+    return layer, plain and env.get("INVOCATION_ID", plain)
 
 
 def name_repositories(env):
@@ -95,7 +96,7 @@ def runtime_directory():
 def main():
     home = os.environ["HOME"]
     user, socket = os.environ["HUBD_USER"], os.environ["HUBD_SOCKET"]
-    layer = environment(home)
+    layer, plain = environment(home)
     with trim.loading():
         from jupyter_server.utils import JupyterServerAuthWarning
         from jupyterlab.labapp import LabApp
@@ -103,7 +104,7 @@ def main():
         from . import page, settings
     # Names pages of extensions that rely on the guard for all pages, which is on.
     warnings.filterwarnings("ignore", category=JupyterServerAuthWarning)
-    settings.HubServerApp.hub_values = settings.values(user, home, socket, os.environ.get("HUBD_BASE", ""), layer)
+    settings.HubServerApp.hub_values = settings.values(user, home, socket, os.environ.get("HUBD_BASE", ""), layer, plain)
     LabApp.serverapp_class = settings.HubServerApp
     server = LabApp.initialize_server()
     pages = server.web_app.settings

@@ -39,7 +39,8 @@ class HubServerApp(ServerApp):
             section, name = key.split(".")
             needed[section][name] = value
         own = deepcopy(dict(self.config.ServerApp.get("tornado_settings", {})))
-        page = {**own.get("page_config_data", {}), **PAGE}
+        # Our script in the page says so then; once for each start.
+        page = {**own.get("page_config_data", {}), **PAGE, "hubPlain": self.hub_values.get("plain") or ""}
         needed.ServerApp.tornado_settings = {**own, **filled(TORNADO, self.hub_values), "page_config_data": page}
         # Nothing of the command line is there; what an extension's own files say comes later and loses against this.
         self.update_config(needed)
@@ -80,7 +81,7 @@ def overruled(config, forced):
             yield key, reason
 
 
-def values(user, home, socket, base, layer):
+def values(user, home, socket, base, layer, plain):
     """What is filled into the table."""
     return {
         "user": user,
@@ -88,6 +89,7 @@ def values(user, home, socket, base, layer):
         "socket": socket,
         "base": base,
         "layer": layer,
+        "plain": plain,
         "prefix": sys.prefix,
         "shell": os.environ["SHELL"],
         "default_url": os.environ.get("HUBD_DEFAULT_URL", "/lab"),

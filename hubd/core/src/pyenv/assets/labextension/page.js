@@ -21,6 +21,40 @@
       'back. If that takes long, open the hub in another tab: your browser may have a question.', 'Open the hub', 'home'],
   };
 
+  const told = (text, label, page) => {
+    const box = document.createElement('div');
+    box.style.cssText = 'position:fixed;left:50%;transform:translateX(-50%);z-index:100000;max-width:min(44rem,92vw);' +
+      'padding:10px 14px;border-radius:6px;border:1px solid;color:#222;font:14px/1.4 sans-serif;box-shadow:0 2px 10px rgba(0,0,0,.3)';
+    box.append(text);
+    if (label) {
+      const link = document.createElement('a');
+      Object.assign(link, { href: hub + page, target: '_blank', rel: 'noopener', textContent: label });
+      link.style.cssText = 'margin-left:10px;color:#0b57d0;text-decoration:underline;white-space:nowrap';
+      box.append(link);
+    }
+    return box;
+  };
+
+  // That the server runs without what its owner installed and set: said until it was read, once for each start.
+  const note = () => {
+    const start = config.hubPlain;
+    if (!start || localStorage.getItem('hubd-plain') === start) return;
+    const box = told('This server runs without your own packages and settings. They are still there: restart it on your page, and ' +
+      'it has them again.', 'My page', 'home');
+    box.id = 'hubd-plain';
+    box.setAttribute('role', 'status');
+    Object.assign(box.style, { bottom: '36px', background: '#eef3fb', borderColor: '#9db7de' });
+    const button = document.createElement('button');
+    Object.assign(button, { type: 'button', textContent: 'OK' });
+    button.style.cssText = 'margin-left:10px;padding:2px 12px;font:inherit;cursor:pointer';
+    button.addEventListener('click', () => {
+      localStorage.setItem('hubd-plain', start);
+      box.remove();
+    });
+    box.append(button);
+    document.body.append(box);
+  };
+
   let shown = '';
   let banner = null;
   const show = problem => {
@@ -30,20 +64,11 @@
     banner = null;
     if (!problem) return;
     const [text, label, page] = problems[problem] ?? problems.unreachable;
-    banner = document.createElement('div');
+    banner = told(text, label, page);
     banner.id = 'hubd-problem';
     banner.dataset.problem = problem;
     banner.setAttribute('role', 'alert');
-    banner.style.cssText = 'position:fixed;top:8px;left:50%;transform:translateX(-50%);z-index:100000;max-width:min(44rem,92vw);' +
-      'padding:10px 14px;border-radius:6px;border:1px solid #b58900;background:#fff8e1;color:#222;font:14px/1.4 sans-serif;' +
-      'box-shadow:0 2px 10px rgba(0,0,0,.3)';
-    banner.append(text);
-    if (label) {
-      const link = document.createElement('a');
-      Object.assign(link, { href: hub + page, target: '_blank', rel: 'noopener', textContent: label });
-      link.style.cssText = 'margin-left:10px;color:#0b57d0;text-decoration:underline;white-space:nowrap';
-      banner.append(link);
-    }
+    Object.assign(banner.style, { top: '8px', background: '#fff8e1', borderColor: '#b58900' });
     document.body.append(banner);
   };
 
@@ -157,6 +182,7 @@
     autoStart: true,
     activate: app => {
       lab = app;
+      note();
       const { contents } = app.serviceManager;
       const downloadUrl = contents.getDownloadUrl.bind(contents);
       contents.getDownloadUrl = async path => withKey(await downloadUrl(path));
