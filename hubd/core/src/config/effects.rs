@@ -26,6 +26,9 @@ pub struct Change {
 pub fn describe(effect: Effect, online: Option<u64>) -> String {
     match (effect, online) {
         (Effect::Now, _) => "now".to_owned(),
+        (Effect::Rights, _) => "less: now; more: with that person's next server".to_owned(),
+        (Effect::NewAccounts, _) => "for new accounts".to_owned(),
+        (Effect::Builds, _) => "when it is built: hubctl env apply".to_owned(),
         (Effect::NewServers, _) => "for new servers".to_owned(),
         (Effect::RestartsHub, None | Some(0)) => "restarts the hub; servers go on".to_owned(),
         (Effect::RestartsHub, Some(1)) => "restarts the hub (1 person online; servers go on)".to_owned(),
@@ -102,10 +105,10 @@ mod tests {
         assert_eq!(
             changes(old, new),
             [
-                change("accounts.prefix", "\"jupyter-\"", "\"c-\"", Effect::NewServers),
+                change("accounts.prefix", "\"jupyter-\"", "\"c-\"", Effect::NewAccounts),
                 change("http.listen", "[\"[::]:80\"]", "[\"127.0.0.1:8000\"]", Effect::MovesListener),
                 change("limits.cpu_quota", "2.0", "", Effect::Now),
-                change("roles.admins", "[\"ada\"]", "[]", Effect::Now),
+                change("roles.admins", "[\"ada\"]", "[]", Effect::Rights),
                 change("servers.default_app", "\"lab\"", "\"notebook\"", Effect::NewServers),
             ]
         );
@@ -116,6 +119,9 @@ mod tests {
         for (effect, online, text) in [
             (Effect::Now, Some(3), "now"),
             (Effect::NewServers, None, "for new servers"),
+            (Effect::Rights, None, "less: now; more: with that person's next server"),
+            (Effect::NewAccounts, None, "for new accounts"),
+            (Effect::Builds, None, "when it is built: hubctl env apply"),
             (Effect::RestartsHub, Some(3), "restarts the hub (3 people online; their servers go on)"),
             (Effect::RestartsHub, Some(1), "restarts the hub (1 person online; servers go on)"),
             (Effect::RestartsHub, None, "restarts the hub; servers go on"),

@@ -89,6 +89,12 @@ impl Kind {
 pub enum Effect {
     /// At once, also for what runs.
     Now,
+    /// What is taken away: at once. What is given: with its owner's next login and server, which gets what goes with it.
+    Rights,
+    /// For unix accounts that are made from then on.
+    NewAccounts,
+    /// When the environment or the kernel was built with it, for what starts from then on.
+    Builds,
     /// For servers that start from then on.
     NewServers,
     /// When hubd was restarted; people's servers go on.

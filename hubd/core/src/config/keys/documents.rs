@@ -99,6 +99,14 @@ fn changed_by(key: &str) -> &'static str {
 fn in_words(effect: Effect) -> &'static str {
     match effect {
         Effect::Now => "at once",
+        Effect::Rights => {
+            "at once where something is taken away; what is given is there after a new login, and what goes with it (hubctl in a \
+             terminal, the class folder) in a server that starts from then on: `hubctl server restart NAME`"
+        }
+        Effect::NewAccounts => "for accounts that are made from then on",
+        Effect::Builds => {
+            "with the next build (`hubctl env apply`, `hubctl env --kernel NAME apply`, `hubctl env apt apply`), for what starts from then on"
+        }
         Effect::NewServers => "for servers that start from then on",
         Effect::RestartsHub => "by a restart of the hub, which people's servers outlive",
         Effect::MovesListener => "when the listening socket was moved",

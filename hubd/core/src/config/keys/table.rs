@@ -1,7 +1,7 @@
 //! The tables and keys, in the order in which people read them.
 
 use super::Default::{Unset, Value};
-use super::Effect::{MovesListener, NewServers, Now};
+use super::Effect::{Builds, MovesListener, NewAccounts, NewServers, Now, Rights};
 use super::Kind::{Integer, List, Memory, Number, Switch, Text, Time};
 use super::{Key, Table};
 
@@ -27,8 +27,8 @@ pub const TABLES: &[Table] = &[
                 example: "\"https://hub.example.org\"",
                 range: "http:// or https:// and a host, with a port and a path if need be",
                 doc: "Where people reach the hub, without a slash at the end; links begin with it. With a path, as in \
-                      \"https://www.example.org/jupyter\", everything of the hub is below that; servers that run when the path \
-                      changes have to be started again.",
+                      \"https://www.example.org/jupyter\", everything of the hub is below that; when the path changes the hub is \
+                      restarted, and servers that run have to be, too.",
                 effect: Now,
             },
             Key {
@@ -182,7 +182,7 @@ pub const TABLES: &[Table] = &[
                 range: "names of people",
                 doc: "People who manage the hub from inside it: they add students, see and stop servers, and may write to the \
                       class folder.",
-                effect: Now,
+                effect: Rights,
             },
             Key {
                 name: "teachers",
@@ -192,7 +192,7 @@ pub const TABLES: &[Table] = &[
                 range: "names of people",
                 doc: "People who run a class: they do what helpers do, add students and hand out links, block people and let \
                       them in again, and may write to the class folder.",
-                effect: Now,
+                effect: Rights,
             },
             Key {
                 name: "helpers",
@@ -201,7 +201,7 @@ pub const TABLES: &[Table] = &[
                 example: "[\"bob\", \"eve\"]",
                 range: "names of people",
                 doc: "People who look after a class: they see whose servers run, start and stop them, and read their logs.",
-                effect: Now,
+                effect: Rights,
             },
             Key {
                 name: "blocked",
@@ -262,7 +262,7 @@ pub const TABLES: &[Table] = &[
                 example: "\"class-\"",
                 range: "1 to 16 of a-z, 0-9, `-` and `_`, a letter first",
                 doc: "A student's unix account is this and the name: jupyter-ada.",
-                effect: NewServers,
+                effect: NewAccounts,
             },
             Key {
                 name: "homes",
@@ -271,7 +271,7 @@ pub const TABLES: &[Table] = &[
                 example: "\"/srv/homes\"",
                 range: "an absolute path, neither below nor above what the system or the hub needs",
                 doc: "Where the homes of people to come are made; a link is followed. The directory is root's, and so are all on the way to it.",
-                effect: Now,
+                effect: NewAccounts,
             },
             Key {
                 name: "most",
@@ -395,7 +395,7 @@ pub const TABLES: &[Table] = &[
                 range: "packages as in a requirements file",
                 doc: "What is installed beside JupyterLab. hubctl env install adds to it; after a change by hand, hubctl env apply \
                       builds it.",
-                effect: NewServers,
+                effect: Builds,
             },
             Key {
                 name: "keep",
@@ -415,7 +415,7 @@ pub const TABLES: &[Table] = &[
                 doc: "What the machine has of its distribution for everybody. hubctl env apt install adds to it; after a change by \
                       hand, hubctl env apt apply shows what it takes and does it. What is missing when the machine starts is \
                       installed then.",
-                effect: Now,
+                effect: Builds,
             },
             Key {
                 name: "apt_by_admins",
@@ -453,7 +453,7 @@ pub const TABLES: &[Table] = &[
                 example: "[\"conda-forge\", \"bioconda\"]",
                 range: "names of channels, or addresses with https:// or file:///",
                 doc: "Where conda kernels that name no `channels` have their packages from; the first that has one wins.",
-                effect: Now,
+                effect: Builds,
             },
             Key {
                 name: "conda_channel_alias",
@@ -463,7 +463,7 @@ pub const TABLES: &[Table] = &[
                 range: "an address with https:// or file:///",
                 doc: "Where channels are that are named without an address, as in .condarc: a mirror, or a directory of this \
                       machine.",
-                effect: Now,
+                effect: Builds,
             },
         ],
     },
@@ -479,7 +479,7 @@ pub const TABLES: &[Table] = &[
                 range: "packages as in a requirements file",
                 doc: "What is installed in it. hubctl env --kernel NAME install adds to it; after a change by hand, hubctl env \
                       --kernel NAME apply builds it.",
-                effect: Now,
+                effect: Builds,
             },
             Key {
                 name: "conda",
@@ -489,7 +489,7 @@ pub const TABLES: &[Table] = &[
                 range: "packages as in the dependencies of an environment.yml",
                 doc: "What is installed in it from conda's channels, its Python too; `packages` come on top. hubctl env --kernel \
                       NAME apply environment.yml sets it.",
-                effect: Now,
+                effect: Builds,
             },
             Key {
                 name: "channels",
@@ -498,7 +498,7 @@ pub const TABLES: &[Table] = &[
                 example: "[\"conda-forge\", \"file:///srv/own\"]",
                 range: "names of channels, or addresses with https:// or file:///",
                 doc: "Where its conda packages come from; the first channel that has one wins.",
-                effect: Now,
+                effect: Builds,
             },
         ],
     },

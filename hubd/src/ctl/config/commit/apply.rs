@@ -96,7 +96,10 @@ fn tell(applied: &mut Applied, reloaded: &Reloaded) {
         applied.done.push(format!("{name} is no administrator any more: sessions ended, server stopped."));
     }
     for name in &reloaded.promoted {
-        applied.done.push(format!("{name} has a higher role now, and has to log in again."));
+        applied.done.push(format!(
+            "{name} has a higher role now, and has to log in again. A server that runs gets what goes with it by: hubctl server \
+             restart {name}"
+        ));
     }
     for name in &reloaded.need_link {
         applied.warnings.push(format!(
