@@ -1,6 +1,8 @@
 //! What a student installed and set for herself gets in the way of her own server: the page offers to leave it out once, an
 //! administrator moves it aside for good, and new packages for everybody come with a restart that she is offered.
 
+mod silent;
+
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -14,7 +16,7 @@ use crate::{kernel, lab};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "own-packages",
-    about: "a student's own package ends her server: a start without it, reset-packages; new packages are offered with a restart",
+    about: "a student's own package or setting ends her server: a start without it, reset-packages, restarts, also for new packages",
     group: Group::Default,
     needs_programs: true,
     run,
@@ -55,6 +57,7 @@ fn run(context: &Context) -> Result<()> {
     hub.log_in(&bob, STUDENT)?;
     hub.wait_for_lab(&bob)?;
     settings(context, &hub)?;
+    silent::run(context, &hub, &bob)?;
     broken(context, &hub, &bob)?;
     new_packages(context, &hub, &bob)
 }
@@ -91,6 +94,7 @@ fn broken(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
     bob.wait_for(offer, DEADLINE)?;
     let page = bob.text("main")?;
     ensure!(page.contains("breaksmine.py wants another tornado"), "the page does not say why: {page}");
+    ensure!(page.contains("It looks as if something that you installed or set yourself got in the way."), "{page}");
     bob.screenshot("failed")?;
     bob.resize(390, 800)?;
     bob.screenshot("failed-phone")?;
@@ -133,7 +137,7 @@ fn new_packages(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
     let wide = bob.execute("return document.documentElement.scrollWidth > innerWidth", Vec::new())?;
     ensure!(wide == false, "the page is wider than a phone");
     // With the keyboard alone.
-    bob.execute("document.querySelector('.renew button').focus()", Vec::new())?;
+    bob.execute("document.querySelector(\"form[action$='/hub/restart'][data-when=running] button\").focus()", Vec::new())?;
     bob.type_keys(&char::from(Key::Enter).to_string())?;
     hub.wait_for_lab(bob)?;
     bob.resize(1280, 900)?;
