@@ -8,6 +8,7 @@ mod memory_kills;
 mod queue;
 mod ready;
 pub mod registry;
+mod remedy;
 mod view;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::launcher::protocol::Endpoint;
 pub use memory_kills::MemoryKills;
+pub use remedy::Remedy;
 
 /// What pages and the proxy need of the servers. Calls return at once; what becomes of them shows in the [`View`].
 pub trait Servers: Send + Sync {
@@ -27,6 +29,9 @@ pub trait Servers: Send + Sync {
     fn ensure_plain(&self, name: &Username) -> watch::Receiver<View> {
         self.ensure(name)
     }
+    /// Starts `name`'s server anew, whatever it does at the moment; a plain one without what `name` installed and set for
+    /// herself.
+    fn restart(&self, name: &Username, is_plain: bool) -> watch::Receiver<View>;
     /// Stops `name`'s server unless it is stopped or on its way, and shows how it goes.
     fn stop(&self, name: &Username) -> watch::Receiver<View>;
     /// Shows how `name`'s server is, now and later.
@@ -62,6 +67,8 @@ pub struct View {
     pub memory_kills: MemoryKills,
     /// How long it has been running.
     pub uptime: Option<Duration>,
+    /// Whether it runs, is on its way, or failed without what its owner installed and set.
+    pub without_own: bool,
     /// The environment it runs with; only while running.
     pub environment: Option<u32>,
     /// The environment that a server gets which is started now; `None`: not known.
@@ -77,4 +84,6 @@ pub struct Failure {
     pub hint: Option<String>,
     /// The server's last log lines, oldest first.
     pub log: Vec<String>,
+    /// Whether it was what runs in the server that ended or hung. Else the hub, systemd or the machine was in its way.
+    pub is_inside: bool,
 }

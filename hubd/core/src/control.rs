@@ -81,6 +81,17 @@ pub enum Request {
     ServerStart {
         /// Whose.
         name: Username,
+        /// Whether what its owner installed and set is left out this time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        without_own: bool,
+    },
+    /// Start a server anew, whatever it does, and wait until it answers. It comes up again also when nobody waits for it any more.
+    ServerRestart {
+        /// Whose.
+        name: Username,
+        /// Whether what its owner installed and set is left out this time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        without_own: bool,
     },
     /// Stop a server.
     ServerStop {
@@ -184,7 +195,7 @@ pub enum Reply {
         /// Whether that person's server runs, with what it has loaded.
         is_running: bool,
     },
-    /// Answers [`Request::ServerList`], [`Request::ServerStart`] and [`Request::ServerStop`].
+    /// Answers [`Request::ServerList`], [`Request::ServerStart`], [`Request::ServerRestart`] and [`Request::ServerStop`].
     Servers {
         /// By name.
         servers: Vec<ServerInfo>,
@@ -430,6 +441,12 @@ pub struct ServerInfo {
     pub uptime_seconds: Option<u64>,
     /// Why it failed, for people.
     pub problem: Option<String>,
+    /// Whether it is there without what its owner installed and set; a restart brings that back.
+    #[serde(default)]
+    pub without_own: bool,
+    /// Whether it failed, and a start without what its owner installed and set may help.
+    #[serde(default)]
+    pub own_may_be_why: bool,
     /// What the kernel ended in it for want of memory.
     #[serde(default)]
     pub memory_kills: MemoryKills,

@@ -160,7 +160,8 @@ fn rule(request: &Request) -> Rule<'_> {
     match request {
         Request::Status => rule(Role::Helper, vec![], false, "see how the hub is"),
         Request::ServerList => rule(Role::Helper, vec![], false, "see whose servers run"),
-        Request::ServerStart { name } => rule(Role::Helper, vec![name], false, "start a server"),
+        Request::ServerStart { name, .. } => rule(Role::Helper, vec![name], false, "start a server"),
+        Request::ServerRestart { name, .. } => rule(Role::Helper, vec![name], false, "restart a server"),
         Request::ServerStop { name } => rule(Role::Helper, vec![name], false, "stop a server"),
         Request::ServerLogs { name, .. } => rule(Role::Helper, vec![name], false, "read a log"),
         Request::Environment { .. } => rule(Role::Admin, vec![], true, "look after the environment"),

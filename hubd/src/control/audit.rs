@@ -49,7 +49,10 @@ fn describe(request: &Request) -> (&'static str, Option<String>) {
         Request::UserBlock { name, blocked: true } => ("user block", name),
         Request::UserBlock { name, blocked: false } => ("user unblock", name),
         Request::UserResetPackages { name, .. } => ("user reset-packages", name),
-        Request::ServerStart { name } => ("server start", name),
+        Request::ServerStart { name, without_own: false } => ("server start", name),
+        Request::ServerStart { name, without_own: true } => ("server start --without-own", name),
+        Request::ServerRestart { name, without_own: false } => ("server restart", name),
+        Request::ServerRestart { name, without_own: true } => ("server restart --without-own", name),
         Request::ServerStop { name } => ("server stop", name),
         // Reading somebody's log is looking into their affairs.
         Request::ServerLogs { name, .. } => ("server logs", name),

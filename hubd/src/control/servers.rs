@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::people::not_enrolled;
 use super::{ControlContext, Refusal};
-use crate::servers::View;
+use crate::servers::{Remedy, View};
 
 /// Less than hubctl waits, so that it hears what became of its wish.
 const START_PATIENCE: Duration = Duration::from_secs(ACT_PATIENCE.as_secs() - 20);
@@ -29,20 +29,41 @@ pub(super) fn list(context: &ControlContext) -> Reply {
     Reply::Servers { servers: all(context) }
 }
 
-pub(super) async fn start(context: &ControlContext, name: &Username) -> Result<Reply, Refusal> {
+pub(super) async fn start(context: &ControlContext, name: &Username, without_own: bool) -> Result<Reply, Refusal> {
+    may_have_one(context, name).await?;
+    let server = if without_own { context.servers.ensure_plain(name) } else { context.servers.ensure(name) };
+    let view = until_up(name, server).await?;
+    if without_own && !view.without_own {
+        let hint = format!("hubctl server restart {name} --without-own");
+        let message = format!("{name}'s server runs already, with what {name} installed and set");
+        return Err(Refusal::new(RefusalKind::Invalid, message).hint(hint));
+    }
+    Ok(Reply::Servers { servers: vec![describe(name.clone(), &view)] })
+}
+
+pub(super) async fn restart(context: &ControlContext, name: &Username, without_own: bool) -> Result<Reply, Refusal> {
+    may_have_one(context, name).await?;
+    let view = until_up(name, context.servers.restart(name, without_own)).await?;
+    Ok(Reply::Servers { servers: vec![describe(name.clone(), &view)] })
+}
+
+async fn may_have_one(context: &ControlContext, name: &Username) -> Result<(), Refusal> {
     match context.people.find(name).await? {
-        None => return Err(not_enrolled(name)),
+        None => Err(not_enrolled(name)),
         Some(person) if person.blocked => {
             let hint = format!("hubctl user unblock {name}");
-            return Err(Refusal::new(RefusalKind::Invalid, format!("{name} is blocked")).hint(hint));
+            Err(Refusal::new(RefusalKind::Invalid, format!("{name} is blocked")).hint(hint))
         }
-        Some(_) => {}
+        Some(_) => Ok(()),
     }
-    let mut server = context.servers.ensure(name);
+}
+
+/// The view of a server that was asked for, once it runs.
+async fn until_up(name: &Username, mut server: watch::Receiver<View>) -> Result<View, Refusal> {
     let settled = |view: &View| matches!(view.phase, ServerPhase::Running | ServerPhase::Failed | ServerPhase::Stopped);
     let view = until(&mut server, START_PATIENCE, settled).await?;
     match view.phase {
-        ServerPhase::Running => Ok(Reply::Servers { servers: vec![describe(name.clone(), &view)] }),
+        ServerPhase::Running => Ok(view),
         ServerPhase::Failed => Err(failed(name, &view)),
         ServerPhase::Stopped => Err(Refusal::new(RefusalKind::Failed, "somebody stopped the server while it was starting")),
         ServerPhase::Queued | ServerPhase::Starting | ServerPhase::Stopping => {
@@ -116,7 +137,15 @@ async fn until(server: &mut watch::Receiver<View>, patience: Duration, settled: 
 
 pub(super) fn failed(name: &Username, view: &View) -> Refusal {
     let why = view.failure.as_ref().map_or(view.message.as_str(), |failure| failure.summary.as_str());
-    Refusal::new(RefusalKind::Failed, why).hint(format!("hubctl server logs {name}"))
+    let mut hint = format!("hubctl server logs {name}");
+    if may_be_own(view) {
+        hint += &format!("; without what {name} installed and set: hubctl server start {name} --without-own");
+    }
+    Refusal::new(RefusalKind::Failed, why).hint(hint)
+}
+
+fn may_be_own(view: &View) -> bool {
+    view.phase == ServerPhase::Failed && Remedy::of(view) != Remedy::Pointless
 }
 
 fn describe(name: Username, view: &View) -> ServerInfo {
@@ -129,6 +158,8 @@ fn describe(name: Username, view: &View) -> ServerInfo {
         uptime_seconds: view.uptime.map(|uptime| uptime.as_secs()),
         memory_kills: memory_kills(view),
         problem: view.failure.as_ref().map(|failure| failure.summary.clone()),
+        without_own: view.without_own,
+        own_may_be_why: may_be_own(view),
     }
 }
 

@@ -158,6 +158,8 @@ struct FakeServers {
     fails: Mutex<bool>,
     /// Whether servers take for ever to go down.
     lingers: Mutex<bool>,
+    /// Whether the latest start left out what is its owner's.
+    plain: Mutex<bool>,
     views: Mutex<BTreeMap<Username, watch::Sender<View>>>,
 }
 
@@ -167,6 +169,7 @@ impl FakeServers {
             summary: "The server would not start.".to_owned(),
             hint: None,
             log: Vec::new(),
+            is_inside: true,
         });
         let view = View {
             phase,
@@ -179,6 +182,7 @@ impl FakeServers {
             memory_limit_bytes: None,
             memory_kills: MemoryKills::default(),
             uptime: None,
+            without_own: *self.plain.lock().unwrap() && phase != ServerPhase::Stopped,
             environment: None,
             newest: None,
         };
@@ -195,6 +199,15 @@ impl FakeServers {
 
 impl Servers for FakeServers {
     fn ensure(&self, name: &Username) -> watch::Receiver<View> {
+        if self.phase(name) == ServerPhase::Running { self.watch(name) } else { self.restart(name, false) }
+    }
+
+    fn ensure_plain(&self, name: &Username) -> watch::Receiver<View> {
+        if self.phase(name) == ServerPhase::Running { self.watch(name) } else { self.restart(name, true) }
+    }
+
+    fn restart(&self, name: &Username, is_plain: bool) -> watch::Receiver<View> {
+        *self.plain.lock().unwrap() = is_plain;
         let fails = *self.fails.lock().unwrap();
         self.set(name, if fails { ServerPhase::Failed } else { ServerPhase::Running })
     }

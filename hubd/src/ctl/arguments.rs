@@ -316,12 +316,31 @@ pub(super) enum ServerVerb {
   sudo hubctl server list --json")]
     List,
     /// Start servers and wait until they answer
-    #[command(after_help = "Example:
-  sudo hubctl server start ada bob")]
+    #[command(after_help = "Examples:
+  sudo hubctl server start ada bob
+  sudo hubctl server start ada --without-own    when own packages or settings are in the way")]
     Start {
         /// Whose servers
         #[arg(required = true, value_name = "NAME")]
         names: Vec<Username>,
+        /// Leave out what its owner installed and set, this time
+        #[arg(long)]
+        without_own: bool,
+    },
+    /// Start servers anew and wait until they answer; what was not saved in a notebook is lost
+    #[command(after_help = "A server waits for its turn before it goes down, and comes up again also when hubctl is ended \
+meanwhile. One that does not run is started; one that is starting begins anew.
+
+Examples:
+  sudo hubctl server restart ada bob
+  sudo hubctl server restart ada --without-own  when own packages or settings are in the way")]
+    Restart {
+        /// Whose servers
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<Username>,
+        /// Leave out what its owner installed and set, this time
+        #[arg(long)]
+        without_own: bool,
     },
     /// Stop servers; what was not saved in a notebook is lost
     #[command(after_help = "Example:

@@ -18,7 +18,7 @@ struct ServerList {
     servers: Vec<ServerInfo>,
 }
 
-/// What `hubctl server start --json` and `stop --json` print.
+/// What `hubctl server start --json`, `restart --json` and `stop --json` print.
 #[derive(Debug, Serialize)]
 struct Servers {
     servers: Vec<ServerInfo>,
@@ -36,7 +36,8 @@ struct Log {
 pub(super) fn obey(verb: ServerVerb, world: &mut World) -> Result<Exit> {
     match verb {
         ServerVerb::List => list(world),
-        ServerVerb::Start { names } => change(world, &names, |name| Request::ServerStart { name }),
+        ServerVerb::Start { names, without_own } => change(world, &names, |name| Request::ServerStart { name, without_own }),
+        ServerVerb::Restart { names, without_own } => change(world, &names, |name| Request::ServerRestart { name, without_own }),
         ServerVerb::Stop { names } => change(world, &names, |name| Request::ServerStop { name }),
         ServerVerb::Logs { name, lines } => logs(world, name, lines),
     }
@@ -53,10 +54,8 @@ fn list(world: &mut World) -> Result<Exit> {
         world.printer.say("No server is running.")?;
     } else {
         world.printer.table(&table(&servers))?;
-        for server in &servers {
-            if let Some(text) = memory_kills(&server.name, server.memory_kills, server.memory_limit_bytes) {
-                world.printer.line(&text)?;
-            }
+        for text in servers.iter().flat_map(remarks) {
+            world.printer.line(&text)?;
         }
     }
     Ok(Exit::Done)
@@ -72,6 +71,9 @@ fn change(world: &mut World, names: &[Username], request: impl Fn(Username) -> R
         world.printer.json(&Servers { servers, problems: outcomes.problems })?;
     } else if !servers.is_empty() {
         world.printer.table(&table(&servers))?;
+        for text in servers.iter().filter_map(without_own) {
+            world.printer.line(&text)?;
+        }
     }
     Ok(outcomes.exit)
 }
@@ -97,6 +99,20 @@ fn logs(world: &mut World, name: Username, lines: u32) -> Result<Exit> {
         world.printer.say(&format!("\n{text}"))?;
     }
     Ok(Exit::Done)
+}
+
+/// What is to be said about a server beside its state.
+pub(super) fn remarks(server: &ServerInfo) -> impl Iterator<Item = String> {
+    let kills = memory_kills(&server.name, server.memory_kills, server.memory_limit_bytes);
+    without_own(server).into_iter().chain(kills)
+}
+
+fn without_own(server: &ServerInfo) -> Option<String> {
+    let ServerInfo { name, .. } = server;
+    let text = || {
+        format!("{name}'s server is there without what {name} installed and set; hubctl server restart {name} brings that back.")
+    };
+    (server.without_own && server.phase != ServerPhase::Failed).then(text)
 }
 
 fn table(servers: &[ServerInfo]) -> Table {

@@ -14,7 +14,8 @@ use super::World;
 use super::connect::{Place, ask, people, unexpected};
 use super::failure::{Exit, Failure};
 use super::output::{Cell, Table, Tone};
-use super::text::{counted, memory, memory_kills, span};
+use super::server::remarks;
+use super::text::{counted, memory, span};
 use super::upgrade::describe;
 use units::UnitReport;
 
@@ -101,7 +102,7 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     if status.listen_problem.is_some() {
         world
             .printer
-            .say("hint: systemctl status hubd.socket; another address: sudo hubctl config set http.listen '[\"0.0.0.0:80\"]'")?;
+            .say("hint: systemctl status hubd.socket; another address, on the machine: sudo hubctl config set http.listen '[\"0.0.0.0:80\"]'")?;
     }
     if status.https_problem.is_some() {
         world.printer.say("hint: hubctl https status")?;
@@ -114,10 +115,14 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
         world.printer.line("")?;
         world.printer.line(&format!("{}: {problem}", server.name))?;
         world.printer.say(&format!("hint: hubctl server logs {}", server.name))?;
+        if server.own_may_be_why {
+            let name = &server.name;
+            world
+                .printer
+                .say(&format!("hint: without what {name} installed and set: hubctl server start {name} --without-own"))?;
+        }
     }
-    let kills =
-        status.servers.iter().filter_map(|server| memory_kills(&server.name, server.memory_kills, server.memory_limit_bytes));
-    for text in kills {
+    for text in status.servers.iter().flat_map(remarks) {
         world.printer.line(&format!("\n{text}"))?;
     }
     if status.version != env!("CARGO_PKG_VERSION") {

@@ -125,7 +125,7 @@ impl Machine {
             paths: self.paths(),
             caller: Caller { uid: self.uid, behind_sudo: self.behind_sudo },
             input: &mut input,
-            printer: Printer { output, messages: &mut messages, color: self.color, json: false, quiet: false },
+            printer: Printer { output, messages: &mut messages, color: self.color, json: false, quiet: false, with_sudo: true },
             terminal: &mut terminal,
             on_behalf_of: None,
             variables: self.variables.clone(),
@@ -204,6 +204,8 @@ fn server(name: &str, phase: ServerPhase) -> ServerInfo {
         memory_limit_bytes: Some(1 << 30),
         uptime_seconds: Some(7300),
         memory_kills: MemoryKills::default(),
+        without_own: false,
+        own_may_be_why: phase == ServerPhase::Failed,
         problem: (phase == ServerPhase::Failed).then(|| "it used more memory than it may".to_owned()),
     }
 }

@@ -17,6 +17,8 @@ pub(super) enum Life {
     Waking(UnitState),
     /// It answers.
     Running(UnitState),
+    /// It runs, and is started anew as soon as its turn has come. Until then nothing of it is lost.
+    Replacing(UnitState),
     /// On its way down.
     Stopping {
         /// What comes after.
@@ -47,6 +49,8 @@ pub(super) enum Event {
     Ensure,
     /// Somebody wants it stopped.
     Stop,
+    /// Somebody wants it to be started anew, whatever it does.
+    Restart,
     /// Its turn to start has come.
     Admitted,
     /// Its turn did not come: the machine has no room.
@@ -83,7 +87,9 @@ pub(super) enum Effect {
     Hold,
     /// Take it from the queue and from those that start.
     Dequeue,
-    /// Ask the launcher to start it.
+    /// It waits for its turn, and takes no more memory than it has.
+    EnqueueInPlace,
+    /// Ask the launcher to start it, anew if that was wanted.
     Launch,
     /// Ask it until it answers.
     Await(UnitState),
@@ -98,10 +104,18 @@ pub(super) enum Effect {
 impl Life {
     /// What `event` makes of this state. Events that mean nothing here change nothing.
     pub(super) fn step(self, event: Event) -> (Self, Vec<Effect>) {
-        use Effect::{Await, Depart, Dequeue, Enqueue, Halt, Hold, Inquire, Launch};
+        use Effect::{Await, Depart, Dequeue, Enqueue, EnqueueInPlace, Halt, Hold, Inquire, Launch};
         match (self, event) {
-            (Self::Stopped | Self::Failed(_), Event::Ensure) => (Self::Queued, vec![Enqueue]),
-            (Self::Stopping { launching, .. }, Event::Ensure) => (Self::Stopping { then: Then::Start, launching }, vec![]),
+            (Self::Stopped | Self::Failed(_), Event::Ensure | Event::Restart) => (Self::Queued, vec![Enqueue]),
+            (Self::Stopping { launching, .. }, Event::Ensure | Event::Restart) => {
+                (Self::Stopping { then: Then::Start, launching }, vec![])
+            }
+
+            // The launcher does one thing for each person at a time. A start that this overtakes finds it running.
+            (Self::Launching | Self::Waking(_), Event::Restart) => (Self::Launching, vec![Launch]),
+            (Self::Running(unit), Event::Restart) => (Self::Replacing(unit), vec![Depart, EnqueueInPlace]),
+            (Self::Replacing(_), Event::Admitted) => (Self::Launching, vec![Launch]),
+            (Self::Replacing(_), Event::Stop) => (stopping(Then::Stopped, false), vec![Dequeue, Halt]),
 
             (Self::Queued, Event::Stop) => (Self::Stopped, vec![Dequeue]),
             (Self::Launching, Event::Stop) => (stopping(Then::Stopped, true), vec![Dequeue]),
@@ -169,7 +183,7 @@ fn is_up(unit: &UnitState) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Effect::{Await, Depart, Dequeue, Enqueue, Halt, Hold, Inquire, Launch};
+    use super::Effect::{Await, Depart, Dequeue, Enqueue, EnqueueInPlace, Halt, Hold, Inquire, Launch};
     use super::*;
     use crate::launcher::protocol::Endpoint;
 
@@ -186,6 +200,7 @@ mod tests {
             memory_kills: 0,
             started: Some(1),
             environment: Some(1),
+            without_own: false,
             endpoint: (active == Active::Active).then(|| Endpoint { socket: "/run/s".into(), uid: 1001 }),
         }
     }
@@ -195,7 +210,7 @@ mod tests {
     }
 
     fn failure(summary: &str) -> Failure {
-        Failure { summary: summary.to_owned(), hint: None, log: vec![] }
+        Failure { summary: summary.to_owned(), hint: None, log: vec![], is_inside: true }
     }
 
     fn seen(active: Option<Active>) -> Event {
@@ -204,13 +219,21 @@ mod tests {
 
     /// Every transition that changes a state or asks for something; whatever is not here must change nothing.
     fn transitions() -> Vec<(Life, Event, Life, Vec<Effect>)> {
-        use Life::{Failed, Launching, Queued, Running, Stopped, Waking};
+        use Life::{Failed, Launching, Queued, Replacing, Running, Stopped, Waking};
         let broken = || failure("broken");
         vec![
             (Stopped, Event::Ensure, Queued, vec![Enqueue]),
             (Failed(broken()), Event::Ensure, Queued, vec![Enqueue]),
             (stopping(Then::Stopped, false), Event::Ensure, stopping(Then::Start, false), vec![]),
             (stopping(Then::Stopped, true), Event::Ensure, stopping(Then::Start, true), vec![]),
+            (Stopped, Event::Restart, Queued, vec![Enqueue]),
+            (Failed(broken()), Event::Restart, Queued, vec![Enqueue]),
+            (Launching, Event::Restart, Launching, vec![Launch]),
+            (Waking(up()), Event::Restart, Launching, vec![Launch]),
+            (Running(up()), Event::Restart, Replacing(up()), vec![Depart, EnqueueInPlace]),
+            (stopping(Then::Stopped, false), Event::Restart, stopping(Then::Start, false), vec![]),
+            (Replacing(up()), Event::Admitted, Launching, vec![Launch]),
+            (Replacing(up()), Event::Stop, stopping(Then::Stopped, false), vec![Dequeue, Halt]),
             (Queued, Event::Stop, Stopped, vec![Dequeue]),
             (Launching, Event::Stop, stopping(Then::Stopped, true), vec![Dequeue]),
             (Waking(up()), Event::Stop, stopping(Then::Stopped, false), vec![Dequeue, Halt]),
@@ -260,6 +283,7 @@ mod tests {
             Life::Launching,
             Life::Waking(up()),
             Life::Running(up()),
+            Life::Replacing(up()),
             stopping(Then::Stopped, false),
             stopping(Then::Stopped, true),
             Life::Failed(failure("broken")),
@@ -267,6 +291,7 @@ mod tests {
         let events = [
             Event::Ensure,
             Event::Stop,
+            Event::Restart,
             Event::Admitted,
             Event::TurnedAway(failure("broken")),
             Event::Launched(up()),

@@ -27,15 +27,25 @@ const DISK_FULL: f64 = 0.5;
 /// Who waits and who starts.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    waiting: VecDeque<(Username, Instant)>,
+    waiting: VecDeque<Waiting>,
     starting: BTreeSet<Username>,
+}
+
+/// Somebody who waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) name: Username,
+    /// When they came.
+    pub(super) since: Instant,
+    /// Whether the server takes memory that is free; one that is started anew has its own.
+    pub(super) takes_memory: bool,
 }
 
 impl Queue {
     /// Puts `name` at the end, unless it is in already.
-    pub(super) fn enter(&mut self, name: &Username, now: Instant) {
-        if !self.starting.contains(name) && !self.waiting.iter().any(|(other, _)| other == name) {
-            self.waiting.push_back((name.clone(), now));
+    pub(super) fn enter(&mut self, name: &Username, since: Instant, takes_memory: bool) {
+        if !self.starting.contains(name) && !self.waiting.iter().any(|other| other.name == *name) {
+            self.waiting.push_back(Waiting { name: name.clone(), since, takes_memory });
         }
     }
 
@@ -46,30 +56,33 @@ impl Queue {
 
     /// Takes `name` out, wherever it is.
     pub(super) fn leave(&mut self, name: &Username) {
-        self.waiting.retain(|(other, _)| other != name);
+        self.waiting.retain(|other| other.name != *name);
         self.starting.remove(name);
     }
 
-    /// Lets those in front start until `slots` are taken.
-    pub(super) fn admit(&mut self, slots: usize) -> Vec<Username> {
+    /// Lets those in front start until `slots` are taken; those who take memory, while there is `room` for so many more.
+    pub(super) fn admit(&mut self, slots: usize, room: usize) -> Vec<Username> {
         let mut admitted = Vec::new();
+        let mut room = room;
         while self.starting.len() < slots
-            && let Some((name, _)) = self.waiting.pop_front()
+            && let Some(index) = self.waiting.iter().position(|next| room > 0 || !next.takes_memory)
+            && let Some(next) = self.waiting.remove(index)
         {
-            self.starting.insert(name.clone());
-            admitted.push(name);
+            room = room.saturating_sub(usize::from(next.takes_memory));
+            self.starting.insert(next.name.clone());
+            admitted.push(next.name);
         }
         admitted
     }
 
-    /// Who waits, in order, with the moment they came.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = &(Username, Instant)> {
+    /// Who waits, in order.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Waiting> {
         self.waiting.iter()
     }
 
     /// Place in the queue, 1 is next.
     pub(super) fn position(&self, name: &Username) -> Option<usize> {
-        self.waiting.iter().position(|(other, _)| other == name).map(|index| index + 1)
+        self.waiting.iter().position(|other| other.name == *name).map(|index| index + 1)
     }
 
     /// How many start at this moment.
@@ -145,7 +158,7 @@ mod tests {
     fn queue(waiting: &[&str]) -> Queue {
         let mut queue = Queue::default();
         for text in waiting {
-            queue.enter(&name(text), Instant::now());
+            queue.enter(&name(text), Instant::now(), true);
         }
         queue
     }
@@ -154,19 +167,19 @@ mod tests {
     fn first_come_first_served() {
         let mut queue = queue(&["ada", "bob", "eve"]);
         assert_eq!(queue.position(&name("eve")), Some(3));
-        assert_eq!(queue.admit(2), names(&["ada", "bob"]));
+        assert_eq!(queue.admit(2, usize::MAX), names(&["ada", "bob"]));
         assert_eq!(queue.position(&name("eve")), Some(1));
-        assert_eq!(queue.admit(2), []);
+        assert_eq!(queue.admit(2, usize::MAX), []);
         queue.leave(&name("bob"));
-        assert_eq!(queue.admit(2), names(&["eve"]));
+        assert_eq!(queue.admit(2, usize::MAX), names(&["eve"]));
         assert_eq!((queue.starting(), queue.is_quiet()), (2, false));
     }
 
     #[test]
     fn nobody_is_in_twice() {
         let mut queue = queue(&["ada", "ada"]);
-        assert_eq!(queue.admit(5), names(&["ada"]));
-        queue.enter(&name("ada"), Instant::now());
+        assert_eq!(queue.admit(5, usize::MAX), names(&["ada"]));
+        queue.enter(&name("ada"), Instant::now(), true);
         assert_eq!((queue.position(&name("ada")), queue.starting()), (None, 1));
     }
 
@@ -184,7 +197,17 @@ mod tests {
     fn a_server_found_half_started_takes_a_slot() {
         let mut queue = queue(&["ada"]);
         queue.hold(&name("bob"));
-        assert_eq!(queue.admit(1), []);
+        assert_eq!(queue.admit(1, usize::MAX), []);
+    }
+
+    #[test]
+    fn who_takes_no_memory_waits_for_a_turn_only() {
+        let mut queue = queue(&["ada", "bob"]);
+        queue.enter(&name("eve"), Instant::now(), false);
+        queue.enter(&name("fay"), Instant::now(), false);
+        assert_eq!(queue.admit(2, 0), names(&["eve", "fay"]));
+        assert_eq!((queue.admit(2, 9), queue.position(&name("ada"))), (vec![], Some(1)));
+        assert_eq!(queue.admit(9, 1), names(&["ada"]));
     }
 
     #[test]

@@ -144,8 +144,10 @@ struct Server {
     unanswered: u32,
     /// Somebody is finding out what became of it.
     inquiring: bool,
-    /// Whether its next start leaves out what its owner installed and set.
+    /// Whether it leaves out what its owner installed and set, or its next start will.
     is_plain: bool,
+    /// Whether its next start ends what runs.
+    is_anew: bool,
     /// What the kernel ended in it for want of memory.
     memory_kills: Tally,
     view: watch::Sender<View>,
@@ -212,6 +214,15 @@ impl Servers for Registry {
         self.0.ensure(name, true)
     }
 
+    fn restart(&self, name: &Username, is_plain: bool) -> watch::Receiver<View> {
+        self.0.turn(name, |shared, state| {
+            let server = state.server(name);
+            server.touched = Instant::now();
+            (server.is_plain, server.is_anew) = (is_plain, true);
+            shared.advance(state, name, Event::Restart);
+        })
+    }
+
     fn stop(&self, name: &Username) -> watch::Receiver<View> {
         self.0.turn(name, |shared, state| shared.advance(state, name, Event::Stop))
     }
@@ -256,8 +267,16 @@ impl Shared {
         self.turn(name, |shared, state| {
             let server = state.server(name);
             server.touched = Instant::now();
-            if is_plain || matches!(server.life, Life::Stopped | Life::Failed(_)) {
+            let is_wish = match server.life {
+                Life::Stopped | Life::Failed(_) => true,
+                Life::Queued | Life::Replacing(_) | Life::Stopping { .. } => is_plain,
+                Life::Launching | Life::Waking(_) | Life::Running(_) => false,
+            };
+            if is_wish {
                 server.is_plain = is_plain;
+            }
+            if matches!(server.life, Life::Stopped | Life::Failed(_)) {
+                server.is_anew = false;
             }
             shared.advance(state, name, Event::Ensure);
         })
@@ -307,6 +326,10 @@ impl Shared {
                 server.note = None;
             }
         }
+        // A server that was found running tells how it was started.
+        if let Life::Waking(unit) | Life::Running(unit) = &life {
+            server.is_plain = unit.without_own;
+        }
         server.life = life;
         if changed || !effects.is_empty() {
             state.sequence += 1;
@@ -321,8 +344,8 @@ impl Shared {
     fn effect(self: &Arc<Self>, state: &mut State, name: &Username, effect: Effect) {
         let now = Instant::now();
         match effect {
-            Effect::Enqueue => {
-                state.queue.enter(name, now);
+            Effect::Enqueue | Effect::EnqueueInPlace => {
+                state.queue.enter(name, now, effect == Effect::Enqueue);
                 self.queue_stirred.notify_one();
             }
             Effect::Hold => state.queue.hold(name),
@@ -365,8 +388,7 @@ impl Shared {
             state.sample = state.meter.sample(now);
             let starting = state.queue.starting();
             let room = queue::memory_room(&state.sample, self.settings().reserve, starting);
-            let slots = state.slots.count(&state.sample).min(starting.saturating_add(room));
-            for name in state.queue.admit(slots) {
+            for name in state.queue.admit(state.slots.count(&state.sample), room) {
                 self.advance(state, &name, Event::Admitted);
                 state.publish(&name);
             }
@@ -375,7 +397,7 @@ impl Shared {
             state.memory_short_since = short.then(|| state.memory_short_since.unwrap_or(now));
             self.turn_away(state, now);
         }
-        let waiting: Vec<Username> = state.queue.waiting().map(|(name, _)| name.clone()).collect();
+        let waiting: Vec<Username> = state.queue.waiting().map(|next| next.name.clone()).collect();
         for name in waiting {
             state.publish(&name);
         }
@@ -386,8 +408,8 @@ impl Shared {
         if !state.memory_short_since.is_some_and(long_ago) {
             return;
         }
-        let tired: Vec<Username> =
-            state.queue.waiting().filter(|(_, since)| long_ago(*since)).map(|(name, _)| name.clone()).collect();
+        let tired = state.queue.waiting().filter(|next| next.takes_memory && long_ago(next.since));
+        let tired: Vec<Username> = tired.map(|next| next.name.clone()).collect();
         for name in tired {
             self.advance(state, &name, Event::TurnedAway(failure::no_memory(MEMORY_PATIENCE)));
             state.publish(&name);
@@ -406,6 +428,7 @@ impl State {
             unanswered: 0,
             inquiring: false,
             is_plain: false,
+            is_anew: false,
             memory_kills: Tally::default(),
             view: watch::Sender::new(render(name, &Life::Stopped, Surroundings::default())),
         })
@@ -423,6 +446,7 @@ impl State {
             held_up,
             note: server.and_then(|server| server.note.as_deref()),
             memory_kills: server.map(|server| server.memory_kills.kills()).unwrap_or_default(),
+            is_plain: server.is_some_and(|server| server.is_plain),
             newest: self.newest,
             now: Some(SystemTime::now()),
         };
@@ -446,6 +470,7 @@ fn log_change(name: &Username, life: &Life) {
         Life::Queued => tracing::debug!(user = %name, "{name}'s server is queued"),
         Life::Launching => tracing::debug!(user = %name, "{name}'s server is being launched"),
         Life::Waking(unit) => tracing::debug!(user = %name, unit = unit.unit, "{name}'s server has a process"),
+        Life::Replacing(_) => tracing::debug!(user = %name, "{name}'s server waits for its turn to be started anew"),
         Life::Running(unit) => tracing::info!(user = %name, unit = unit.unit, "{name}'s server is running"),
         Life::Stopping { .. } => tracing::debug!(user = %name, "{name}'s server is being stopped"),
         Life::Failed(failure) => tracing::warn!(user = %name, "{name}'s server failed: {}", failure.summary),

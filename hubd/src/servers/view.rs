@@ -20,6 +20,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) note: Option<&'a str>,
     /// What the kernel ended in it for want of memory.
     pub(super) memory_kills: MemoryKills,
+    /// Whether what its owner installed and set is left out.
+    pub(super) is_plain: bool,
     /// The environment that new servers get.
     pub(super) newest: Option<u32>,
     /// The time.
@@ -30,7 +32,7 @@ pub(super) struct Surroundings<'a> {
 pub(super) fn render(name: &Username, life: &Life, around: Surroundings<'_>) -> View {
     let (phase, unit) = match life {
         Life::Stopped => (ServerPhase::Stopped, None),
-        Life::Queued => (ServerPhase::Queued, None),
+        Life::Queued | Life::Replacing(_) => (ServerPhase::Queued, None),
         Life::Launching => (ServerPhase::Starting, None),
         Life::Waking(unit) => (ServerPhase::Starting, Some(unit)),
         Life::Running(unit) => (ServerPhase::Running, Some(unit)),
@@ -50,6 +52,7 @@ pub(super) fn render(name: &Username, life: &Life, around: Surroundings<'_>) -> 
         memory_bytes: unit.and_then(|unit| unit.memory_bytes),
         memory_limit_bytes: unit.and_then(|unit| unit.memory_limit_bytes),
         memory_kills: unit.map(|_| around.memory_kills).unwrap_or_default(),
+        without_own: unit.map_or(around.is_plain && phase != ServerPhase::Stopped, |unit| unit.without_own),
         environment: unit.filter(|_| phase == ServerPhase::Running).and_then(|unit| unit.environment),
         newest: around.newest,
         uptime: unit.zip(around.now).and_then(|(unit, now)| uptime(unit, now)),
@@ -59,7 +62,7 @@ pub(super) fn render(name: &Username, life: &Life, around: Surroundings<'_>) -> 
 fn message(life: &Life, around: Surroundings<'_>) -> String {
     match life {
         Life::Stopped => around.note.unwrap_or("The server is not running.").to_owned(),
-        Life::Queued => {
+        Life::Queued | Life::Replacing(_) => {
             let place = match around.position {
                 Some(position @ 3..) => format!("{} others are before you.", position - 1),
                 Some(2) => "One other is before you.".to_owned(),

@@ -25,7 +25,7 @@ struct Page<'page> {
     name: &'page str,
     state: state::State,
     notice: &'page str,
-    open: &'page str,
+    next: &'page str,
     app: &'page str,
     idle: String,
     is_admin: bool,
@@ -50,7 +50,7 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
         name: user.as_str(),
         state: state::State::of(&hub.servers.watch(user).borrow()),
         notice: if query.text("after") == "password" { "Your password is changed." } else { "" },
-        open: &target(&hub, user, None),
+        next: &target(&hub, user, None),
         app: match hub.config.get().servers.default_app {
             DefaultApp::Lab => "JupyterLab",
             DefaultApp::Notebook => "Jupyter Notebook",

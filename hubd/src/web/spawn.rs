@@ -43,10 +43,6 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
 pub(super) async fn submit(State(hub): State<Arc<Hub>>, visitor: Visitor, form: Form) -> Result<Response, Problem> {
     visitor.check(&form)?;
     let target = target(&hub, &visitor.session.user, Next::parse(form.text("next"), hub.config.get().hub.base()).as_ref());
-    if !form.text("plain").is_empty() {
-        tracing::info!(user = %visitor.session.user, "starts the own server without own packages and settings");
-        hub.servers.ensure_plain(&visitor.session.user);
-    }
     Ok(start(&hub, &visitor.session.user, &target))
 }
 
@@ -68,14 +64,16 @@ pub(super) async fn stop(State(hub): State<Arc<Hub>>, visitor: Visitor, form: Fo
     Ok(Redirect::to("/hub/home").into_response())
 }
 
-/// `POST /hub/restart`: with the packages that are there now.
+/// `POST /hub/restart`: with the packages that are there now; with `plain`, without one's own packages and settings.
 pub(super) async fn restart(State(hub): State<Arc<Hub>>, visitor: Visitor, form: Form) -> Result<Response, Problem> {
     visitor.check(&form)?;
     let user = &visitor.session.user;
-    tracing::info!(%user, "restarts the own server");
-    hub.servers.stop(user);
-    hub.servers.ensure(user);
-    Ok(found(&progress_location(&target(&hub, user, None))))
+    let is_plain = !form.text("plain").is_empty();
+    let how = if is_plain { ", without own packages and settings" } else { "" };
+    tracing::info!(%user, "restarts the own server{how}");
+    hub.servers.restart(user, is_plain);
+    let next = Next::parse(form.text("next"), hub.config.get().hub.base());
+    Ok(found(&progress_location(&target(&hub, user, next.as_ref()))))
 }
 
 /// `GET /hub/user-redirect/PATH?QUERY`: the same place on the visitor's own server, byte for byte.

@@ -6,7 +6,7 @@ use hub_core::config::format_bytes;
 use hub_core::control::ServerPhase;
 use serde::Serialize;
 
-use crate::servers::View;
+use crate::servers::{Remedy, View};
 
 /// Share of the memory, percent, from which on people are told.
 const TIGHT: u64 = 90;
@@ -40,8 +40,12 @@ pub(super) struct State {
     pub(super) hint: String,
     /// The last log lines, oldest first.
     pub(super) log: String,
-    /// Why it may help to start without one's own packages and settings.
+    /// That it runs without one's own packages and settings.
+    pub(super) without_own: &'static str,
+    /// Why it may help to start without them.
     pub(super) plain: &'static str,
+    /// What does that.
+    pub(super) plain_label: &'static str,
 }
 
 impl State {
@@ -68,6 +72,7 @@ impl State {
             (None, None) => (String::new(), 0),
         };
         let failure = view.failure.as_ref();
+        let (plain, plain_label) = offer(view);
         Self {
             phase,
             title,
@@ -90,12 +95,18 @@ impl State {
             summary: failure.map(|failure| failure.summary.clone()).unwrap_or_default(),
             hint: failure.and_then(|failure| failure.hint.clone()).unwrap_or_default(),
             log: failure.map(|failure| failure.log.join("\n")).unwrap_or_default(),
-            plain: if failure.is_some_and(|failure| failure.log.iter().any(|line| names_own_things(line))) {
-                "It looks as if something that you installed or set yourself got in the way. Nothing of it is lost when you \
-                 start without it once."
-            } else {
-                ""
+            without_own: match view.phase {
+                ServerPhase::Running if view.without_own => {
+                    "Your server runs without your own packages and settings. They are still there: restart it, and it has \
+                     them again."
+                }
+                ServerPhase::Queued | ServerPhase::Starting if view.without_own => {
+                    "It starts without your own packages and settings. They are still there, and back after a restart."
+                }
+                _ => "",
             },
+            plain,
+            plain_label,
         }
     }
 
@@ -125,9 +136,24 @@ fn ended(view: &View) -> String {
     format!("{what}: your server had used up its {memory}. Saved files are safe. Load less data at a time.")
 }
 
-/// Whether a line of a log is about what a student installed or set herself.
-fn names_own_things(line: &str) -> bool {
-    ["/.local/share/hubd/", "/.local/lib/python", "/.jupyter/", "/.ipython/"].iter().any(|place| line.contains(place))
+/// Why it may help to leave out one's own packages and settings, and the button that does it; nothing where it can't help.
+fn offer(view: &View) -> (&'static str, &'static str) {
+    let why = match (Remedy::of(view), view.phase) {
+        (Remedy::Pointless, _) => return ("", ""),
+        (Remedy::IsLikely, _) => {
+            "It looks as if something that you installed or set yourself got in the way. Nothing of it is lost when you start \
+             without it once."
+        }
+        (Remedy::MayHelp, ServerPhase::Failed) => {
+            "If you have installed something or changed a setting, that may be why. Nothing of it is lost when you start without \
+             it once."
+        }
+        (Remedy::MayHelp, _) => "Does a package or a setting of your own get in the way?",
+    };
+    match view.phase {
+        ServerPhase::Running => (why, "Restart without my packages and settings"),
+        _ => (why, "Start without my packages and settings"),
+    }
 }
 
 /// A span of time the way people say it.
@@ -155,18 +181,6 @@ pub(super) fn seconds_in_words(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_log_about_own_things_offers_to_leave_them_out() {
-        for (line, expected) in [
-            ("File \"/home/jupyter-ada/.local/share/hubd/python3.11/lib/python3.11/site-packages/traitlets.py\", line 1", true),
-            ("File \"/home/jupyter-ada/.jupyter/jupyter_server_config.py\", line 3", true),
-            ("File \"/opt/hubd/env/lib/python3.11/site-packages/tornado/web.py\", line 7", false),
-            ("MemoryError", false),
-        ] {
-            assert_eq!(names_own_things(line), expected, "{line}");
-        }
-    }
 
     #[test]
     fn says_times_like_people() {

@@ -159,6 +159,10 @@ impl Servers for People {
         panic!("the front starts nothing")
     }
 
+    fn restart(&self, _: &Username, _: bool) -> watch::Receiver<View> {
+        panic!("the front restarts nothing")
+    }
+
     fn stop(&self, _: &Username) -> watch::Receiver<View> {
         panic!("the front stops nothing")
     }

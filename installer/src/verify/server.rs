@@ -35,10 +35,11 @@ pub(super) fn try_out(paths: &Paths) -> Result<String> {
 fn start_and_ask(paths: &Paths, name: &Username) -> Result<String> {
     let person = NewUser { name: name.clone(), password: None };
     ask(paths, &Request::UserAdd { users: vec![person] }).context("enrolling the throw-away person")?;
-    let servers = match ask(paths, &Request::ServerStart { name: name.clone() }).context("starting its server")? {
-        Reply::Servers { servers } => servers,
-        other => bail!("starting its server: unexpected answer {other:?}"),
-    };
+    let servers =
+        match ask(paths, &Request::ServerStart { name: name.clone(), without_own: false }).context("starting its server")? {
+            Reply::Servers { servers } => servers,
+            other => bail!("starting its server: unexpected answer {other:?}"),
+        };
     match servers.iter().find(|server| server.name == *name) {
         Some(server) if server.phase == ServerPhase::Running => {}
         Some(server) => bail!("its server is {:?}: {}", server.phase, server.problem.as_deref().unwrap_or("it did not say why")),

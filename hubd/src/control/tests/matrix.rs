@@ -15,7 +15,8 @@ fn every_verb(about: &str) -> Vec<Request> {
         Request::UserAdd { users: vec![NewUser { name: name(), password: None }] },
         Request::UserLink { name: name() },
         Request::UserPassword { name: name(), password: "correct horse battery".to_owned() },
-        Request::ServerStart { name: name() },
+        Request::ServerStart { name: name(), without_own: false },
+        Request::ServerRestart { name: name(), without_own: true },
         Request::ServerLogs { name: name(), lines: 3 },
         Request::ServerStop { name: name() },
         Request::UserBlock { name: name(), blocked: true },
@@ -118,9 +119,9 @@ async fn allowed(uid: u32, about: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_role_may_what_the_table_says_and_nothing_to_somebody_above() {
     let look = ["status", "server_list"];
-    let servers = ["status", "server_list", "server_start", "server_logs", "server_stop"];
+    let servers = ["status", "server_list", "server_start", "server_restart", "server_logs", "server_stop"];
     let teach = ["status", "user_list", "server_list"];
-    let teach_servers = ["status", "user_list", "server_list", "server_start", "server_logs", "server_stop"];
+    let teach_servers = ["status", "user_list", "server_list", "server_start", "server_restart", "server_logs", "server_stop"];
     let teach_all = [
         "status",
         "user_list",
@@ -128,6 +129,7 @@ async fn a_role_may_what_the_table_says_and_nothing_to_somebody_above() {
         "user_add",
         "user_link",
         "server_start",
+        "server_restart",
         "server_logs",
         "server_stop",
         "user_block",

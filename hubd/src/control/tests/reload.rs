@@ -42,7 +42,7 @@ async fn whom_the_configuration_blocks_is_out_with_all_that_is_open() {
     assert_eq!(hub.servers.phase(&name("bob")), ServerPhase::Stopped);
     assert!(matches!(hub.log_in("bob").await, Err(LoginError::Blocked)));
     assert!(hub.context.people.find(&name("bob")).await.unwrap().unwrap().blocked);
-    let (kind, _) = refusal(hub.root(&Request::ServerStart { name: name("bob") }).await);
+    let (kind, _) = refusal(hub.root(&Request::ServerStart { name: name("bob"), without_own: false }).await);
     assert_eq!(kind, RefusalKind::Invalid);
     let (_, message) = refusal(hub.root(&Request::UserBlock { name: name("bob"), blocked: false }).await);
     assert_eq!(message, "the configuration blocks bob");

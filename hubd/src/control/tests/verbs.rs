@@ -87,7 +87,7 @@ async fn a_server_that_does_not_stop_is_told_and_the_person_is_out_all_the_same(
 #[tokio::test]
 async fn servers_start_for_people_who_may_log_in() {
     let hub = Hub::new().await;
-    let start = |text: &str| Request::ServerStart { name: name(text) };
+    let start = |text: &str| Request::ServerStart { name: name(text), without_own: false };
     let Reply::Servers { servers } = hub.root(&start("bob")).await else { panic!("not started") };
     assert_eq!((servers[0].unit.as_str(), servers[0].phase), ("hubd-user-bob.service", ServerPhase::Running));
     assert_eq!(refusal(hub.root(&start("zoe")).await).0, RefusalKind::NotEnrolled);
@@ -95,6 +95,31 @@ async fn servers_start_for_people_who_may_log_in() {
     assert_eq!(hub.servers.phase(&name("cyd")), ServerPhase::Stopped);
     *hub.servers.fails.lock().unwrap() = true;
     assert_eq!(refusal(hub.root(&start("ada")).await), (RefusalKind::Failed, "The server would not start.".to_owned()));
+}
+
+#[tokio::test]
+async fn who_looks_after_servers_has_the_same_remedy_as_their_owners() {
+    let hub = Hub::new().await;
+    let start = |without_own| Request::ServerStart { name: name("bob"), without_own };
+    let restart = |without_own| Request::ServerRestart { name: name("bob"), without_own };
+    *hub.servers.fails.lock().unwrap() = true;
+    let Reply::Refused { hint, .. } = hub.root(&start(false)).await else { panic!("started") };
+    let offered = "hubctl server logs bob; without what bob installed and set: hubctl server start bob --without-own";
+    assert_eq!(hint.as_deref(), Some(offered));
+    let Reply::Servers { servers } = hub.root(&Request::ServerList).await else { panic!("no list") };
+    assert!(servers[0].own_may_be_why && !servers[0].without_own, "{servers:?}");
+    let Reply::Refused { hint, .. } = hub.root(&start(true)).await else { panic!("started") };
+    assert_eq!(hint.as_deref(), Some("hubctl server logs bob"), "it failed without them, too");
+    *hub.servers.fails.lock().unwrap() = false;
+    for (request, without_own) in [(start(true), true), (restart(false), false), (restart(true), true)] {
+        let Reply::Servers { servers } = hub.root(&request).await else { panic!("{request:?}") };
+        assert_eq!((servers[0].without_own, servers[0].phase), (without_own, ServerPhase::Running), "{request:?}");
+    }
+    hub.root(&restart(false)).await;
+    let Reply::Refused { message, hint, .. } = hub.root(&start(true)).await else { panic!("started") };
+    assert_eq!(message, "bob's server runs already, with what bob installed and set");
+    assert_eq!(hint.as_deref(), Some("hubctl server restart bob --without-own"));
+    assert_eq!(refusal(hub.root(&Request::ServerRestart { name: name("cyd"), without_own: false }).await).1, "cyd is blocked");
 }
 
 #[tokio::test]

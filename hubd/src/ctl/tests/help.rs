@@ -39,6 +39,7 @@ fn the_verbs_are_the_ones_in_the_manual() {
             "user unblock",
             "server list",
             "server start",
+            "server restart",
             "server stop",
             "server logs",
             "env status",

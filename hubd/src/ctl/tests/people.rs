@@ -340,11 +340,11 @@ fn packages_are_moved_aside_and_a_restart_is_offered() {
     let (ran, asked) = Machine::host().run_with("user reset-packages bob", vec![moved(true)]);
     assert_eq!(asked, std::slice::from_ref(&asked_first));
     assert_eq!(ran.output, "moved aside, nothing is lost: /home/jupyter-bob/.local/share/hubd.aside-1\n");
-    assert!(ran.messages.contains("hubctl server stop bob"), "{}", ran.messages);
+    assert!(ran.messages.contains("hubctl server restart bob"), "{}", ran.messages);
     let done = Reply::Servers { servers: Vec::new() };
-    let (ran, asked) = Machine::host().run_with("user reset-packages bob --restart", vec![moved(true), done.clone(), done]);
-    let name = || "bob".parse().unwrap();
-    assert_eq!(asked, [asked_first, Request::ServerStop { name: name() }, Request::ServerStart { name: name() }]);
+    let (ran, asked) = Machine::host().run_with("user reset-packages bob --restart", vec![moved(true), done]);
+    let restart = Request::ServerRestart { name: "bob".parse().unwrap(), without_own: false };
+    assert_eq!(asked, [asked_first, restart]);
     assert_eq!((ran.code, ran.messages.as_str()), (0, "bob's server was restarted.\n"));
     let nothing = Reply::PackagesReset { places: Vec::new(), is_running: true };
     let (ran, asked) = Machine::host().run_with("user reset-packages bob --settings --restart", vec![nothing]);

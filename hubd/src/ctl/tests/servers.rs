@@ -52,7 +52,9 @@ fn status_says_what_is_wrong_and_fails() {
     assert!(ran.output.contains("launcher     does not answer: nobody listens\n"), "{}", ran.output);
     assert!(ran.output.contains("environment  unknown: only the launcher can tell\n"), "{}", ran.output);
     assert!(ran.output.ends_with("\ncyd: it used more memory than it may\n"), "{}", ran.output);
-    assert!(ran.messages.starts_with("hint: hubctl server logs cyd\n"), "{}", ran.messages);
+    let hints = "hint: hubctl server logs cyd\n\
+                 hint: without what cyd installed and set: hubctl server start cyd --without-own\n";
+    assert!(ran.messages.starts_with(hints), "{}", ran.messages);
     assert!(ran.messages.contains("To let the hub follow: systemctl restart hubd\n"), "{}", ran.messages);
 }
 
@@ -109,6 +111,8 @@ fn the_json_of_status_is_stable() {
       "memory_limit_bytes": 1073741824,
       "uptime_seconds": 7300,
       "problem": null,
+      "without_own": false,
+      "own_may_be_why": false,
       "memory_kills": {
         "count": 0,
         "seconds_since_latest": null
@@ -160,10 +164,26 @@ fn starting_several_reports_each() {
     let started = Reply::Servers { servers: vec![server("ada", ServerPhase::Running)] };
     let (ran, asked) = Machine::host().run_with("server start ada bob", vec![started, refused]);
     let name = |name: &str| name.parse().unwrap();
-    assert_eq!(asked, [Request::ServerStart { name: name("ada") }, Request::ServerStart { name: name("bob") }]);
+    let start = |text| Request::ServerStart { name: name(text), without_own: false };
+    assert_eq!(asked, [start("ada"), start("bob")]);
     assert_eq!(ran.code, 4);
     assert!(ran.output.contains("ada   running"), "{}", ran.output);
     assert_eq!(ran.messages, "error: bob: bob still waits behind 7 others\n");
+}
+
+#[test]
+fn a_restart_is_one_request_for_each_and_tells_what_is_left_out() {
+    let plain = ServerInfo { without_own: true, ..server("ada", ServerPhase::Running) };
+    let replies = vec![Reply::Servers { servers: vec![plain.clone()] }, Reply::Servers { servers: vec![plain.clone()] }];
+    let (ran, asked) = Machine::inside().run_with("server restart ada bob --without-own", replies);
+    let restart = |text: &str| Request::ServerRestart { name: text.parse().unwrap(), without_own: true };
+    assert_eq!((ran.code, asked), (0, vec![restart("ada"), restart("bob")]));
+    let said = "ada's server is there without what ada installed and set; hubctl server restart ada brings that back.\n";
+    assert!(ran.output.ends_with(said), "{}", ran.output);
+    let (ran, _) = Machine::host().run_with("server list", vec![Reply::Servers { servers: vec![plain.clone()] }]);
+    assert!(ran.output.ends_with(said), "{}", ran.output);
+    let (ran, _) = Machine::host().run_with("status", vec![Reply::Status(HubStatus { servers: vec![plain], ..status() })]);
+    assert!(ran.output.ends_with(said), "{}", ran.output);
 }
 
 #[test]

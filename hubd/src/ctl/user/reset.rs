@@ -40,11 +40,9 @@ pub(super) fn reset(world: &mut World, name: Username, settings: bool, restart: 
     let is_needed = is_running && !places.is_empty();
     let restarted = is_needed && (restart || wants_restart(world, &name));
     if restarted {
-        for request in [Request::ServerStop { name: name.clone() }, Request::ServerStart { name: name.clone() }] {
-            match ask(world, &request)? {
-                Reply::Servers { .. } => {}
-                other => return Err(unexpected(&other).into()),
-            }
+        match ask(world, &Request::ServerRestart { name: name.clone(), without_own: false })? {
+            Reply::Servers { .. } => {}
+            other => return Err(unexpected(&other).into()),
         }
     }
     let restart_needed = is_needed && !restarted;
@@ -54,8 +52,7 @@ pub(super) fn reset(world: &mut World, name: Username, settings: bool, restart: 
         world.printer.say(&format!("{name}'s server was restarted."))?;
     } else if restart_needed {
         world.printer.say(&format!(
-            "{name}'s server runs with what it had loaded until it is started again: hubctl server stop {name}, then \
-             hubctl server start {name}"
+            "{name}'s server runs with what it had loaded until it is started again: hubctl server restart {name}"
         ))?;
     }
     Ok(Exit::Done)

@@ -26,11 +26,15 @@ const LOG_LINES: u32 = 20;
 
 /// Asks the launcher to start `name`'s server.
 pub(super) async fn launch(shared: Arc<Shared>, name: Username, attempt: u64) {
-    let is_plain = shared.lock().server(&name).is_plain;
-    let result = if is_plain {
-        with_patience(&shared, &name, || shared.client.start_plain(&name)).await
-    } else {
-        with_patience(&shared, &name, || shared.client.start(&name)).await
+    let (is_plain, is_anew) = {
+        let mut state = shared.lock();
+        let server = state.server(&name);
+        (server.is_plain, std::mem::take(&mut server.is_anew))
+    };
+    let result = match (is_anew, is_plain) {
+        (true, _) => with_patience(&shared, &name, || shared.client.restart(&name, is_plain)).await,
+        (false, true) => with_patience(&shared, &name, || shared.client.start_plain(&name)).await,
+        (false, false) => with_patience(&shared, &name, || shared.client.start(&name)).await,
     };
     let event = match result {
         Ok(unit) if unit.endpoint.is_some() => Event::Launched(unit),

@@ -200,6 +200,86 @@ async fn a_start_during_the_stop_comes_after_it() {
 }
 
 #[tokio::test]
+async fn a_restart_is_one_request_so_nobody_is_left_without() {
+    let fake = Fake::new();
+    let registry = registry(&fake, settings());
+    let mut ada = registry.restart(&name("ada"), true);
+    assert!(until(&mut ada, Running).await.without_own, "one that is stopped is started");
+    let gate = fake.hold_starts();
+    let mut ada = registry.restart(&name("ada"), false);
+    assert_eq!((ada.borrow().phase, ada.borrow().without_own, &ada.borrow().endpoint), (Starting, false, &None));
+    gate.add_permits(1);
+    assert!(!until(&mut ada, Running).await.without_own);
+    assert_eq!((fake.asked("restart"), fake.asked("start"), fake.asked("stop")), (2, 0, 0));
+}
+
+#[tokio::test]
+async fn a_server_that_waits_to_be_started_anew_runs_until_its_turn() {
+    let fake = Fake::new();
+    fake.fate("slow", Fate::NeverAnswers);
+    let registry = registry(&fake, Settings { concurrent_starts: Some(1), ..settings() });
+    let mut ada = registry.ensure(&name("ada"));
+    until(&mut ada, Running).await;
+    until(&mut registry.ensure(&name("slow")), Starting).await;
+    registry.restart(&name("ada"), false);
+    assert_eq!((ada.borrow().phase, fake.is_up("ada")), (Queued, true));
+    registry.stop(&name("slow"));
+    until(&mut ada, Running).await;
+    assert_eq!(fake.asked("restart"), 1);
+}
+
+#[tokio::test]
+async fn a_restart_needs_no_memory_that_is_free() {
+    let fake = Fake::new();
+    until(&mut registry(&fake, settings()).ensure(&name("ada")), Running).await;
+    let proc = tempfile::tempdir().unwrap();
+    std::fs::write(proc.path().join("meminfo"), "MemAvailable: 50000 kB\n").unwrap();
+    let registry = registry(&fake, Settings { proc: proc.path().to_owned(), ..settings() });
+    registry.rebuild(PATIENCE).await.unwrap();
+    let bob = registry.ensure(&name("bob"));
+    assert!(bob.borrow().message.starts_with("The machine's memory is full"), "{}", bob.borrow().message);
+    let mut ada = registry.restart(&name("ada"), false);
+    until(&mut ada, Running).await;
+    assert_eq!((fake.asked("restart"), bob.borrow().phase), (1, Queued));
+}
+
+#[tokio::test]
+async fn a_restart_of_one_that_hangs_at_its_start_begins_anew() {
+    let fake = Fake::new();
+    fake.fate("ada", Fate::NeverAnswers);
+    let registry = registry(&fake, settings());
+    let mut ada = registry.ensure(&name("ada"));
+    until(&mut ada, Starting).await;
+    timeout(PATIENCE, fake.until_asked("start", 1)).await.unwrap();
+    fake.fate("ada", Fate::Works);
+    registry.restart(&name("ada"), true);
+    assert!(until(&mut ada, Running).await.without_own);
+    assert_eq!((fake.asked("restart"), fake.asked("stop")), (1, 0));
+}
+
+#[tokio::test]
+async fn a_restart_during_the_stop_comes_after_it() {
+    let fake = Fake::new();
+    let registry = registry(&fake, settings());
+    let mut ada = registry.ensure(&name("ada"));
+    until(&mut ada, Running).await;
+    registry.stop(&name("ada"));
+    assert_eq!(registry.restart(&name("ada"), false).borrow().phase, Stopping);
+    until(&mut ada, Running).await;
+    assert_eq!(fake.asked("stop"), 1);
+}
+
+#[tokio::test]
+async fn a_launcher_that_hangs_up_during_a_restart_is_asked_again() {
+    let fake = Fake::new();
+    let registry = registry(&fake, settings());
+    until(&mut registry.ensure(&name("ada")), Running).await;
+    fake.hang_up_on_next("restart");
+    until(&mut registry.restart(&name("ada"), false), Running).await;
+    assert_eq!(fake.asked("restart"), 2);
+}
+
+#[tokio::test]
 async fn a_death_is_noticed_and_explained() {
     let fake = Fake::new();
     let (registry, mut departed) = Registry::new(fake.client(), settings());
@@ -256,6 +336,19 @@ async fn a_restart_of_the_hub_takes_in_what_runs() {
     assert_eq!(ada.borrow().phase, Running);
     assert_eq!(ada.borrow().endpoint.as_ref().unwrap().socket, fake.socket(&name("ada")));
     assert_eq!((fake.asked("start"), fake.asked("stop")), (2, 0));
+}
+
+#[tokio::test]
+async fn after_a_restart_of_the_hub_it_is_known_who_runs_without_own_things() {
+    let fake = Fake::new();
+    until(&mut registry(&fake, settings()).ensure_plain(&name("ada")), Running).await;
+    let after = registry(&fake, settings());
+    after.rebuild(PATIENCE).await.unwrap();
+    assert!(after.watch(&name("ada")).borrow().without_own);
+    // It ends later: nothing of hers can be why.
+    fake.kill("ada", "exit-code");
+    let view = until(&mut after.watch(&name("ada")), Failed).await;
+    assert!(view.without_own, "{view:?}");
 }
 
 #[tokio::test]

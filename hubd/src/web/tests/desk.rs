@@ -61,6 +61,13 @@ impl Servers for Pretend {
         sender.subscribe()
     }
 
+    fn restart(&self, name: &Username, is_plain: bool) -> watch::Receiver<View> {
+        self.asked.lock().unwrap().push(format!("restart {name}{}", if is_plain { " without own things" } else { "" }));
+        let sender = self.sender(name);
+        sender.send_replace(view(ServerPhase::Queued));
+        sender.subscribe()
+    }
+
     fn stop(&self, name: &Username) -> watch::Receiver<View> {
         self.asked.lock().unwrap().push(format!("stop {name}"));
         self.sender(name).subscribe()
@@ -91,6 +98,7 @@ pub(super) fn view(phase: ServerPhase) -> View {
         memory_limit_bytes: None,
         memory_kills: MemoryKills::default(),
         uptime: None,
+        without_own: false,
         environment: None,
         newest: None,
     }

@@ -3,7 +3,8 @@
 use http::StatusCode;
 use hub_core::control::ServerPhase;
 
-use super::desk::{Desk, PASSWORD, Says, view};
+use super::desk::{Answer, Desk, PASSWORD, Says, view};
+use super::markup;
 use crate::auth::Maker;
 use crate::servers::{Failure, MemoryKills, View};
 
@@ -158,14 +159,16 @@ async fn offers_a_restart_when_there_are_other_packages() {
     ] {
         desk.servers.set("ada", with(own, newest));
         let home = browser.get("/hub/home").await;
-        let offered = !home.body.contains("data-some=\"renew\" hidden");
+        let elements = markup::elements(&home.body);
+        let note = elements.iter().find(|element| element.attribute("data-some") == Some("renew")).unwrap();
+        let offered = note.attribute("hidden").is_none();
         assert_eq!(offered, !told.is_empty(), "{own:?} of {newest:?}");
         assert!(home.text().contains(told), "{}", home.text());
     }
     desk.servers.set("ada", with(Some(1), Some(2)));
     desk.servers.asked();
     let answer = browser.fill("/hub/home", "/hub/restart", &[]).await;
-    assert_eq!(desk.servers.asked(), ["stop ada", "ensure ada"]);
+    assert_eq!(desk.servers.asked(), ["restart ada"]);
     assert_eq!(answer.location(), "/hub/progress?next=%2Fuser%2Fada%2Flab");
 }
 
@@ -178,6 +181,7 @@ async fn shows_why_a_server_did_not_start() {
         summary: "It used up its memory.".to_owned(),
         hint: Some("Close some notebooks.".to_owned()),
         log: vec!["line one".to_owned(), "line <two>".to_owned()],
+        is_inside: false,
     };
     desk.servers.set("ada", View { failure: Some(failure), ..view(ServerPhase::Failed) });
     for page in [progress.as_str(), "/hub/home"] {
@@ -193,6 +197,60 @@ async fn shows_why_a_server_did_not_start() {
         "/hub/progress?next=%2Fuser%2Fada%2Flab%2Ftree%2Fx"
     );
     assert_eq!(desk.servers.asked(), ["ensure ada"]);
+}
+
+/// The button of a page that leaves out own things, if it is to be seen.
+fn offer(page: &Answer) -> Option<String> {
+    let form = markup::elements(&page.body).into_iter().find(|element| element.attribute("class") == Some("offer")).unwrap();
+    let (_, rest) = page.body.split_once("class=\"offer\"").unwrap();
+    let (label, _) = rest.split_once("</button>").unwrap();
+    let (_, label) = label.rsplit_once('>').unwrap();
+    form.attribute("hidden").is_none().then(|| label.to_owned())
+}
+
+#[tokio::test]
+async fn every_page_offers_the_same_start_without_own_things() {
+    let desk = Desk::new().await;
+    let mut browser = desk.browser();
+    let progress = browser.log_in("ada").await.location().to_owned();
+    let failed = |is_inside, log: &str, without_own| View {
+        failure: Some(Failure { summary: "It ended.".to_owned(), hint: None, log: vec![log.to_owned()], is_inside }),
+        without_own,
+        ..view(ServerPhase::Failed)
+    };
+    for (case, is_offered) in [
+        (failed(true, "nothing", false), true),
+        (failed(true, "File \"/home/jupyter-ada/.jupyter/jupyter_server_config.py\", line 3", false), true),
+        (failed(true, "nothing", true), false),
+        (failed(false, "nothing", false), false),
+        (view(ServerPhase::Stopped), true),
+    ] {
+        desk.servers.set("ada", case.clone());
+        let (home, waiting) = (browser.get("/hub/home").await, browser.get(&progress).await);
+        let expected = is_offered.then(|| "Start without my packages and settings".to_owned());
+        assert_eq!((offer(&home), offer(&waiting)), (expected.clone(), expected), "{case:?}: {}", home.body);
+        desk.servers.asked();
+        let fields = [("plain", "yes"), ("next", "/user/ada/lab/tree/x")];
+        let answer = browser.fill(&progress, "/hub/restart", &fields).await;
+        assert_eq!(answer.location(), "/hub/progress?next=%2Fuser%2Fada%2Flab%2Ftree%2Fx");
+        assert_eq!(desk.servers.asked(), ["restart ada without own things"]);
+    }
+}
+
+#[tokio::test]
+async fn says_that_own_things_are_left_out_and_how_they_come_back() {
+    let desk = Desk::new().await;
+    let mut browser = desk.browser();
+    browser.log_in("ada").await;
+    for (without_own, button) in [(false, Some("Restart without my packages and settings")), (true, None)] {
+        desk.servers.set("ada", View { without_own, ..view(ServerPhase::Running) });
+        let home = browser.get("/hub/home").await;
+        let said = home.text().contains("Your server runs without your own packages and settings.");
+        assert_eq!((said, offer(&home).as_deref()), (without_own, button));
+        assert!(home.text().contains("Restart my server"), "{}", home.text());
+    }
+    desk.servers.set("ada", View { without_own: true, ..view(ServerPhase::Starting) });
+    assert!(browser.get("/hub/progress").await.text().contains("It starts without your own packages and settings."));
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ async fn keeps_what_servers_say_as_text() {
             summary: text.to_owned(),
             hint: Some(text.to_owned()),
             log: vec![text.to_owned(), text.to_owned()],
+            is_inside: true,
         }),
         unit: text.to_owned(),
         ..view(ServerPhase::Failed)

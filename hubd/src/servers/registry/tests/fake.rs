@@ -157,7 +157,7 @@ impl Inner {
             if state.hang_up.take_if(|hang_up| *hang_up == verb).is_some() {
                 return;
             }
-            state.gate.clone().filter(|_| verb == "start")
+            state.gate.clone().filter(|_| verb == "start" || verb == "restart")
         };
         self.changed.notify_waiters();
         if let Some(gate) = gate {
@@ -171,7 +171,12 @@ impl Inner {
     fn reply(self: &Arc<Self>, request: Request) -> Reply {
         let mut state = self.lock();
         match request {
-            Request::Start { name } | Request::StartPlain { name } => self.start(&mut state, &name),
+            Request::Start { name } => self.start(&mut state, &name, false),
+            Request::StartPlain { name } => self.start(&mut state, &name, true),
+            Request::Restart { name, plain } => {
+                state.end(&name, "success");
+                self.start(&mut state, &name, plain)
+            }
             Request::Stop { name } => {
                 if state.fates.get(&name) == Some(&Fate::NeverStops) {
                     return refused(RefusalKind::Unit, "the job timed out");
@@ -186,7 +191,7 @@ impl Inner {
         }
     }
 
-    fn start(self: &Arc<Self>, state: &mut State, name: &Username) -> Reply {
+    fn start(self: &Arc<Self>, state: &mut State, name: &Username, without_own: bool) -> Reply {
         let fate = state.fates.get(name).copied().unwrap_or(Fate::Works);
         let uid = nix::unistd::getuid().as_raw() + u32::from(fate == Fate::Impostor);
         let endpoint = Endpoint { socket: self.servers.join(name.as_str()), uid };
@@ -195,6 +200,7 @@ impl Inner {
             result: "success".to_owned(),
             main_pid: Some(1),
             started: Some(std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs()),
+            without_own,
             endpoint: Some(endpoint.clone()),
             ..down(name)
         };
@@ -279,6 +285,7 @@ fn down(name: &Username) -> UnitState {
         memory_kills: 0,
         started: None,
         environment: Some(1),
+        without_own: false,
         endpoint: None,
     }
 }
