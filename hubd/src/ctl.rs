@@ -17,6 +17,7 @@ mod server;
 mod status;
 mod terminal;
 mod text;
+mod typed;
 mod upgrade;
 mod user;
 
@@ -35,6 +36,7 @@ use jiff::tz::TimeZone;
 use nix::unistd::Uid;
 
 use arguments::{Arguments, Noun};
+use connect::Place;
 use failure::{Cause, Exit, Failure, JsonError, exit_of, hint_of};
 
 pub use caller::Caller;
@@ -99,7 +101,7 @@ fn run_here(input: &mut dyn Read, output: &mut Told<io::Stdout>, messages: &mut 
         caller: Caller::new(Uid::effective().as_raw(), std::env::var("SUDO_UID").ok().as_deref())?,
         paths,
         input,
-        printer: Printer { output, messages, color, json: false, quiet: false },
+        printer: Printer { output, messages, color, json: false, quiet: false, with_sudo: true },
         terminal: &mut terminal,
         on_behalf_of: None,
         variables: std::env::vars_os().collect(),
@@ -116,10 +118,13 @@ fn run_here(input: &mut dyn Read, output: &mut Told<io::Stdout>, messages: &mut 
 /// # Errors
 /// When the answer can't be written, also because nobody reads it.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, world: &mut World) -> Result<u8> {
+    let is_elsewhere = matches!(Place::find(world), Ok(Place::Operator(_) | Place::Inside(_)));
+    world.printer.with_sudo = !is_elsewhere && world.on_behalf_of.is_none();
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            let text = error.render();
+            let text = error.render().to_string();
+            let text = if world.printer.with_sudo { text } else { typed::help(&text) };
             let to: &mut dyn Write = if error.use_stderr() { world.printer.messages } else { world.printer.output };
             write!(to, "{text}").context("writing to the terminal")?;
             return Ok(u8::try_from(error.exit_code()).unwrap_or(2));
@@ -137,7 +142,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: &mut World) -> 
 /// Says why something could not be done.
 fn report(world: &mut World, error: &anyhow::Error) -> Result<Exit> {
     if world.printer.json {
-        world.printer.json(&JsonError::from(error))?;
+        let told = JsonError::new(error, |text| world.printer.typed(text));
+        world.printer.json(&told)?;
     }
     world.printer.error(&format!("{error:#}"), hint_of(error).as_deref())?;
     Ok(exit_of(error))

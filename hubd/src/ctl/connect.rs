@@ -164,6 +164,7 @@ pub(super) fn for_each<T>(
                 }
                 let (message, hint) = (format!("{error:#}"), hint_of(&error));
                 world.printer.error(&format!("{name}: {message}"), hint.as_deref())?;
+                let (message, hint) = (world.printer.typed(&message), hint.map(|hint| world.printer.typed(&hint)));
                 outcomes.problems.push(Problem { name: name.clone(), message, hint });
             }
         }

@@ -105,8 +105,10 @@ struct JsonProblem {
     hint: Option<String>,
 }
 
-impl From<&anyhow::Error> for JsonError {
-    fn from(error: &anyhow::Error) -> Self {
-        Self { error: JsonProblem { message: format!("{error:#}"), hint: hint_of(error) } }
+impl JsonError {
+    /// With commands as `typed` spells them.
+    pub(super) fn new(error: &anyhow::Error, typed: impl Fn(&str) -> String) -> Self {
+        let (message, hint) = (typed(&format!("{error:#}")), hint_of(error).map(|hint| typed(&hint)));
+        Self { error: JsonProblem { message, hint } }
     }
 }

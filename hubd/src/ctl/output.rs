@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::text::printable;
+use super::typed;
 
 /// Where things are printed, and how.
 pub struct Printer<'a> {
@@ -19,6 +20,8 @@ pub struct Printer<'a> {
     pub json: bool,
     /// `--quiet`: no talk, only errors.
     pub quiet: bool,
+    /// Whether who reads this types sudo before commands that they are told.
+    pub with_sudo: bool,
 }
 
 /// Standard output or error, read by somebody who may have had enough of it (`hubctl user list | head`). Every error of the
@@ -164,18 +167,26 @@ impl Printer<'_> {
 
     /// Says something beside it, unless nobody wants to hear it.
     pub(super) fn say(&mut self, text: &str) -> io::Result<()> {
+        let text = self.typed(text);
         if self.quiet { Ok(()) } else { writeln!(self.messages, "{text}") }
     }
 
     /// Says something that has to be heard.
     pub(super) fn warn(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.messages, "{}", lines_printable(text))
+        let text = self.typed(text);
+        writeln!(self.messages, "{}", lines_printable(&text))
     }
 
     /// Says what went wrong, and what to do about it.
     pub(super) fn error(&mut self, message: &str, hint: Option<&str>) -> io::Result<()> {
-        writeln!(self.messages, "error: {}", lines_printable(message))?;
-        hint.map_or(Ok(()), |hint| writeln!(self.messages, "hint: {}", lines_printable(hint)))
+        let (message, hint) = (self.typed(message), hint.map(|hint| self.typed(hint)));
+        writeln!(self.messages, "error: {}", lines_printable(&message))?;
+        hint.map_or(Ok(()), |hint| writeln!(self.messages, "hint: {}", lines_printable(&hint)))
+    }
+
+    /// A remark with its commands as they can be typed where it is read.
+    pub(super) fn typed(&self, text: &str) -> String {
+        if self.with_sudo { text.to_owned() } else { typed::remark(text) }
     }
 }
 

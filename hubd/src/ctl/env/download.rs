@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn without_a_terminal_a_quarter_is_a_line() {
         let (mut output, mut messages) = (Vec::new(), Vec::new());
-        let mut printer = Printer { output: &mut output, messages: &mut messages, color: false, json: false, quiet: false };
+        let mut printer =
+            Printer { output: &mut output, messages: &mut messages, color: false, json: false, quiet: false, with_sudo: true };
         let mut shown = Shown { bar: ProgressBar::hidden(), quarters: 0 };
         let download = |megabytes: u64, packages: &[&str]| Download {
             bytes: megabytes << 20,

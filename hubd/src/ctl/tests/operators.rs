@@ -35,7 +35,7 @@ const ROOTS: [&str; 23] = [
 const OWN: [&str; 1] = ["config check"];
 
 /// Every verb that can be typed, with all its positional arguments.
-fn walk(command: &Command, above: &[&str], file: &str, lines: &mut Vec<(String, Vec<String>)>) {
+pub(super) fn walk(command: &Command, above: &[&str], file: &str, lines: &mut Vec<(String, Vec<String>)>) {
     for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
         let name = [above, &[verb.get_name()]].concat();
         if verb.has_subcommands() {

@@ -56,6 +56,81 @@ fn a_refusal_ends_with_the_code_of_its_kind() {
     }
 }
 
+/// Every verb as it is typed here, and whether it was refused because it amounts to root.
+fn refused(machine: &Machine) -> Vec<(String, bool)> {
+    let file = machine.write("list.tar.gz", "ada\n");
+    let mut lines = Vec::new();
+    operators::walk(&command(), &[], &file, &mut lines);
+    let run = |(verb, line): (String, Vec<String>)| {
+        let ran = machine.run_arguments(line.iter().map(String::as_str));
+        (verb, ran.code == 7 && ran.messages.contains(": sudo hubctl "))
+    };
+    lines.into_iter().map(run).collect()
+}
+
+#[test]
+fn only_what_amounts_to_root_is_told_with_sudo() {
+    for machine in [Machine::inside(), Machine::operator()] {
+        let mut told = 0;
+        for (verb, is_refused) in refused(&machine.answering(&[None, None])) {
+            // With a file it is another thing than without; what hubctl refuses an operator may be asked of the hub some day.
+            let is_both = ["upgrade", "config check", "limits explain"].contains(&verb.as_str());
+            let is_of_keys =
+                verb.starts_with("config ") && ["get", "set", "unset", "add", "remove"].iter().any(|one| verb.ends_with(one));
+            if !is_both && !is_of_keys {
+                assert_eq!(typed::remark(&format!("sudo hubctl {verb}")).contains("sudo"), is_refused, "{verb}");
+                told += usize::from(is_refused);
+            }
+        }
+        assert!(told > 5, "{told}");
+    }
+}
+
+#[test]
+fn no_help_has_sudo_where_it_is_of_no_use() {
+    let helps = |machine: &Machine| {
+        let mut lines = vec![(String::new(), Vec::new())];
+        operators::walk(&command(), &[], "", &mut lines);
+        let words = |verb: &str| verb.split_whitespace().chain(["--help"]).map(str::to_owned).collect::<Vec<_>>();
+        let help = |(verb, _): (String, _)| machine.run_arguments(words(&verb).iter().map(String::as_str)).output;
+        lines.into_iter().map(help).collect::<Vec<_>>()
+    };
+    assert!(helps(&Machine::host()).iter().all(|help| !help.contains("What begins with sudo is for")));
+    for machine in [Machine::inside(), Machine::operator()] {
+        let mut plain = 0;
+        for help in helps(&machine) {
+            let commands: Vec<&str> = help.split("sudo hubctl ").skip(1).collect();
+            for command in &commands {
+                assert!(typed::remark(&format!("sudo hubctl {command}")).contains("sudo hubctl"), "{help}");
+            }
+            assert_eq!(help.contains("What begins with sudo is for"), !commands.is_empty(), "{help}");
+            assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+            plain += help.matches("  hubctl ").count();
+        }
+        assert!(plain > 30, "{plain}");
+    }
+}
+
+#[test]
+fn remarks_and_errors_fit_where_they_are_read() {
+    let refused =
+        |hint: &str| Reply::Refused { kind: RefusalKind::Failed, message: "no".to_owned(), hint: Some(hint.to_owned()) };
+    for (machine, user, root) in [
+        (Machine::host as fn() -> Machine, "sudo hubctl user list", "sudo hubctl config edit"),
+        (Machine::inside, "hubctl user list", "with full sudo on the machine: sudo hubctl config edit"),
+        (Machine::operator, "hubctl user list", "with full sudo on the machine: sudo hubctl config edit"),
+    ] {
+        for (said, expected) in [("sudo hubctl user list", user), ("sudo hubctl config edit", root)] {
+            let (ran, _) = machine().run_with("user list", vec![refused(said)]);
+            assert_eq!(ran.messages, format!("error: no\nhint: {expected}\n"));
+            let (ran, _) = machine().run_with("user list --json", vec![refused(said)]);
+            assert!(ran.output.contains(&format!("\"hint\": \"{expected}\"")), "{}", ran.output);
+            let (ran, _) = machine().run_with("server start ada --json", vec![refused(said)]);
+            assert!(ran.output.contains(&format!("\"hint\": \"{expected}\"")), "{}", ran.output);
+        }
+    }
+}
+
 #[test]
 fn an_error_has_a_form_for_machines_too() {
     let ran = Machine::inside().run("config show --json");
