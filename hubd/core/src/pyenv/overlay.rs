@@ -19,7 +19,7 @@ macro_rules! asset {
 /// Describes our extension of JupyterLab and Notebook to them.
 const PAGE: &str = "share/jupyter/labextensions/hubd/package.json";
 /// The extension. Browsers keep it for ever, so its name changes with it.
-const PAGE_SCRIPT: &str = "share/jupyter/labextensions/hubd/static/page.8fc255b6.js";
+const PAGE_SCRIPT: &str = "share/jupyter/labextensions/hubd/static/page.d81f9dba.js";
 
 /// Whether pages of servers that run in the generation `number` are told the key of their session, and use it.
 pub fn pages_know_key(paths: &Paths, number: u32) -> bool {

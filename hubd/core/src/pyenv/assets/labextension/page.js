@@ -46,7 +46,8 @@
     Object.assign(box.style, { bottom: '36px', background: '#eef3fb', borderColor: '#9db7de' });
     const button = document.createElement('button');
     Object.assign(button, { type: 'button', textContent: 'OK' });
-    button.style.cssText = 'margin-left:10px;padding:2px 12px;font:inherit;cursor:pointer';
+    button.style.cssText = 'margin-left:10px;padding:2px 12px;border:1px solid #9db7de;border-radius:4px;background:#fff;color:inherit;' +
+      'font:inherit;cursor:pointer';
     button.addEventListener('click', () => {
       localStorage.setItem('hubd-plain', start);
       box.remove();
