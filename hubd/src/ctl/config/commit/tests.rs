@@ -314,13 +314,13 @@ fn the_hub_follows_without_a_restart_unless_its_sockets_move() {
         elsewhere.jobs(),
         [
             "daemon-reload",
-            "stop hubd.socket hubd-control.socket hubd-admin.socket hubd-operator.socket",
+            "stop hubd-control.socket hubd-admin.socket hubd-operator.socket hubd.socket",
             "stop hubd.service",
-            "reset-failed hubd.socket hubd-control.socket hubd-admin.socket hubd-operator.socket hubd.service",
-            "start hubd.socket",
+            "reset-failed hubd-control.socket hubd-admin.socket hubd-operator.socket hubd.socket hubd.service",
             "start hubd-control.socket",
             "start hubd-admin.socket",
             "start hubd-operator.socket",
+            "start hubd.socket",
             "start hubd.service",
         ]
     );
