@@ -131,6 +131,7 @@ impl People {
             memory_limit_bytes: None,
             memory_kills: MemoryKills::default(),
             uptime: None,
+            without_own: false,
             environment: None,
             newest: None,
         };

@@ -100,7 +100,14 @@ fn edit(paths: Paths, editor: &Path, mut terminal: Answers) -> u8 {
         paths,
         caller: Caller::new(0, None).unwrap(),
         input: &mut empty(),
-        printer: Printer { output: &mut output, messages: &mut messages, color: false, json: false, quiet: false },
+        printer: Printer {
+            output: &mut output,
+            messages: &mut messages,
+            color: false,
+            json: false,
+            quiet: false,
+            with_sudo: true,
+        },
         terminal: &mut terminal,
         variables: variables
             .map(|(name, value)| (OsString::from(name), value.to_owned()))
