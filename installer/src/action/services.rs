@@ -8,10 +8,9 @@ use hub_core::control::{self, HttpsStatus, Reply, Request};
 use hub_core::paths::Paths;
 use hub_core::sys::command::Command;
 use hub_core::units::{CERTIFICATES, ENABLED, LAUNCHER, SERVE};
-use serde::Deserialize;
 
 use super::{Check, World};
-use crate::facts::{self, ConfigFact};
+use crate::facts::{self, ConfigFact, certificate};
 use crate::preflight::Finding;
 use crate::receipt::Receipt;
 use crate::systemctl;
@@ -123,19 +122,6 @@ fn get_certificate(world: &mut World<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What `hubctl https check` prints with `--json`.
-#[derive(Debug, Deserialize)]
-struct Checked {
-    findings: Vec<Looked>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Looked {
-    weight: String,
-    what: String,
-    remedy: Option<String>,
-}
-
 /// Whether browsers get a certificate for all of `domains`, so that none is asked for before it is due.
 fn has_certificate(paths: &Paths, domains: &[String]) -> bool {
     match control::call(&paths.control_socket(), &Request::Https) {
@@ -153,13 +139,11 @@ fn has_certificate(paths: &Paths, domains: &[String]) -> bool {
 fn obstacles(paths: &Paths) -> Result<Vec<Finding>> {
     let program = paths.binaries().join("hubctl");
     let output = Command::new(&program, CHECK_DEADLINE).args(["--json", "https", "check"]).output()?;
-    judge(&output.stdout).with_context(|| format!("asking `{} https check`: {}", program.display(), output.stderr.trim_end()))
+    refusals(&output.stdout).with_context(|| format!("asking `{} https check`: {}", program.display(), output.stderr.trim_end()))
 }
 
-fn judge(answer: &str) -> Result<Vec<Finding>> {
-    let checked: Checked = serde_json::from_str(answer)?;
-    let bad = checked.findings.into_iter().filter(|finding| finding.weight == "bad");
-    Ok(bad.map(|finding| Finding { what: finding.what, remedy: finding.remedy.unwrap_or_default() }).collect())
+fn refusals(answer: &str) -> Result<Vec<Finding>> {
+    Ok(certificate::judge(answer)?.bad)
 }
 
 /// Units that systemd has loaded; it complains about others.
@@ -245,9 +229,9 @@ mod tests {
             let findings: Vec<_> = all.iter().map(|weight| looked(weight)).collect();
             format!(r#"{{"method":"acme","ok":false,"findings":[{}]}}"#, findings.join(","))
         };
-        assert_eq!(judge(&answer(&["good", "doubtful"])).unwrap(), []);
-        let found = judge(&answer(&["good", "bad"])).unwrap();
+        assert_eq!(refusals(&answer(&["good", "doubtful"])).unwrap(), []);
+        let found = refusals(&answer(&["good", "bad"])).unwrap();
         assert_eq!(found, [Finding { what: "a bad thing".to_owned(), remedy: "mend it".to_owned() }]);
-        assert!(judge("").is_err());
+        assert!(refusals("").is_err());
     }
 }

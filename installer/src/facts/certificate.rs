@@ -1,5 +1,5 @@
-//! Own certificate files, judged before anything is changed: by the `hubctl` of the release, as the hub and every later change
-//! judge them.
+//! What `hubctl https check` finds, and own certificate files, judged by it before anything is changed: by the `hubctl` of the
+//! release, as the hub and every later change judge them.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::preflight::Finding;
 /// Two files are read.
 const JUDGE_DEADLINE: Duration = Duration::from_secs(20);
 
-/// What was found about the files.
+/// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Judged {
-    /// Why no browser would take them.
+    /// Why it does not work.
     pub bad: Vec<Finding>,
-    /// Why some may not.
+    /// Why it may not, for some.
     pub doubtful: Vec<Finding>,
 }
 
@@ -64,7 +64,11 @@ pub(super) fn probe(options: &Options) -> Judged {
     })
 }
 
-fn judge(answer: &str) -> Result<Judged> {
+/// Reads what `hubctl https check` printed with `--json`.
+///
+/// # Errors
+/// When it is something else.
+pub(crate) fn judge(answer: &str) -> Result<Judged> {
     let checked: Checked = serde_json::from_str(answer)?;
     let mut judged = Judged::default();
     for looked in checked.findings {
