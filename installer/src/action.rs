@@ -22,7 +22,7 @@ use hub_core::accounts::Username;
 use hub_core::bundle::Opened;
 use hub_core::config;
 use hub_core::paths::Paths;
-use hub_core::pyenv::NetworkSettings;
+use hub_core::pyenv::{NetworkSettings, Requirement};
 
 pub(crate) use account::undo;
 pub use packages::Ahead;
@@ -107,7 +107,10 @@ pub enum Action {
     /// The pinned program that builds Python environments is there.
     Uv,
     /// The first generation of the shared environment is there.
-    Environment,
+    Environment {
+        /// What it has beside what the hub needs.
+        packages: Vec<Requirement>,
+    },
     /// The services run with what is on disk.
     Services,
     /// The admins are enrolled.
@@ -130,7 +133,10 @@ impl Action {
 
     /// Whether somebody who waits for it wants to know what for.
     pub fn takes_long(&self) -> bool {
-        matches!(self, Self::Packages { .. } | Self::Leftovers | Self::Bundle | Self::Uv | Self::Environment | Self::Services)
+        matches!(
+            self,
+            Self::Packages { .. } | Self::Leftovers | Self::Bundle | Self::Uv | Self::Environment { .. } | Self::Services
+        )
     }
 }
 
@@ -285,7 +291,7 @@ impl Ground for World<'_> {
             Action::Bundle => bundle::check(self),
             Action::Network { text } => network::check(self.paths, text.as_deref()),
             Action::Uv => uv::check(self.paths),
-            Action::Environment => environment::check(self.paths),
+            Action::Environment { .. } => environment::check(self.paths),
             Action::Services => services::check(receipt),
             Action::People { admins, .. } => people::check(self.paths, admins),
         }
@@ -312,7 +318,7 @@ impl Ground for World<'_> {
             Action::Bundle => bundle::take_in(self).map(|()| None),
             Action::Network { text } => network::write(self, text.as_deref()).map(|()| None),
             Action::Uv => uv::fetch(self).map(|()| None),
-            Action::Environment => environment::build(self).map(|()| None),
+            Action::Environment { packages } => environment::build(self, packages).map(|()| None),
             Action::Services => services::bring_up(self, &receipt.restarts).map(|()| None),
             Action::People { admins, password } => people::enrol(self, admins, password.as_ref()).map(|()| None),
         }

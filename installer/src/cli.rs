@@ -20,7 +20,7 @@ use crate::network::Network;
 use crate::options::{self, Options};
 use crate::progress::{self, Talk};
 use crate::report::{self, PlannedStep};
-use crate::{receipt, status, trial, uninstall, upgrade, verify};
+use crate::{plan, receipt, status, trial, uninstall, upgrade, verify};
 
 /// It did not work.
 const FAILED: u8 = 1;
@@ -69,7 +69,7 @@ fn run(arguments: &Arguments) -> Result<u8> {
     let talk = Talk::new(output.loudness());
     let paths = Paths::default();
     match &arguments.command {
-        Command::Plan(install) => plan(&paths, install, output, &talk),
+        Command::Plan(install) => show_plan(&paths, install, output, &talk),
         Command::Install(install) => self::install(&paths, install, output, &talk),
         Command::Verify => verify(&paths, output, &talk),
         Command::Uninstall(uninstall) => self::uninstall(&paths, uninstall, output, &talk),
@@ -123,6 +123,7 @@ fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: imp
         behind: install.behind,
         url: install.url.clone(),
         https: install.https.wish()?,
+        packages: install.packages.wish()?,
         source: std::env::var("HUBD_RELEASE_URL").ok().filter(|source| source.starts_with("http")),
         version: options::version_of(&programs),
         programs,
@@ -137,7 +138,7 @@ fn link_key(text: Option<&str>) -> Result<Option<Token>> {
     text.filter(|text| !text.is_empty()).map(options::parse_link_key).transpose().map_err(anyhow::Error::msg)
 }
 
-fn plan(paths: &Paths, install: &InstallArguments, output: &Output, talk: &Talk) -> Result<u8> {
+fn show_plan(paths: &Paths, install: &InstallArguments, output: &Output, talk: &Talk) -> Result<u8> {
     let report = with_task(paths, install, talk, |task| task.plan())?;
     talk.pause();
     let mut text = blocked(&report.blockers);
@@ -147,7 +148,7 @@ fn plan(paths: &Paths, install: &InstallArguments, output: &Output, talk: &Talk)
     text.push_str(&match report.steps.as_slice() {
         [] if report.blockers.is_empty() => "Nothing to change.\n".to_owned(),
         [] => String::new(),
-        steps => format!("This would change:\n{}", list(steps)),
+        steps => format!("This would change:\n{}{}", list(steps), about_packages(steps, install)),
     });
     print(output, &report, &text)?;
     Ok(if report.blockers.is_empty() { 0 } else { FAILED })
@@ -164,6 +165,15 @@ fn list(steps: &[PlannedStep]) -> String {
     steps.iter().map(|step| format!("  {}\n", step.title)).collect()
 }
 
+/// Whoever named no packages may not know that they could.
+fn about_packages(steps: &[PlannedStep], install: &InstallArguments) -> &'static str {
+    let is_open = !install.packages.are_named() && install.bundle.is_none();
+    if is_open && steps.iter().any(|step| step.id == plan::ENVIRONMENT) { PACKAGES_CAN_BE_NAMED } else { "" }
+}
+
+const PACKAGES_CAN_BE_NAMED: &str =
+    "Other packages for everybody: --packages NAME...; none: --packages none; later on: sudo hubctl env install NAME...\n";
+
 fn install(paths: &Paths, arguments: &InstallArguments, output: &Output, talk: &Talk) -> Result<u8> {
     let ending = with_task(paths, arguments, talk, |task| {
         task.install(&mut |pending| {
@@ -171,7 +181,8 @@ fn install(paths: &Paths, arguments: &InstallArguments, output: &Output, talk: &
                 talk.say("Every step is done already; what is missing is the proof that the hub works.");
                 return Ok(true);
             }
-            talk.say(&format!("This will change {} things:\n{}", pending.len(), list(pending).trim_end()));
+            let text = format!("{}{}", list(pending), about_packages(pending, arguments));
+            talk.say(&format!("This will change {} things:\n{}", pending.len(), text.trim_end()));
             Ok(arguments.yes || confirm(talk, "Go on?", true)?)
         })
     })?;
@@ -272,7 +283,7 @@ fn try_out(arguments: &TryArguments, output: &Output, talk: &Talk) -> Result<u8>
         return Ok(0);
     }
     let programs = arguments::programs(arguments.programs.as_ref())?;
-    let trial = trial::start(&arguments.machine, &programs, arguments.port, talk)?;
+    let trial = trial::start(&arguments.machine, &programs, arguments.port, arguments.packages.wish()?.as_deref(), talk)?;
     talk.pause();
     print(output, &trial, &trial::describe(&trial))?;
     Ok(0)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hub_core::accounts::Username;
 use hub_core::bundle::Opened;
 use hub_core::config::HttpsMethod;
+use hub_core::pyenv::Requirement;
 use hub_core::token::Token;
 
 use crate::behind::Behind;
@@ -33,6 +34,8 @@ pub struct Options {
     pub url: Option<String>,
     /// How the hub gets its certificate; `None`: as configured, else not at all.
     pub https: Option<HttpsWish>,
+    /// What everybody's environment has beside JupyterLab; `None`: as configured, else what a first lesson imports.
+    pub packages: Option<Vec<Requirement>>,
     /// The directory with the programs to install.
     pub programs: PathBuf,
     /// The web address they came from; `None`: from no release.
@@ -69,6 +72,7 @@ impl std::fmt::Debug for Options {
             .field("behind", &self.behind)
             .field("url", &self.url)
             .field("https", &self.https)
+            .field("packages", &self.packages)
             .field("programs", &self.programs)
             .field("source", &self.source)
             .field("version", &self.version)

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use hub_core::accounts::homes;
 use hub_core::config::{self, Config};
 use hub_core::paths::Paths;
+use hub_core::pyenv::Requirement;
 use hub_core::units::{LAUNCHER, SERVE};
 use hub_core::{distribution, listener, sudoers};
 
@@ -28,6 +29,8 @@ pub struct Step {
     pub restarts: Vec<String>,
 }
 
+/// The step that builds the shared environment.
+pub const ENVIRONMENT: &str = "environment";
 /// nbgitpuller calls it.
 const FOR_STUDENTS: &str = "git";
 
@@ -54,7 +57,8 @@ pub fn build(paths: &Paths, facts: &Facts, options: &Options, network: &Network)
     plan.homes(paths, facts);
     plan.guards(paths);
     plan.add("uv", "uv, which builds Python environments", Action::Uv);
-    plan.add("environment", "shared Python environment with JupyterLab", Action::Environment);
+    let packages = settings::packages(facts, options);
+    plan.add(ENVIRONMENT, environment_title(&packages), Action::Environment { packages });
     plan.packages_later(facts);
     plan.packages_kept();
     plan.add("services", "the hub's services, running and started at boot", Action::Services);
@@ -64,6 +68,11 @@ pub fn build(paths: &Paths, facts: &Facts, options: &Options, network: &Network)
         Action::People { admins: config.roles.admins.clone(), password: first_password(options) },
     );
     Ok(plan.steps)
+}
+
+fn environment_title(packages: &[Requirement]) -> String {
+    let names = ["JupyterLab"].into_iter().chain(packages.iter().map(Requirement::as_str));
+    format!("shared Python environment with {}", names.collect::<Vec<_>>().join(", "))
 }
 
 fn names(config: &Config) -> String {
@@ -296,6 +305,17 @@ mod tests {
         assert!(text.ends_with(expected), "{text}");
         assert!(position(&steps, "directory:/data/class") < position(&steps, "directory:/data/class/homes"));
         assert!(!plan(&machine(), &options()).iter().any(|step| step.id == "directory:/home"), "what is there is left as it is");
+    }
+
+    #[test]
+    fn the_environment_says_what_is_in_it() {
+        let title = |options: &Options| {
+            let steps = plan(&machine(), options);
+            steps[position(&steps, ENVIRONMENT)].title.clone()
+        };
+        assert_eq!(title(&options()), "shared Python environment with JupyterLab, numpy, pandas, matplotlib");
+        let none = Options { packages: Some(Vec::new()), ..options() };
+        assert_eq!(title(&none), "shared Python environment with JupyterLab");
     }
 
     #[test]

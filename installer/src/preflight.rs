@@ -4,11 +4,13 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hub_core::config::{self, Config, Reality, format_bytes};
 use hub_core::paths::Paths;
+use hub_core::pyenv;
 use hub_core::upgrade::{Version, Way, way};
 
 use crate::behind::Behind;
 use crate::facts::{ConfigFact, Facts, PROGRAMS};
 use crate::options::{HttpsWish, Options, SHORTEST_PASSWORD};
+use crate::settings;
 
 /// Systems the hub is proven on; all have systemd 249 or later and Python 3.11 or later.
 pub const SUPPORTED: [(&str, &str, &str); 3] =
@@ -21,8 +23,8 @@ const OLDEST_PYTHON: (u32, u32) = (3, 11);
 const LEAST_MEMORY: u64 = 700 << 20;
 /// Below this a class gets little joy, but it works.
 const SPARSE_MEMORY: u64 = 1900 << 20;
-/// The environment, and programs, logs and logins beside it.
-const LEAST_DISK: u64 = hub_core::pyenv::DISK_BYTES + (300 << 20);
+/// Programs, logs and logins beside the environment.
+const DISK_BESIDE: u64 = 300 << 20;
 /// TLS certificates and logins tolerate this much.
 const LARGEST_CLOCK_ERROR: u64 = 300;
 
@@ -59,6 +61,8 @@ pub fn check(facts: &Facts, options: &Options) -> Judgement {
     let mut judgement = Judgement::default();
     check_system(facts, &mut judgement);
     check_size(facts, &mut judgement);
+    check_disk(facts, options, &mut judgement);
+    check_packages(facts, options, &mut judgement);
     check_bundle(facts, options, &mut judgement);
     check_network(facts, &mut judgement);
     judgement.blockers.extend(facts.certificate.bad.iter().cloned());
@@ -152,18 +156,50 @@ fn check_size(facts: &Facts, judgement: &mut Judgement) {
             }
         }
     }
-    if facts.environment.is_none() && system.disk_free_bytes < LEAST_DISK {
-        judgement.block(
-            format!(
-                "{} of disk space is free; programs and the Python environment need {}",
-                format_bytes(system.disk_free_bytes),
-                format_bytes(LEAST_DISK)
-            ),
-            "free some space (apt-get clean often helps), or use a larger disk",
-        );
-    }
     if system.clock_behind_seconds > LARGEST_CLOCK_ERROR {
         clock_is_wrong(judgement, &format!("{} minutes behind", system.clock_behind_seconds / 60));
+    }
+}
+
+fn check_disk(facts: &Facts, options: &Options, judgement: &mut Judgement) {
+    let (free, packages) = (facts.system.disk_free_bytes, settings::packages(facts, options));
+    let (needed, least) = (DISK_BESIDE + pyenv::disk_bytes(&packages), DISK_BESIDE + pyenv::disk_bytes(&[]));
+    if facts.environment.is_some() || free >= needed {
+        return;
+    }
+    let names: String = packages.iter().map(|package| format!(", {}", package.name())).collect();
+    let room = "free some space (apt-get clean often helps), or use a larger disk";
+    let remedy = if options.bundle.is_none() && free >= least {
+        format!("{room}; or begin without packages beside JupyterLab, which needs {}: --packages none", format_bytes(least))
+    } else {
+        room.to_owned()
+    };
+    judgement.block(
+        format!(
+            "{} of disk space is free; programs and the Python environment with JupyterLab{names} need {}",
+            format_bytes(free),
+            format_bytes(needed)
+        ),
+        remedy,
+    );
+}
+
+/// An environment that is there is changed by the hub, which tries out what it changes, and not behind its back.
+fn check_packages(facts: &Facts, options: &Options, judgement: &mut Judgement) {
+    let (Some(asked), Some(_), Some(config)) = (&options.packages, facts.environment, facts.config.config()) else { return };
+    let has = &config.environment.packages;
+    let missing: Vec<String> =
+        asked.iter().filter(|one| !has.iter().any(|text| text == one.as_str())).map(|one| format!("'{one}'")).collect();
+    if !missing.is_empty() {
+        judgement.block(
+            "--packages is for a new hub, and this one has its packages already".to_owned(),
+            format!("leave --packages away, and add to them: sudo hubctl env install {}", missing.join(" ")),
+        );
+    } else if asked.is_empty() && !has.is_empty() {
+        judgement.warn(
+            format!("--packages is for a new hub, and this one keeps its packages: {}", has.join(", ")),
+            "to take some out: sudo hubctl env remove NAME",
+        );
     }
 }
 

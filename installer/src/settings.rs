@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use hub_core::apt::PackageName;
 use hub_core::config::{self, Config, HttpsMethod, format_bytes};
 use hub_core::pyenv::conda::Channel;
-use hub_core::pyenv::{CondaSpec, Requirement};
+use hub_core::pyenv::{self, CondaSpec, Requirement};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use crate::assets;
@@ -27,7 +27,7 @@ const LEAST_MEMORY: u64 = 384 * MEGABYTE;
 /// When what is asked for does not make a valid configuration.
 pub fn config(facts: &Facts, options: &Options) -> Result<String> {
     let text = match &facts.config {
-        ConfigFact::Valid(source, config) => edited(source, config, facts.address, options)?,
+        ConfigFact::Valid(source, config) => edited(source, config, facts, options)?,
         ConfigFact::Absent | ConfigFact::Broken(_) => {
             let text = fresh(facts, options);
             let mut document: DocumentMut = text.parse().context("preparing the configuration")?;
@@ -65,9 +65,23 @@ fn fresh(facts: &Facts, options: &Options) -> String {
         .replace("{{listen}}", &quoted(listen))
         .replace("{{admins}}", &quoted(options.admins.iter()))
         .replace("{{operators}}", &quoted(operators))
+        .replace("{{packages}}", &quoted(packages(facts, options)))
         .replace("{{machine_memory}}", &format_bytes(total))
         .replace("{{users_memory}}", &format_bytes(defaults))
         .replace("{{memory}}", &amount(student_memory(defaults)))
+}
+
+/// What the first environment has beside what the hub needs: what a bundle was made with, else what is asked for now, else what
+/// the configuration asks for, else what a new hub has.
+pub fn packages(facts: &Facts, options: &Options) -> Vec<Requirement> {
+    match (&options.bundle, &options.packages, &facts.config) {
+        (Some(bundle), _, _) => bundle.manifest().packages.clone(),
+        (None, Some(asked), _) => asked.clone(),
+        (None, None, ConfigFact::Valid(_, config)) => {
+            config.environment.packages.iter().filter_map(|text| text.parse().ok()).collect()
+        }
+        (None, None, ConfigFact::Absent | ConfigFact::Broken(_)) => pyenv::first_lesson(),
+    }
 }
 
 /// What one student may have: 1 GB, and on a small machine no more than half of what all of them have.
@@ -209,7 +223,8 @@ pub fn url(config: &Config, address: Option<IpAddr>) -> Option<String> {
 }
 
 /// Only what the command line names changes; comments and order stay.
-fn edited(source: &str, config: &Config, address: Option<IpAddr>, options: &Options) -> Result<String> {
+fn edited(source: &str, config: &Config, facts: &Facts, options: &Options) -> Result<String> {
+    let address = facts.address;
     let mut document: DocumentMut = source.parse().context("reading the configuration")?;
     let missing: Vec<_> = options.admins.iter().filter(|name| !config.is_admin(name)).collect();
     if !missing.is_empty() {
@@ -218,6 +233,13 @@ fn edited(source: &str, config: &Config, address: Option<IpAddr>, options: &Opti
     }
     if let Some(address) = options.listen.filter(|address| config.http.listen != [*address]) {
         set(&mut document, "http", "listen", Value::Array([address.to_string()].into_iter().collect::<Array>()));
+    }
+    // An environment that is there is changed by the hub, which builds and tries out what it changes.
+    if let Some(asked) = options.packages.as_ref().filter(|_| facts.environment.is_none()) {
+        let asked: Vec<&str> = asked.iter().map(Requirement::as_str).collect();
+        if config.environment.packages != asked {
+            set(&mut document, "environment", "packages", Value::Array(asked.into_iter().collect::<Array>()));
+        }
     }
     stand_behind(&mut document, Some(config), options);
     let has = config.https.as_ref();
@@ -269,10 +291,30 @@ mod tests {
         assert_eq!(config.hub.url.as_deref(), Some("http://203.0.113.7"));
         assert_eq!(config.limits.memory, 1 << 30);
         let expected = config::parse(
-            "[hub]\nurl = \"http://203.0.113.7\"\n[roles]\nadmins = [\"ada\"]\nhost_operators = [\"debian\"]\n",
+            "[hub]\nurl = \"http://203.0.113.7\"\n[roles]\nadmins = [\"ada\"]\nhost_operators = [\"debian\"]\n\
+             [environment]\npackages = [\"numpy\", \"pandas\", \"matplotlib\"]\n",
             "",
         );
         assert_eq!(config, expected.unwrap(), "everything else is the default");
+    }
+
+    #[test]
+    fn a_new_hub_asks_for_the_packages_that_were_named() {
+        let asking = |names: &[&str]| Some(names.iter().map(|name| name.parse().unwrap()).collect());
+        for names in [&[][..], &["scipy>=1.15,<2", "numpy"]] {
+            let options = Options { packages: asking(names), ..options() };
+            assert_eq!(parsed(&machine(), &options).environment.packages, names);
+        }
+        let source = "[roles]\nadmins = [\"ada\"]\n[environment]\npackages = [\"cowsay\"] # mine\n";
+        let facts = |environment| Facts { config: configured(source), environment, ..machine() };
+        let named = Options { packages: asking(&["numpy"]), ..options() };
+        assert!(config(&facts(None), &named).unwrap().ends_with("packages = [\"numpy\"] # mine\n"), "nothing is built yet");
+        assert_eq!(config(&facts(Some(1)), &named).unwrap(), source, "what is built is the hub's affair");
+        for environment in [None, Some(1)] {
+            assert_eq!(config(&facts(environment), &options()).unwrap(), source, "nobody named any");
+            assert_eq!(packages(&facts(environment), &options()), ["cowsay".parse().unwrap()]);
+        }
+        assert!(packages(&Facts { config: configured("[roles]\nadmins = [\"ada\"]\n"), ..machine() }, &options()).is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use hub_core::control::{self, NewUser, Reply, Request};
 use hub_core::paths::Paths;
+use hub_core::pyenv::Requirement;
 use hub_core::sys::atomic::{self, Access};
 use hub_core::sys::lock::{self, LockGuard};
 use hub_core::sys::tree;
@@ -67,11 +68,11 @@ struct Note {
 }
 
 /// Starts a trial in the machine of this name, or finds the one that runs. `programs` is the directory with the release's
-/// programs.
+/// programs; `packages` are those of the installer.
 ///
 /// # Errors
 /// When the machine does not come up or the install in it fails; the machine is removed again then.
-pub fn start(name: &str, programs: &Path, port: Option<u16>, talk: &Talk) -> Result<Trial> {
+pub fn start(name: &str, programs: &Path, port: Option<u16>, packages: Option<&[Requirement]>, talk: &Talk) -> Result<Trial> {
     if !nix::unistd::geteuid().is_root() {
         bail!("this needs root: it boots a machine\nhint: run it again with sudo in front");
     }
@@ -93,7 +94,7 @@ pub fn start(name: &str, programs: &Path, port: Option<u16>, talk: &Talk) -> Res
     tell("booting the machine");
     let environment = carried_environment(std::env::vars());
     let machine = Machine::boot(&base, name, BootOptions { environment, ..BootOptions::default() })?;
-    let set_up = set_up(&machine, programs, port, talk);
+    let set_up = set_up(&machine, programs, port, packages, talk);
     match set_up {
         Ok(note) => Ok(note.trial(&machine)),
         Err(error) => {
@@ -141,7 +142,7 @@ fn resume(name: &str, talk: &Talk) -> Result<Option<Trial>> {
     Ok(Some(note.trial(&machine)))
 }
 
-fn set_up(machine: &Machine, programs: &Path, port: u16, talk: &Talk) -> Result<Note> {
+fn set_up(machine: &Machine, programs: &Path, port: u16, packages: Option<&[Requirement]>, talk: &Talk) -> Result<Note> {
     for name in PROGRAMS {
         machine.copy_in(&programs.join(name), &format!("{RELEASE}/{name}"), 0o755)?;
     }
@@ -152,8 +153,10 @@ fn set_up(machine: &Machine, programs: &Path, port: u16, talk: &Talk) -> Result<
     let url = format!("http://{listen}");
     talk.say("installing the hub in it");
     let program = format!("{RELEASE}/hub-installer");
+    let listen = listen.to_string();
+    let words = [&program, "install", "--yes", "--admin", ADMIN, "--listen", &listen, "--url", &url];
     machine
-        .command([&program, "install", "--yes", "--admin", ADMIN, "--listen", &listen.to_string(), "--url", &url])
+        .command(words.map(str::to_owned).into_iter().chain(packages_option(packages)))
         .env("HUBD_ADMIN_PASSWORD", &users[0].password)
         .timeout(INSTALL_DEADLINE)
         // What takes long is named while one waits for it; the rest is over in a moment.
@@ -170,6 +173,14 @@ fn set_up(machine: &Machine, programs: &Path, port: u16, talk: &Talk) -> Result<
     let text = serde_json::to_vec_pretty(&note).context("writing down the trial")?;
     atomic::replace(&note_file(machine.name()), &text, Access::mode(0o600))?;
     Ok(note)
+}
+
+/// As they are said to `install`.
+fn packages_option(packages: Option<&[Requirement]>) -> Vec<String> {
+    let Some(packages) = packages else { return Vec::new() };
+    let names = packages.iter().map(ToString::to_string);
+    let none = packages.is_empty().then(|| "none".to_owned());
+    ["--packages".to_owned()].into_iter().chain(names).chain(none).collect()
 }
 
 impl Note {
@@ -281,6 +292,14 @@ mod tests {
         let error = format!("{:#}", choose_port(Some(port)).unwrap_err());
         assert!(error.contains(&format!("trying port {port}")), "{error}");
         assert!(choose_port(None).unwrap() >= USUAL_PORT);
+    }
+
+    #[test]
+    fn packages_are_passed_on_as_they_were_named() {
+        let packages = ["pandas>=2".parse().unwrap()];
+        assert_eq!(packages_option(Some(&packages)), ["--packages", "pandas>=2"]);
+        assert_eq!(packages_option(Some(&[])), ["--packages", "none"]);
+        assert!(packages_option(None).is_empty());
     }
 
     #[test]

@@ -24,6 +24,8 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(600);
 
 /// The administrator every hub of the tests is installed with.
 pub const ADMIN: &str = "ada";
+/// What scenarios install with whose subject is something else: less to download, and nothing there that they install themselves.
+pub const BARE: &str = "--packages none";
 /// The account of the machine that the hub is installed from.
 pub const OPERATOR: &str = "debian";
 /// The password people of the tests choose.
@@ -66,7 +68,7 @@ impl Hub {
         }
     }
 
-    /// Boots a fresh Debian 12 and installs a hub in it.
+    /// Boots a fresh Debian 12 and installs a hub in it, without packages beside JupyterLab, as all that follow.
     ///
     /// # Errors
     /// As [`Hub::install`].
@@ -87,8 +89,16 @@ impl Hub {
     /// # Errors
     /// As [`Hub::install`].
     pub fn install_in(context: &Context, machine: TestMachine) -> Result<Self> {
+        Self::install_with(context, machine, BARE)
+    }
+
+    /// The same, with what is said of `packages`.
+    ///
+    /// # Errors
+    /// As [`Hub::install`].
+    pub fn install_with(context: &Context, machine: TestMachine, packages: &str) -> Result<Self> {
         let port = context.free_port()?;
-        let arguments = format!("--admin {ADMIN} --listen 127.0.0.1:{port}");
+        let arguments = format!("--admin {ADMIN} --listen 127.0.0.1:{port} {packages}");
         Self::install_as(context, machine, &arguments, format!("http://127.0.0.1:{port}"))
     }
 

@@ -14,6 +14,7 @@ pub mod conda;
 mod generation;
 mod inherit;
 mod kernel;
+mod lesson;
 pub mod lock;
 mod network;
 mod overlay;
@@ -27,12 +28,12 @@ pub mod uv;
 
 pub use asked::Asked;
 pub use build::{
-    BuildRequest, Builder, Candidate, CondaRequest, DISK_BYTES, Download, Listener, Locks, Resolution, Said, Workshop,
-    has_unfinished,
+    BuildRequest, Builder, Candidate, CondaRequest, Download, Listener, Locks, Resolution, Said, Workshop, has_unfinished,
 };
 pub use conda::{Conda, CondaSpec};
 pub use generation::{Generation, Manifest, all, current, delete, switch};
 pub use kernel::{KernelName, KernelNameError, kernels, retire};
+pub use lesson::{FIRST_LESSON, Shipped, disk_bytes, first_lesson, shipped};
 pub use network::NetworkSettings;
 pub use overlay::pages_know_key;
 pub use python::Python;

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use hub_core::distribution::PYTHON;
 use hub_core::paths::Paths;
-use hub_core::pyenv::{self, BuildRequest, Builder, Generation};
+use hub_core::pyenv::{self, BuildRequest, Builder, Generation, Requirement, Shipped};
 
 use super::{Check, World};
 
 const FIRST: u32 = 1;
+const WITHOUT: &str = "hint: to install without packages beside JupyterLab: the same command with --packages none";
 
 /// Any whole generation will do: which one servers get is the admin's affair once there is one.
 pub(super) fn check(paths: &Paths) -> Result<Check> {
@@ -21,20 +22,33 @@ pub(super) fn check(paths: &Paths) -> Result<Check> {
     Ok(if whole { Check::Satisfied(None) } else { Check::Needed { exists: false, undo: None } })
 }
 
-pub(super) fn build(world: &mut World<'_>) -> Result<()> {
+/// What comes with the hub or with a bundle is locked; for anything else versions are found first.
+pub(super) fn build(world: &mut World<'_>, packages: &[Requirement]) -> Result<()> {
     let (network, uv) = (world.settings(), world.paths.uv());
-    let own = world.bundle.map(|bundle| bundle.lock()).transpose()?;
+    let shipped = match world.bundle {
+        Some(bundle) => Shipped::Exact(bundle.lock()?),
+        None => pyenv::shipped(packages)?,
+    };
+    let (Shipped::Exact(lock) | Shipped::Preferred(lock)) = &shipped;
     let request = BuildRequest {
         generation: FIRST,
         uv: &uv,
         python: Path::new(PYTHON),
-        lock: own.as_deref().unwrap_or(pyenv::LOCK),
+        lock,
         network: &network,
-        asked: world.bundle.map_or(&[], |bundle| &bundle.manifest().packages),
+        asked: packages,
         conda: None,
         previous: None,
         wheels: None,
     };
-    let generation = Builder::new(world.paths.clone()).build(&request, &mut *world.progress)?;
+    let builder = Builder::new(world.paths.clone());
+    let built = match shipped {
+        Shipped::Exact(_) => builder.build(&request, &mut *world.progress),
+        Shipped::Preferred(_) => builder.resolve_and_build(&request, &mut *world.progress),
+    };
+    let generation = match built {
+        Err(error) if world.bundle.is_none() && !packages.is_empty() => bail!("{error:#}\n{WITHOUT}"),
+        built => built?,
+    };
     pyenv::switch(world.paths, &generation)
 }

@@ -27,7 +27,7 @@ impl Action {
             Self::Services => Some(Undo::DisableUnits { units: ENABLED.map(str::to_owned).to_vec() }),
             Self::KeepPackages { names } => Some(Undo::LetGo { names: names.clone() }),
             // What they make lies in directories that go, or is somebody's who goes.
-            Self::PackagesAhead { .. } | Self::Leftovers | Self::Bundle | Self::Environment | Self::People { .. } => None,
+            Self::PackagesAhead { .. } | Self::Leftovers | Self::Bundle | Self::Environment { .. } | Self::People { .. } => None,
         }
     }
 }

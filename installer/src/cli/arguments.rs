@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hub_core::accounts::Username;
 use hub_core::config::HttpsMethod;
+use hub_core::pyenv::requirement::RequirementError;
+use hub_core::pyenv::{FIRST_LESSON, Requirement};
 
 use crate::behind::Behind;
 use crate::options::{self, HttpsWish};
@@ -104,6 +106,8 @@ pub(super) struct InstallArguments {
     pub(super) url: Option<String>,
     #[command(flatten)]
     pub(super) https: HttpsArguments,
+    #[command(flatten)]
+    pub(super) packages: PackagesArguments,
     /// Ask no question
     #[arg(long)]
     pub(super) yes: bool,
@@ -111,7 +115,7 @@ pub(super) struct InstallArguments {
     #[arg(long, value_name = "DIRECTORY")]
     programs: Option<PathBuf>,
     /// Install from this file, made with `hubctl bundle create` on a hub like this one, and ask no network for anything
-    #[arg(long, value_name = "FILE", conflicts_with = "programs")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["programs", "packages"])]
     pub(super) bundle: Option<PathBuf>,
     /// For tests of the installer: die like in a power cut when STEP was begun or done
     #[arg(long, value_name = "STEP=started|done", value_parser = parse_death, hide = true)]
@@ -121,6 +125,54 @@ pub(super) struct InstallArguments {
 impl InstallArguments {
     pub(super) fn programs(&self) -> Result<PathBuf> {
         programs(self.programs.as_ref())
+    }
+}
+
+/// What everybody's environment begins with.
+#[derive(Debug, Args)]
+pub(super) struct PackagesArguments {
+    /// Packages that everybody can import on a new hub, as in --packages numpy 'scipy>=1.15'; `none`: nothing beside
+    /// JupyterLab. hubctl env changes them later [default: numpy pandas matplotlib; with a bundle: what is in it]
+    #[arg(long, value_name = "PACKAGE", num_args = 1.., value_parser = parse_packages)]
+    packages: Option<Vec<Packages>>,
+}
+
+/// As it is typed.
+#[derive(Debug, Clone)]
+enum Packages {
+    None,
+    One(Requirement),
+}
+
+fn parse_packages(text: &str) -> Result<Packages, String> {
+    match text {
+        "none" => Ok(Packages::None),
+        text => text.parse().map(Packages::One).map_err(|error: RequirementError| {
+            let words = FIRST_LESSON.map(|(name, _)| name).join(" ");
+            format!("{error}; packages have blanks between them, as in --packages {words}")
+        }),
+    }
+}
+
+impl PackagesArguments {
+    pub(super) fn are_named(&self) -> bool {
+        self.packages.is_some()
+    }
+
+    /// What is asked for; `None`: nothing was said.
+    pub(super) fn wish(&self) -> Result<Option<Vec<Requirement>>> {
+        let Some(said) = &self.packages else { return Ok(None) };
+        let packages: Vec<Requirement> = said
+            .iter()
+            .filter_map(|one| match one {
+                Packages::None => None,
+                Packages::One(package) => Some(package.clone()),
+            })
+            .collect();
+        if !packages.is_empty() && packages.len() < said.len() {
+            bail!("--packages asks for packages and for none\nhint: leave `none` away, or the packages");
+        }
+        Ok(Some(packages))
     }
 }
 
@@ -206,6 +258,8 @@ pub(super) struct TryArguments {
     /// The port of 127.0.0.1 the hub listens on [default: 8000, or the next that is free]
     #[arg(long)]
     pub(super) port: Option<u16>,
+    #[command(flatten)]
+    pub(super) packages: PackagesArguments,
     /// The name of the throw-away machine, for more than one trial at a time
     #[arg(long, value_name = "NAME", default_value = trial::MACHINE, hide = true)]
     pub(super) machine: String,
@@ -271,6 +325,39 @@ mod tests {
         for line in ["--domain a.example.org", "--https nonsense"] {
             assert!(wish(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn packages_are_words_that_a_requirements_file_could_have() {
+        let wish = |line: &[&str]| {
+            let words = ["hub-installer", "install"].iter().chain(line);
+            let Command::Install(install) = Arguments::try_parse_from(words)?.command else { panic!() };
+            let packages = install.packages.wish()?;
+            anyhow::Ok(packages.map(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")))
+        };
+        assert_eq!(wish(&["--admin", "ada"]).unwrap(), None);
+        for (line, asked) in [
+            (&["--packages", "none"][..], ""),
+            (&["--packages", "numpy", "pandas>=2,<3", "--yes"], "numpy pandas>=2,<3"),
+            (&["--packages=numpy", "--packages", "dask[array]"], "numpy dask[array]"),
+        ] {
+            assert_eq!(wish(line).unwrap().as_deref(), Some(asked), "{line:?}");
+        }
+        for (line, said) in [
+            (&["--packages", "numpy,pandas"][..], "as in --packages numpy pandas matplotlib"),
+            (&["--packages", "./wheel.whl"], "is a path"),
+            (&["--packages", "numpy", "none"], "for none"),
+            (&["--packages"], "a value is required"),
+            (&["--packages", "numpy", "--bundle", "class.bundle"], "cannot be used with"),
+        ] {
+            let error = wish(line).unwrap_err().to_string();
+            assert!(error.contains(said), "{line:?}: {error}");
+        }
+        let help = Arguments::try_parse_from(["hub-installer", "install", "--help"]).unwrap_err().to_string();
+        // A terminal may be narrow.
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = FIRST_LESSON.map(|(name, _)| name).join(" ");
+        assert!(help.contains(&format!("[default: {words}")), "{help}");
     }
 
     #[test]

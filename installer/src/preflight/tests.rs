@@ -62,7 +62,7 @@ fn a_fresh_machine_is_fine() {
 #[test]
 fn each_obstacle_is_named_with_a_remedy() {
     type Case = (fn(&mut Facts, &mut Options), &'static str, &'static str);
-    let cases: [Case; 26] = [
+    let cases: [Case; 29] = [
         (|facts, _| facts.root = false, "needs root", "sudo"),
         (|facts, _| facts.system.systemd = None, "not PID 1", "hub-installer try"),
         (|facts, _| facts.system.systemd = Some(247), "systemd 247 is too old", "Debian 12, Debian 13 or Ubuntu 24.04"),
@@ -74,6 +74,27 @@ fn each_obstacle_is_named_with_a_remedy() {
         (|facts, _| facts.missing_programs = vec![PathBuf::from("/tmp/hubd")], "`/tmp/hubd` not found", "--programs"),
         (|facts, _| facts.system.memory_bytes = 256 << 20, "256 MB of memory is too little", "larger machine"),
         (|facts, _| facts.system.disk_free_bytes = 100 << 20, "100 MB of disk space is free", "apt-get clean"),
+        (
+            |facts, _| facts.system.disk_free_bytes = 900 << 20,
+            "the Python environment with JupyterLab, numpy, pandas, matplotlib need",
+            "or begin without packages beside JupyterLab, which needs 850 MB: --packages none",
+        ),
+        (
+            |facts, options| {
+                (facts.system.disk_free_bytes, options.packages) = (700 << 20, Some(Vec::new()));
+            },
+            "the Python environment with JupyterLab need 850 MB",
+            "apt-get clean",
+        ),
+        (
+            |facts, options| {
+                facts.config = configured("[environment]\npackages = [\"numpy\"]\n");
+                facts.environment = Some(1);
+                options.packages = Some(vec!["numpy".parse().unwrap(), "scipy>=1".parse().unwrap()]);
+            },
+            "--packages is for a new hub",
+            "sudo hubctl env install 'scipy>=1'",
+        ),
         (
             |facts, options| {
                 facts.ipv6 = false;
@@ -175,6 +196,23 @@ fn a_configuration_that_asks_for_more_than_the_machine_has_is_told() {
     assert!(reserved.blockers[0].what.contains("so no server could start"), "{reserved:?}");
     let large = judged(&format!("{roles}[limits]\nmemory = \"900G\"\n"));
     assert!(large.blockers.is_empty() && large.warnings[0].what.contains("`limits.memory`: 900G for one person"), "{large:?}");
+}
+
+#[test]
+fn packages_that_a_hub_has_may_be_named_again() {
+    let facts = |environment| Facts {
+        config: configured("[environment]\npackages = [\"numpy\", \"cowsay\"]\n"),
+        environment,
+        ..machine()
+    };
+    let judged = |environment, names: &[&str]| {
+        let packages = Some(names.iter().map(|name| name.parse().unwrap()).collect());
+        check(&facts(environment), &Options { packages, ..options() })
+    };
+    assert_eq!(judged(Some(1), &["cowsay"]), Judgement::default());
+    let none = judged(Some(1), &[]);
+    assert!(none.blockers.is_empty() && none.warnings[0].what.contains("keeps its packages: numpy, cowsay"), "{none:?}");
+    assert_eq!(judged(None, &["scipy"]), Judgement::default(), "as long as nothing is built, they are chosen");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{ADMIN, Hub, install};
+use super::{ADMIN, BARE, Hub, install};
 use crate::context::{Context, repository};
 use crate::release::{PROGRAMS, ReleaseServer};
 
@@ -96,7 +96,7 @@ impl Place {
         }
         let machine = context.machine(Release::Bookworm)?;
         let release = ReleaseServer::start(context)?;
-        let report = install(&machine, &release, &format!("--admin {ADMIN} --listen 127.0.0.1:{}", self.port))?;
+        let report = install(&machine, &release, &format!("--admin {ADMIN} --listen 127.0.0.1:{} {BARE}", self.port))?;
         context.step(&format!("installed in {} s, for others too", report["seconds"]))?;
         fs::create_dir_all(&self.directory)?;
         machine.keep_changes(&self.changes())?;

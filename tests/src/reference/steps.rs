@@ -60,7 +60,7 @@ fn title(step: &Step) -> String {
 
 fn uninstall(step: &Step, undo: Option<&Undo>) -> String {
     match (undo, &step.action) {
-        (None, Action::Environment) => "deletes it with `/opt/hubd/envs`".to_owned(),
+        (None, Action::Environment { .. }) => "deletes it with `/opt/hubd/envs`".to_owned(),
         (None, Action::Network { .. }) => "deletes it with `/opt/hubd/share`".to_owned(),
         (None, Action::People { .. }) => "keeps the logins, for root alone; `--purge` deletes them".to_owned(),
         (None, _) => "nothing to do".to_owned(),

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{Group, Scenario};
 use crate::browser::{Browser, Trust};
 use crate::context::{Context, TestMachine};
-use crate::hub::{ADMIN, Hub, PASSWORD};
+use crate::hub::{ADMIN, BARE, Hub, PASSWORD};
 use crate::lab;
 use client::Client;
 
@@ -56,7 +56,7 @@ fn run(context: &Context) -> Result<()> {
     context.step("nginx, Apache and Caddy are there")?;
 
     let below = format!("https://{NAME}{BASE}");
-    let hub = Hub::install_as(context, machine, &format!("--admin {ADMIN} --behind nginx --url {below}"), below.clone())?;
+    let hub = Hub::install_as(context, machine, &format!("--admin {ADMIN} --behind nginx --url {below} {BARE}"), below.clone())?;
     hub.add_students(&SERVERS.map(|(server, ..)| student_of(server)))?;
     let authority = certify(context, &hub)?;
     let trust = Trust { authority: &authority, name: NAME, address: IpAddr::V4(address) };

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{Group, Scenario};
 use crate::browser::{Browser, Trust};
 use crate::context::Context;
-use crate::hub::{ADMIN, Hub};
+use crate::hub::{ADMIN, BARE, Hub};
 use crate::lab;
 use pebble::{Behaviour, Pebble};
 
@@ -64,7 +64,7 @@ fn run(context: &Context) -> Result<()> {
 fn arguments(pebble: &Pebble<'_>, address: Ipv4Addr) -> String {
     format!(
         "--admin {ADMIN} --listen {address}:80 --https acme --domain hub.test --email ada@hub.test --https-listen {address}:443 \
-         --acme-directory {} --acme-directory-ca {}",
+         --acme-directory {} --acme-directory-ca {} {BARE}",
         pebble.directory(),
         pebble::DIRECTORY_CA
     )

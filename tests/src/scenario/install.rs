@@ -9,24 +9,27 @@ use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::{Context, TestMachine};
-use crate::hub::{ADMIN, Hub, OPERATOR};
+use crate::hub::{ADMIN, Hub, OPERATOR, record};
+use crate::lab;
 use crate::release::ReleaseServer;
 use crate::snapshot::Snapshot;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "install",
-    about: "obstacles are named and nothing is touched; installed by curl; again: nothing to change; upgraded under a server",
+    about: "obstacles are named and nothing is touched; installed by curl; a first lesson; again: nothing to change; upgraded under a server",
     group: Group::Default,
     needs_programs: true,
     run,
 };
 
 const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
+const PLOT_DEADLINE: Duration = Duration::from_secs(60);
 const INSTALLER: &str = "/opt/hubd/bin/hub-installer";
 
 fn run(context: &Context) -> Result<()> {
     obstacles(context)?;
-    let hub = Hub::install_now(context)?;
+    // As the documentation has it, with all that this brings.
+    let hub = Hub::install_with(context, context.machine(Release::Bookworm)?, "")?;
     ensure!(hub.report()["verification"]["limits_not_held"] == serde_json::json!([]), "report: {}", hub.report());
     ensure!(hub.report()["url"] == hub.url(), "report: {}", hub.report());
     let log = hub.sh("stat --format=%a:%U /var/log/hubd-install.log")?;
@@ -40,10 +43,49 @@ fn run(context: &Context) -> Result<()> {
     let status = hub.command(["/usr/bin/sudo", "--non-interactive", "hubctl", "status"]).user(OPERATOR).output()?;
     ensure!(status.success(), "an account that gives sudo no password is asked for one: {}", status.complaint());
 
+    lesson(context, &hub)?;
+    other_packages(context, &hub)?;
     again(context, &hub)?;
     chosen_version(context, &hub)?;
     by_hand(context, &hub)?;
-    upgrade(context, &hub)
+    upgrade(context, &hub)?;
+    let shown = hub.hubctl(&["env", "show"])?.to_string();
+    ensure!(shown.contains("\"numpy\"") && !shown.contains("\"pandas\""), "what was taken out is back: {shown}");
+    hub.sh("! grep pandas /etc/hubd/config.toml").map(drop)
+}
+
+/// A student imports what most first lessons do, and draws.
+fn lesson(context: &Context, hub: &Hub) -> Result<()> {
+    let size = hub.sh("du --summarize --block-size=1M /opt/hubd/envs/1 | cut -f1")?;
+    context.step(&format!("the environment has {size} MB"))?;
+    hub.add_students(&["kim".to_owned()])?;
+    let kim = context.browser("kim")?;
+    hub.log_in(&kim, "kim")?;
+    hub.wait_for_lab(&kim)?;
+    lab::new_notebook(&kim)?;
+    lab::run_cell(&kim, "import numpy, pandas, matplotlib; pandas.Series(numpy.arange(9)).sum()", "36")?;
+    lab::run_cell(&kim, "pandas.Series(numpy.arange(9) ** 2).plot()", "Axes")?;
+    kim.wait_for(".jp-Notebook .jp-RenderedImage img[src^='data:image/png']", PLOT_DEADLINE)?;
+    kim.screenshot("plot")?;
+    hub.hubctl(&["server", "stop", "kim"])?;
+    let problems = hub.hubctl(&["env", "check"])?;
+    ensure!(problems["problems"] == serde_json::json!([]), "env check: {problems}");
+    context.step("a student imports numpy, pandas and matplotlib, and sees a plot")
+}
+
+/// The choice of the install is the hub's from then on.
+fn other_packages(context: &Context, hub: &Hub) -> Result<()> {
+    let asked = hub.hubctl(&["config", "get", "environment.packages"])?.to_string();
+    ensure!(["numpy", "pandas", "matplotlib"].iter().all(|name| asked.contains(name)), "asked for: {asked}");
+    let output = hub.command(["/usr/bin/sudo", INSTALLER, "install", "--yes", "--packages", "numpy", "scipy"]).user(OPERATOR);
+    let output = output.output()?;
+    let said = output.complaint();
+    ensure!(output.code == 1 && said.contains("hubctl env install 'scipy'") && said.contains("Nothing was changed."), "{said}");
+    let removed = record(hub, &["env", "remove", "pandas"])?;
+    ensure!(removed["state"] == "done", "removing pandas: {removed}");
+    let plan = by_operator(hub, &["plan", "--packages", "numpy"])?.text();
+    ensure!(plan.contains("Nothing to change"), "a plan with a package that is there: {plan}");
+    context.step("other packages for a hub that has some are refused with what to do; pandas was taken out")
 }
 
 /// `bootstrap.sh --version` takes the version that is asked for, or names the one that is not there.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::{Context, TestMachine};
-use crate::hub::ADMIN;
+use crate::hub::{ADMIN, BARE};
 use crate::snapshot::Snapshot;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -77,7 +77,7 @@ fn install(machine: &TestMachine, port: u16, more: &[&str]) -> Result<Output> {
     let listen = format!("127.0.0.1:{port}");
     let command =
         ["/bin/sh", "-c", "umask 077; exec \"$@\"", "sh", PROGRAM, "install", "--yes", "--admin", ADMIN, "--listen", &listen];
-    let command = command.into_iter().chain(more.iter().copied());
+    let command = command.into_iter().chain(BARE.split(' ')).chain(more.iter().copied());
     machine.command(command).env("LC_ALL", "de_DE.UTF-8").env("LANGUAGE", "de").timeout(INSTALL_DEADLINE).output()
 }
 
@@ -85,7 +85,7 @@ fn install(machine: &TestMachine, port: u16, more: &[&str]) -> Result<Output> {
 fn in_the_middle_of_the_build(context: &Context, machine: &TestMachine, port: u16) -> Result<()> {
     machine.sh(&format!(
         "systemd-run --quiet --unit=install --property=KillMode=process --setenv=HOME=/root \
-         {PROGRAM} install --yes --admin {ADMIN} --listen 127.0.0.1:{port}
+         {PROGRAM} install --yes --admin {ADMIN} --listen 127.0.0.1:{port} {BARE}
          for i in $(seq 1200); do [ -d /opt/hubd/envs/1.new/lib ] && break; sleep 0.05; done
          systemctl kill --signal=KILL install.service
          [ -d /opt/hubd/envs/1.new ] && [ ! -e /opt/hubd/envs/current ]

@@ -10,7 +10,7 @@ use installer::machine::{Output, Release};
 
 use super::{Group, Scenario};
 use crate::context::{Context, TestMachine};
-use crate::hub::{ADMIN, OPERATOR, PASSWORD, add_operator};
+use crate::hub::{ADMIN, BARE, OPERATOR, PASSWORD, add_operator};
 use crate::lab;
 use crate::release::ReleaseServer;
 
@@ -40,7 +40,7 @@ impl Install<'_> {
         let base = self.release.url();
         let line = format!(
             "curl -fsSL {base}/bootstrap.sh | sudo env HUBD_RELEASE_URL={base} HUBD_LINK_KEY={} bash -s -- \
-             --admin {ADMIN} --listen 127.0.0.1:{} --yes {more}",
+             --admin {ADMIN} --listen 127.0.0.1:{} --yes {BARE} {more}",
             self.key.as_str(),
             self.port
         );

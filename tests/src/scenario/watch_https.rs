@@ -10,7 +10,7 @@ use installer::machine::{Output, Release};
 use super::{Group, Scenario};
 use crate::browser::Browser;
 use crate::context::{Context, TestMachine};
-use crate::hub::{ADMIN, OPERATOR, add_operator};
+use crate::hub::{ADMIN, BARE, OPERATOR, add_operator};
 use crate::release::ReleaseServer;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -33,7 +33,7 @@ fn run(context: &Context) -> Result<()> {
     let install = |more: &str| {
         let line = format!(
             "curl -fsSL {base}/bootstrap.sh | sudo env HUBD_RELEASE_URL={base} HUBD_LINK_KEY={} bash -s -- --admin {ADMIN} \
-             --listen {address}:80 --https-listen {address}:443 --https lan --domain {address} --yes {more}",
+             --listen {address}:80 --https-listen {address}:443 --https lan --domain {address} --yes {BARE} {more}",
             key.as_str()
         );
         output(&machine, &line)

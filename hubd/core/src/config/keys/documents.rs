@@ -13,6 +13,7 @@ const FILLED_IN: &[(&str, &str)] = &[
     ("http.listen", "listen = [{{listen}}]"),
     ("roles.admins", "admins = [{{admins}}]"),
     ("roles.host_operators", "host_operators = [{{operators}}]"),
+    ("environment.packages", "packages = [{{packages}}]"),
     ("limits.memory", "memory = \"{{memory}}\""),
 ];
 
@@ -195,7 +196,7 @@ fn every_setting_of_the_default_file_can_be_switched_on() {
     let settings: Vec<&str> = text.lines().filter(is_setting).filter(|setting| !PEOPLE.contains(setting)).collect();
     assert!(settings.len() >= 30, "{} settings", settings.len());
     let filled = text.replace("{{url}}", "").replace("{{listen}}", "\"[::]:8080\"").replace("{{memory}}", "1G");
-    let filled = filled.replace("{{admins}}", "").replace("{{operators}}", "");
+    let filled = filled.replace("{{admins}}", "").replace("{{operators}}", "").replace("{{packages}}", "");
     super::super::parse(&filled, "config.toml").unwrap();
     for setting in settings {
         if let Err(problems) = super::super::parse(&filled.replace(setting, &setting[1..]), "config.toml") {

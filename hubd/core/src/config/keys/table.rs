@@ -393,8 +393,8 @@ pub const TABLES: &[Table] = &[
                 default: Value("[]"),
                 example: "[\"pandas>=2\", \"matplotlib\"]",
                 range: "packages as in a requirements file",
-                doc: "What is installed beside JupyterLab. hubctl env install adds to it; after a change by hand, hubctl env apply \
-                      builds it.",
+                doc: "What is installed beside JupyterLab; a new hub starts with what hub-installer was told with --packages. \
+                      hubctl env install adds to it; after a change by hand, hubctl env apply builds it.",
                 effect: Builds,
             },
             Key {
