@@ -192,7 +192,7 @@ fn check_packages(facts: &Facts, options: &Options, judgement: &mut Judgement) {
         asked.iter().filter(|one| !has.iter().any(|text| text == one.as_str())).map(|one| format!("'{one}'")).collect();
     if !missing.is_empty() {
         judgement.block(
-            "--packages is for a new hub, and this one has its packages already".to_owned(),
+            "--packages is for a new hub, and this one has its environment already".to_owned(),
             format!("leave --packages away, and add to them: sudo hubctl env install {}", missing.join(" ")),
         );
     } else if asked.is_empty() && !has.is_empty() {

@@ -10,7 +10,8 @@ use hub_core::pyenv::{self, BuildRequest, Builder, Generation, Requirement, Ship
 use super::{Check, World};
 
 const FIRST: u32 = 1;
-const WITHOUT: &str = "hint: to install without packages beside JupyterLab: the same command with --packages none";
+const WITHOUT: &str =
+    "hint: the same command with --packages NAME... takes others, with --packages none nothing beside JupyterLab";
 
 /// Any whole generation will do: which one servers get is the admin's affair once there is one.
 pub(super) fn check(paths: &Paths) -> Result<Check> {
