@@ -32,6 +32,7 @@ pub use access::Access;
 use access::Actor;
 
 use crate::auth::People;
+use crate::launcher;
 use crate::launcher::client::{Client, ClientError};
 use crate::listen::Tls;
 use crate::live::Live;
@@ -138,6 +139,7 @@ async fn execute(actor: &Actor, request: &Request, context: &ControlContext) -> 
         Request::Reload => reload::reload(context).await,
         Request::UserAdd { users } => people::add(context, users, &actor.maker()).await,
         Request::UserList => people::list(context).await,
+        Request::UserShow { name } => people::show(context, name).await,
         Request::UserRemove { name } => people::remove(context, name).await,
         Request::UserPassword { name, password } => people::set_password(context, name, password, &actor.maker()).await,
         Request::UserLink { name } => people::new_link(context, name, &actor.maker()).await,
@@ -210,7 +212,11 @@ impl From<Refusal> for Reply {
 impl From<ClientError> for Refusal {
     fn from(error: ClientError) -> Self {
         let (message, hint) = error.explain();
-        Self { kind: RefusalKind::Failed, message, hint }
+        let kind = match error {
+            ClientError::Refused(refusal) if refusal.kind == launcher::protocol::RefusalKind::Busy => RefusalKind::Busy,
+            _ => RefusalKind::Failed,
+        };
+        Self { kind, message, hint }
     }
 }
 

@@ -28,8 +28,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
-use hub_core::accounts::Username;
 use hub_core::config::Config;
+use hub_core::control::change::Requester;
 use hub_core::paths::Paths;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -62,8 +62,8 @@ pub struct World<'a> {
     pub terminal: &'a mut dyn Terminal,
     /// The variables of the environment.
     pub variables: BTreeMap<OsString, OsString>,
-    /// Whoever inside the hub wants this done; `None`: the caller does.
-    pub on_behalf_of: Option<Username>,
+    /// Who wants this done without being root; `None`: the caller does.
+    pub on_behalf_of: Option<Requester>,
     /// Ctrl-C and a lost terminal.
     pub interruptions: Interruptions,
     /// What an authority would trip over with a configuration, asked of the network; one sentence each.

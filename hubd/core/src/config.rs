@@ -15,6 +15,7 @@ mod limits;
 mod places;
 mod quantity;
 mod render;
+mod rights;
 mod roles;
 mod tree;
 mod window;
@@ -37,6 +38,7 @@ pub use keys::Effect;
 pub use limits::{ExplainedLimit, LimitOverrides, Limits, Origin};
 pub use places::Places;
 pub use quantity::{format_bytes, parse_bytes, parse_duration, write_bytes, write_duration};
+pub use rights::{Membership, Rights};
 pub use roles::{Group, GroupName, Role, Roles, UserSettings};
 pub use window::Window;
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Username;
-use crate::config::{ExplainedLimit, Role};
+use crate::config::{ExplainedLimit, Rights, Role};
 use crate::upgrade::{UpgradeReply, UpgradeRequest};
 use crate::wire;
 
@@ -36,6 +36,11 @@ pub enum Request {
     },
     /// Everybody who is enrolled.
     UserList,
+    /// What somebody may do, and which lines of the configuration say so.
+    UserShow {
+        /// Who.
+        name: Username,
+    },
     /// Take somebody off the list: sessions end, the server stops; the home stays.
     UserRemove {
         /// Who.
@@ -112,7 +117,7 @@ pub enum Request {
         /// The names of its sections, and its own.
         key: Vec<String>,
     },
-    /// Change one key of the configuration. For people inside the hub: on the host hubctl does it.
+    /// Change one key of the configuration. For operators and people inside the hub: root's hubctl does it by itself.
     ConfigChange {
         /// What.
         change: change::KeyChange,
@@ -140,6 +145,7 @@ impl Request {
         match self {
             Self::Status
             | Self::UserList
+            | Self::UserShow { .. }
             | Self::ServerList
             | Self::ServerLogs { .. }
             | Self::Https
@@ -180,6 +186,13 @@ pub enum Reply {
     Users {
         /// Everybody who is enrolled.
         users: Vec<UserInfo>,
+    },
+    /// Answers [`Request::UserShow`].
+    User {
+        /// As on the list; `None`: not enrolled.
+        user: Option<UserInfo>,
+        /// What the configuration says.
+        rights: Rights,
     },
     /// Answers [`Request::UserLink`] and [`Request::UserLinkAs`].
     Link {

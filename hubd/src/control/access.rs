@@ -7,6 +7,7 @@ use hub_core::accounts::{Username, lookup};
 use hub_core::config::edit::KeyPath;
 use hub_core::config::keys::inside;
 use hub_core::config::{Config, Role};
+use hub_core::control::change::{ChangeVerb, KeyChange, Requester};
 use hub_core::control::{RefusalKind, Request};
 
 use super::{ControlContext, Refusal};
@@ -39,6 +40,17 @@ impl Actor {
         match self {
             Self::Root | Self::Operator(_) => Maker::Host,
             Self::Person(name, role) => Maker::Person(name.clone(), *role),
+        }
+    }
+}
+
+impl Actor {
+    /// As whom root's side is asked for a change of the configuration; `None`: root asks nobody.
+    pub(super) fn requester(&self) -> Option<Requester> {
+        match self {
+            Self::Root => None,
+            Self::Person(name, _) => Some(Requester::Person(name.clone())),
+            Self::Operator(account) => Some(Requester::Operator(account.clone())),
         }
     }
 }
@@ -116,12 +128,8 @@ pub(super) fn allow(actor: &Actor, request: &Request, config: &Config) -> Result
         Request::Reload => return Err(no("the configuration is root's").hint("on the host: sudo hubctl config apply")),
         // Whoever chooses the secret of a link knows a link that works as long as its owner has not used it.
         Request::UserLinkAs { .. } => return Err(no("only the installer chooses a link").hint("hubctl user link makes one")),
-        Request::ConfigGet { key } => return may_read(role, &KeyPath::new(key)),
-        Request::ConfigChange { change } => {
-            let on_the_host = "what the machine depends on is changed there, with ssh: sudo hubctl config edit";
-            let Some(own) = own else { return Err(no("operators change the configuration with full root").hint(on_the_host)) };
-            return inside::granted(config, own, &change.path()).map_err(|why| no(why).hint(on_the_host));
-        }
+        Request::ConfigGet { key } => return may_read(own.is_some(), role, &KeyPath::new(key)),
+        Request::ConfigChange { change } => return may_change(actor, change, config),
         _ => {}
     }
     let Rule { least, about, takes_over, what } = rule(request);
@@ -168,6 +176,7 @@ fn rule(request: &Request) -> Rule<'_> {
         Request::Upgrade { .. } => rule(Role::Admin, vec![], true, "upgrade the hub"),
         Request::Https => rule(Role::Admin, vec![], false, "see how https is doing"),
         Request::UserList => rule(Role::Teacher, vec![], false, "see who is enrolled"),
+        Request::UserShow { name } => rule(Role::Teacher, vec![name], false, "see what somebody may do"),
         // Whoever is enrolled already stays as she is; but somebody may have a role before being enrolled.
         Request::UserAdd { users } => rule(Role::Teacher, users.iter().map(|user| &user.name).collect(), true, "enrol somebody"),
         Request::UserLink { name } => rule(Role::Teacher, vec![name], true, "make a link"),
@@ -186,13 +195,28 @@ fn rule(request: &Request) -> Rule<'_> {
     }
 }
 
-fn may_read(role: Role, key: &KeyPath) -> Result<(), Refusal> {
+fn may_change(actor: &Actor, change: &KeyChange, config: &Config) -> Result<(), Refusal> {
+    let Some(requester) = actor.requester() else { return Ok(()) };
+    let key = change.path();
+    let hint = match requester {
+        Requester::Person(_) => "what the machine depends on is changed there, with ssh: sudo hubctl config edit".to_owned(),
+        Requester::Operator(_) => {
+            let value = if change.verb == ChangeVerb::Unset { "" } else { " VALUE" };
+            format!("an account with full sudo can: sudo hubctl config {} {key}{value}", change.verb)
+        }
+    };
+    inside::granted(config, &requester, &key).map_err(|why| no(why).hint(hint))
+}
+
+fn may_read(is_inside: bool, role: Role, key: &KeyPath) -> Result<(), Refusal> {
     match inside::may_read(&key.parts().join(".")) {
         Some(least) if role >= least => Ok(()),
         Some(least) => Err(no(format!("a {role} can't read `{key}`")).hint(format!("{} can", and_above(least)))),
-        None => {
+        None if is_inside => {
             Err(no(format!("`{key}` can't be read inside the hub")).hint(format!("on the host: sudo hubctl config get {key}")))
         }
+        None => Err(no(format!("reading `{key}`, which may hold a password, needs full root on this machine"))
+            .hint(format!("an account with full sudo can: sudo hubctl config get {key}"))),
     }
 }
 

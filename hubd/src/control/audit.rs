@@ -33,6 +33,7 @@ fn describe(request: &Request) -> (&'static str, Option<String>) {
         Request::Limits { .. } => return ("limits explain", None),
         Request::ConfigChange { change } => return ("config change", Some(change.path().to_string())),
         Request::UserList => return ("user list", None),
+        Request::UserShow { .. } => return ("user show", None),
         Request::ServerList => return ("server list", None),
         Request::Https => return ("https status", None),
         Request::UserAdd { users } => {

@@ -1,4 +1,5 @@
-//! The configuration, for people inside the hub: read here, changed by root's side, which judges the request by itself.
+//! The configuration, for people inside the hub and operators: read here, changed by root's side, which judges the request by
+//! itself.
 
 use hub_core::accounts::Username;
 use hub_core::config::edit::KeyPath;
@@ -19,9 +20,9 @@ pub(super) fn limits(context: &ControlContext, name: &Username) -> Reply {
 }
 
 pub(super) async fn change(context: &ControlContext, actor: &Actor, change: &KeyChange) -> Result<Reply, Refusal> {
-    let Actor::Person(name, _) = actor else {
+    let Some(requester) = actor.requester() else {
         // Root's hubctl needs nobody for this, so that it works while the hub does not.
-        return Err(Refusal::new(RefusalKind::Invalid, "on the host hubctl changes the configuration by itself"));
+        return Err(Refusal::new(RefusalKind::Invalid, "root's hubctl changes the configuration by itself"));
     };
-    Ok(Reply::ConfigChanged { ended: context.launcher.configure(name, change).await? })
+    Ok(Reply::ConfigChanged { ended: context.launcher.configure(requester, change).await? })
 }

@@ -37,6 +37,15 @@ pub(super) async fn add(context: &ControlContext, users: &[NewUser], maker: &Mak
 }
 
 pub(super) async fn list(context: &ControlContext) -> Result<Reply, Refusal> {
+    Ok(Reply::Users { users: everybody(context).await? })
+}
+
+pub(super) async fn show(context: &ControlContext, name: &Username) -> Result<Reply, Refusal> {
+    let user = everybody(context).await?.into_iter().find(|user| user.name == *name);
+    Ok(Reply::User { user, rights: context.config.get().rights_of(name) })
+}
+
+async fn everybody(context: &ControlContext) -> Result<Vec<UserInfo>, Refusal> {
     let (people, config) = (context.people.list().await?.into_iter(), context.config.get());
     let mut links: HashMap<_, _> = context.people.open_links().await.map_err(PeopleError::from)?.into_iter().collect();
     let users = people.map(|person| UserInfo {
@@ -48,7 +57,7 @@ pub(super) async fn list(context: &ControlContext) -> Result<Reply, Refusal> {
         last_active: person.last_active.map(moment),
         name: person.name,
     });
-    Ok(Reply::Users { users: users.collect() })
+    Ok(users.collect())
 }
 
 pub(super) async fn remove(context: &ControlContext, name: &Username) -> Result<Reply, Refusal> {

@@ -138,8 +138,8 @@ fn launcher(paths: &Paths) {
                 protocol::Request::Logs { lines, .. } => {
                     protocol::Reply::Logs { lines: (0..lines.min(3)).map(|number| format!("line {number}")).collect() }
                 }
-                protocol::Request::Configure { name, change } => {
-                    let output = format!("{name} {:?} {} {:?}", change.verb, change.path(), change.values);
+                protocol::Request::Configure { requester, change } => {
+                    let output = format!("{requester}: {:?} {} {:?}", change.verb, change.path(), change.values);
                     protocol::Reply::Configured { ended: Ended { code: 6, output, messages: "said".to_owned() } }
                 }
                 protocol::Request::MoveAside { .. } => {

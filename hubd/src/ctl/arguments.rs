@@ -29,8 +29,8 @@ pub(super) struct Arguments {
 const ABOUT: &str = "Manage the hub: who may use it, whose servers run, what its configuration says.
 
 In a terminal inside the hub, administrators run it as it is, and on the machine so do its operators (host_operators in the \
-configuration): people, servers and packages are managed that way. What amounts to root, as changing the configuration or a bundle, \
-is for accounts of the machine with full sudo, and says so.";
+configuration): people, servers, packages and limits are managed that way. What amounts to root, as roles, addresses or a bundle, is \
+for accounts of the machine with full sudo, and says so.";
 
 const EXAMPLES: &str = "Examples:
   sudo hubctl status                        is everything well?

@@ -117,6 +117,7 @@ fn kind_of(reply: &Reply) -> &'static str {
         Reply::Reloaded(_) => "reloaded",
         Reply::Added { .. } => "added",
         Reply::Users { .. } => "users",
+        Reply::User { .. } => "user",
         Reply::Link { .. } => "link",
         Reply::Servers { .. } => "servers",
         Reply::Logs { .. } => "logs",

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::World;
 use super::arguments::LimitsVerb;
-use super::connect::{Place, ask, only_on_the_host, people, unexpected};
+use super::connect::{Place, ask, people, unexpected};
 use super::failure::{Exit, Failure};
 use super::output::{Cell, Table, Tone};
 
@@ -34,11 +34,8 @@ pub(super) fn obey(verb: LimitsVerb, world: &mut World) -> Result<Exit> {
 fn explain(world: &mut World, name: Username) -> Result<Exit> {
     let path = world.paths.config_file();
     let limits = match Place::find(world)? {
-        Place::Host(_) | Place::Operator(_) => {
-            only_on_the_host(world, "the configuration", "limits explain NAME")?;
-            in_file(&path)?.explain_limits(&name)
-        }
-        Place::Inside(_) => match ask(world, &Request::Limits { name: name.clone() })? {
+        Place::Host(_) => in_file(&path)?.explain_limits(&name),
+        Place::Operator(_) | Place::Inside(_) => match ask(world, &Request::Limits { name: name.clone() })? {
             Reply::Limits { limits } => limits,
             other => return Err(unexpected(&other).into()),
         },

@@ -4,7 +4,7 @@
 const COMMAND: &str = "sudo hubctl";
 const SUDO: &str = "sudo ";
 /// What amounts to root, wherever hubctl runs: it stays with sudo. Beginnings of command lines.
-pub(super) const ROOTS: [&str; 18] = [
+pub(super) const ROOTS: [&str; 17] = [
     "bundle",
     "config apply",
     "config check",
@@ -22,7 +22,6 @@ pub(super) const ROOTS: [&str; 18] = [
     "upgrade FILE",
     "upgrade hubd-",
     "user prune",
-    "user show",
 ];
 /// What makes root's of other command lines.
 const ROOTS_OPTIONS: [&str; 1] = ["--delete-home"];

@@ -38,7 +38,7 @@ impl Peer {
                 | Request::Logs { .. }
                 | Request::MoveAside { .. }
                 | Request::WhoIs { .. }
-                // Root's configuration is asked whether that person may; see `Launcher::configure`.
+                // Root's configuration is asked whether whoever asks may; see `Launcher::configure`.
                 | Request::Configure { .. } => true,
                 // The configuration is asked whether that is one; see `Launcher::environment`.
                 Request::Environment { asker, .. } | Request::Upgrade { asker, .. } => {
@@ -53,7 +53,7 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
-    use hub_core::control::change::{ChangeVerb, KeyChange, Manner};
+    use hub_core::control::change::{ChangeVerb, KeyChange, Manner, Requester};
     use hub_core::control::environment::EnvironmentRequest;
     use hub_core::upgrade::UpgradeRequest;
 
@@ -78,7 +78,7 @@ mod tests {
             Request::Upgrade { asker: Asker::Admin { name: name() }, ask: UpgradeRequest::Progress { after: 0 } },
             Request::Upgrade { asker: Asker::Host { account: None }, ask: UpgradeRequest::Progress { after: 0 } },
             Request::Configure {
-                name: name(),
+                requester: Requester::Person(name()),
                 change: KeyChange {
                     verb: ChangeVerb::Set,
                     key: vec!["limits".to_owned(), "memory".to_owned()],

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hub_core::accounts::Username;
-use hub_core::control::change::{Ended, KeyChange};
+use hub_core::control::change::{Ended, KeyChange, Requester};
 use hub_core::control::environment::{Asker, EnvironmentReply, EnvironmentRequest};
 use hub_core::upgrade::{UpgradeReply, UpgradeRequest};
 use hub_core::wire;
@@ -275,12 +275,12 @@ impl Client {
         }
     }
 
-    /// How a change of the configuration ended that `name` asks for.
+    /// How a change of the configuration ended that `requester` asks for.
     ///
     /// # Errors
-    /// When the launcher finds that `name` may not ask, or can't be asked.
-    pub async fn configure(&self, name: &Username, change: &KeyChange) -> Result<Ended, ClientError> {
-        match self.ask(&Request::Configure { name: name.clone(), change: change.clone() }).await? {
+    /// When the launcher finds that `requester` may not ask, or can't be asked.
+    pub async fn configure(&self, requester: Requester, change: &KeyChange) -> Result<Ended, ClientError> {
+        match self.ask(&Request::Configure { requester, change: change.clone() }).await? {
             Reply::Configured { ended } => Ok(ended),
             other => Err(unexpected("configure", &other)),
         }

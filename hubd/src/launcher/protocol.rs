@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use hub_core::accounts::Username;
-use hub_core::control::change::{Ended, KeyChange};
+use hub_core::control::change::{Ended, KeyChange, Requester};
 use hub_core::control::environment::{Asker, EnvironmentReply, EnvironmentRequest};
 use hub_core::upgrade::{UpgradeReply, UpgradeRequest};
 use serde::{Deserialize, Serialize};
@@ -83,10 +83,10 @@ pub enum Request {
         /// What.
         ask: EnvironmentRequest,
     },
-    /// Change one key of the configuration, for somebody inside the hub whose role grants it.
+    /// Change one key of the configuration, for an operator or for somebody inside the hub whose role grants it.
     Configure {
         /// Who asks.
-        name: Username,
+        requester: Requester,
         /// What.
         change: KeyChange,
     },
@@ -222,6 +222,8 @@ pub enum RefusalKind {
     NoEnvironment,
     /// The environment is being built for the machine's new Python; asking again helps.
     Rebuilding,
+    /// Too many wait for the same; asking again helps.
+    Busy,
     /// systemd could not start or stop the unit.
     Unit,
     /// Anything else.

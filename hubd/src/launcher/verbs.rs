@@ -43,8 +43,9 @@ pub(super) struct Launcher<M> {
     /// Number of the group `hubd`.
     pub(super) hub_gid: u32,
     names: Names,
-    /// Held while the configuration is changed for somebody.
+    /// Held while the configuration is changed for somebody, and the places of all who want that.
     configuring: tokio::sync::Mutex<()>,
+    changes: tokio::sync::Semaphore,
     /// The configuration whose limits for everybody together are in force, and the name servers of then.
     applied: Mutex<Option<(Arc<Config>, String)>>,
 }
@@ -61,6 +62,7 @@ impl<M: Machine + 'static> Launcher<M> {
             hub_gid,
             names: Names::default(),
             configuring: tokio::sync::Mutex::new(()),
+            changes: tokio::sync::Semaphore::new(configure::MOST_CHANGES),
             applied: Mutex::new(None),
         }
     }
@@ -82,7 +84,7 @@ impl<M: Machine + 'static> Launcher<M> {
             Request::Apply => self.apply().await,
             Request::Remove { name, home } => self.remove(&name, home).await,
             Request::Environment { asker, ask } => self.about_environment(asker, ask).await,
-            Request::Configure { name, change } => self.configure(name, change).await,
+            Request::Configure { requester, change } => self.configure(requester, change).await,
             Request::Upgrade { asker, ask } => self.about_upgrade(asker, ask).await,
         };
         answer.unwrap_or_else(Reply::Refused)

@@ -135,7 +135,7 @@ fn configure_from_inside(context: &Context, hub: &Hub, admin: &Browser) -> Resul
     ensure!(hub.sh("cat /etc/hubd/config.toml")? == before, "a refused change changed the configuration");
     // Whatever a taken-over hub sends, root's side decides.
     let forged = hub.sh(
-        r#"printf '%s' '{"name":"ada","change":{"verb":"add","key":["roles","admins"],"values":["bob"],"manner":{"dry_run":false,"allow_lockout":true,"json":false}}}' >/root/forged.json
+        r#"printf '%s' '{"requester":{"person":"ada"},"change":{"verb":"add","key":["roles","admins"],"values":["bob"],"manner":{"dry_run":false,"allow_lockout":true,"json":false}}}' >/root/forged.json
            mkdir -p /var/lib/hubd-launcher/config-change; cp /root/forged.json /var/lib/hubd-launcher/config-change/request.json
            systemctl start hubd-config.service; cat /var/lib/hubd-launcher/config-change/result.json; rm /var/lib/hubd-launcher/config-change/*"#,
     )?;

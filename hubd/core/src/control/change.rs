@@ -1,9 +1,32 @@
-//! A change of the configuration that somebody inside the hub asks for: a key and the words of its value, which root's side
+//! A change of the configuration that somebody who is not root asks for: a key and the words of its value, which root's side
 //! types by its own table of keys. Never a line of the file.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::accounts::Username;
 use crate::config::edit::KeyPath;
+
+/// Who asks for a change without being root. By the hub's word only, so root's own file says whether they may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Requester {
+    /// Somebody inside the hub.
+    Person(Username),
+    /// An account of this machine.
+    Operator(String),
+}
+
+/// As the history of the configuration names them.
+impl fmt::Display for Requester {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person(name) => write!(formatter, "{name}, in the hub"),
+            Self::Operator(account) => write!(formatter, "{account}, an operator"),
+        }
+    }
+}
 
 /// What is to be done with one key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +54,17 @@ pub enum ChangeVerb {
     Add,
     /// Take entries out of a list.
     Remove,
+}
+
+impl fmt::Display for ChangeVerb {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Set => "set",
+            Self::Unset => "unset",
+            Self::Add => "add",
+            Self::Remove => "remove",
+        })
+    }
 }
 
 /// The options of the command.

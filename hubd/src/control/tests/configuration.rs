@@ -1,4 +1,4 @@
-//! Who inside the hub reads and changes which key.
+//! Who inside the hub, and which operator, reads and changes which key.
 
 use hub_core::config::Role;
 use hub_core::config::keys::{TABLES, inside};
@@ -46,6 +46,62 @@ async fn every_key_is_read_and_changed_by_whom_the_table_says() {
 }
 
 #[tokio::test]
+async fn an_operator_reads_and_changes_the_keys_of_an_administrator() {
+    let hub = Hub::staffed().await;
+    let both = async |request: &Request| {
+        let (admin, operator) = (hub.ask(Access::Admin, ADA, request).await, hub.ask(Access::Operator, OPERATOR, request).await);
+        for reply in [&admin, &operator] {
+            let is_answer = matches!(
+                reply,
+                Reply::ConfigChanged { .. }
+                    | Reply::ConfigValue { .. }
+                    | Reply::Limits { .. }
+                    | Reply::Refused { kind: RefusalKind::NotAllowed, .. }
+            );
+            assert!(is_answer, "{request:?}: {reply:?}");
+        }
+        (!matches!(admin, Reply::Refused { .. }), operator)
+    };
+    let mut granted = 0;
+    for key in every_key() {
+        let path = key.join(".");
+        for verb in [ChangeVerb::Set, ChangeVerb::Unset, ChangeVerb::Add, ChangeVerb::Remove] {
+            let change = KeyChange { verb, key: key.clone(), values: vec!["1".to_owned()], manner: Manner::default() };
+            let (may, reply) = both(&Request::ConfigChange { change }).await;
+            granted += u32::from(may);
+            match reply {
+                Reply::Refused { message, hint, .. } => {
+                    assert!(!may, "{verb} {path}");
+                    assert_eq!(message, format!("changing `{path}` needs full root on this machine"));
+                    let hint = hint.unwrap();
+                    assert!(
+                        hint.starts_with(&format!("an account with full sudo can: sudo hubctl config {verb} {path}")),
+                        "{hint}"
+                    );
+                }
+                _ => assert!(may, "{verb} {path}"),
+            }
+        }
+        let (may, reply) = both(&Request::ConfigGet { key }).await;
+        match reply {
+            Reply::Refused { message, .. } => {
+                assert!(!may && message.contains("needs full root on this machine"), "{path}: {message}");
+            }
+            _ => assert!(may, "{path}"),
+        }
+    }
+    assert!(granted > 80, "{granted}");
+    let (may, reply) = both(&Request::Limits { name: name("bob") }).await;
+    assert!(may && matches!(reply, Reply::Limits { .. }), "{reply:?}");
+    let change = change(vec!["hub".into(), "name".into()]);
+    let Reply::ConfigChanged { ended } = hub.ask(Access::Operator, OPERATOR, &change).await else { panic!() };
+    assert_eq!(ended.output, "nobody, an operator: Set hub.name [\"1\"]");
+    let without = CONFIG.replace("\"nobody\", ", "");
+    hub.context.config.replace(hub_core::config::parse(&without, "config.toml").unwrap());
+    assert_eq!(refusal(hub.ask(Access::Operator, OPERATOR, &change).await).0, RefusalKind::NotAllowed);
+}
+
+#[tokio::test]
 async fn a_refusal_names_who_may() {
     let hub = Hub::staffed().await;
     let key = |path: &str| path.split('.').map(str::to_owned).collect::<Vec<_>>();
@@ -66,7 +122,7 @@ async fn key_and_value_go_to_the_launcher_and_what_it_says_comes_back() {
     let hub = Hub::staffed().await;
     let key = ["users", "ada.l", "limits", "memory"].map(str::to_owned).to_vec();
     let Reply::ConfigChanged { ended } = hub.ask(Access::Admin, ADA, &change(key)).await else { panic!() };
-    let output = "ada Set users.\"ada.l\".limits.memory [\"1\"]".to_owned();
+    let output = "ada, in the hub: Set users.\"ada.l\".limits.memory [\"1\"]".to_owned();
     assert_eq!(ended, Ended { code: 6, output, messages: "said".to_owned() });
     let Reply::ConfigValue { value } =
         hub.ask(Access::Admin, HUGO, &Request::ConfigGet { key: vec!["hub".into(), "name".into()] }).await

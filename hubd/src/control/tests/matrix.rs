@@ -10,6 +10,7 @@ fn every_verb(about: &str) -> Vec<Request> {
     vec![
         Request::Status,
         Request::UserList,
+        Request::UserShow { name: name() },
         Request::ServerList,
         Request::Https,
         Request::UserAdd { users: vec![NewUser { name: name(), password: None }] },
@@ -84,6 +85,17 @@ async fn an_operator_is_one_as_long_as_the_configuration_says_so_and_is_never_ro
 }
 
 #[tokio::test]
+async fn an_operator_may_whatever_an_administrator_inside_may() {
+    for about in ["bob", "hugo", "tess", "cyd"] {
+        let (admin, operator) = (allowed(Access::Admin, ADA, about).await, allowed(Access::Operator, OPERATOR, about).await);
+        assert!(admin.len() > 10, "{admin:?}");
+        for verb in admin {
+            assert!(operator.contains(&verb), "{verb} about {about}: {operator:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn nobody_inside_the_hub_chooses_the_secret_of_a_link() {
     let hub = Hub::staffed().await;
     let token = Token::random().unwrap();
@@ -100,11 +112,11 @@ async fn nobody_inside_the_hub_chooses_the_secret_of_a_link() {
 }
 
 /// What `uid` may ask about `about`, by the name of the verb.
-async fn allowed(uid: u32, about: &str) -> Vec<String> {
+async fn allowed(access: Access, uid: u32, about: &str) -> Vec<String> {
     let hub = Hub::staffed().await;
     let mut allowed = Vec::new();
     for request in every_verb(about) {
-        if !is_not_allowed(&hub.ask(Access::Admin, uid, &request).await) {
+        if !is_not_allowed(&hub.ask(access, uid, &request).await) {
             let verb = serde_json::to_value(&request).unwrap()["request"].as_str().unwrap().to_owned();
             allowed.push(if request == (Request::UserBlock { name: name(about), blocked: false }) {
                 "unblock".to_owned()
@@ -121,10 +133,12 @@ async fn a_role_may_what_the_table_says_and_nothing_to_somebody_above() {
     let look = ["status", "server_list"];
     let servers = ["status", "server_list", "server_start", "server_restart", "server_logs", "server_stop"];
     let teach = ["status", "user_list", "server_list"];
-    let teach_servers = ["status", "user_list", "server_list", "server_start", "server_restart", "server_logs", "server_stop"];
+    let teach_servers =
+        ["status", "user_list", "user_show", "server_list", "server_start", "server_restart", "server_logs", "server_stop"];
     let teach_all = [
         "status",
         "user_list",
+        "user_show",
         "server_list",
         "user_add",
         "user_link",
@@ -149,7 +163,7 @@ async fn a_role_may_what_the_table_says_and_nothing_to_somebody_above() {
         (TESS, "dora", &teach),
         (TESS, "ada", &teach),
     ] {
-        assert_eq!(allowed(uid, about).await, expected, "{uid} about {about}");
+        assert_eq!(allowed(Access::Admin, uid, about).await, expected, "{uid} about {about}");
     }
 }
 

@@ -147,7 +147,7 @@ Example:
   sudo hubctl config recover"
     )]
     Recover,
-    /// Make the change that somebody inside the hub asked for (hubd-config.service runs it)
+    /// Make the change that an operator or somebody inside the hub asked for (hubd-config.service runs it)
     #[command(
         hide = true,
         after_help = "What the launcher left is judged by root's configuration once more, and done as `hubctl config set` does it.

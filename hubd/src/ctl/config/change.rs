@@ -7,7 +7,7 @@ use hub_core::config::history::How;
 use hub_core::config::keys::Kind;
 
 use super::super::World;
-use super::super::connect::{Place, only_on_the_host};
+use super::super::connect::Place;
 use super::super::failure::{Cause, Exit, Failure};
 use super::super::text::counted;
 use super::inside;
@@ -34,10 +34,10 @@ impl Change {
 }
 
 pub(super) fn change(world: &mut World, change: &Change, consent: Consent, dry_run: bool) -> Result<Exit> {
-    if let Place::Inside(_) = Place::find(world)? {
-        return inside::request(world, change, consent, dry_run);
+    match Place::find(world)? {
+        Place::Host(_) => {}
+        Place::Operator(_) | Place::Inside(_) => return inside::request(world, change, consent, dry_run),
     }
-    only_on_the_host(world, "the configuration", "config set KEY VALUE")?;
     let _lock = if dry_run { None } else { Some(Lock::take(world)?) };
     let live = Live::read(world)?;
     let before = if live.bytes.is_none() { String::new() } else { live.text(world)?.text };

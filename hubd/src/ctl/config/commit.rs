@@ -22,6 +22,7 @@ use nix::unistd::{Uid, User};
 use serde::Serialize;
 
 use apply::Way;
+pub(super) use apply::remind;
 use health::Files;
 
 use super::super::World;
@@ -185,11 +186,11 @@ impl Before {
     }
 }
 
-/// Whoever changes the configuration: somebody inside the hub, or an account of the machine, the one behind sudo where
+/// Whoever changes the configuration: somebody who asked through the hub, or an account of the machine, the one behind sudo where
 /// there is one.
 fn who(world: &World) -> Result<String> {
-    if let Some(name) = &world.on_behalf_of {
-        return Ok(format!("{name}, in the hub"));
+    if let Some(requester) = &world.on_behalf_of {
+        return Ok(requester.to_string());
     }
     let uid = world.caller.behind_sudo.unwrap_or(world.caller.uid);
     let user = User::from_uid(Uid::from_raw(uid)).with_context(|| format!("looking up account {uid}"))?;

@@ -1,5 +1,5 @@
-//! A change of one key from inside the hub: asked for through the admin socket, and done on root's side by
-//! `hubctl config perform`, which hubd-config.service runs, in the same transaction as on the host.
+//! A change of one key by somebody who is not root, inside the hub or as an operator: asked for through the hub, and done on
+//! root's side by `hubctl config perform`, which hubd-config.service runs, in the same transaction as root's own.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,7 +16,7 @@ use super::super::failure::{Cause, Exit, Failure};
 use super::super::terminal::Nobody;
 use super::super::{Printer, World, report};
 use super::change::{Change, change};
-use super::key::whole;
+use super::key::{resolve, whole};
 use super::review::{Consent, Review};
 use crate::launcher::verbs::configure::Asked;
 
@@ -29,6 +29,10 @@ pub(super) fn request(world: &mut World, what: &Change, consent: Consent, dry_ru
         Change::Add(key, values) => (ChangeVerb::Add, key, values.as_slice()),
         Change::Remove(key, values) => (ChangeVerb::Remove, key, values.as_slice()),
     };
+    // What is a slip is told as to root, and not as a key that is none of theirs.
+    if verb != ChangeVerb::Unset {
+        resolve(key)?;
+    }
     let change = KeyChange { verb, key: whole(key).parts().to_vec(), values: values.to_vec(), manner };
     match ask(world, &Request::ConfigChange { change })? {
         Reply::ConfigChanged { ended } => {
@@ -42,8 +46,8 @@ pub(super) fn request(world: &mut World, what: &Change, consent: Consent, dry_ru
 
 /// Does what the launcher left.
 pub(super) fn perform(world: &mut World) -> Result<Exit> {
-    only_on_the_host(world, "a change for somebody inside the hub", "config set KEY VALUE")?;
-    let Asked { name, change: wanted } = Asked::read(&world.paths)?;
+    only_on_the_host(world, "a change for somebody else", "config set KEY VALUE")?;
+    let Asked { requester, change: wanted } = Asked::read(&world.paths)?;
     let (key, values, manner) = (wanted.path(), wanted.values, wanted.manner);
     let what = match wanted.verb {
         ChangeVerb::Set => Change::Set(key, values),
@@ -66,7 +70,7 @@ pub(super) fn perform(world: &mut World) -> Result<Exit> {
         },
         terminal: &mut Nobody,
         variables: BTreeMap::new(),
-        on_behalf_of: Some(name),
+        on_behalf_of: Some(requester),
         interruptions: world.interruptions.clone(),
         obstacles: world.obstacles,
         now: world.now,
@@ -82,14 +86,16 @@ pub(super) fn perform(world: &mut World) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Refuses a change that does more than its key says, or that root's file, as it is `before`, does not grant.
+/// Refuses a change of which root's file, as it is `before`, does not grant every part. The first limit of a group also makes
+/// the group, without members.
 pub(super) fn judge(world: &World, key: &KeyPath, before: &str, review: &Review) -> Result<(), Failure> {
-    let Some(name) = &world.on_behalf_of else { return Ok(()) };
+    let Some(requester) = &world.on_behalf_of else { return Ok(()) };
     let refused = |message| Failure::new(Cause::Refused, message, None);
     let config: Config = config::parse(before, &world.paths.config_file().display().to_string())
         .map_err(|_| refused("the configuration is not valid as it is, so it is changed on the machine".to_owned()))?;
-    inside::granted(&config, name, key).map_err(refused)?;
-    match review.changes.iter().find(|change| change.key != key.to_string()) {
+    inside::granted(&config, requester, key).map_err(refused)?;
+    let is_granted = |key: &str| key.parse().is_ok_and(|key| inside::granted(&config, requester, &key).is_ok());
+    match review.changes.iter().find(|change| !is_granted(&change.key)) {
         Some(other) => Err(refused(format!("that would change `{}`, too", other.key))),
         None => Ok(()),
     }

@@ -1,5 +1,6 @@
-//! `hubctl config recover`, which `hubd-config-guard.service` runs before the hub starts: when the power went, or the
-//! program was killed, between saving a configuration and knowing that the hub is well with it, the last healthy one wins.
+//! `hubctl config recover`, which `hubd-config-guard.service` runs before the hub or the launcher starts, and
+//! `hubd-config.service` when it ends: when the power went, or the program was killed, between saving a configuration and knowing
+//! that the hub is well with it, the last healthy one wins.
 
 use anyhow::{Context, Result};
 use hub_core::config;
@@ -48,5 +49,8 @@ pub(super) fn recover(world: &mut World) -> Result<Exit> {
          hubctl config rollback {number}",
         healthy.number
     ))?;
+    if let Err(error) = commit::remind(world) {
+        world.printer.say(&format!("warning: what runs may not follow it yet: {error:#}"))?;
+    }
     Ok(Exit::Done)
 }

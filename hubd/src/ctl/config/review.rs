@@ -96,7 +96,7 @@ impl Review {
         if world.printer.json {
             return Ok(());
         }
-        // The lines around a change are no business of somebody inside the hub: they may hold a secret.
+        // The lines around a change are no business of who is not root: they may hold a secret.
         let lines = if world.on_behalf_of.is_some() { self.told(false) } else { self.lines(world.printer.color) };
         for line in lines {
             world.printer.say(&line)?;

@@ -51,11 +51,8 @@ pub(super) fn show(world: &mut World, effective: bool) -> Result<Exit> {
 pub(super) fn get(world: &mut World, key: &KeyPath) -> Result<Exit> {
     let (key, _) = resolve(key)?;
     let value = match Place::find(world)? {
-        Place::Host(_) | Place::Operator(_) => {
-            only_on_the_host(world, "the configuration", "config get KEY")?;
-            effects::values(&in_force(world, &Live::read(world)?)?).remove(&key)
-        }
-        Place::Inside(_) => match ask(world, &Request::ConfigGet { key: key.parts().to_vec() })? {
+        Place::Host(_) => effects::values(&in_force(world, &Live::read(world)?)?).remove(&key),
+        Place::Operator(_) | Place::Inside(_) => match ask(world, &Request::ConfigGet { key: key.parts().to_vec() })? {
             Reply::ConfigValue { value } => value,
             other => return Err(unexpected(&other).into()),
         },

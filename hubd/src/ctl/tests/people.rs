@@ -297,11 +297,8 @@ members = ["ada"]
 memory = "4G"
 "#;
 
-#[test]
-fn what_somebody_may_do_names_the_lines_that_say_so() {
-    let machine = Machine::host();
-    machine.write("etc/hubd/config.toml", POLICY);
-    let listed = |name: &str| UserInfo {
+fn listed(name: &str) -> UserInfo {
+    UserInfo {
         name: name.parse().unwrap(),
         admin: false,
         role: Role::Student,
@@ -309,7 +306,13 @@ fn what_somebody_may_do_names_the_lines_that_say_so() {
         has_password: true,
         last_active: None,
         link: None,
-    };
+    }
+}
+
+#[test]
+fn what_somebody_may_do_names_the_lines_that_say_so() {
+    let machine = Machine::host();
+    machine.write("etc/hubd/config.toml", POLICY);
     let show = |name: &str| {
         let reply = Reply::Users { users: vec![listed("ada"), listed("bob")] };
         std::fs::remove_file(machine.paths().control_socket()).ok();
@@ -330,6 +333,25 @@ fn what_somebody_may_do_names_the_lines_that_say_so() {
     let eve = show("eve");
     assert_eq!(eve.code, 1);
     assert!(eve.messages.contains("eve is not enrolled") && eve.output.contains("student"), "{}", eve.output);
+}
+
+#[test]
+fn what_somebody_may_do_is_asked_of_the_hub_by_who_is_not_root() {
+    let config = hub_core::config::parse(POLICY, "").unwrap();
+    for (name, said) in [("ada", "lab (line 8)"), ("bob", "blocked (line 5)")] {
+        let host = Machine::host();
+        host.write("etc/hubd/config.toml", POLICY);
+        let (root, _) = host.run_with(&format!("user show {name}"), vec![Reply::Users { users: vec![listed(name)] }]);
+        for machine in [Machine::operator(), Machine::inside()] {
+            let reply = Reply::User { user: Some(listed(name)), rights: config.rights_of(&name.parse().unwrap()) };
+            let (ran, asked) = machine.run_with(&format!("user show {name}"), vec![reply]);
+            assert_eq!((ran.code, ran.messages, &ran.output), (0, String::new(), &root.output));
+            assert_eq!(asked, [Request::UserShow { name: name.parse().unwrap() }]);
+        }
+        assert!(root.output.contains(said), "{}", root.output);
+    }
+    let nobody = Reply::User { user: None, rights: config.rights_of(&"eve".parse().unwrap()) };
+    assert_eq!(Machine::operator().run_with("user show eve", vec![nobody]).0.code, 1);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 
 use anyhow::Result;
 use hub_core::accounts::Username;
-use hub_core::config::{self, Config, ExplainedLimit, Origin, ReadError, Role};
+use hub_core::config::{self, ExplainedLimit, Membership, Origin, ReadError, Rights, Role};
 use hub_core::control::{OpenLink, Reply, Request, UserInfo};
 use serde::Serialize;
 
 use super::super::World;
-use super::super::connect::{ask, only_on_the_host, unexpected};
+use super::super::connect::{Place, ask, unexpected};
 use super::super::failure::{Exit, Failure};
 use super::super::output::{Cell, Table, Tone};
 use super::super::text::{ago, moment};
@@ -34,27 +34,15 @@ struct Shown {
     limits: Vec<ExplainedLimit>,
 }
 
-/// A group somebody is in.
-#[derive(Debug, Serialize)]
-struct Membership {
-    name: String,
-    line: Option<usize>,
-}
-
 pub(super) fn show(world: &mut World, name: &Username) -> Result<Exit> {
-    only_on_the_host(world, "what the configuration says", &format!("user show {name}"))?;
-    let config = config::read(&world.paths.config_file()).map_err(|error| match error {
-        ReadError::Invalid(problems) => Failure::plain(problems.to_string()).into(),
-        error => anyhow::Error::new(error),
-    })?;
-    let config = config.config;
-    let (user, silence) = match ask(world, &Request::UserList) {
-        Ok(Reply::Users { users }) => (users.into_iter().find(|user| user.name == *name), None),
-        Ok(other) => return Err(unexpected(&other).into()),
-        Err(failure) if failure.stops_everything() => (None, Some(failure)),
-        Err(failure) => return Err(failure.into()),
+    let (rights, user, silence) = match Place::find(world)? {
+        Place::Host(_) => by_the_file(world, name)?,
+        Place::Operator(_) | Place::Inside(_) => match ask(world, &Request::UserShow { name: name.clone() })? {
+            Reply::User { user, rights } => (rights, user, None),
+            other => return Err(unexpected(&other).into()),
+        },
     };
-    let shown = describe(name, &config, user.as_ref(), silence.is_none());
+    let shown = describe(name, rights, user.as_ref(), silence.is_none());
     if world.printer.json {
         world.printer.json(&shown)?;
     } else {
@@ -69,30 +57,34 @@ pub(super) fn show(world: &mut World, name: &Username) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn describe(name: &Username, config: &Config, user: Option<&UserInfo>, is_known: bool) -> Shown {
-    let line = |what: String| config.places.line(&what);
-    let role = config.role_of(name);
-    let list = match role {
-        Role::Admin => Some("admins"),
-        Role::Teacher => Some("teachers"),
-        Role::Helper => Some("helpers"),
-        Role::Student => None,
+/// For root, also while the hub does not answer.
+fn by_the_file(world: &World, name: &Username) -> Result<(Rights, Option<UserInfo>, Option<Failure>)> {
+    let config = config::read(&world.paths.config_file()).map_err(|error| match error {
+        ReadError::Invalid(problems) => Failure::plain(problems.to_string()).into(),
+        error => anyhow::Error::new(error),
+    })?;
+    let (user, silence) = match ask(world, &Request::UserList) {
+        Ok(Reply::Users { users }) => (users.into_iter().find(|user| user.name == *name), None),
+        Ok(other) => return Err(unexpected(&other).into()),
+        Err(failure) if failure.stops_everything() => (None, Some(failure)),
+        Err(failure) => return Err(failure.into()),
     };
-    let groups = config.groups.iter().filter(|(_, group)| group.members.contains(name));
+    Ok((config.config.rights_of(name), user, silence))
+}
+
+fn describe(name: &Username, rights: Rights, user: Option<&UserInfo>, is_known: bool) -> Shown {
     Shown {
         name: name.clone(),
         enrolled: is_known.then_some(user.is_some()),
         has_password: user.map(|user| user.has_password),
         last_active: user.and_then(|user| user.last_active.clone()),
         link: user.and_then(|user| user.link.clone()),
-        blocked: config.is_blocked(name) || user.is_some_and(|user| user.blocked),
-        blocked_line: line(format!("roles.blocked[{name}]")),
-        role,
-        role_line: list.and_then(|list| line(format!("roles.{list}[{name}]"))),
-        groups: groups
-            .map(|(group, _)| Membership { name: group.to_string(), line: line(format!("groups.{group}.members[{name}]")) })
-            .collect(),
-        limits: config.explain_limits(name),
+        blocked: rights.blocked || user.is_some_and(|user| user.blocked),
+        blocked_line: rights.blocked_line,
+        role: rights.role,
+        role_line: rights.role_line,
+        groups: rights.groups,
+        limits: rights.limits,
     }
 }
 

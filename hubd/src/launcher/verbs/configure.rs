@@ -1,13 +1,12 @@
-//! A change of the configuration for somebody inside the hub. The launcher asks root's file whether their role grants it,
+//! A change of the configuration for an operator or somebody inside the hub. The launcher asks root's file whether they may,
 //! leaves the request where `hubd-config.service` finds it, and hands back what that said: it writes no configuration itself.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 
 use anyhow::{Context, Result};
-use hub_core::accounts::Username;
 use hub_core::config::keys::inside;
-use hub_core::control::change::{Ended, KeyChange};
+use hub_core::control::change::{Ended, KeyChange, Requester};
 use hub_core::paths::Paths;
 use hub_core::sys::atomic::{self, Access};
 use hub_core::systemctl::Systemctl;
@@ -17,6 +16,9 @@ use super::{Answer, Launcher, blocking, refusal};
 use crate::launcher::accounts::Machine;
 use crate::launcher::protocol::{RefusalKind, Reply};
 
+/// Changes under way and waiting. Each takes seconds; whoever has taken over the hub could queue them without an end, and take
+/// all the launcher's connections with them.
+pub(super) const MOST_CHANGES: usize = 16;
 /// Does what was left, with a sandbox of its own.
 const SERVICE: &str = "hubd-config.service";
 /// The files in `Paths::config_change`.
@@ -27,17 +29,23 @@ const RESULT: &str = "result.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
-    pub(crate) name: Username,
+    pub(crate) requester: Requester,
     pub(crate) change: KeyChange,
 }
 
 impl<M: Machine + 'static> Launcher<M> {
-    pub(super) async fn configure(&self, name: Username, change: KeyChange) -> Answer {
+    pub(super) async fn configure(&self, requester: Requester, change: KeyChange) -> Answer {
         let config = self.config().await?;
-        inside::granted(&config, &name, &change.path()).map_err(|why| refusal(RefusalKind::NotAllowed, why))?;
+        inside::granted(&config, &requester, &change.path()).map_err(|why| refusal(RefusalKind::NotAllowed, why))?;
+        let Ok(_place) = self.changes.try_acquire() else {
+            let why = format!("{MOST_CHANGES} changes of the configuration are waiting already\nhint: try again in a moment");
+            return Err(refusal(RefusalKind::Busy, why));
+        };
         let _turn = self.configuring.lock().await;
+        let key = change.path();
+        tracing::info!(%requester, %key, "configuration: `{key}` is changed for {requester}");
         let paths = self.paths.clone();
-        let ended = blocking(move || Asked { name, change }.perform(&paths)).await?;
+        let ended = blocking(move || Asked { requester, change }.perform(&paths)).await?;
         Ok(Reply::Configured { ended })
     }
 }

@@ -448,3 +448,38 @@ async fn apply_refuses_an_invalid_file_and_changes_nothing() {
     assert_eq!(refusal_of(world.ask(Request::Apply).await).kind, RefusalKind::Internal);
     assert!(world.systemd.units().contains(&"hubd-user-zoe.service".to_owned()));
 }
+
+#[tokio::test]
+async fn changes_of_the_configuration_do_not_queue_without_an_end() {
+    use hub_core::control::change::{ChangeVerb, KeyChange, Manner, Requester};
+    let world = World::new();
+    world.configure("[roles]\nadmins = [\"zoe\"]\nhost_operators = [\"opal\"]\n");
+    let ask = |requester: Requester, key: &str| {
+        let change = KeyChange {
+            verb: ChangeVerb::Set,
+            key: key.split('.').map(str::to_owned).collect(),
+            values: vec!["2G".to_owned()],
+            manner: Manner::default(),
+        };
+        let launcher = Arc::clone(&world.launcher);
+        async move { refusal_of(launcher.answer(Request::Configure { requester, change }).await) }
+    };
+    let opal = || Requester::Operator("opal".to_owned());
+    let turn = world.launcher.configuring.lock().await;
+    let waiting: Vec<_> = (0..configure::MOST_CHANGES).map(|_| tokio::spawn(ask(opal(), "limits.memory"))).collect();
+    while world.launcher.changes.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let refusal = ask(opal(), "limits.memory").await;
+    assert_eq!(refusal.kind, RefusalKind::Busy, "{refusal}");
+    // What is not granted takes no place, and is told as such.
+    assert_eq!(ask(opal(), "http.listen").await.kind, RefusalKind::NotAllowed);
+    assert_eq!(ask(Requester::Operator("sten".to_owned()), "limits.memory").await.kind, RefusalKind::NotAllowed);
+    assert_eq!(ask(Requester::Person("opal".parse().unwrap()), "limits.memory").await.kind, RefusalKind::NotAllowed);
+    drop(turn);
+    for one in waiting {
+        // There is no systemd here that could do it.
+        assert_eq!(one.await.unwrap().kind, RefusalKind::Internal);
+    }
+    assert_eq!(world.launcher.changes.available_permits(), configure::MOST_CHANGES);
+}

@@ -91,9 +91,9 @@ fn reference() -> String {
 
 fn changed_by(key: &str) -> &'static str {
     match super::inside::may_change(key) {
-        None => "on the machine only",
-        Some(Role::Admin) => "on the machine, and by administrators in a terminal of the hub",
-        Some(_) => "on the machine, and by teachers and administrators in a terminal of the hub",
+        None => "by root only",
+        Some(Role::Admin) => "by root, by operators, and by administrators in a terminal of the hub",
+        Some(_) => "by root, by operators, and by teachers and administrators in a terminal of the hub",
     }
 }
 

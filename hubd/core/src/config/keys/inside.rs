@@ -1,11 +1,11 @@
-//! Which keys somebody inside the hub may read and change, and with which role. What is not named here is changed on the
-//! machine only: paths, commands, addresses, unix accounts and groups, roles, rules about logging in, indexes, certificates,
-//! listeners, denied addresses, the reserve. A new key is the host's before somebody decided otherwise.
+//! Which keys somebody inside the hub may read and change, and with which role; operators may what administrators may. What is
+//! not named here is changed by root only: paths, commands, addresses, unix accounts and groups, roles, rules about logging in,
+//! indexes, certificates, listeners, denied addresses, the reserve. A new key is root's before somebody decided otherwise.
 
 use super::super::edit::KeyPath;
 use super::super::{Config, Role};
 use super::{find, table_of};
-use crate::accounts::Username;
+use crate::control::change::Requester;
 
 /// Keys that may be changed inside, by table and name (`*`: every key of the table), and the lowest role that may.
 const CHANGEABLE: &[(&str, &str, Role)] = &[
@@ -47,13 +47,22 @@ pub fn may_read(path: &str) -> Option<Role> {
     Some(if ABOUT_PEOPLE.contains(&table.name) { Role::Helper } else { Role::Admin })
 }
 
-/// Whether `config`, which is root's, lets `name` change `key` from inside the hub.
+/// Whether `config`, which is root's, lets `requester` change `key`.
 ///
 /// # Errors
 /// Why not, and who may.
-pub fn granted(config: &Config, name: &Username, key: &KeyPath) -> Result<(), String> {
+pub fn granted(config: &Config, requester: &Requester, key: &KeyPath) -> Result<(), String> {
+    let least = may_change(&key.parts().join("."));
+    let name = match requester {
+        Requester::Person(name) => name,
+        Requester::Operator(account) if !config.roles.host_operators.contains(account) => {
+            return Err(format!("{account} is not an operator of this hub"));
+        }
+        Requester::Operator(_) if least.is_none() => return Err(format!("changing `{key}` needs full root on this machine")),
+        Requester::Operator(_) => return Ok(()),
+    };
     let role = if config.is_blocked(name) { Role::Student } else { config.role_of(name) };
-    match may_change(&key.parts().join(".")) {
+    match least {
         None => Err(format!("`{key}` is changed on the machine only")),
         Some(least) if role >= least => Ok(()),
         Some(Role::Admin) => Err(format!("`{key}` is changed by administrators, and {name} is a {role}")),
@@ -96,6 +105,10 @@ mod tests {
         ("servers.concurrent_starts", Role::Admin),
     ];
 
+    fn person(name: &str) -> Requester {
+        Requester::Person(name.parse().unwrap())
+    }
+
     fn every_key() -> Vec<String> {
         TABLES.iter().flat_map(|table| table.keys.iter().map(move |key| format!("{}.{}", table.name, key.name))).collect()
     }
@@ -109,7 +122,7 @@ mod tests {
             let path: KeyPath = key.parse().unwrap();
             let may: Vec<&str> = ["ada", "tess", "hugo", "bob"]
                 .into_iter()
-                .filter(|name| granted(&config, &name.parse().unwrap(), &path).is_ok())
+                .filter(|name| granted(&config, &person(name), &path).is_ok())
                 .collect();
             match may[..] {
                 [] => assert_eq!(may_change(&key), None, "{key}"),
@@ -127,8 +140,27 @@ mod tests {
         let config = "[roles]\nadmins = [\"ada\"]\nteachers = [\"tess\"]\nblocked = [\"tess\"]\n";
         let config = super::super::super::parse(config, "").unwrap();
         let key = "hub.announcement".parse().unwrap();
-        assert!(granted(&config, &"ada".parse().unwrap(), &key).is_ok());
-        assert!(granted(&config, &"tess".parse().unwrap(), &key).is_err());
+        assert!(granted(&config, &person("ada"), &key).is_ok());
+        assert!(granted(&config, &person("tess"), &key).is_err());
+    }
+
+    #[test]
+    fn operators_change_what_administrators_change_as_long_as_they_are_some() {
+        let config = "[roles]\nadmins = [\"ada\"]\nhost_operators = [\"opal\"]\n";
+        let config = super::super::super::parse(config, "").unwrap();
+        let operator = |account: &str| Requester::Operator(account.to_owned());
+        for key in every_key() {
+            let path: KeyPath = key.parse().unwrap();
+            let may = granted(&config, &operator("opal"), &path);
+            assert_eq!(may.is_ok(), granted(&config, &person("ada"), &path).is_ok(), "{key}");
+            if let Err(why) = may {
+                assert_eq!(why, format!("changing `{path}` needs full root on this machine"));
+            }
+            // An account and a person of the same name are two.
+            for other in [operator("ada"), operator("sten"), person("opal")] {
+                assert!(granted(&config, &other, &path).is_err(), "{other} changes {key}");
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use hub_core::config::Config;
 use hub_core::control::{Reloaded, Reply, Request};
 use hub_core::systemctl::Systemctl;
-use hub_core::units::SERVE;
+use hub_core::units::{LAUNCHER, SERVE};
 use hub_core::wire;
 
 use super::super::super::World;
@@ -89,6 +89,19 @@ pub(super) fn apply(world: &World, old: Option<&Config>, new: &Config, way: Way)
     }
     applied.warnings.extend(followed.problems);
     Ok(applied)
+}
+
+/// Has those who run follow the file that was put back. One that is just starting reads it anyhow, and is not waited for:
+/// it may itself wait until the file is right.
+pub(in crate::ctl::config) fn remind(world: &mut World) -> Result<()> {
+    let systemctl = Systemctl::new(&world.paths);
+    if systemctl.status(SERVE)?.active == "active" && reload(world).context("telling the hub")?.restart_needed {
+        world.printer.say("The hub listens elsewhere than the configuration says: systemctl restart hubd.socket hubd.service")?;
+    }
+    if systemctl.status(LAUNCHER)?.active == "active" {
+        follow(world).context("telling the launcher")?;
+    }
+    Ok(())
 }
 
 fn tell(applied: &mut Applied, reloaded: &Reloaded) {

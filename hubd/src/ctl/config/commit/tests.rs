@@ -349,6 +349,26 @@ fn after_a_power_cut_the_last_healthy_version_is_the_configuration() {
 }
 
 #[test]
+fn a_hub_that_runs_follows_what_a_killed_change_is_put_back_to() {
+    for (state, follows) in [("active", true), ("inactive", false), ("activating", false)] {
+        let machine = Machine::new();
+        machine.runs_with(&machine.text("first"));
+        machine.commit(&machine.text("second")).unwrap();
+        let history = History::open(&machine.paths());
+        let third = machine.text("third");
+        history.begin(&third, "opal, an operator", How::Set, "2026-09-07T11:00:00Z".parse().unwrap()).unwrap();
+        // Killed after the hub had been told.
+        machine.runs_with(&third);
+        machine.unit_is(state);
+        machine.run(super::super::recover::recover).unwrap();
+        assert_eq!(machine.live(), machine.text("second"));
+        let loaded = std::fs::read_to_string(machine.loaded()).unwrap();
+        assert_eq!(loaded == machine.text("second"), follows, "{state}");
+        assert!(!machine.jobs().iter().any(|job| job.contains("start")), "{:?}", machine.jobs());
+    }
+}
+
+#[test]
 fn the_guard_leaves_a_change_alone_that_is_under_way() {
     let machine = Machine::new();
     machine.runs_with(&machine.text("first"));

@@ -1,12 +1,12 @@
-//! A change that somebody inside the hub asks for: at their end, and on root's side.
+//! A change that somebody who is not root asks for: at their end, and on root's side.
 
-use hub_core::control::change::{ChangeVerb, Ended, KeyChange, Manner};
+use hub_core::control::change::{ChangeVerb, Ended, KeyChange, Manner, Requester};
 use hub_core::control::{Reply, Request};
 
 use crate::ctl::tests::Machine;
 use crate::launcher::verbs::configure::Asked;
 
-const FILE: &str = "[roles]\nadmins = [\"ada\", \"olga\"]\nteachers = [\"tess\"]\nblocked = []\n\
+const FILE: &str = "[roles]\nadmins = [\"ada\", \"olga\"]\nteachers = [\"tess\"]\nblocked = []\nhost_operators = [\"opal\"]\n\
                     [environment]\nindex_url = \"https://user:secret@mirror.example.org/simple\"\n[limits]\nmemory = \"1G\"\n";
 
 fn wanted(verb: ChangeVerb, key: &str, values: &[&str]) -> KeyChange {
@@ -19,10 +19,10 @@ fn wanted(verb: ChangeVerb, key: &str, values: &[&str]) -> KeyChange {
 }
 
 /// What root's side makes of it, and the file afterwards.
-fn perform(name: &str, change: KeyChange) -> Ended {
+fn perform(requester: Requester, change: KeyChange) -> Ended {
     let machine = Machine::host();
     machine.write("etc/hubd/config.toml", FILE);
-    let asked = Asked { name: name.parse().unwrap(), change };
+    let asked = Asked { requester, change };
     machine.write("var/lib/hubd-launcher/config-change/request.json", serde_json::to_vec(&asked).unwrap());
     let ran = machine.run("config perform");
     assert_eq!((ran.code, ran.output.as_str(), ran.messages.as_str()), (0, "", ""));
@@ -38,6 +38,7 @@ fn roots_side_judges_the_request_by_roots_file() {
         ("ada", ChangeVerb::Unset, "limits.memory", &[], 0, "Nothing was changed: this was a dry run."),
         ("ada", ChangeVerb::Set, "users.bob.limits.memory", &["2G"], 0, "users.bob.limits.memory"),
         ("ada", ChangeVerb::Add, "groups.lab.members", &["bob"], 0, "groups.lab.members"),
+        ("ada", ChangeVerb::Set, "groups.lab.limits.memory", &["2G"], 0, "groups.lab.limits.memory"),
         ("tess", ChangeVerb::Set, "hub.announcement", &["Exam at noon"], 0, "hub.announcement"),
         ("ada", ChangeVerb::Set, "hub.name", &["x\"\n[http]\nlisten = [\"[::]:1\"]"], 1, "name has more than one line"),
         ("tess", ChangeVerb::Set, "limits.memory", &["2G"], 7, "is changed by administrators, and tess is a teacher"),
@@ -46,9 +47,19 @@ fn roots_side_judges_the_request_by_roots_file() {
         ("ada", ChangeVerb::Unset, "roles", &[], 7, "`roles` is changed on the machine only"),
         ("ada", ChangeVerb::Unset, "environment.index_url", &[], 7, "is changed on the machine only"),
         ("ada", ChangeVerb::Set, "limits.memory", &["banana"], 1, "banana"),
+        ("@opal", ChangeVerb::Set, "users.bob.limits.memory", &["2G"], 0, "users.bob.limits.memory"),
+        ("@opal", ChangeVerb::Set, "limits.memory", &["banana"], 1, "banana"),
+        ("@opal", ChangeVerb::Add, "roles.admins", &["bob"], 7, "changing `roles.admins` needs full root on this machine"),
+        ("@opal", ChangeVerb::Unset, "roles", &[], 7, "changing `roles` needs full root on this machine"),
+        ("@sten", ChangeVerb::Set, "limits.memory", &["2G"], 7, "sten is not an operator of this hub"),
+        ("@ada", ChangeVerb::Set, "limits.memory", &["2G"], 7, "ada is not an operator of this hub"),
         ("ada", ChangeVerb::Set, "limits.memory", &["1G", "2G"], 1, "is no value for `limits.memory`"),
     ] {
-        let ended = perform(name, wanted(verb, key, values));
+        let requester = match name.strip_prefix('@') {
+            Some(account) => Requester::Operator(account.to_owned()),
+            None => Requester::Person(name.parse().unwrap()),
+        };
+        let ended = perform(requester, wanted(verb, key, values));
         assert_eq!(ended.code, code, "{name} {verb:?} {key} {values:?}: {ended:?}");
         assert!(ended.messages.contains(said), "{name} {verb:?} {key} {values:?}: {}", ended.messages);
         assert!(!ended.messages.contains("secret"), "a line of the file that is nobody's business: {}", ended.messages);
@@ -65,4 +76,19 @@ fn inside_the_answer_of_roots_side_is_printed_as_it_is() {
         Machine::inside().run_with("config get users.ada.l.limits.memory", vec![Reply::ConfigValue { value: Some("2G".into()) }]);
     assert_eq!((ran.code, ran.output.as_str()), (0, "2G\n"));
     assert_eq!(asked, [Request::ConfigGet { key: ["users", "ada.l", "limits", "memory"].map(str::to_owned).to_vec() }]);
+}
+
+#[test]
+fn an_operator_asks_the_hub_as_somebody_inside_does() {
+    for machine in [Machine::inside, Machine::operator] {
+        let ended = Ended { code: 0, output: String::new(), messages: "Saved as version 2, and in force.\n".to_owned() };
+        let (ran, asked) = machine().run_with("config unset limits.memory --dry-run", vec![Reply::ConfigChanged { ended }]);
+        assert_eq!((ran.code, ran.messages.as_str()), (0, "Saved as version 2, and in force.\n"));
+        assert_eq!(asked, [Request::ConfigChange { change: wanted(ChangeVerb::Unset, "limits.memory", &[]) }]);
+        let (ran, _) = machine().run_with("config get limits.memory", vec![Reply::ConfigValue { value: Some("2G".into()) }]);
+        assert_eq!((ran.code, ran.output.as_str()), (0, "2G\n"));
+        // Told as to root, and nobody has to be asked for it.
+        let ran = machine().run("config set limits.memroy 2G");
+        assert_eq!(ran.messages, "error: `memroy` is not a key of [limits]\nhint: did you mean `memory`?\n");
+    }
 }
