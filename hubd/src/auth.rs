@@ -139,7 +139,7 @@ impl People {
         let parallel = std::thread::available_parallelism().map_or(1, usize::from);
         let (hasher, devices) = (Hasher::new(parallel, cost), Devices::new(key));
         let people = Self { inner: Arc::new(Inner { store, hasher, sessions, throttle, devices, clock }) };
-        for written in [people.rank(unranked).await, people.save().await, people.revoke_links().await] {
+        for written in [people.rank(unranked).await, people.save().await, people.revoke_grants().await] {
             if let Err(error) = written {
                 // Reading works, so people can work; what has ended is over in memory.
                 tracing::error!(error = %format_args!("{:#}", anyhow::Error::from(error)), "the database can't be written");
@@ -224,8 +224,9 @@ impl People {
             Some(password) => Some(self.hash(name, password).await?),
             None => None,
         };
-        let (row, rank, now) = (name.clone(), maker.rank(), self.now());
-        let added = self.inner.store.run(move |connection| people::add(connection, &row, hash.as_deref(), rank, now)).await?;
+        let (row, rank, giver, now) = (name.clone(), maker.rank(), maker.giver(), self.now());
+        let add = move |connection: &mut _| people::add(connection, &row, hash.as_deref(), (rank, giver.as_ref()), now);
+        let added = self.inner.store.run(add).await?;
         let link = if added && password.is_none() { Some(self.new_link(name, maker).await?) } else { None };
         Ok(Added { added, link })
     }
@@ -254,7 +255,7 @@ impl People {
     pub async fn remove(&self, name: &Username) -> Result<bool, PeopleError> {
         let (name, sessions) = (name.clone(), self.inner.sessions.clone());
         sessions.end_all(&name);
-        Ok(self
+        let removed = self
             .inner
             .store
             .run(move |connection| {
@@ -264,7 +265,9 @@ impl People {
                 sessions.end_all(&name);
                 Ok(removed)
             })
-            .await?)
+            .await?;
+        self.revoke_grants().await?;
+        Ok(removed)
     }
 
     /// Sets the password of `name`. Their sessions end and a link not used yet stops working.
@@ -276,7 +279,15 @@ impl People {
             return Err(PeopleError::Unknown(name.clone()));
         }
         let hash = self.hash(name, password).await?;
-        self.store_password(name, hash, maker.rank()).await
+        let (row, sessions, rank, giver) = (name.clone(), self.inner.sessions.clone(), maker.rank(), maker.giver());
+        let set = move |connection: &mut rusqlite::Connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let known = people::set_password(&transaction, &row, &hash, (rank, giver.as_ref()))?;
+            transaction.commit()?;
+            sessions.end_all(&row);
+            Ok(known)
+        };
+        if self.inner.store.run(set).await? { Ok(()) } else { Err(PeopleError::Unknown(name.clone())) }
     }
 
     /// A new one-time link for `name`; an older one stops working.
@@ -297,7 +308,7 @@ impl People {
         let row = people::LinkRow {
             name: name.clone(),
             expires: seconds(expires),
-            maker: maker.name().cloned(),
+            maker: maker.giver(),
             rank: maker.rank(),
             revoked: false,
         };
@@ -337,6 +348,9 @@ impl People {
                 Ok(known)
             })
             .await?;
+        if blocked {
+            self.revoke_grants().await?;
+        }
         if known { Ok(()) } else { Err(PeopleError::Unknown(name.clone())) }
     }
 
@@ -385,22 +399,6 @@ impl People {
             .await
             .map_err(|error| PeopleError::Internal(error.into()))?;
         hash.map(|hash| (hash, slot)).map_err(PeopleError::Internal)
-    }
-
-    async fn store_password(&self, name: &Username, hash: String, rank: i64) -> Result<(), PeopleError> {
-        let (row, sessions) = (name.clone(), self.inner.sessions.clone());
-        let known = self
-            .inner
-            .store
-            .run(move |connection| {
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let known = people::set_password(&transaction, &row, &hash, rank)?;
-                transaction.commit()?;
-                sessions.end_all(&row);
-                Ok(known)
-            })
-            .await?;
-        if known { Ok(()) } else { Err(PeopleError::Unknown(name.clone())) }
     }
 }
 

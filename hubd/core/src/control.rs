@@ -286,7 +286,8 @@ pub struct Reloaded {
     /// Who rose: their sessions have ended, and a link for them works only if its maker may make one for this role.
     #[serde(default)]
     pub promoted: Vec<Username>,
-    /// Who of these can't log in with the password they have: it came from somebody below their new role.
+    /// Who has a role and can't log in with the password they have: it came from somebody who may not give one to people of
+    /// that role (any more).
     #[serde(default)]
     pub need_link: Vec<Username>,
     /// Whom the configuration keeps out: they have no session.

@@ -8,14 +8,16 @@ use hub_core::config::Role;
 
 use super::sessions::rank;
 use super::{People, PeopleError};
-use crate::store::people::{self, LinkRow};
+use crate::store::people::{self, Giver, LinkRow, PersonRow};
 use crate::store::{StoreError, time};
 
 /// Who gives somebody a link or a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Maker {
-    /// Root of this machine, an operator, the installer.
+    /// Root of this machine, the installer.
     Host,
+    /// An operator, by the name of the account.
+    Operator(String),
     /// Somebody inside the hub, with the role at this moment.
     Person(Username, Role),
 }
@@ -23,7 +25,7 @@ pub enum Maker {
 /// A link that was not used yet, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenLink {
-    /// Who made it; `None`: somebody on the host.
+    /// Who of the hub's people made it; `None`: somebody on the host.
     pub maker: Option<Username>,
     /// When it stops working.
     pub expires: SystemTime,
@@ -33,30 +35,43 @@ impl Maker {
     /// The highest rank of people that this one may give something to.
     pub(super) fn rank(&self) -> i64 {
         match self {
-            Self::Host => rank(Role::Admin),
+            Self::Host | Self::Operator(_) => rank(Role::Admin),
             // Who may give nothing is asked before this; whatever it gave all the same is for nobody.
             Self::Person(_, role) => role.vouches_for().map_or(-1, rank),
         }
     }
 
-    pub(super) fn name(&self) -> Option<&Username> {
+    pub(super) fn giver(&self) -> Option<Giver> {
         match self {
             Self::Host => None,
-            Self::Person(name, _) => Some(name),
+            Self::Operator(account) => Some(Giver::Operator(account.clone())),
+            Self::Person(name, _) => Some(Giver::Person(name.clone())),
         }
     }
 }
 
 impl People {
     /// Takes back for good what does not hold under the policy in force: a right that is given again later does not bring
-    /// its links back.
+    /// its links back, nor make good a password. Whoever got in with such a password is out.
     ///
     /// # Errors
     /// What the database said. What does not hold does not work all the same, as long as the policy stays.
-    pub async fn revoke_links(&self) -> Result<(), StoreError> {
+    pub async fn revoke_grants(&self) -> Result<(), StoreError> {
         let (now, judge) = (self.now(), self.clone());
+        let rows = self.inner.store.run(|connection| people::list(connection)).await?;
+        let sunk: Vec<PersonRow> =
+            rows.into_iter().filter(|row| self.standing(row) < row.rank.max(self.needed(&row.name))).collect();
+        for row in sunk.iter().filter(|row| self.is_outranked(row)) {
+            self.inner.sessions.end_all(&row.name);
+        }
         let work = move |connection: &mut rusqlite::Connection| {
             let transaction = connection.transaction()?;
+            for row in sunk.iter().filter(|row| judge.standing(row) < row.rank) {
+                people::set_rank(&transaction, &row.name, judge.standing(row))?;
+                if judge.is_outranked(row) {
+                    tracing::warn!(user = %row.name, "needs a new link: whoever gave them their password may not any more");
+                }
+            }
             for link in people::links(&transaction, now)?.iter().filter(|link| !link.revoked && judge.hold(link).is_err()) {
                 people::revoke_link(&transaction, &link.name)?;
                 tracing::info!(user = %link.name, "a one-time link was taken back: the role of whoever made it, or got it, changed");
@@ -74,31 +89,56 @@ impl People {
         let now = self.now();
         let mut links = self.inner.store.run(move |connection| people::links(connection, now)).await?;
         links.retain(|link| self.hold(link).is_ok());
-        Ok(links.into_iter().map(|link| (link.name, OpenLink { maker: link.maker, expires: time(link.expires) })).collect())
+        let person = |maker| if let Some(Giver::Person(name)) = maker { Some(name) } else { None };
+        let open = |link: LinkRow| (link.name, OpenLink { maker: person(link.maker), expires: time(link.expires) });
+        Ok(links.into_iter().map(open).collect())
     }
 
-    /// The people of `names` whose password came from somebody who may not give one to people of their role.
+    /// Who has a role and a password that came from somebody who may not give one to people of that role (any more).
     ///
     /// # Errors
     /// What the database said.
-    pub async fn without_valid_password(&self, names: &[Username]) -> Result<Vec<Username>, StoreError> {
+    pub async fn without_valid_password(&self) -> Result<Vec<Username>, StoreError> {
         let mut found = Vec::new();
-        for name in names {
-            let row = self.row(name).await?;
-            if row.is_some_and(|row| row.password.is_some() && row.rank < rank(self.inner.sessions.role_of(name))) {
-                found.push(name.clone());
+        for name in self.inner.sessions.with_role() {
+            if self.row(&name).await?.is_some_and(|row| row.password.is_some() && self.is_outranked(&row)) {
+                found.push(name);
             }
         }
         Ok(found)
+    }
+
+    /// Has `name`, who takes the rights of `maker` away, answer for their own password from now on, should it be `maker`'s
+    /// gift: whoever throws somebody out does not throw themselves out.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn adopt_password(&self, name: &Username, maker: &Username) -> Result<(), StoreError> {
+        let (name, maker) = (name.clone(), maker.clone());
+        self.inner.store.run(move |connection| people::adopt_password(connection, &name, &maker)).await
+    }
+
+    /// The highest rank that whoever has this person's password may have now. Students stay what they are, whoever leaves.
+    pub(super) fn standing(&self, row: &PersonRow) -> i64 {
+        let Some(maker) = &row.maker else { return row.rank };
+        let given = self.inner.sessions.vouches_for(maker).map_or(rank(Role::Student), rank);
+        row.rank.min(given)
+    }
+
+    /// Whether this person's password is good for less than this person is.
+    pub(super) fn is_outranked(&self, row: &PersonRow) -> bool {
+        self.standing(row) < self.needed(&row.name)
+    }
+
+    fn needed(&self, name: &Username) -> i64 {
+        rank(self.inner.sessions.role_of(name))
     }
 
     /// Whether `link` may be used now, and as what.
     pub(super) fn hold(&self, link: &LinkRow) -> Result<Role, PeopleError> {
         let sessions = &self.inner.sessions;
         let role = sessions.role_of(&link.name);
-        let may_still = |maker: &Username| {
-            !sessions.is_blocked(maker) && sessions.role_of(maker).vouches_for().is_some_and(|highest| role <= highest)
-        };
+        let may_still = |maker: &Giver| sessions.vouches_for(maker).is_some_and(|highest| role <= highest);
         if sessions.is_blocked(&link.name) {
             return Err(PeopleError::LinkOver);
         }

@@ -71,8 +71,6 @@ pub(super) struct Verified {
     pub(super) hash: String,
     /// What they were at that moment.
     pub(super) role: Role,
-    /// The highest rank that whoever has the password may have.
-    pub(super) rank: i64,
 }
 
 impl People {
@@ -103,8 +101,22 @@ impl People {
         password::check(name, new).map_err(LoginError::WeakPassword)?;
         let verified = self.verified(name.as_str(), current, origin).await?;
         let hash = self.hash(name, new).await.map_err(LoginError::from_people)?;
-        // Whoever gave the current one may be the person who changes it.
-        self.store_password(name, hash.clone(), verified.rank).await.map_err(LoginError::from_people)?;
+        // Whoever gave the current one may be the person who changes it. And it may have been replaced in the meantime, so that
+        // whoever knew it is out.
+        let (row, sessions) = (name.clone(), self.inner.sessions.clone());
+        let (current, stored) = (verified.hash.clone(), hash.clone());
+        let change = move |connection: &mut rusqlite::Connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let is_changed = people::change_password(&transaction, &row, &current, &stored)?;
+            transaction.commit()?;
+            if is_changed {
+                sessions.end_all(&row);
+            }
+            Ok(is_changed)
+        };
+        if !self.inner.store.run(change).await? {
+            return Err(LoginError::Wrong);
+        }
         self.begin(Verified { hash, ..verified }, origin.source).await?.ok_or(LoginError::Wrong)
     }
 
@@ -132,17 +144,17 @@ impl People {
                     Ok(role) => role,
                     Err(refused) => return Ok(Err(refused)),
                 };
-                if !people::set_password(&transaction, &row, &stored, found.rank)? {
+                if !people::set_password(&transaction, &row, &stored, (found.rank, found.maker.as_ref()))? {
                     return Ok(Err(PeopleError::LinkOver));
                 }
                 transaction.commit()?;
                 judge.inner.sessions.end_all(&row);
-                Ok(Ok((role, found.rank)))
+                Ok(Ok(role))
             })
             .await?;
-        let (role, rank) = used?;
+        let role = used?;
         tracing::info!(user = %name, "password set by one-time link");
-        match self.begin(Verified { name, hash, role, rank }, source).await {
+        match self.begin(Verified { name, hash, role }, source).await {
             Ok(session) => session.ok_or(PeopleError::LinkOver),
             Err(LoginError::Store(error)) => Err(PeopleError::Store(error)),
             Err(error) => Err(PeopleError::Internal(error.into())),
@@ -186,18 +198,20 @@ impl People {
         let right = right.map_err(LoginError::Internal)?;
         let now = self.inner.clock.elapsed();
         match row {
-            Some(people::PersonRow { name, password: Some(hash), blocked, rank, .. }) if right => {
+            Some(row @ people::PersonRow { password: Some(_), .. }) if right => {
+                let is_outranked = self.is_outranked(&row);
+                let people::PersonRow { name, password, blocked, .. } = row;
                 self.inner.throttle.succeeded(origin, name.as_str(), now);
                 if blocked || self.inner.sessions.is_blocked(&name) {
                     tracing::info!(user = %name, %source, "kept out: blocked");
                     return Err(LoginError::Blocked);
                 }
                 let role = self.inner.sessions.role_of(&name);
-                if rank < sessions::rank(role) {
+                if is_outranked {
                     tracing::warn!(user = %name, %source, %role, "kept out: the password is not from somebody who may give one for this role");
                     return Err(LoginError::Outranked);
                 }
-                Ok(Verified { name, hash, role, rank })
+                Ok(Verified { name, hash: password.unwrap_or_default(), role })
             }
             _ => {
                 self.inner.throttle.failed(origin, name, now);
@@ -237,7 +251,7 @@ impl People {
     /// Begins a session, unless the person's password is another by now, or they are kept out, or something else than they
     /// were when it was checked.
     pub(super) async fn begin(&self, verified: Verified, source: IpAddr) -> Result<Option<NewSession>, LoginError> {
-        let Verified { name, hash, role, .. } = verified;
+        let Verified { name, hash, role } = verified;
         let token = Token::random().map_err(|error| LoginError::Internal(error.into()))?;
         let now = self.now();
         let row = SessionRow { id: token.hash().0, name, created: now, last_seen: now, source, rank: Some(sessions::rank(role)) };
@@ -262,7 +276,9 @@ impl People {
             // Whoever has the right password can work; at the next start of the hub this session is over.
             Err(StoreError::Full { .. } | StoreError::ReadOnly { .. }) => {
                 let found = self.row(&kept.name).await?;
-                let is_still = found.is_some_and(|found| !found.blocked && found.password.as_ref() == Some(&checked));
+                let is_still = found.is_some_and(|found| {
+                    !found.blocked && !self.is_outranked(&found) && found.password.as_ref() == Some(&checked)
+                });
                 is_still.then(|| self.inner.sessions.admit(&token, kept.name, source, role))
             }
             begun => begun?,

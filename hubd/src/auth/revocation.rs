@@ -37,6 +37,8 @@ impl People {
                     sessions.release(name);
                     return Err(PeopleError::Unknown(name.clone()));
                 }
+                // Who got in with what they gave is out, too; that it can't be stored is known.
+                drop(self.revoke_grants().await);
                 self.note(vec![Revoked::Person(name.clone())]).await.map_err(|noting| {
                     tracing::error!(%noting, "{name} is kept out only until the hub is started again");
                     error

@@ -19,6 +19,7 @@ pub use cookie::{SECURE_COOKIE, SESSION_COOKIE, candidates, cookie_value, values
 
 use super::clock::Clock;
 use super::token::{Token, TokenHash};
+use crate::store::people::Giver;
 use crate::store::sessions::SessionRow;
 use crate::store::{Store, StoreError, seconds, sessions};
 
@@ -70,6 +71,8 @@ pub struct Policy {
     pub blocked: HashSet<Username>,
     /// Who is more than a student.
     pub roles: HashMap<Username, Role>,
+    /// Accounts of the machine that give people links and passwords.
+    pub operators: HashSet<String>,
 }
 
 impl From<&Config> for Policy {
@@ -80,6 +83,7 @@ impl From<&Config> for Policy {
             lifetime: config.sessions.lifetime,
             blocked: roles.blocked.iter().cloned().collect(),
             roles: named.map(|name| (name.clone(), config.role_of(name))).collect(),
+            operators: roles.host_operators.iter().cloned().collect(),
         }
     }
 }
@@ -230,6 +234,23 @@ impl Sessions {
     /// What the policy makes of `name`.
     pub(super) fn role_of(&self, name: &Username) -> Role {
         self.inner.policy().role_of(name)
+    }
+
+    /// The highest role of people to whom `giver` may give a link or a password now, as far as the policy says; `None`: to
+    /// nobody.
+    pub(super) fn vouches_for(&self, giver: &Giver) -> Option<Role> {
+        match giver {
+            Giver::Operator(account) => self.inner.policy().operators.contains(account).then_some(Role::Admin),
+            Giver::Person(name) if self.is_blocked(name) => None,
+            Giver::Person(name) => self.role_of(name).vouches_for(),
+        }
+    }
+
+    /// Everybody who is more than a student.
+    pub(super) fn with_role(&self) -> Vec<Username> {
+        let mut names: Vec<_> = self.inner.policy().roles.keys().cloned().collect();
+        names.sort();
+        names
     }
 
     /// Whether the policy keeps `name` out, or a block that the database does not know of.

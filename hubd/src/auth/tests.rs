@@ -22,7 +22,7 @@ const PASSWORD: &str = "correct horse";
 const LIFETIME: Duration = Duration::from_secs(14 * 86_400);
 
 fn policy() -> Policy {
-    Policy { lifetime: LIFETIME, blocked: HashSet::new(), roles: HashMap::new() }
+    Policy { lifetime: LIFETIME, blocked: HashSet::new(), roles: HashMap::new(), operators: HashSet::new() }
 }
 
 /// One in which these people are more than students.

@@ -38,7 +38,8 @@ impl Actor {
     /// As who this one gives people links and passwords.
     pub(super) fn maker(&self) -> Maker {
         match self {
-            Self::Root | Self::Operator(_) => Maker::Host,
+            Self::Root => Maker::Host,
+            Self::Operator(account) => Maker::Operator(account.clone()),
             Self::Person(name, role) => Maker::Person(name.clone(), *role),
         }
     }

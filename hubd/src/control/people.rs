@@ -7,6 +7,7 @@ use hub_core::accounts::Username;
 use hub_core::control::{AddedUser, NewUser, OpenLink, RefusalKind, Reply, ServerPhase, UserInfo};
 use jiff::Timestamp;
 
+use super::access::Actor;
 use super::{ControlContext, Refusal, servers};
 use crate::auth::{Link, Maker, PeopleError, Token, password};
 
@@ -60,7 +61,8 @@ async fn everybody(context: &ControlContext) -> Result<Vec<UserInfo>, Refusal> {
     Ok(users.collect())
 }
 
-pub(super) async fn remove(context: &ControlContext, name: &Username) -> Result<Reply, Refusal> {
+pub(super) async fn remove(context: &ControlContext, name: &Username, actor: &Actor) -> Result<Reply, Refusal> {
+    keep_in(context, actor, name).await?;
     let removed = context.people.remove(name).await?;
     servers::stop_and_wait(context, name).await.map_err(|refusal| Refusal {
         message: format!("{name} is off the list and can't log in, but the server still runs: {}", refusal.message),
@@ -102,7 +104,24 @@ pub(super) async fn link_as(context: &ControlContext, name: &Username, token: &s
     Ok(Reply::Link { link, expires })
 }
 
-pub(super) async fn set_blocked(context: &ControlContext, name: &Username, blocked: bool) -> Result<Reply, Refusal> {
+/// Whoever takes the rights of `name` away stays in, also with a password that `name` gave them.
+async fn keep_in(context: &ControlContext, actor: &Actor, name: &Username) -> Result<(), Refusal> {
+    match actor {
+        Actor::Person(own, _) if own != name => Ok(context.people.adopt_password(own, name).await.map_err(PeopleError::from)?),
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn set_blocked(
+    context: &ControlContext,
+    name: &Username,
+    blocked: bool,
+    actor: &Actor,
+) -> Result<Reply, Refusal> {
+    if blocked && let Err(refusal) = keep_in(context, actor, name).await {
+        // A block holds where nothing can be written, too.
+        tracing::warn!("blocking {name}: {refusal}");
+    }
     let stored = context.people.set_blocked(name, blocked).await;
     // Where it can't be stored they are out all the same, and so their server ends.
     let is_out = matches!(&stored, Err(PeopleError::Store(_))) && blocked;

@@ -21,10 +21,10 @@ pub(super) async fn reload(context: &ControlContext) -> Result<Reply, Refusal> {
         context.people.log_out_everywhere(name).await.map_err(stored)?;
     }
     let promoted = promoted(&old, &context.config.get());
-    if let Err(error) = context.people.revoke_links().await {
-        tracing::warn!(%error, "taking links back; they don't work as long as this configuration is in force");
+    if let Err(error) = context.people.revoke_grants().await {
+        tracing::warn!(%error, "taking links and passwords back; they don't work as long as this configuration is in force");
     }
-    let need_link = context.people.without_valid_password(&promoted).await.map_err(stored)?;
+    let need_link = context.people.without_valid_password().await.map_err(stored)?;
     let mut stopping = Vec::new();
     for name in blocked.iter().chain(&demoted) {
         if !stopping.contains(name) && context.servers.watch(name).borrow().phase != ServerPhase::Stopped {

@@ -16,7 +16,7 @@ const APPLICATION_ID: i64 = 0x6875_6264;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Each brings the database from the version of its index to the next. Never edited after a release, only added to.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE people (
         name TEXT PRIMARY KEY,
@@ -50,6 +50,10 @@ const MIGRATIONS: [&str; 2] = [
         name TEXT PRIMARY KEY,
         key BLOB NOT NULL
     ) STRICT;
+",
+    // Passwords from before are everybody's own.
+    "
+    ALTER TABLE people ADD COLUMN password_maker TEXT;
 ",
 ];
 

@@ -42,7 +42,8 @@ pub fn list(connection: &Connection) -> rusqlite::Result<Vec<SessionRow>> {
 }
 
 /// Stores a session for somebody who still has exactly the password that was just checked and is not kept out, and
-/// drops that person's oldest ones beyond `most`. Gives the dropped ids; `None`: the person is not as they were.
+/// drops that person's oldest ones beyond `most`. Gives the dropped ids; `None`: the person, or what the password is good for, is
+/// not as it was.
 ///
 /// # Errors
 /// What the database said.
@@ -54,7 +55,8 @@ pub fn add(
 ) -> rusqlite::Result<Option<Vec<[u8; 32]>>> {
     let rows = transaction.execute(
         "INSERT INTO sessions (id, name, created, last_seen, source, rank)
-         SELECT ?1, name, ?3, ?4, ?5, ?7 FROM people WHERE name = ?2 AND blocked = 0 AND password = ?6",
+         SELECT ?1, name, ?3, ?4, ?5, ?7 FROM people WHERE name = ?2 AND blocked = 0 AND password = ?6
+             AND password_rank >= coalesce(?7, 0)",
         params![
             session.id,
             session.name.as_str(),

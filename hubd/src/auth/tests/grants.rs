@@ -89,7 +89,7 @@ async fn a_right_that_is_given_again_does_not_bring_its_links_back() {
     let owner = async |class: &Class| class.people.open_links().await.unwrap();
     assert_eq!(owner(&class).await, [(name("bob"), OpenLink { maker: Some(name("tess")), expires: class.clock.now() + DAY })]);
     class.people.set_policy(policy());
-    class.people.revoke_links().await.unwrap();
+    class.people.revoke_grants().await.unwrap();
     class.people.set_policy(with_roles(&ROLES));
     assert!(is_revoked(&class, &link).await);
     assert_eq!(owner(&class).await, []);
@@ -113,7 +113,7 @@ async fn a_password_from_a_teacher_is_not_one_of_an_administrator() {
         class.people.set_policy(with_roles(&[(one, Role::Admin)]));
         assert!(matches!(class.people.log_in(one, "a new password", HERE).await, Err(LoginError::Outranked)), "{one}");
         assert!(matches!(class.people.log_in(one, "wrong password", HERE).await, Err(LoginError::Wrong)), "{one}");
-        assert_eq!(class.people.without_valid_password(&[name(one), name("tess")]).await.unwrap(), [name(one)]);
+        assert_eq!(class.people.without_valid_password().await.unwrap(), [name(one)]);
         let link = token(&class.people.new_link(&name(one), &Maker::Host).await.unwrap());
         class.people.use_link(&link, PASSWORD, HERE).await.unwrap();
         assert!(class.people.log_in(one, PASSWORD, HERE).await.is_ok(), "{one}, with a link from the host");
@@ -137,4 +137,110 @@ async fn a_session_from_before_somebody_rose_is_not_an_administrators() {
     let people = People::open_with(&class.database(), with_roles(&[("ada", Role::Helper)]), Clock::manual(), Cost::CHEAP).await;
     class.people = people.unwrap();
     assert!(class.find(&session).is_none() && class.find(&risen).is_some());
+}
+
+async fn gets_in(class: &Class, who: &str) -> bool {
+    match class.people.log_in(who, PASSWORD, HERE).await {
+        Ok(_) => true,
+        Err(LoginError::Outranked) => false,
+        Err(error) => panic!("{who}: {error:?}"),
+    }
+}
+
+/// bob uses a link of `maker`'s, cleo has a password that `maker` chose.
+async fn with_gifts(maker: &Maker) -> Class {
+    let class = class().await;
+    class.people.set_policy(Policy { operators: HashSet::from(["opal".to_owned()]), ..with_roles(&ROLES) });
+    class.people.add(&name("cleo"), Some(PASSWORD), maker).await.unwrap();
+    let link = token(&class.people.new_link(&name("bob"), maker).await.unwrap());
+    class.people.use_link(&link, PASSWORD, HERE).await.unwrap();
+    class
+}
+
+#[tokio::test]
+async fn a_password_falls_with_the_right_of_its_maker_and_students_stay_students() {
+    let operators = HashSet::from(["opal".to_owned()]);
+    let opal = Maker::Operator("opal".to_owned());
+    for (maker, without) in [(maker("otto"), &[][..]), (opal, &ROLES[..]), (maker("otto"), &[("otto", Role::Teacher)][..])] {
+        let above = |who| Policy { operators: operators.clone(), ..with_roles(&[ROLES[0], ROLES[1], (who, Role::Admin)]) };
+        for who in ["bob", "cleo"] {
+            let mut class = with_gifts(&maker).await;
+            class.people.set_policy(above(who));
+            let session = class.people.log_in(who, PASSWORD, HERE).await.unwrap();
+            let roles: Vec<_> = without.iter().copied().chain([(who, Role::Admin)]).collect();
+            class.people.set_policy(with_roles(&roles));
+            assert!(!gets_in(&class, who).await, "{who}, from {maker:?}");
+            assert_eq!(class.people.without_valid_password().await.unwrap(), [name(who)]);
+            class.people.revoke_grants().await.unwrap();
+            assert!(has_ended(&session), "{who}, who got in with a password from {maker:?}");
+            class.people.set_policy(above(who));
+            assert!(!gets_in(&class, who).await, "{who}, from {maker:?}, who was given the right again");
+            class.people.set_policy(policy());
+            assert!(gets_in(&class, who).await, "{who}, a student with a password from {maker:?}");
+            class.reopen().await;
+            class.people.set_policy(above(who));
+            assert!(!gets_in(&class, who).await, "{who}, after a restart");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_links_of_an_operator_fall_with_the_operator() {
+    let class = class().await;
+    let opal = Maker::Operator("opal".to_owned());
+    let policy = |operators: &[&str]| Policy {
+        operators: operators.iter().map(ToString::to_string).collect(),
+        ..with_roles(&[("bob", Role::Admin)])
+    };
+    for (now, revoked) in [(&["opal"][..], false), (&["others"], true)] {
+        class.people.set_policy(policy(&["opal"]));
+        let link = token(&class.people.new_link(&name("bob"), &opal).await.unwrap());
+        assert_eq!(class.people.open_links().await.unwrap()[0].1.maker, None);
+        class.people.set_policy(policy(now));
+        assert_eq!(is_revoked(&class, &link).await, revoked, "{now:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_makes_their_password_better_by_giving_it_to_themselves() {
+    let class = with_gifts(&maker("otto")).await;
+    let roles = [ROLES[1], ("bob", Role::Admin), ("cleo", Role::Admin)];
+    class.people.set_policy(with_roles(&roles));
+    let own = |who: &str| Maker::Person(name(who), Role::Admin);
+    let link = token(&class.people.new_link(&name("bob"), &own("bob")).await.unwrap());
+    class.people.use_link(&link, PASSWORD, HERE).await.unwrap();
+    class.people.set_password(&name("cleo"), PASSWORD, &own("cleo")).await.unwrap();
+    assert!(gets_in(&class, "bob").await && gets_in(&class, "cleo").await);
+    class.people.set_policy(with_roles(&roles[1..]));
+    assert!(!gets_in(&class, "bob").await && !gets_in(&class, "cleo").await);
+}
+
+#[tokio::test]
+async fn whoever_throws_out_the_maker_of_their_password_stays_in_and_nobody_else() {
+    for remove in [false, true] {
+        let class = with_gifts(&maker("otto")).await;
+        class.people.set_policy(with_roles(&[ROLES[1], ("bob", Role::Admin), ("cleo", Role::Admin)]));
+        let session = class.people.log_in("bob", PASSWORD, HERE).await.unwrap();
+        let others = class.people.log_in("cleo", PASSWORD, HERE).await.unwrap();
+        class.people.adopt_password(&name("bob"), &name("otto")).await.unwrap();
+        if remove {
+            class.people.remove(&name("otto")).await.unwrap();
+        } else {
+            class.people.set_blocked(&name("otto"), true).await.unwrap();
+        }
+        assert!(!has_ended(&session) && gets_in(&class, "bob").await);
+        assert!(has_ended(&others) && !gets_in(&class, "cleo").await);
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_was_replaced_meanwhile_changes_nothing() {
+    let class = class().await;
+    let bob = name("bob");
+    let (_, set) = tokio::join!(
+        class.people.change_password(&bob, PASSWORD, "an intruder's choice", HERE),
+        class.people.set_password(&bob, "what root has set", &Maker::Host)
+    );
+    set.unwrap();
+    assert!(class.people.log_in("bob", "what root has set", HERE).await.is_ok());
 }

@@ -105,7 +105,7 @@ async fn knows_a_browser_again_after_a_restart() {
 
 #[tokio::test]
 async fn begins_no_session_for_a_password_that_was_just_replaced() {
-    let verified = |hash| super::super::login::Verified { name: ada(), hash, role: Role::Student, rank: 3 };
+    let verified = |hash| super::super::login::Verified { name: ada(), hash, role: Role::Student };
     let class = Class::new().await;
     let stored = |people: &People| {
         let store = people.inner.store.clone();

@@ -109,3 +109,25 @@ async fn whoever_rises_logs_in_anew_and_a_teachers_link_for_them_is_void() {
     let Reply::Users { users } = hub.root(&Request::UserList).await else { panic!() };
     assert!(users.iter().all(|user| user.name != name("bob") || user.link.is_none()));
 }
+
+#[tokio::test]
+async fn whose_password_came_from_a_former_operator_is_said_to_need_a_link() {
+    let (hub, _) = Hub::with_open_lab("ada").await;
+    let link = hub.ask(Access::Operator, OPERATOR, &Request::UserLink { name: name("ada") }).await;
+    let Reply::Link { link, .. } = link else { panic!("{link:?}") };
+    let token = crate::auth::Token::parse(link.rsplit_once('/').unwrap().1).unwrap();
+    let ada = hub.context.people.use_link(&token, PASSWORD, HERE).await.unwrap().session;
+    let Reply::Reloaded(reloaded) = hub.reload(&CONFIG.replace("\"nobody\", ", "")).await else { panic!() };
+    assert_eq!((reloaded.need_link, *ada.ended.borrow()), (vec![name("ada")], true));
+}
+
+#[tokio::test]
+async fn who_blocks_the_maker_of_their_password_goes_on() {
+    let hub = Hub::new().await;
+    hub.root(&Request::UserBlock { name: name("cyd"), blocked: false }).await;
+    let cyd = crate::auth::Maker::Person(name("cyd"), hub_core::config::Role::Admin);
+    hub.context.people.set_password(&name("ada"), PASSWORD, &cyd).await.unwrap();
+    let ada = hub.context.people.log_in("ada", PASSWORD, HERE).await.unwrap().session;
+    hub.ask(Access::Admin, ADA, &Request::UserBlock { name: name("cyd"), blocked: true }).await;
+    assert!(!*ada.ended.borrow());
+}

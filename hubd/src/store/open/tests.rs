@@ -99,7 +99,8 @@ fn refuses_a_database_with_a_page_of_rubbish() {
 }
 
 /// As it was handed on by each version that was released.
-const RELEASED: [&str; 2] = [include_str!("fixtures/version-1.sql"), include_str!("fixtures/version-2.sql")];
+const RELEASED: [&str; 3] =
+    [include_str!("fixtures/version-1.sql"), include_str!("fixtures/version-2.sql"), include_str!("fixtures/version-3.sql")];
 
 #[test]
 fn reads_what_every_released_version_wrote() {
@@ -134,8 +135,8 @@ fn refuses_the_database_of_a_newer_hubd() {
     let (_directory, path) = with_database();
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
     let error = open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 2, .. }), "{error:?}");
-    assert!(error.to_string().contains("has version 7, this hubd knows versions up to 2"), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 3, .. }), "{error:?}");
+    assert!(error.to_string().contains("has version 7, this hubd knows versions up to 3"), "{error}");
 }
 
 #[test]

@@ -116,8 +116,8 @@ fn tell(applied: &mut Applied, reloaded: &Reloaded) {
     }
     for name in &reloaded.need_link {
         applied.warnings.push(format!(
-            "{name} can't log in with the password they have: it came from somebody below their new role. Make a new link: hubctl \
-             user link {name}"
+            "{name} can't log in with the password they have: it came from somebody who may not give one to people of their \
+             role. Make a new link: hubctl user link {name}"
         ));
     }
     for name in reloaded.blocked.iter().filter(|name| reloaded.stopping.contains(name)) {
