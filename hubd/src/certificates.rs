@@ -23,3 +23,6 @@ pub use record::Record;
 pub use run::{Moment, run};
 pub use schedule::renewal;
 pub use suggestion::Suggestion;
+
+/// No file that is kept here, nor a certificate with its chain, is larger, in bytes.
+pub const LARGEST: u64 = 1 << 20;

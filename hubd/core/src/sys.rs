@@ -3,6 +3,7 @@
 pub mod atomic;
 pub mod command;
 pub mod digest;
+pub mod entrusted;
 pub mod figures;
 pub mod lock;
 pub mod name_servers;

@@ -3,9 +3,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use hub_core::sys::entrusted;
 use hub_core::text;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -15,10 +17,8 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use super::Description;
+use super::{Description, LARGEST};
 
-/// No certificate with its chain is larger, in bytes.
-const LARGEST: u64 = 1 << 20;
 /// Browsers, and what encrypts here, take no shorter ones; bits.
 const SHORTEST_RSA: usize = 2048;
 /// Longer than any chain.
@@ -62,14 +62,30 @@ pub struct Doubt {
 /// # Errors
 /// What is wrong with the first that can't be used.
 pub fn load(certificate: &Path, key: &Path) -> Result<Own, Flaw> {
-    judge(&(certificate, &read(certificate)?), &(key, &read(key)?))
+    judge(&(certificate, &read(certificate, plain)?), &(key, &read(key, plain)?))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Flaw> {
+/// The same for one file with both that `hubd certificates` keeps in `directory`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn load_entrusted(directory: &Path, path: &Path) -> Result<Own, Flaw> {
+    let bytes = read(path, |path| entrusted::read(directory, path, LARGEST))?;
+    judge(&(path, &bytes), &(path, &bytes))
+}
+
+/// A file where the administrator says, who may have links lead there.
+fn plain(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    match File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes)) {
-        Ok(0) => Err(flaw(format!("`{}` is empty", path.display()), "was it copied whole?")),
-        Ok(_) => Ok(bytes),
+    let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    file.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn read(path: &Path, read: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> Result<Vec<u8>, Flaw> {
+    match read(path) {
+        Ok(bytes) if bytes.is_empty() => Err(flaw(format!("`{}` is empty", path.display()), "was it copied whole?")),
+        Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Err(flaw(format!("the hub may not read `{}`", path.display()), readable(path)))
         }

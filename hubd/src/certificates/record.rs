@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use hub_core::sys::atomic::{Access, replace};
+use hub_core::sys::entrusted;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -53,10 +54,8 @@ impl Record {
     /// # Errors
     /// When it can't be read or was written by a later version.
     pub fn load(path: &Path) -> Result<Option<Self>> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("reading `{}`", path.display())),
+        let Some(text) = entrusted::text(path, super::LARGEST).with_context(|| format!("reading `{}`", path.display()))? else {
+            return Ok(None);
         };
         let record: Self = serde_json::from_str(&text).with_context(|| format!("reading `{}`", path.display()))?;
         if record.version != VERSION {

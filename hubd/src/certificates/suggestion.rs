@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use hub_core::sys::atomic::{Access, replace};
+use hub_core::sys::entrusted;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -43,11 +44,7 @@ impl Suggestion {
     /// When it can't be read or was written by a later version.
     pub fn load(path: &Path) -> Result<Option<Self>> {
         let reading = || format!("reading `{}`", path.display());
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(reading),
-        };
+        let Some(text) = entrusted::text(path, super::LARGEST).with_context(reading)? else { return Ok(None) };
         let suggestion: Self = serde_json::from_str(&text).with_context(reading)?;
         if suggestion.version != VERSION {
             bail!("`{}` has version {}, expected {VERSION}", path.display(), suggestion.version);

@@ -2,13 +2,15 @@
 
 use hub_core::config::HttpsMethod;
 use hub_core::control::{CertificateInfo, HttpsStatus};
+use hub_core::paths::Paths;
+use hub_core::sys::entrusted;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::ControlContext;
 use crate::certificates::description::fingerprint;
-use crate::certificates::{Description, Record, Suggestion, renewal};
+use crate::certificates::{Description, LARGEST, Record, Suggestion, renewal};
 
 pub(super) fn status(context: &ControlContext) -> HttpsStatus {
     let config = context.config.get();
@@ -61,7 +63,7 @@ pub(super) fn status(context: &ControlContext) -> HttpsStatus {
         let suggestion = if method == "acme" { suggestion() } else { None };
         waits.or_else(|| certificate.map(|certificate| renewal(certificate, suggestion.as_ref()))).unwrap_or(now)
     });
-    let authority = (method == "lan").then(|| CertificateDer::from_pem_file(context.paths.certificate_authority()).ok());
+    let authority = (method == "lan").then(|| authority(&context.paths));
     HttpsStatus {
         method: method.to_owned(),
         certificate: certificate.map(|certificate| info(certificate, now)),
@@ -71,6 +73,12 @@ pub(super) fn status(context: &ControlContext) -> HttpsStatus {
         authority: authority.flatten().map(|der| fingerprint(&der)),
         check: context.check.clone(),
     }
+}
+
+/// The local authority, as `hubd certificates` left it.
+fn authority(paths: &Paths) -> Option<CertificateDer<'static>> {
+    let pem = entrusted::read(&paths.certificates(), &paths.certificate_authority(), LARGEST).ok()?;
+    CertificateDer::from_pem_slice(&pem).ok()
 }
 
 fn info(certificate: &Description, now: Timestamp) -> CertificateInfo {

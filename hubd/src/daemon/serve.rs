@@ -171,10 +171,11 @@ fn knows_key(paths: &Paths) -> Box<KnowsKey> {
 
 /// What encrypts, wherever the certificate comes from.
 fn encryption(https: &Https, paths: &Paths) -> Source {
-    let one_file = |path: PathBuf, answers| Source { key: path.clone(), certificate: path, answers, hsts: https.hsts };
+    let keeper = Some(paths.certificates());
+    let one_file = |path: PathBuf, answers| Source { key: path.clone(), certificate: path, keeper, answers, hsts: https.hsts };
     match &https.method {
         HttpsMethod::Files { certificate, key } => {
-            Source { certificate: certificate.clone(), key: key.clone(), answers: None, hsts: https.hsts }
+            Source { certificate: certificate.clone(), key: key.clone(), keeper: None, answers: None, hsts: https.hsts }
         }
         HttpsMethod::Acme { .. } => one_file(paths.acme_certificate(), Some(paths.tls_answers())),
         HttpsMethod::Lan { .. } => one_file(paths.lan_certificate(), None),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use hub_core::sys::entrusted;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -20,7 +21,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::certificates::own::{self, Flaw, Own};
-use crate::certificates::{Description, is_server_name};
+use crate::certificates::{Description, LARGEST, is_server_name};
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -46,6 +47,8 @@ pub struct Source {
     pub certificate: PathBuf,
     /// Its key, PEM; may be the same file.
     pub key: PathBuf,
+    /// The directory of another account's that keeps certificate and key, in one file; `None`: the administrator does.
+    pub keeper: Option<PathBuf>,
     /// The directory with what an authority is shown that asks (RFC 8737), by name.
     pub answers: Option<PathBuf>,
     /// Whether browsers are told to use nothing but https here from now on.
@@ -112,7 +115,7 @@ impl Tls {
     /// When they can't be used. One that has expired can be: browsers then say so.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let (certificate, key) = (certificate.to_owned(), key.to_owned());
-        let tls = Self::new(Source { certificate, key, answers: None, hsts: false });
+        let tls = Self::new(Source { certificate, key, keeper: None, answers: None, hsts: false });
         tls.reload()?;
         Ok(tls)
     }
@@ -151,7 +154,7 @@ impl Tls {
     pub fn reload(&self) -> Result<(), TlsError> {
         let source = self.source();
         let stamp = stamp(&source);
-        let read = read(&source.certificate, &source.key);
+        let read = read(&source);
         let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
         state.stamp = stamp;
         let result = read.and_then(|new| {
@@ -250,9 +253,10 @@ impl Tls {
 
     async fn answer(&self, name: &str) -> io::Result<ServerConfig> {
         let nothing = || io::Error::other(format!("an authority asked for {name:?}, and there is no answer"));
-        let directory = self.source().answers.filter(|_| is_server_name(name)).ok_or_else(nothing)?;
-        let path = directory.join(name);
-        let read = tokio::task::spawn_blocking(move || read_answer(&path)).await.map_err(io::Error::other)?;
+        let source = self.source();
+        let directory = source.answers.filter(|_| is_server_name(name)).ok_or_else(nothing)?;
+        let (keeper, path) = (source.keeper.unwrap_or_else(|| directory.clone()), directory.join(name));
+        let read = tokio::task::spawn_blocking(move || read_answer(&keeper, &path)).await.map_err(io::Error::other)?;
         read.map_err(|error| io::Error::other(format!("an authority asked for {name:?}: {error}")))
     }
 }
@@ -278,10 +282,11 @@ fn explain(error: &TlsError) -> String {
 }
 
 /// The certificate for an authority. It has a critical part that only authorities understand, so nothing here may judge it.
-fn read_answer(path: &Path) -> Result<ServerConfig, Box<dyn std::error::Error + Send + Sync>> {
+fn read_answer(keeper: &Path, path: &Path) -> Result<ServerConfig, Box<dyn std::error::Error + Send + Sync>> {
+    let pem = entrusted::read(keeper, path, LARGEST)?;
     let provider = aws_lc_rs::default_provider();
-    let key = provider.key_provider.load_private_key(PrivateKeyDer::from_pem_file(path)?)?;
-    let shown = CertifiedKey::new(vec![CertificateDer::from_pem_file(path)?], key);
+    let key = provider.key_provider.load_private_key(PrivateKeyDer::from_pem_slice(&pem)?)?;
+    let shown = CertifiedKey::new(vec![CertificateDer::from_pem_slice(&pem)?], key);
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -290,8 +295,12 @@ fn read_answer(path: &Path) -> Result<ServerConfig, Box<dyn std::error::Error + 
     Ok(config)
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<Current, TlsError> {
-    let Own { chain, key: signing, description } = own::load(certificate, key)?;
+fn read(Source { certificate, key, keeper, .. }: &Source) -> Result<Current, TlsError> {
+    let own = match keeper {
+        Some(keeper) => own::load_entrusted(keeper, certificate)?,
+        None => own::load(certificate, key)?,
+    };
+    let Own { chain, key: signing, description } = own;
     let unusable = |source| TlsError::Unusable { certificate: certificate.to_owned(), key: key.to_owned(), source };
     // The safe versions are 1.2 and 1.3.
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

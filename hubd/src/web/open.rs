@@ -14,6 +14,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use hub_core::config::{Config, HttpsMethod};
 use hub_core::paths::Paths;
+use hub_core::sys::entrusted;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -21,7 +22,7 @@ use super::error::{Problem, wants_html};
 use super::frame::{Frame, Look, render};
 use super::layers::harden;
 use crate::certificates::description::fingerprint;
-use crate::certificates::is_token;
+use crate::certificates::{LARGEST, is_token};
 use crate::live::Live;
 
 /// Asked for in place of a token, gives [`Open::check`].
@@ -67,28 +68,31 @@ pub fn open_router(open: Open) -> Router {
 async fn answer(State(open): State<Arc<Open>>, Path(token): Path<String>) -> Result<Response, Problem> {
     let content = match token.as_str() {
         CHECK_TOKEN => open.check.clone().into_bytes(),
-        token if is_token(token) => read(open.paths.http_answers().join(token)).await?,
+        token if is_token(token) => read(&open, open.paths.http_answers().join(token)).await?,
         _ => return Err(Problem::not_found()),
     };
     Ok(([(CONTENT_TYPE, "text/plain")], content).into_response())
 }
 
 async fn page(State(open): State<Arc<Open>>) -> Result<Response, Problem> {
-    let pem = read(open.authority().ok_or_else(Problem::not_found)?).await?;
+    let pem = read(&open, open.authority().ok_or_else(Problem::not_found)?).await?;
     let der = CertificateDer::from_pem_slice(&pem).map_err(|error| Problem::internal(&error.into()))?;
     let (look, frame) = (Look::Wide, Frame::without_visitor(&open.config.get().hub));
     render(StatusCode::OK, &Page { look, frame, fingerprint: fingerprint(&der) })
 }
 
 async fn file(State(open): State<Arc<Open>>) -> Result<Response, Problem> {
-    let pem = read(open.authority().ok_or_else(Problem::not_found)?).await?;
+    let pem = read(&open, open.authority().ok_or_else(Problem::not_found)?).await?;
     let headers =
         [(CONTENT_TYPE, "application/x-x509-ca-cert"), (CONTENT_DISPOSITION, "attachment; filename=\"hub-authority.crt\"")];
     Ok((headers, pem).into_response())
 }
 
-async fn read(path: PathBuf) -> Result<Vec<u8>, Problem> {
-    match tokio::fs::read(&path).await {
+/// What `hubd certificates` put there, whoever has taken it over: anybody gets it, so it must be no other file of the hub's.
+async fn read(open: &Open, path: PathBuf) -> Result<Vec<u8>, Problem> {
+    let (directory, file) = (open.paths.certificates(), path.clone());
+    let read = tokio::task::spawn_blocking(move || entrusted::read(&directory, &file, LARGEST)).await;
+    match read.map_err(std::io::Error::other).flatten() {
         Ok(content) => Ok(content),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Problem::not_found()),
         Err(error) => Err(Problem::internal(&anyhow::Error::new(error).context(format!("reading `{}`", path.display())))),
@@ -137,6 +141,10 @@ mod tests {
         let ask = async |token: &str| ask(&open, &format!("/.well-known/acme-challenge/{token}")).await;
         assert_eq!(ask("token-1").await, (200, "token-1.thumb".to_owned()));
         assert_eq!(ask("hubd-check").await, (200, "word".to_owned()));
+        std::fs::create_dir_all(open.paths.state()).unwrap();
+        std::fs::write(open.paths.database(), "secret").unwrap();
+        std::os::unix::fs::symlink(open.paths.database(), answers.join("link")).unwrap();
+        assert_eq!(ask("link").await.0, 500, "a link in place of an answer");
         for token in ["token-2", "..%2Facme.pem", "%2E%2E%2Facme.pem", "token-1%00", "."] {
             assert_eq!(ask(token).await.0, 404, "{token}");
         }

@@ -209,7 +209,7 @@ async fn changed_files_are_noticed_and_bad_ones_change_nothing() {
 async fn without_a_good_certificate_nobody_is_sent_to_it_and_nothing_is_asked_in_clear() {
     let directory = tempfile::tempdir().unwrap();
     let paths = (directory.path().join("hub.pem"), directory.path().join("hub.key.pem"));
-    let source = Source { certificate: paths.0.clone(), key: paths.1.clone(), answers: None, hsts: true };
+    let source = Source { certificate: paths.0.clone(), key: paths.1.clone(), keeper: None, answers: None, hsts: true };
     let tls = Tls::open(source);
     let service = Service::Redirect { port: 8443, base: "".into(), tls: tls.clone() };
     let world = World::with(Differences { service, ..Differences::default() }).await;
@@ -242,7 +242,7 @@ async fn an_authority_is_shown_what_it_asks_for_and_nothing_else() {
     let (certificate, key) = install(&directory, "first");
     let answers = directory.path().join("answers");
     std::fs::create_dir(&answers).unwrap();
-    let source = Source { certificate, key, answers: Some(answers.clone()), hsts: false };
+    let source = Source { certificate, key, keeper: None, answers: Some(answers.clone()), hsts: false };
     let service = Service::Tls(Tls::open(source));
     let world = World::with(Differences { service, ..Differences::default() }).await;
     let ask = async |name| handshake(&world, rustls::ALL_VERSIONS, name, &[b"acme-tls/1"]).await;

@@ -11,7 +11,7 @@ use hub_core::config::{self, Config, HttpsMethod, ReadError};
 use hub_core::control::HttpsStatus;
 use hub_core::paths::Paths;
 use hub_core::pyenv::NetworkSettings;
-use hub_core::sys::ports;
+use hub_core::sys::{entrusted, ports};
 use jiff::Timestamp;
 use nix::unistd::{User, getgrouplist};
 use reqwest::blocking::Client;
@@ -27,7 +27,7 @@ use super::caa::{self, Signer};
 use super::judge::{self, Answer, Finding, Name, Weight};
 use super::{ask_hub, authority, dns, limits};
 use crate::certificates::own::{self, Doubt, Flaw, Own};
-use crate::certificates::{Description, Orders, Record, USUAL_DIRECTORY, account_at};
+use crate::certificates::{Description, LARGEST, Orders, Record, USUAL_DIRECTORY, account_at};
 use crate::web::CHECK_TOKEN;
 
 /// For a name to be resolved, and for a host to answer.
@@ -211,8 +211,9 @@ pub(in super::super) fn uncertified(config: &Config, paths: &Paths, now: Timesta
             Some(format!("{}; {}", bad.what, bad.remedy.unwrap_or_default()))
         }
         HttpsMethod::Acme { domains, .. } => {
-            let present =
-                CertificateDer::from_pem_file(paths.acme_certificate()).ok().and_then(|der| Description::read(&der).ok());
+            let pem = entrusted::read(&paths.certificates(), &paths.acme_certificate(), LARGEST).ok();
+            let present = pem.and_then(|pem| CertificateDer::from_pem_slice(&pem).ok());
+            let present = present.and_then(|der| Description::read(&der).ok());
             let is_good = |present: &Description| present.is_good_at(now) && domains.iter().all(|domain| present.covers(domain));
             let missing = format!("there is no certificate for {} until the authority gives one", domains.join(", "));
             (!present.as_ref().is_some_and(is_good)).then_some(missing)
