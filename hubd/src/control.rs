@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 use hub_core::config::Config;
 use hub_core::control::{HubStatus, RefusalKind, Reply, Request};
 use hub_core::paths::Paths;
-use hub_core::wire;
+use hub_core::wire::{self, Intake};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -79,14 +79,14 @@ pub struct ControlContext {
 pub async fn serve(listener: StdUnixListener, access: Access, context: ControlContext) -> Result<()> {
     listener.set_nonblocking(true).context("preparing the control socket")?;
     let listener = UnixListener::from_std(listener).context("preparing the control socket")?;
-    let places = Arc::new(Semaphore::new(MOST_CONVERSATIONS));
+    let (places, intake) = (Arc::new(Semaphore::new(MOST_CONVERSATIONS)), Arc::new(Intake::default()));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.context("waiting for a conversation to end")?;
         match listener.accept().await {
             Ok((stream, _)) => {
-                let context = context.clone();
+                let (context, intake) = (context.clone(), Arc::clone(&intake));
                 tokio::spawn(async move {
-                    if let Err(error) = receive(stream, access, &context).await {
+                    if let Err(error) = receive(stream, access, &context, &intake).await {
                         tracing::debug!(%error, ?access, "a caller of the control socket went away");
                     }
                     drop(place);
@@ -100,14 +100,20 @@ pub async fn serve(listener: StdUnixListener, access: Access, context: ControlCo
     }
 }
 
-async fn receive(mut stream: UnixStream, access: Access, context: &ControlContext) -> io::Result<()> {
+async fn receive(mut stream: UnixStream, access: Access, context: &ControlContext, intake: &Intake) -> io::Result<()> {
     let uid = stream.peer_cred()?.uid();
-    let reply = attend(&mut stream, access, uid, context).await?;
+    let reply = attend(&mut stream, access, uid, context, intake).await?;
     talk(wire::send_async(&mut stream, &reply)).await
 }
 
 /// Reads the request of the peer that is `uid`, unless it has no business here at all, and does it.
-async fn attend(stream: &mut UnixStream, access: Access, uid: u32, context: &ControlContext) -> io::Result<Reply> {
+async fn attend(
+    stream: &mut UnixStream,
+    access: Access,
+    uid: u32,
+    context: &ControlContext,
+    intake: &Intake,
+) -> io::Result<Reply> {
     let actor = match access::admit(access, uid, context).await {
         Ok(actor) => actor,
         Err(refusal) => {
@@ -115,8 +121,9 @@ async fn attend(stream: &mut UnixStream, access: Access, uid: u32, context: &Con
             return Ok(refusal.into());
         }
     };
-    let request = match talk(wire::receive_async::<Request>(stream)).await {
-        Ok(Some(request)) => request,
+    // With its place, which it keeps until it is answered.
+    let received = match talk(intake.receive::<Request>(stream)).await {
+        Ok(Some(received)) => received,
         Ok(None) => return Err(io::ErrorKind::UnexpectedEof.into()),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             tracing::debug!(%error, %actor, "a request that this hub does not know");
@@ -125,11 +132,12 @@ async fn attend(stream: &mut UnixStream, access: Access, uid: u32, context: &Con
         }
         Err(error) => return Err(error),
     };
-    let result = match access::allow(&actor, &request, &context.config.get()) {
-        Ok(()) => execute(&actor, &request, context).await,
+    let request = &received.message;
+    let result = match access::allow(&actor, request, &context.config.get()) {
+        Ok(()) => execute(&actor, request, context).await,
         Err(refusal) => Err(refusal),
     };
-    audit::record(&actor, uid, &request, result.as_ref().err());
+    audit::record(&actor, uid, request, result.as_ref().err());
     Ok(result.unwrap_or_else(Reply::from))
 }
 

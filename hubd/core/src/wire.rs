@@ -10,9 +10,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Largest frame in bytes: a class list of thousands fits, a memory attack does not.
+/// Largest frame in bytes: a class list of thousands fits.
 pub const LARGEST_FRAME: usize = 4 * 1024 * 1024;
+/// Frames up to this many bytes are taken at once; nearly all requests are far smaller.
+const SMALL_FRAME: usize = 64 * 1024;
+/// Larger ones that are in the memory at the same time. What is read of one may take sixteen times its size.
+const LARGE_PLACES: usize = 2;
 
 fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
     let body = serde_json::to_vec(message).map_err(io::Error::other)?;
@@ -101,6 +106,11 @@ pub async fn send_async(stream: &mut (impl AsyncWrite + Unpin), message: &impl S
 /// # Errors
 /// As [`receive`].
 pub async fn receive_async<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<T>> {
+    let Some(length) = receive_length(stream).await? else { return Ok(None) };
+    decode(&receive_body(stream, length).await?).map(Some)
+}
+
+async fn receive_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<usize>> {
     let mut length = [0; 4];
     match stream.read_exact(&mut length).await {
         Ok(_) => {}
@@ -109,25 +119,69 @@ pub async fn receive_async<T: DeserializeOwned>(stream: &mut (impl AsyncRead + U
     }
     let length = u32::from_be_bytes(length) as usize;
     check_length(length)?;
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await?;
-    decode(&body).map(Some)
+    Ok(Some(length))
 }
 
-/// As [`receive_async`], for whoever obeys what it receives: a field that is not understood is an error, wherever it is.
-/// (serde passes over those beside the name of a variant without fields.) What is new between versions therefore has a name
-/// of its own, and never is a field beside others.
-///
-/// # Errors
-/// As [`receive`].
-pub async fn receive_strictly<T: DeserializeOwned + Serialize>(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<T>> {
-    let Some(received) = receive_async::<serde_json::Value>(stream).await? else { return Ok(None) };
-    let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
-    let understood: T = T::deserialize(&received).map_err(|error| invalid(error.to_string()))?;
-    let known = serde_json::to_value(&understood).map_err(io::Error::other)?;
-    match unknown_field(&received, &known) {
-        Some(field) => Err(invalid(format!("unknown field `{field}`"))),
-        None => Ok(Some(understood)),
+async fn receive_body(stream: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Vec<u8>> {
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    Ok(body)
+}
+
+/// What a program reads of all who ask it: however many ask at once, its memory is bounded.
+#[derive(Debug)]
+pub struct Intake {
+    large: Semaphore,
+}
+
+/// A request, and its place if it is a large one, which the next has when this is gone.
+#[derive(Debug)]
+pub struct Received<'intake, T> {
+    /// The request itself.
+    pub message: T,
+    _place: Option<SemaphorePermit<'intake>>,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self { large: Semaphore::new(LARGE_PLACES) }
+    }
+}
+
+impl Intake {
+    /// As [`receive_async`]; waits while there is no place for a large request.
+    ///
+    /// # Errors
+    /// As [`receive`].
+    pub async fn receive<T: DeserializeOwned>(
+        &self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<Option<Received<'_, T>>> {
+        let Some(length) = receive_length(stream).await? else { return Ok(None) };
+        let place = if length > SMALL_FRAME { Some(self.large.acquire().await.map_err(io::Error::other)?) } else { None };
+        Ok(Some(Received { message: decode(&receive_body(stream, length).await?)?, _place: place }))
+    }
+
+    /// As [`Intake::receive`], for whoever obeys what it receives: a field that is not understood is an error, wherever it is.
+    /// (serde passes over those beside the name of a variant without fields.) What is new between versions therefore has a name
+    /// of its own, and never is a field beside others.
+    ///
+    /// # Errors
+    /// As [`receive`].
+    pub async fn receive_strictly<T: DeserializeOwned + Serialize>(
+        &self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<Option<Received<'_, T>>> {
+        let Some(Received { message: received, _place }) = self.receive::<serde_json::Value>(stream).await? else {
+            return Ok(None);
+        };
+        let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
+        let understood: T = T::deserialize(&received).map_err(|error| invalid(error.to_string()))?;
+        let known = serde_json::to_value(&understood).map_err(io::Error::other)?;
+        match unknown_field(&received, &known) {
+            Some(field) => Err(invalid(format!("unknown field `{field}`"))),
+            None => Ok(Some(Received { message: understood, _place })),
+        }
     }
 }
 
@@ -181,6 +235,26 @@ mod tests {
         let large = "x".repeat(LARGEST_FRAME - 100);
         assert_eq!(ask::<String>(&socket, &large, Duration::from_secs(30)).unwrap(), "no");
         peer.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn large_requests_wait_for_a_place_and_small_ones_never() {
+        let intake = Intake::default();
+        let large = "x".repeat(SMALL_FRAME);
+        let mut held = Vec::new();
+        for _ in 0..LARGE_PLACES {
+            let mut frame = &encode(&large).unwrap()[..];
+            held.push(intake.receive::<String>(&mut frame).await.unwrap().unwrap());
+        }
+        let frame = encode(&large).unwrap();
+        let mut stream = &frame[..];
+        let mut next = std::pin::pin!(intake.receive_strictly::<String>(&mut stream));
+        let is_waiting = std::future::poll_fn(|context| std::task::Poll::Ready(next.as_mut().poll(context).is_pending())).await;
+        assert!(is_waiting, "there is no place");
+        let mut small = &encode(&"x").unwrap()[..];
+        assert_eq!(intake.receive::<String>(&mut small).await.unwrap().unwrap().message, "x");
+        held.pop();
+        assert_eq!(next.await.unwrap().unwrap().message, large);
     }
 
     #[test]

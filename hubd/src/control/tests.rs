@@ -94,7 +94,7 @@ impl Hub {
     async fn ask(&self, access: Access, uid: u32, request: &Request) -> Reply {
         let (mut near, mut far) = UnixStream::pair().unwrap();
         wire::send_async(&mut far, request).await.unwrap();
-        attend(&mut near, access, uid, &self.context).await.unwrap()
+        attend(&mut near, access, uid, &self.context, &Intake::default()).await.unwrap()
     }
 
     async fn root(&self, request: &Request) -> Reply {

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use hub_core::accounts::lookup;
 use hub_core::paths::Paths;
 use hub_core::systemd::Manager;
-use hub_core::wire;
+use hub_core::text::shortened;
+use hub_core::wire::{self, Intake, Received};
 use sd_notify::NotifyState;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,6 +32,8 @@ const PEER_DEADLINE: Duration = Duration::from_secs(10);
 const MOST_CONNECTIONS: usize = 512;
 /// How long requests under way may take when systemd ends the launcher.
 const FAREWELL_DEADLINE: Duration = Duration::from_secs(20);
+/// How long what was asked for, or why it was refused, may be in a line of the log; bytes.
+const LONGEST_LOGGED: usize = 1000;
 /// After an error of the listening socket itself, as when no descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -51,9 +54,9 @@ pub async fn run(paths: Paths) -> Result<()> {
     launcher.prepare().await;
     let mut end = signal(SignalKind::terminate()).context("waiting for signals")?;
     tell(&[NotifyState::Ready]);
-    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let (connections, intake) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), Arc::new(Intake::default()));
     tokio::select! {
-        () = accept(&listener, &launcher, hub.uid, &connections) => {}
+        () = accept(&listener, &launcher, hub.uid, (&connections, &intake)) => {}
         // Proves that this loop turns. Not that systemd answers: to end the launcher would not help against that.
         () = keep_alive(async || Ok(STATUS.to_owned())) => {}
         _ = end.recv() => {}
@@ -81,15 +84,15 @@ async fn accept<M: Machine + 'static>(
     listener: &UnixListener,
     launcher: &Arc<Launcher<M>>,
     hub_uid: u32,
-    connections: &Arc<Semaphore>,
+    (connections, intake): (&Arc<Semaphore>, &Arc<Intake>),
 ) {
     loop {
         let Ok(permit) = Arc::clone(connections).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let launcher = Arc::clone(launcher);
+                let (launcher, intake) = (Arc::clone(launcher), Arc::clone(intake));
                 tokio::spawn(async move {
-                    converse(stream, &launcher, hub_uid).await;
+                    converse(stream, &launcher, hub_uid, &intake).await;
                     drop(permit);
                 });
             }
@@ -102,7 +105,7 @@ async fn accept<M: Machine + 'static>(
 }
 
 /// One request, one reply. What goes wrong with the peer itself is its own problem.
-async fn converse<M: Machine + 'static>(mut stream: UnixStream, launcher: &Arc<Launcher<M>>, hub_uid: u32) {
+async fn converse<M: Machine + 'static>(mut stream: UnixStream, launcher: &Arc<Launcher<M>>, hub_uid: u32, intake: &Intake) {
     let uid = match stream.peer_cred() {
         Ok(peer) => peer.uid(),
         Err(error) => {
@@ -111,8 +114,8 @@ async fn converse<M: Machine + 'static>(mut stream: UnixStream, launcher: &Arc<L
         }
     };
     let peer = Peer::new(uid, hub_uid);
-    let reply = match timeout(PEER_DEADLINE, wire::receive_strictly::<Request>(&mut stream)).await {
-        Ok(Ok(Some(request))) => answer(request, peer, uid, launcher).await,
+    let reply = match timeout(PEER_DEADLINE, intake.receive_strictly::<Request>(&mut stream)).await {
+        Ok(Ok(Some(Received { message, .. }))) => answer(message, peer, uid, launcher).await,
         Ok(Ok(None)) => return,
         Ok(Err(error)) => Reply::Refused(Refusal {
             kind: RefusalKind::Internal,
@@ -139,11 +142,15 @@ async fn answer<M: Machine + 'static>(request: Request, peer: Peer, uid: u32, la
     if let Request::Environment { asker, ask } = &request
         && let Some(act) = ask.act()
     {
+        let (asker, act) = (asker.to_string(), shortened(&act, LONGEST_LOGGED));
+        let asker = shortened(&asker, LONGEST_LOGGED);
         tracing::info!(%asker, peer_uid = uid, "environment: {asker} asks for {act}");
     }
     if let Request::Upgrade { asker, ask } = &request
         && let Some(act) = ask.act()
     {
+        let (asker, act) = (asker.to_string(), shortened(&act, LONGEST_LOGGED));
+        let asker = shortened(&asker, LONGEST_LOGGED);
         tracing::info!(%asker, peer_uid = uid, "upgrade: {asker} asks for {act}");
     }
     let acted = match &request {
@@ -162,13 +169,21 @@ async fn answer<M: Machine + 'static>(request: Request, peer: Peer, uid: u32, la
     let unit = acted.as_ref().map(|name| hub_core::systemd::UnitName::server(name).to_string()).unwrap_or_default();
     match (&acted, &reply) {
         (Some(name), Reply::Refused(refusal)) => {
+            let refusal = shortened_refusal(refusal);
             tracing::warn!(user = %name, unit, peer_uid = uid, duration_ms, "could not {verb} for {name}: {refusal}");
         }
         (Some(name), _) => tracing::info!(user = %name, unit, peer_uid = uid, duration_ms, "{verb} for {name}: done"),
-        (None, Reply::Refused(refusal)) => tracing::warn!(peer_uid = uid, duration_ms, "could not answer {verb}: {refusal}"),
+        (None, Reply::Refused(refusal)) => {
+            tracing::warn!(peer_uid = uid, duration_ms, "could not answer {verb}: {}", shortened_refusal(refusal));
+        }
         (None, _) => tracing::debug!(peer_uid = uid, duration_ms, "answered {verb}"),
     }
     reply
+}
+
+/// What was asked for may be in it, which has any length.
+fn shortened_refusal(refusal: &Refusal) -> String {
+    shortened(&refusal.to_string(), LONGEST_LOGGED).into_owned()
 }
 
 fn not_allowed(message: &str) -> Reply {

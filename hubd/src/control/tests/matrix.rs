@@ -203,7 +203,7 @@ async fn a_role_that_was_taken_away_is_gone_at_the_next_request() {
 async fn a_stranger_is_refused_before_anything_is_read() {
     let hub = Hub::new().await;
     let (mut near, _far) = UnixStream::pair().unwrap();
-    let reply = attend(&mut near, Access::Admin, EVE, &hub.context).await.unwrap();
+    let reply = attend(&mut near, Access::Admin, EVE, &hub.context, &Intake::default()).await.unwrap();
     assert_eq!(refusal(reply), (RefusalKind::NotAllowed, "account 1000 belongs to nobody of the hub".to_owned()));
 }
 
@@ -237,10 +237,13 @@ async fn nonsense_is_answered_and_a_hasty_end_is_not() {
     let hub = Hub::new().await;
     let (mut near, mut far) = UnixStream::pair().unwrap();
     wire::send_async(&mut far, &serde_json::json!({"request": "make_root"})).await.unwrap();
-    let (kind, message) = refusal(attend(&mut near, Access::Host, 0, &hub.context).await.unwrap());
+    let (kind, message) = refusal(attend(&mut near, Access::Host, 0, &hub.context, &Intake::default()).await.unwrap());
     assert_eq!(kind, RefusalKind::Invalid);
     assert!(message.contains("different versions"), "{message}");
     let (mut near, far) = UnixStream::pair().unwrap();
     drop(far);
-    assert_eq!(attend(&mut near, Access::Host, 0, &hub.context).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    assert_eq!(
+        attend(&mut near, Access::Host, 0, &hub.context, &Intake::default()).await.unwrap_err().kind(),
+        io::ErrorKind::UnexpectedEof
+    );
 }

@@ -17,7 +17,7 @@ fn launcher() -> Arc<Launcher<FakeMachine>> {
 /// Our end of a conversation with a launcher that takes `hub_uid` for the hub's.
 fn conversation(hub_uid: u32) -> UnixStream {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    tokio::spawn(async move { converse(theirs, &launcher(), hub_uid).await });
+    tokio::spawn(async move { converse(theirs, &launcher(), hub_uid, &Intake::default()).await });
     ours
 }
 
@@ -104,4 +104,31 @@ async fn one_request_per_connection() {
     if let Ok(count) = stream.read_to_end(&mut rest).await {
         assert_eq!(count, 0);
     }
+}
+
+#[tokio::test]
+async fn many_large_requests_at_once_are_not_all_in_the_memory_and_small_ones_are_answered() {
+    let (launcher, intake) = (launcher(), Arc::new(Intake::default()));
+    let begin = || {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (launcher, intake) = (Arc::clone(&launcher), Arc::clone(&intake));
+        tokio::spawn(async move { converse(theirs, &launcher, ourselves(), &intake).await });
+        ours
+    };
+    let mut taken = Vec::new();
+    let part = vec![b'0'; 1024 * 1024];
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        let mut stream = begin();
+        stream.write_all(&u32::try_from(wire::LARGEST_FRAME).unwrap().to_be_bytes()).await.unwrap();
+        // Whoever is read takes all of it; of the others the kernel keeps a little.
+        let is_read = timeout(Duration::from_millis(100), stream.write_all(&part)).await.is_ok();
+        taken.push(is_read);
+        streams.push(stream);
+    }
+    assert!(taken.iter().filter(|is_read| **is_read).count() <= 2, "{taken:?}");
+    let mut stream = begin();
+    wire::send_async(&mut stream, &Request::Ping).await.unwrap();
+    let reply: Reply = wire::receive_async(&mut stream).await.unwrap().unwrap();
+    assert!(matches!(reply, Reply::Pong { .. }), "{reply:?}");
 }
