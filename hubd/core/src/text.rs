@@ -16,6 +16,14 @@ pub fn decomposed(text: &str) -> Cow<'_, str> {
     DecomposingNormalizerBorrowed::new_nfd().normalize(text)
 }
 
+/// `text` for a line of a log: cut after `most` bytes or so, which is said, with how long it was.
+pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{}... ({} bytes)", &text[..text.floor_char_boundary(most)], text.len()))
+}
+
 /// A text that can be judged.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decoded {

@@ -2,12 +2,15 @@
 //! password, never a link.
 
 use hub_core::control::Request;
+use hub_core::text::shortened;
 
 use super::Refusal;
 use super::access::Actor;
 
 /// How many names a line has room for.
 const MOST_NAMES: usize = 20;
+/// How long what was asked for may be in a line, and why it was refused; bytes.
+const LONGEST: usize = 1000;
 
 /// Records what `actor`, a process of account `uid`, asked for. Looking something up is not worth a line.
 pub(super) fn record(actor: &Actor, uid: u32, request: &Request, refusal: Option<&Refusal>) {
@@ -16,9 +19,14 @@ pub(super) fn record(actor: &Actor, uid: u32, request: &Request, refusal: Option
         tracing::debug!(%actor, uid, verb, "{actor} asked for {verb}");
         return;
     };
+    let target = shortened(&target, LONGEST);
     match refusal {
-        None => tracing::info!(%actor, uid, verb, target, "{actor} did {verb} for {target}"),
-        Some(refusal) => tracing::warn!(%actor, uid, verb, target, "{actor} could not do {verb} for {target}: {refusal}"),
+        None => tracing::info!(%actor, uid, verb, %target, "{actor} did {verb} for {target}"),
+        Some(refusal) => {
+            let refusal = refusal.to_string();
+            let refusal = shortened(&refusal, LONGEST);
+            tracing::warn!(%actor, uid, verb, %target, "{actor} could not do {verb} for {target}: {refusal}");
+        }
     }
 }
 

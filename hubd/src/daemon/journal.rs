@@ -1,5 +1,7 @@
 //! Where log lines go: to the journal with their fields when systemd started us, to stderr otherwise.
 
+mod rate;
+
 use nix::sys::stat::fstat;
 use tracing::Level;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
@@ -28,7 +30,7 @@ pub(super) fn set_up(wishes: &Wishes, identifier: &str) {
         journal.map(|layer| layer.with_syslog_identifier(identifier.to_owned()).with_field_prefix(Some("HUBD".to_owned())));
     let to_stderr =
         to_journal.is_none().then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false));
-    tracing_subscriber::registry().with(filter).with(to_journal).with(to_stderr).init();
+    tracing_subscriber::registry().with(filter).with(rate::Rate::default()).with(to_journal).with(to_stderr).init();
     if let Some(complaint) = complaint {
         tracing::warn!(complaint, "HUBD_LOG makes no sense and is not used");
     }
