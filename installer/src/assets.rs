@@ -26,6 +26,8 @@ pub const UNITS: [(&str, &str); 18] = [
 pub const TMPFILES: &str = include_str!("assets/tmpfiles.conf");
 /// As [`TMPFILES`].
 pub const USERS_JOURNAL: &str = include_str!("assets/journald-users.conf");
+/// What the kernel is told.
+pub const KERNEL: &str = include_str!("assets/sysctl.conf");
 
 /// What an admin may want to read on the machine itself.
 pub const DOCUMENTS: [(&str, &str); 3] = [

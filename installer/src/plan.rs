@@ -186,7 +186,11 @@ impl Plan {
     }
 
     fn units(&mut self, paths: &Paths, config: &Config) {
-        for (path, text) in [(paths.tmpfiles(), assets::TMPFILES), (paths.users_journal_settings(), assets::USERS_JOURNAL)] {
+        for (path, text) in [
+            (paths.tmpfiles(), assets::TMPFILES),
+            (paths.users_journal_settings(), assets::USERS_JOURNAL),
+            (paths.kernel_settings(), assets::KERNEL),
+        ] {
             let contents = Contents::Text(text.to_owned());
             self.file(path, "systemd settings", contents, Ownership::root(0o644), FileKind::Unit, &[]);
         }

@@ -190,6 +190,8 @@ paths! {
     units = "etc/systemd/system";
     /// Directories that have to be there before any unit of the hub starts.
     tmpfiles = "etc/tmpfiles.d/hubd.conf";
+    /// What the kernel is told.
+    kernel_settings = "etc/sysctl.d/50-hubd.conf";
     /// How much of what people's servers say is kept, apart from the machine's journal.
     users_journal_settings = "etc/systemd/journald@hubd-users.conf";
     /// sudo rules.
@@ -297,6 +299,11 @@ impl Paths {
     /// The directory that holds the socket of `name`'s server; root-owned parent, fresh at each start.
     pub fn server_directory(&self, name: &crate::accounts::Username) -> PathBuf {
         self.servers().join(name.as_str())
+    }
+
+    /// The file system of terminals that `name`'s server has, in a directory that only root enters; fresh at each start.
+    pub fn terminals(&self, name: &crate::accounts::Username) -> PathBuf {
+        self.servers().join(".terminals").join(name.as_str())
     }
 
     /// The Unix socket that `name`'s server listens on.

@@ -18,6 +18,12 @@ use hub_core::systemd::{Bind, Property, TransientUnit, UnitName, Value};
 const START_SECONDS: u64 = 60;
 /// Size of the directory that holds the socket: a file system of its own, or one student could fill `/run` for all.
 const SERVER_DIRECTORY_OPTIONS: &str = "size=16m,nr_inodes=4k,nosuid,nodev,noexec";
+/// A file system of terminals of their own, with so many: nobody takes all that the kernel has, for then there is none for a
+/// login by ssh. Group 5 is `tty` on every Debian.
+const TERMINALS_OPTIONS: &str = "max=128,mode=620,ptmxmode=666,gid=5,nosuid,noexec";
+/// What systemd itself says of a server, at each start and stop, is in the machine's journal: only that something went wrong is
+/// worth a line there. What the server says has this level, or it would be left out as well.
+const LOG_LEVEL: i32 = 4;
 /// When the whole machine runs out of memory, servers go before the hub and sshd.
 const OOM_SCORE: i32 = 500;
 /// The group whose members may write to the class folder.
@@ -105,6 +111,7 @@ pub(super) fn unit(order: &Order<'_>) -> Result<TransientUnit, SpecError> {
         auxiliary: vec![
             (UnitName::slice(order.name), slice(order)),
             (UnitName::server_directory(order.name), server_directory(order)),
+            (UnitName::terminals(order.name), terminals(order)),
         ],
     })
 }
@@ -117,7 +124,10 @@ fn life(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
     Ok(vec![
         Property::new("Description", format!("Jupyter server of {}", order.name)),
         Property::new("Slice", UnitName::slice(order.name).as_str()),
-        Property::new("RequiresMountsFor", vec![directory.to_owned(), plain(order.home)?]),
+        Property::new(
+            "RequiresMountsFor",
+            vec![directory.to_owned(), plain(&order.paths.terminals(order.name))?, plain(order.home)?],
+        ),
         // A failed unit stays loaded, so that one can ask why; the next start clears it away.
         Property::new("CollectMode", "inactive"),
         Property::new("Type", "exec"),
@@ -140,6 +150,8 @@ fn life(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
         Property::new("LogRateLimitIntervalUSec", LOG_INTERVAL_SECONDS * MICROSECONDS),
         Property::new("LogRateLimitBurst", Value::Mode(LOG_BURST)),
         Property::new("SyslogLevelPrefix", false),
+        Property::new("SyslogLevel", Value::Signed(LOG_LEVEL)),
+        Property::new("LogLevelMax", Value::Signed(LOG_LEVEL)),
         Property::new("SyslogIdentifier", format!("hubd-user-{}", order.name)),
         Property::new("TimeoutStartUSec", START_SECONDS * MICROSECONDS),
         Property::new("TimeoutStopUSec", microseconds(order.stop_timeout)),
@@ -218,6 +230,20 @@ fn server_directory(order: &Order<'_>) -> Vec<Property> {
         Property::new("Options", format!("mode=2750,uid={uid},gid={gid},{SERVER_DIRECTORY_OPTIONS}")),
         // A forgotten process must not keep the directory of the next server busy.
         Property::new("LazyUnmount", true),
+        Property::new("LogLevelMax", Value::Signed(LOG_LEVEL)),
+    ]
+}
+
+/// Terminals that nobody else's are counted with.
+fn terminals(order: &Order<'_>) -> Vec<Property> {
+    vec![
+        Property::new("Description", format!("Terminals of {}", order.name)),
+        Property::new("What", "devpts"),
+        Property::new("Type", "devpts"),
+        Property::new("Options", TERMINALS_OPTIONS),
+        Property::new("DirectoryMode", Value::Mode(0o700)),
+        Property::new("LazyUnmount", true),
+        Property::new("LogLevelMax", Value::Signed(LOG_LEVEL)),
     ]
 }
 
@@ -240,7 +266,8 @@ fn view(order: &Order<'_>, directory: &str) -> Result<Vec<Property>, SpecError> 
     for homes in hidden_homes(order)? {
         hidden.push((homes, "ro,nosuid,nodev,mode=0755".to_owned()));
     }
-    let mut writable = vec![same(&home, false), same(directory, false)];
+    let terminals = Bind { source: plain(&paths.terminals(order.name))?, target: "/dev/pts".to_owned(), optional: false };
+    let mut writable = vec![same(&home, false), same(directory, false), terminals];
     let mut read_only = vec![
         Bind {
             source: plain(&paths.environment(order.environment))?,

@@ -235,12 +235,13 @@ impl<M: Machine + 'static> Launcher<M> {
         // One that had to be killed counts as failed; it was wanted.
         self.manager.forget_failure(&unit).await.map_err(unit_problem)?;
         self.clear(name).await?;
-        let directory = self.paths.server_directory(name);
-        match fs_err::remove_dir(&directory) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::debug!("leaving an empty directory behind: {error}");
+        for directory in [self.paths.server_directory(name), self.paths.terminals(name)] {
+            match fs_err::remove_dir(&directory) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::debug!("leaving an empty directory behind: {error}");
+                }
+                _ => {}
             }
-            _ => {}
         }
         Ok(())
     }
@@ -251,6 +252,7 @@ impl<M: Machine + 'static> Launcher<M> {
     /// `daemon-reload` would lose its directory and its limits while it runs.
     async fn clear(&self, name: &Username) -> Result<(), Refusal> {
         self.manager.stop(&UnitName::server_directory(name)).await.map_err(unit_problem)?;
+        self.manager.stop(&UnitName::terminals(name)).await.map_err(unit_problem)?;
         self.manager.stop(&UnitName::slice(name)).await.map_err(unit_problem)
     }
 

@@ -29,6 +29,7 @@ const CERTIFICATE_DEADLINE: Duration = Duration::from_secs(150);
 const CERTIFICATE_POLL: Duration = Duration::from_millis(500);
 
 const SYSTEMD_TMPFILES: &str = "/usr/bin/systemd-tmpfiles";
+const SYSTEMD_SYSCTL: &str = "/usr/lib/systemd/systemd-sysctl";
 const TMPFILES_DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) fn check(receipt: &Receipt) -> Result<Check> {
@@ -69,6 +70,10 @@ pub(crate) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()>
         .arg(world.paths.tmpfiles().display().to_string())
         .run()
         .context("making the directories of the hub's sockets")?;
+    Command::new(SYSTEMD_SYSCTL, TMPFILES_DEADLINE)
+        .arg(world.paths.kernel_settings().display().to_string())
+        .run()
+        .context("telling the kernel what it is to say less of")?;
     systemctl::job(["reset-failed".to_owned()].into_iter().chain(known(ENABLED)?)).context("forgetting old failures")?;
     for unit in &sockets {
         (world.progress)(&format!("starting {unit}"));

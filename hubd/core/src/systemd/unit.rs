@@ -45,6 +45,11 @@ impl UnitName {
         Self(format!("run-hubd\\x2dservers-{}.mount", escape(name.as_str())))
     }
 
+    /// The mount of `name`'s terminals, the one at [`Paths::terminals`](crate::paths::Paths) of the real machine.
+    pub fn terminals(name: &Username) -> Self {
+        Self(format!("run-hubd\\x2dservers-.terminals-{}.mount", escape(name.as_str())))
+    }
+
     /// A pattern that matches the services of all servers, and maybe more.
     pub fn servers_pattern() -> &'static str {
         "hubd-user-*.service"
@@ -109,7 +114,7 @@ mod tests {
     fn no_two_names_share_a_unit() {
         let names = many_names();
         assert!(names.len() > 30_000, "{}", names.len());
-        for unit in [UnitName::server, UnitName::slice, UnitName::server_directory] {
+        for unit in [UnitName::server, UnitName::slice, UnitName::server_directory, UnitName::terminals] {
             let units: HashSet<UnitName> = names.iter().map(unit).collect();
             assert_eq!(units.len(), names.len());
         }

@@ -90,7 +90,7 @@ fn the_unit_of_a_student_is_exactly_this() {
 #[test]
 fn no_property_is_there_twice() {
     let unit = Case { role: Role::Admin, ..Case::default() }.unit().unwrap();
-    for properties in [&unit.properties, &unit.auxiliary[0].1, &unit.auxiliary[1].1] {
+    for properties in [&unit.properties, &unit.auxiliary[0].1, &unit.auxiliary[1].1, &unit.auxiliary[2].1] {
         let mut seen = BTreeMap::new();
         // One says what is allowed, the next what of that is not.
         for property in properties.iter().filter(|property| property.name != "SystemCallFilter") {

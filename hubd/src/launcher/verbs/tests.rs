@@ -91,7 +91,13 @@ async fn a_start_makes_account_slice_directory_and_server() {
     assert_eq!(world.machine.account_names(), ["jupyter-ada"]);
     assert_eq!(
         world.systemd.units(),
-        ["hubd-user-ada.service", "hubd-users-ada.slice", "hubd-users.slice", "run-hubd\\x2dservers-ada.mount"]
+        [
+            "hubd-user-ada.service",
+            "hubd-users-ada.slice",
+            "hubd-users.slice",
+            "run-hubd\\x2dservers-.terminals-ada.mount",
+            "run-hubd\\x2dservers-ada.mount"
+        ]
     );
     assert_eq!(world.property("User"), "\"20000\"");
 }

@@ -39,7 +39,7 @@ pub(super) fn signature_of(name: &str) -> Option<&'static str> {
         | "TasksMax"
         | "TimeoutStartUSec"
         | "TimeoutStopUSec" => "t",
-        "OOMScoreAdjust" | "SystemCallErrorNumber" => "i",
+        "LogLevelMax" | "OOMScoreAdjust" | "SyslogLevel" | "SystemCallErrorNumber" => "i",
         "DirectoryMode" | "LogRateLimitBurst" | "UMask" => "u",
         "Environment"
         | "InaccessiblePaths"
