@@ -3,6 +3,7 @@
 
 mod attacks;
 mod services;
+mod shared;
 
 use anyhow::{Context as _, Result, ensure};
 use installer::machine::{BaseSpec, Release};
@@ -89,6 +90,7 @@ fn run(context: &Context) -> Result<()> {
         ports(context, &hub)?,
         all_inside_her_slice(context, &hub)?,
         services::attempts(context, &hub)?,
+        shared::attempts(context, &hub)?,
         flood(context, &hub)?,
         through_the_hub(context, &hub)?,
     ]
