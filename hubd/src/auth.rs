@@ -1,6 +1,7 @@
 //! Who is enrolled, who is who, and who is logged in. Nothing here knows of HTML or of servers.
 
 mod clock;
+mod consents;
 mod devices;
 mod grants;
 pub mod password;
@@ -20,6 +21,7 @@ use hub_core::accounts::Username;
 use rusqlite::TransactionBehavior;
 
 pub use clock::Clock;
+pub use consents::Consents;
 pub use grants::{Maker, OpenLink};
 pub use hub_core::token::{self, Token};
 pub use login::{LoginError, NewSession};
@@ -51,6 +53,7 @@ struct Inner {
     sessions: Sessions,
     throttle: Throttle,
     devices: Devices,
+    consents: Consents,
     clock: Clock,
 }
 
@@ -137,8 +140,8 @@ impl People {
             fresh
         });
         let parallel = std::thread::available_parallelism().map_or(1, usize::from);
-        let (hasher, devices) = (Hasher::new(parallel, cost), Devices::new(key));
-        let people = Self { inner: Arc::new(Inner { store, hasher, sessions, throttle, devices, clock }) };
+        let (hasher, devices, consents) = (Hasher::new(parallel, cost), Devices::new(key), Consents::new(clock.clone()));
+        let people = Self { inner: Arc::new(Inner { store, hasher, sessions, throttle, devices, consents, clock }) };
         for written in [people.rank(unranked).await, people.save().await, people.revoke_grants().await] {
             if let Err(error) = written {
                 // Reading works, so people can work; what has ended is over in memory.
@@ -170,6 +173,11 @@ impl People {
     /// The live sessions.
     pub fn sessions(&self) -> &Sessions {
         &self.inner.sessions
+    }
+
+    /// What people agreed to a moment ago.
+    pub fn consents(&self) -> &Consents {
+        &self.inner.consents
     }
 
     /// How many people have a live session.

@@ -5,6 +5,7 @@ mod base;
 mod body;
 mod browser;
 mod hub;
+mod link;
 mod own_page;
 mod problem;
 mod target;
@@ -24,6 +25,7 @@ pub use body::Body;
 pub use hub::HubPages;
 pub use problem::Problem;
 
+use crate::auth::Consents;
 use crate::listen::{Answer, Client, Handler};
 use crate::proxy::{Forwarded, Proxy, ProxyError, Target};
 use crate::servers::Servers;
@@ -52,6 +54,9 @@ pub type KnowsKey = dyn Fn(Option<u32>) -> bool + Send + Sync;
 pub trait Gate: Send + Sync {
     /// Whose session the request's cookies name.
     fn session(&self, headers: &HeaderMap, client: Client) -> Option<Visitor>;
+
+    /// What people agreed to, by the key of their session.
+    fn consents(&self) -> &Consents;
 }
 
 /// Answers requests that cannot be answered otherwise.
@@ -161,6 +166,15 @@ impl Front {
         if let Some(rest) = own_page::take_from_address(&outer, &visitor.key) {
             has_key = true;
             outer = rest;
+        }
+        if !has_key {
+            match link::judge(&request, client.https, &visitor.key, self.gate.consents()) {
+                link::Verdict::Passed => {}
+                link::Verdict::Asked => {
+                    return self.redirect(StatusCode::SEE_OTHER, &web::ask_location(whole_path(request.uri())));
+                }
+                link::Verdict::Refused => return self.problem(&Problem::NotByLink, wants_page),
+            }
         }
         let (endpoint, environment) = {
             let view = self.servers.watch(&user);

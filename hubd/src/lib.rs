@@ -2,6 +2,7 @@
 //! `hubctl` speaks to both.
 
 pub mod auth;
+pub mod below;
 pub mod certificates;
 pub mod control;
 pub mod ctl;

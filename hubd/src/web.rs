@@ -1,5 +1,6 @@
 //! The hub's own pages: `/`, `/hub/*`, and the pages that say what went wrong. Rendered here, usable without scripts.
 
+mod ask;
 mod assets;
 mod clear;
 pub mod error;
@@ -31,7 +32,7 @@ pub use clear::expire_below;
 pub use error::Problem;
 pub use installing::{Installing, installing_router};
 pub use key::{LOGGED_OUT, PROBLEM_HEADER, SOMEBODY_ELSE, STALE_PAGE};
-pub use next::{login_location, progress_location, spawn_location};
+pub use next::{ask_location, login_location, progress_location, spawn_location};
 pub use open::{CHECK_TOKEN, Open, open_router};
 pub use router::router;
 

@@ -20,6 +20,7 @@ mod install;
 mod isolation;
 mod kernels;
 mod limits;
+mod links;
 mod lived_in;
 mod locks;
 mod machine_limits;
@@ -106,6 +107,7 @@ pub const ALL: &[Scenario] = &[
     files::SCENARIO,
     docs::SCENARIO,
     shared_browser::SCENARIO,
+    links::SCENARIO,
     survive::SCENARIO,
     storm::SCENARIO,
     storm::FULL,

@@ -28,6 +28,21 @@ pub(super) fn is_foreign(method: &Method, headers: &HeaderMap, https: bool) -> b
     is_elsewhere && !is_link || origins.any(|origin| !is_own(origin.to_str().ok(), headers, https))
 }
 
+/// Whether a person is on the way here by a link, or an address, of which nobody knows that it stands on a page of ours.
+pub(super) fn is_followed(method: &Method, headers: &HeaderMap, https: bool) -> bool {
+    let is_ours = match text(headers, &FETCH_SITE) {
+        Some(site) => site == "same-origin",
+        // Over plain HTTP browsers say at most which page it was; another site can make them say nothing, and no more.
+        None => text(headers, &header::REFERER).is_some_and(|referer| is_own(Some(origin_of(referer)), headers, https)),
+    };
+    is_navigation(method, headers) && !is_ours
+}
+
+/// Scheme, host and port of an address.
+fn origin_of(address: &str) -> &str {
+    address.match_indices('/').nth(2).map_or(address, |(end, _)| &address[..end])
+}
+
 /// Whether `origin` is the host that the request names.
 fn is_own(origin: Option<&str>, headers: &HeaderMap, https: bool) -> bool {
     let host = text(headers, &header::HOST);
@@ -125,6 +140,29 @@ mod tests {
         ] {
             let pairs = [pairs, vec![host]].concat();
             assert_eq!(is_foreign(&method, &headers(&pairs), https), expected, "{method} {pairs:?} https={https}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_followed_unless_it_stands_on_a_page_of_ours() {
+        let (host, html) = (("host", "hub:8000"), ("accept", "text/html"));
+        let went = ("sec-fetch-mode", "navigate");
+        for (pairs, expected) in [
+            (vec![went, ("sec-fetch-site", "same-origin")], false),
+            (vec![went, ("sec-fetch-site", "cross-site"), ("referer", "http://hub:8000/")], true),
+            (vec![went, ("sec-fetch-site", "same-site")], true),
+            (vec![went, ("sec-fetch-site", "none")], true),
+            (vec![("sec-fetch-mode", "cors"), ("sec-fetch-site", "cross-site")], false),
+            (vec![html], true),
+            (vec![html, ("referer", "http://hub:8000/user/ada/lab")], false),
+            (vec![html, ("referer", "http://hub:8000")], false),
+            (vec![html, ("referer", "http://hub:8001/user/ada/lab")], true),
+            (vec![html, ("referer", "http://hub:8000.evil/")], true),
+            (vec![html, ("referer", "http://evil/http://hub:8000/")], true),
+            (vec![("accept", "text/event-stream")], false),
+        ] {
+            let pairs = [pairs, vec![host]].concat();
+            assert_eq!(is_followed(&Method::GET, &headers(&pairs), false), expected, "{pairs:?}");
         }
     }
 

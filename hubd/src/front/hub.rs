@@ -5,7 +5,7 @@ use http::{HeaderMap, Response};
 use hub_core::config::Config;
 
 use super::{Gate, Pages, Problem, Visitor};
-use crate::auth::People;
+use crate::auth::{Consents, People};
 use crate::listen::Client;
 use crate::live::Live;
 use crate::web;
@@ -18,6 +18,10 @@ impl Gate for People {
         let session = self.sessions().find(headers, client.https)?;
         let key = session.page_key();
         Some(Visitor { user: session.user, ended: session.ended, key })
+    }
+
+    fn consents(&self) -> &Consents {
+        People::consents(self)
     }
 }
 
@@ -35,6 +39,7 @@ impl Pages for HubPages {
             Problem::NoSession => web::Problem::not_logged_in(),
             Problem::ForeignSite => web::Problem::foreign_request(),
             Problem::NoKey => web::Problem::no_key(),
+            Problem::NotByLink => web::Problem::not_by_link(),
             Problem::Framed => web::Problem::framed(),
             Problem::ServiceWorker => web::Problem::service_worker(),
             Problem::TooLarge => web::Problem::headers_too_large(),
@@ -65,6 +70,7 @@ mod tests {
             Problem::NoSession,
             Problem::ForeignSite,
             Problem::NoKey,
+            Problem::NotByLink,
             Problem::Framed,
             Problem::ServiceWorker,
             Problem::TooLarge,

@@ -8,27 +8,13 @@ use http::{Method, Uri};
 use subtle::ConstantTimeEq;
 
 use super::browser::{is_navigation, text};
+use crate::below::{Kind, kind};
 
 const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 /// How clients of Jupyter spell the key in an address.
 const PARAMETER: &str = "token=";
-
-/// What a path below `/user/NAME/` leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// The same for everybody: scripts, styles, icons.
-    Static,
-    /// A page that JupyterLab or Notebook lives in.
-    Page,
-    /// A file, or a page made of one.
-    File,
-    /// What pages use: kernels, terminals, contents, settings.
-    Interface,
-    /// Anything else: programs behind jupyter-server-proxy, which know of no key.
-    App,
-}
 
 /// What a request is refused for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +28,7 @@ pub(super) enum Refused {
 /// Decides whether a request for `path`, below `/user/NAME/`, is answered at all.
 pub(super) fn judge(method: &Method, path: &str, headers: &HeaderMap, has_key: bool) -> Result<(), Refused> {
     let kind = kind(path);
-    if has_key || matches!(kind, Kind::Static | Kind::App) {
+    if has_key || matches!(kind, Kind::Static | Kind::Pull | Kind::App) {
         return Ok(());
     }
     if !is_navigation(method, headers) {
@@ -112,19 +98,6 @@ fn same(given: &str, key: &str) -> bool {
     given.as_bytes().ct_eq(key.as_bytes()).into()
 }
 
-fn kind(path: &str) -> Kind {
-    let mut parts = path.split('/');
-    let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    match (first, second, parts.next()) {
-        ("static" | "kernelspecs" | "nbextensions" | "custom" | "favicon.ico", ..) => Kind::Static,
-        ("lab", "static" | "extensions", _) | ("lab", "api", Some("themes")) => Kind::Static,
-        ("api" | "lsp" | "metrics", ..) | ("lab", "api", _) | ("terminals", "websocket", _) => Kind::Interface,
-        ("files" | "nbconvert", ..) => Kind::File,
-        ("" | "lab" | "doc" | "tree" | "notebooks" | "edit" | "consoles" | "terminals" | "view", ..) => Kind::Page,
-        _ => Kind::App,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +130,7 @@ mod tests {
             "notebooks/a.ipynb",
             "edit/a",
             "metrics",
+            "git/clone",
         ] {
             for (method, sent) in [
                 (Method::GET, &fetch[..]),
@@ -228,7 +202,7 @@ mod tests {
             "kernelspecs/python3/logo.svg",
             "proxy/8501/stream",
             "rstudio/rpc",
-            "git-pull/api",
+            "git-pull/static/dist/bundle.js",
         ] {
             assert_eq!(judge(&Method::GET, path, &script, false), Ok(()), "{path}");
             assert!(may_be_kept(&Method::GET, path, &script), "{path}");

@@ -18,6 +18,8 @@ pub enum Problem<'a> {
     ForeignSite,
     /// The request does not come from a page that this session was given.
     NoKey,
+    /// A link, or a page that was not agreed to, leads to what is for programs.
+    NotByLink,
     /// A page of a server that would be shown inside another page.
     Framed,
     /// A service worker would outlive the session of the person whose page asks for it.
@@ -68,7 +70,9 @@ impl Problem<'_> {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::BadMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NoSession | Self::ForeignSite | Self::NoKey | Self::Framed | Self::ServiceWorker => StatusCode::FORBIDDEN,
+            Self::NoSession | Self::ForeignSite | Self::NoKey | Self::NotByLink | Self::Framed | Self::ServiceWorker => {
+                StatusCode::FORBIDDEN
+            }
             Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NotFound | Self::NotYours => StatusCode::NOT_FOUND,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,

@@ -140,6 +140,23 @@ impl Problem {
         .with_action("/hub/home", "Go to my page")
     }
 
+    /// 403: what is for the pages of a server's programs, asked for by a link or by a page that nobody agreed to.
+    pub fn not_by_link() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "This is no page to go to",
+            "The address is one that pages of your server use to do something, and nothing for a link. Nothing was done.",
+        )
+        .with_action("/hub/home", "Go to my page")
+    }
+
+    /// 403: a link of nbgitpuller that is followed for nobody. `why`: one sentence.
+    pub fn bad_link(why: &str) -> Self {
+        let message =
+            format!("It would copy files to your server. {why} Nothing was copied. Ask whoever gave you the link for another.");
+        Self::new(StatusCode::FORBIDDEN, "This link can't be followed", message).with_action("/hub/home", "Go to my page")
+    }
+
     /// 403: a page of a person's server inside another page.
     pub fn framed() -> Self {
         Self::new(

@@ -50,7 +50,7 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
         name: user.as_str(),
         state: state::State::of(&hub.servers.watch(user).borrow()),
         notice: if query.text("after") == "password" { "Your password is changed." } else { "" },
-        next: &target(&hub, user, None),
+        next: &target(&hub, &visitor.session, None),
         app: match hub.config.get().servers.default_app {
             DefaultApp::Lab => "JupyterLab",
             DefaultApp::Notebook => "Jupyter Notebook",

@@ -46,6 +46,11 @@ pub fn spawn_location(path: &str) -> String {
     format!("/hub/spawn?next={}", utf8_percent_encode(path, NON_ALPHANUMERIC))
 }
 
+/// The page that asks whether the visitor means to go to `path` (with its query, byte for byte), where something may be done.
+pub fn ask_location(path: &str) -> String {
+    format!("/hub/ask?next={}", utf8_percent_encode(path, NON_ALPHANUMERIC))
+}
+
 /// The page that shows how the start goes and leads to `path` afterwards.
 pub fn progress_location(path: &str) -> String {
     format!("/hub/progress?next={}", utf8_percent_encode(path, NON_ALPHANUMERIC))

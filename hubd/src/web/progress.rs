@@ -29,7 +29,7 @@ struct Page<'page> {
 /// `GET /hub/progress?next=PATH`
 pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let query = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let next = target(&hub, &visitor.session.user, Next::parse(query.text("next"), hub.config.get().hub.base()).as_ref());
+    let next = target(&hub, &visitor.session, Next::parse(query.text("next"), hub.config.get().hub.base()).as_ref());
     let state = state::State::of(&hub.servers.watch(&visitor.session.user).borrow());
     if state.phase == "running" {
         return Ok(Redirect::to(&next).into_response());

@@ -11,7 +11,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use super::error::Problem;
-use super::{Hub, assets, clear, events, home, key, layers, link, login, password, progress, spawn};
+use super::{Hub, ask, assets, clear, events, home, key, layers, link, login, password, progress, spawn};
 
 /// `/`, `/hub/*`, and a page for every other address. Requests carry [`crate::listen::Client`] as an extension.
 pub fn router(hub: Arc<Hub>) -> Router {
@@ -28,6 +28,7 @@ pub fn router(hub: Arc<Hub>) -> Router {
         .route("/hub/spawn/{name}", get(spawn::named))
         .route("/hub/restart", post(spawn::restart))
         .route("/hub/stop", post(spawn::stop))
+        .route("/hub/ask", get(ask::page).post(ask::submit))
         .route("/hub/progress", get(progress::page))
         .route("/hub/events", get(events::stream))
         .route("/hub/key", get(key::show))

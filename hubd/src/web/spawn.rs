@@ -8,13 +8,14 @@ use http::{HeaderValue, StatusCode, Uri};
 use hub_core::accounts::Username;
 use hub_core::control::ServerPhase;
 
-use super::Hub;
 use super::error::Problem;
 use super::form::Form;
 use super::frame::{Confirm, Frame, Look, render};
 use super::guard::{Origin, Visitor};
-use super::next::{Next, login_location, progress_location};
+use super::next::{Next, ask_location, login_location, progress_location};
+use super::{Hub, ask};
 use crate::auth::Session;
+use crate::below::Followed;
 
 /// Links of other sites that mean "on whoever's server opens this".
 const USER_REDIRECT: &str = "/hub/user-redirect/";
@@ -23,7 +24,7 @@ const USER_REDIRECT: &str = "/hub/user-redirect/";
 pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let query = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let next = Next::parse(query.text("next"), hub.config.get().hub.base());
-    let target = target(&hub, &visitor.session.user, next.as_ref());
+    let target = target(&hub, &visitor.session, next.as_ref());
     if is_running(&hub, &visitor.session.user) || visitor.origin != Origin::Foreign {
         return Ok(start(&hub, &visitor.session.user, &target));
     }
@@ -42,7 +43,7 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
 /// `POST /hub/spawn`
 pub(super) async fn submit(State(hub): State<Arc<Hub>>, visitor: Visitor, form: Form) -> Result<Response, Problem> {
     visitor.check(&form)?;
-    let target = target(&hub, &visitor.session.user, Next::parse(form.text("next"), hub.config.get().hub.base()).as_ref());
+    let target = target(&hub, &visitor.session, Next::parse(form.text("next"), hub.config.get().hub.base()).as_ref());
     Ok(start(&hub, &visitor.session.user, &target))
 }
 
@@ -73,7 +74,7 @@ pub(super) async fn restart(State(hub): State<Arc<Hub>>, visitor: Visitor, form:
     tracing::info!(%user, "restarts the own server{how}");
     hub.servers.restart(user, is_plain);
     let next = Next::parse(form.text("next"), hub.config.get().hub.base());
-    Ok(found(&progress_location(&target(&hub, user, next.as_ref()))))
+    Ok(found(&progress_location(&target(&hub, &visitor.session, next.as_ref()))))
 }
 
 /// `GET /hub/user-redirect/PATH?QUERY`: the same place on the visitor's own server, byte for byte.
@@ -89,7 +90,7 @@ pub(super) async fn user_redirect(State(hub): State<Arc<Hub>>, visitor: Option<V
 /// Sends somebody who is logged in to where they were going. `may_start`: whether it is sure that they want to, so that
 /// their server may be started for it.
 pub(super) fn go(hub: &Hub, session: &Session, next: Option<&Next>, may_start: bool) -> Response {
-    let target = target(hub, &session.user, next);
+    let target = target(hub, session, next);
     let is_own = target.starts_with(&format!("/user/{}/", session.user));
     match is_own {
         true if may_start => start(hub, &session.user, &target),
@@ -98,13 +99,24 @@ pub(super) fn go(hub: &Hub, session: &Session, next: Option<&Next>, may_start: b
     }
 }
 
-/// Where `next` leads for this person: without one to their own server.
-pub(super) fn target(hub: &Hub, user: &Username, next: Option<&Next>) -> String {
+/// Where `next` leads for this person: without one to their own server. What may do something there is asked about first,
+/// since nobody knows who wrote `next`.
+pub(super) fn target(hub: &Hub, session: &Session, next: Option<&Next>) -> String {
+    let target = plain_target(hub, &session.user, next);
+    let is_asked = ask::followed(&session.user, &target) == Some(Followed::Asked);
+    match is_asked && !hub.people.consents().has(&session.page_key(), ask::what(&target)) {
+        true => ask_location(&target),
+        false => target,
+    }
+}
+
+fn plain_target(hub: &Hub, user: &Username, next: Option<&Next>) -> String {
     let home = format!("/user/{user}{}", hub.config.get().servers.default_app.path());
     let Some(next) = next else { return home };
-    if let Some(rest) = next.after(USER_REDIRECT) {
-        return format!("/user/{user}/{rest}");
-    }
+    let place = match next.after(USER_REDIRECT) {
+        Some(rest) => format!("/user/{user}/{rest}"),
+        None => next.as_str().to_owned(),
+    };
     match next.path() {
         // These lead in circles, or nowhere.
         "/" | "/hub" | "/hub/" => home,
@@ -114,7 +126,8 @@ pub(super) fn target(hub: &Hub, user: &Username, next: Option<&Next>) -> String 
         {
             home
         }
-        _ => next.as_str().to_owned(),
+        _ if ask::followed(user, &place) == Some(Followed::Refused) => home,
+        _ => place,
     }
 }
 
@@ -123,7 +136,7 @@ fn is_running(hub: &Hub, user: &Username) -> bool {
 }
 
 /// Starts the server unless it runs, and shows how that goes until it does.
-fn start(hub: &Hub, user: &Username, target: &str) -> Response {
+pub(super) fn start(hub: &Hub, user: &Username, target: &str) -> Response {
     if is_running(hub, user) || hub.servers.ensure(user).borrow().phase == ServerPhase::Running {
         return found(target);
     }

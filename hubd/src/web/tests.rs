@@ -1,6 +1,7 @@
 //! The pages through the router, as browsers and others ask for them.
 
 mod access;
+mod ask;
 mod desk;
 mod forms;
 mod installing;

@@ -67,7 +67,7 @@ async fn other_sites_are_refused() {
         ("GET", vec!["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate"], 200),
         ("POST", vec!["Origin: http://hub", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors"], 200),
     ] {
-        let answer = client.ask(request(method, "/user/ada/x", "ada", &lines)).await;
+        let answer = client.ask(request(method, "/user/ada/lab", "ada", &lines)).await;
         assert_eq!(answer.status, status, "{method} {lines:?}: {answer:?}");
     }
     assert_eq!(ada.request_lines().len(), 2);

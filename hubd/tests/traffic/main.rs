@@ -8,6 +8,7 @@ mod bounds;
 mod ending;
 mod gate;
 mod isolation;
+mod links;
 mod own_page;
 mod paths;
 mod responses;

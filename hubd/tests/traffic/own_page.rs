@@ -4,7 +4,8 @@ use crate::support::backend::Recorder;
 use crate::support::client::{Connection, get};
 use crate::support::{Differences, World};
 
-const PAGE: [&str; 3] = ["Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
+const PAGE: [&str; 4] =
+    ["Accept: text/html", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
 const FETCH: [&str; 3] = ["Accept: */*", "Sec-Fetch-Mode: cors", "Sec-Fetch-Site: same-origin"];
 
 #[tokio::test]

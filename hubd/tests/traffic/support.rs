@@ -15,6 +15,7 @@ use axum::extract::Request;
 use http::{HeaderMap, Response, header};
 use hub_core::accounts::Username;
 use hub_core::control::ServerPhase;
+use hubd::auth::{Clock, Consents};
 use hubd::front::{Front, Gate, Pages, Problem, Visitor};
 use hubd::launcher::protocol::Endpoint;
 use hubd::listen::{self, Client, Limits, Service, Settings, Socket};
@@ -38,12 +39,24 @@ pub struct World {
 }
 
 /// Who is logged in, and whose server is where.
-#[derive(Default)]
 pub struct People {
     sessions: Mutex<HashMap<String, watch::Sender<bool>>>,
     servers: Mutex<HashMap<Username, View>>,
     pub touched: Mutex<Vec<Username>>,
     pub suspected: Mutex<Vec<Username>>,
+    pub consents: Consents,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        Self {
+            sessions: Mutex::default(),
+            servers: Mutex::default(),
+            touched: Mutex::default(),
+            suspected: Mutex::default(),
+            consents: Consents::new(Clock::system()),
+        }
+    }
 }
 
 /// How a world differs from the real hub.
@@ -145,6 +158,10 @@ impl Gate for People {
         let name = cookies.split("; ").find_map(|pair| pair.strip_prefix("hubd-session="))?;
         let sessions = self.sessions.lock().unwrap();
         Some(Visitor { user: name.parse().ok()?, ended: sessions.get(name)?.subscribe(), key: format!("key-of-{name}") })
+    }
+
+    fn consents(&self) -> &Consents {
+        &self.consents
     }
 }
 

@@ -86,16 +86,29 @@ async fn carries_links_of_courses_through_login_and_start_byte_for_byte() {
     let (token, next) = (page.hidden("token"), page.hidden("next"));
     assert_eq!(next, link);
     let fields = [("username", "ada"), ("password", PASSWORD), ("next", &next), ("token", &token)];
-    let progress = browser.post("/hub/login", &fields).await.location().to_owned();
+    let wanted = format!("/user/ada/{rest}");
+    let question = format!("/hub/ask?next={}", super::forms::encoded(&wanted));
+    assert_eq!(browser.post("/hub/login", &fields).await.location(), question);
+    assert_eq!(browser.get_from_elsewhere(&link).await.location(), question, "already logged in");
+    let page = browser.get(&question).await;
+    assert_eq!(page.hidden("next"), wanted);
+    let fields = [("next", page.hidden("next")), ("token", page.hidden("token"))];
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let progress = browser.post("/hub/ask", &fields).await.location().to_owned();
     desk.servers.set("ada", view(ServerPhase::Running));
-    assert_eq!(browser.get(&progress).await.location(), format!("/user/ada/{rest}"));
-    assert_eq!(browser.get_from_elsewhere(&link).await.location(), format!("/user/ada/{rest}"), "already logged in");
+    assert_eq!(browser.get(&progress).await.location(), wanted);
+}
 
+#[tokio::test]
+async fn no_link_starts_a_server_by_itself() {
+    let desk = Desk::new().await;
+    let mut browser = desk.browser();
+    browser.log_in("ada").await;
     desk.servers.set("ada", view(ServerPhase::Stopped));
     desk.servers.asked();
-    let spawn = browser.get_from_elsewhere(&link).await.location().to_owned();
+    let spawn = browser.get_from_elsewhere("/hub/user-redirect/lab/tree/a%20b?x=1+2").await.location().to_owned();
     let question = browser.get_from_elsewhere(&spawn).await;
-    assert_eq!((question.status, question.hidden("next")), (StatusCode::OK, format!("/user/ada/{rest}")));
+    assert_eq!((question.status, question.hidden("next")), (StatusCode::OK, "/user/ada/lab/tree/a%20b?x=1+2".to_owned()));
     assert_eq!(desk.servers.asked(), [""; 0]);
 }
 
