@@ -20,12 +20,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use futures_util::FutureExt;
 use hub_core::config::Config;
 use hub_core::control::{HubStatus, RefusalKind, Reply, Request};
 use hub_core::paths::Paths;
 use hub_core::wire::{self, Intake};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 pub use access::Access;
@@ -36,10 +36,11 @@ use crate::launcher;
 use crate::launcher::client::{Client, ClientError};
 use crate::listen::Tls;
 use crate::live::Live;
+use crate::peers::{Most, Peers};
 use crate::servers::Servers;
 
-/// Conversations at the same time on one socket; who comes later waits in the socket's backlog.
-const MOST_CONVERSATIONS: usize = 32;
+/// What one account may have at a time on one socket: whoever connects and says nothing is in nobody else's way.
+const MOST: Most = Most { open: 64, talking: 8 };
 /// How long a caller may take to say what it wants, and to take the answer.
 const TALK_DEADLINE: Duration = Duration::from_secs(10);
 /// Pause after a connection could not be accepted (no more descriptors): asking again at once would only burn time.
@@ -79,19 +80,10 @@ pub struct ControlContext {
 pub async fn serve(listener: StdUnixListener, access: Access, context: ControlContext) -> Result<()> {
     listener.set_nonblocking(true).context("preparing the control socket")?;
     let listener = UnixListener::from_std(listener).context("preparing the control socket")?;
-    let (places, intake) = (Arc::new(Semaphore::new(MOST_CONVERSATIONS)), Arc::new(Intake::default()));
+    let (peers, intake) = (Peers::new(MOST), Arc::new(Intake::default()));
     loop {
-        let place = Arc::clone(&places).acquire_owned().await.context("waiting for a conversation to end")?;
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let (context, intake) = (context.clone(), Arc::clone(&intake));
-                tokio::spawn(async move {
-                    if let Err(error) = receive(stream, access, &context, &intake).await {
-                        tracing::debug!(%error, ?access, "a caller of the control socket went away");
-                    }
-                    drop(place);
-                });
-            }
+            Ok((stream, _)) => welcome(stream, access, &context, (&peers, &intake)),
             Err(error) => {
                 tracing::warn!(%error, ?access, "accepting a caller of the control socket");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -100,8 +92,28 @@ pub async fn serve(listener: StdUnixListener, access: Access, context: ControlCo
     }
 }
 
-async fn receive(mut stream: UnixStream, access: Access, context: &ControlContext, intake: &Intake) -> io::Result<()> {
-    let uid = stream.peer_cred()?.uid();
+/// Has a caller answered, in its turn, unless its account has too much open already: then it is told so, as far as the socket
+/// takes that at once.
+fn welcome(stream: UnixStream, access: Access, context: &ControlContext, (peers, intake): (&Peers, &Arc<Intake>)) {
+    let Ok(uid) = stream.peer_cred().map(|peer| peer.uid()) else { return };
+    let Some(place) = peers.place(uid) else {
+        tracing::debug!(uid, ?access, "closed a connection of an account that has {} already", MOST.open);
+        let message = format!("this account has {} connections to the hub open already", MOST.open);
+        let busy = Refusal::new(RefusalKind::Busy, message).hint("end what it has running, or try again in a minute");
+        drop(wire::send_async(&mut { stream }, &Reply::from(busy)).now_or_never());
+        return;
+    };
+    let (context, intake) = (context.clone(), Arc::clone(intake));
+    tokio::spawn(async move {
+        let turn = place.turn().await;
+        if let Err(error) = receive(stream, access, uid, &context, &intake).await {
+            tracing::debug!(%error, ?access, "a caller of the control socket went away");
+        }
+        drop((turn, place));
+    });
+}
+
+async fn receive(mut stream: UnixStream, access: Access, uid: u32, context: &ControlContext, intake: &Intake) -> io::Result<()> {
     let reply = attend(&mut stream, access, uid, context, intake).await?;
     talk(wire::send_async(&mut stream, &reply)).await
 }

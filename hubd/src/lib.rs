@@ -12,6 +12,7 @@ pub mod front;
 pub mod launcher;
 pub mod listen;
 pub mod live;
+mod peers;
 pub mod proxy;
 pub mod servers;
 pub mod store;

@@ -13,7 +13,6 @@ use hub_core::wire::{self, Intake, Received};
 use sd_notify::NotifyState;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::access::Peer;
@@ -21,6 +20,7 @@ use super::accounts::{Machine, ThisMachine};
 use super::protocol::{Refusal, RefusalKind, Reply, Request};
 use super::verbs::Launcher;
 use crate::daemon::health::{keep_alive, tell};
+use crate::peers::{Most, Peers};
 
 /// The account and the group that `hubd serve` runs as.
 const HUB_ACCOUNT: &str = "hubd";
@@ -28,8 +28,8 @@ const HUB_ACCOUNT: &str = "hubd";
 const STATUS: &str = "Listening to root and the hub";
 /// How long a peer may take to say what it wants, and to take the answer.
 const PEER_DEADLINE: Duration = Duration::from_secs(10);
-/// Connections at the same time; more wait in the socket's queue.
-const MOST_CONNECTIONS: usize = 512;
+/// What the hub, and root, may each have at a time. Together they leave room below the usual limit of 1,024 files.
+const MOST: Most = Most { open: 400, talking: 400 };
 /// How long requests under way may take when systemd ends the launcher.
 const FAREWELL_DEADLINE: Duration = Duration::from_secs(20);
 /// How long what was asked for, or why it was refused, may be in a line of the log; bytes.
@@ -54,17 +54,16 @@ pub async fn run(paths: Paths) -> Result<()> {
     launcher.prepare().await;
     let mut end = signal(SignalKind::terminate()).context("waiting for signals")?;
     tell(&[NotifyState::Ready]);
-    let (connections, intake) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), Arc::new(Intake::default()));
+    let (peers, intake) = (Peers::new(MOST), Arc::new(Intake::default()));
     tokio::select! {
-        () = accept(&listener, &launcher, hub.uid, (&connections, &intake)) => {}
+        () = accept(&listener, &launcher, hub.uid, (&peers, &intake)) => {}
         // Proves that this loop turns. Not that systemd answers: to end the launcher would not help against that.
         () = keep_alive(async || Ok(STATUS.to_owned())) => {}
         _ = end.recv() => {}
     }
     tell(&[NotifyState::Stopping]);
     // What is under way is finished, so that no account is left half made for no reason.
-    let all = u32::try_from(MOST_CONNECTIONS).unwrap_or(u32::MAX);
-    if timeout(FAREWELL_DEADLINE, connections.acquire_many(all)).await.is_err() {
+    if timeout(FAREWELL_DEADLINE, peers.gone()).await.is_err() {
         tracing::warn!("ending with requests under way: they took more than {} s", FAREWELL_DEADLINE.as_secs());
     }
     Ok(())
@@ -84,16 +83,19 @@ async fn accept<M: Machine + 'static>(
     listener: &UnixListener,
     launcher: &Arc<Launcher<M>>,
     hub_uid: u32,
-    (connections, intake): (&Arc<Semaphore>, &Arc<Intake>),
+    (peers, intake): (&Peers, &Arc<Intake>),
 ) {
     loop {
-        let Ok(permit) = Arc::clone(connections).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
+                let Some(place) = stream.peer_cred().ok().and_then(|peer| peers.place(peer.uid())) else {
+                    tracing::warn!("hung up on a peer that the kernel can't name, or that has {} connections already", MOST.open);
+                    continue;
+                };
                 let (launcher, intake) = (Arc::clone(launcher), Arc::clone(intake));
                 tokio::spawn(async move {
                     converse(stream, &launcher, hub_uid, &intake).await;
-                    drop(permit);
+                    drop(place);
                 });
             }
             Err(error) => {

@@ -1,6 +1,7 @@
 //! An operator who is not root: what is an administrator's works, and with every verb, every key, every argument that names a file
 //! they would like to be root; and the same with a sudo rule for `hubctl`, as earlier versions gave to operators.
 
+mod crowd;
 mod keys;
 mod verbs;
 
@@ -50,6 +51,7 @@ fn run(context: &Context) -> Result<()> {
     keys::change(context, &hub)?;
     keys::cut_short(context, &hub)?;
     nobody_else(context, &hub)?;
+    crowd::crowd(context, &hub)?;
     let before = hub.sh(STATE)?;
     files(context, &hub)?;
     every_verb(context, &hub)?;
