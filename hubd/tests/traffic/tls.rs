@@ -271,7 +271,7 @@ async fn browsers_are_told_to_come_back_encrypted_where_that_is_wanted() {
     for hsts in [true, false] {
         let directory = tempfile::tempdir().unwrap();
         let (certificate, key) = install(&directory, "first");
-        let service = Service::Tls(Tls::open(Source { certificate, key, answers: None, hsts }));
+        let service = Service::Tls(Tls::open(Source { certificate, key, keeper: None, answers: None, hsts }));
         let world = World::with(Differences { service, ..Differences::default() }).await;
         let answer = connect(&world, rustls::ALL_VERSIONS).await.ask(get("/hub/login", &[])).await;
         let expected: &[&str] = if hsts { &["max-age=15552000"] } else { &[] };
