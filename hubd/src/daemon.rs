@@ -1,6 +1,7 @@
 //! The roles of `hubd`: reads the environment and the command line once, sets up logging and the runtime, and waits a
 //! little before it gives up, so that a mistake in the configuration does not fill the journal.
 
+mod expel;
 pub(crate) mod health;
 mod installing;
 mod journal;
@@ -62,6 +63,13 @@ enum Role {
     },
     /// Do what was asked for about the Python environment, and end (hubd-environment.service, as root, without network).
     Environment,
+    /// End everything that runs as an account (a unit of the launcher's, as root).
+    #[command(hide = true)]
+    Expel {
+        /// The account's number.
+        #[arg(value_parser = clap::value_parser!(u32).range(1000..))]
+        uid: u32,
+    },
     /// Show how the install goes, until it is done (hubd-installing.service, by the installer alone).
     #[command(hide = true)]
     Installing(installing::Arguments),
@@ -92,6 +100,10 @@ pub fn main() -> ExitCode {
         Role::Environment => {
             journal::set_up(&wishes, "hubd-environment");
             ("hubd environment", crate::environment::work::run(&paths))
+        }
+        Role::Expel { uid } => {
+            journal::set_up(&wishes, "hubd-expel");
+            ("hubd expel", expel::everything_of(uid))
         }
         Role::Installing(arguments) => {
             journal::set_up(&wishes, "hubd-installing");

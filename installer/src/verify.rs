@@ -10,6 +10,8 @@ mod server;
 use std::time::Instant;
 
 use anyhow::Result;
+use hub_core::accounts::logins;
+use hub_core::accounts::table::TableFile;
 use hub_core::config;
 use hub_core::paths::Paths;
 use serde::Serialize;
@@ -32,10 +34,18 @@ pub struct Verification {
     pub limits: Vec<TriedLimit>,
     /// Those of them that the machine did not enforce; empty is well.
     pub limits_not_held: Vec<String>,
-    /// What people's programs reach although the configuration denies it; empty is well.
+    /// What people's programs reach although the configuration denies it, and ways in past the hub; empty is well.
     pub reachable: Vec<Finding>,
     /// Why there is no certificate from an authority yet, so that nobody can log in; `None` is well.
     pub uncertified: Option<String>,
+}
+
+/// Accounts of people's that can be logged in to.
+fn open_accounts(paths: &Paths) -> Result<Option<Finding>> {
+    let open = logins::open(paths, &TableFile::new(paths.accounts()).read()?)?;
+    let problem = logins::problem(&open);
+    let parts = problem.as_deref().and_then(|problem| problem.split_once("\nhint: "));
+    Ok(parts.map(|(what, remedy)| Finding { what: what.to_owned(), remedy: remedy.to_owned() }))
 }
 
 /// Asks the hub, its launcher and its login page, and nothing more.
@@ -58,7 +68,8 @@ pub fn run(paths: &Paths, talk: &Talk) -> Result<Verification> {
     let configured = config::read(&paths.config_file())?.config.limits;
     let limits = limits::check(paths, &configured)?;
     let limits_not_held = limits.iter().filter(|limit| !limit.holds).map(|limit| limit.what.to_owned()).collect();
-    let reachable = limits::reachable(paths)?;
+    let mut reachable = limits::reachable(paths)?;
+    reachable.extend(open_accounts(paths)?);
     talk.detail("starting a throw-away server");
     let started = Instant::now();
     let jupyter_server = server::try_out(paths)?;

@@ -3,6 +3,7 @@
 mod candidate;
 pub mod home;
 pub mod homes;
+pub mod logins;
 pub mod lookup;
 mod name;
 pub mod shadow;

@@ -213,6 +213,10 @@ paths! {
     listen_drop_in = "etc/systemd/system/hubd.socket.d/listen.conf";
     /// What needrestart is told, by whoever wants to; it need not be installed.
     needrestart = "etc/needrestart/conf.d/hubd.conf";
+    /// Passwords of the machine, and until when accounts are good.
+    shadow = "etc/shadow";
+    /// A file for each account that systemd starts things for at boot.
+    linger = "var/lib/systemd/linger";
     /// Ends login sessions.
     loginctl = "usr/bin/loginctl";
     /// Asks systemd.

@@ -68,7 +68,17 @@ pub(super) async fn remove(context: &ControlContext, name: &Username, actor: &Ac
         message: format!("{name} is off the list and can't log in, but the server still runs: {}", refusal.message),
         ..refusal
     })?;
-    if removed { Ok(Reply::Done) } else { Err(not_enrolled(name)) }
+    if !removed {
+        return Err(not_enrolled(name));
+    }
+    context.launcher.expel(name).await.map_err(|error| {
+        let refusal = Refusal::from(error);
+        Refusal {
+            message: format!("{name} is off the list and can't log in, but something may still run: {}", refusal.message),
+            ..refusal
+        }
+    })?;
+    Ok(Reply::Done)
 }
 
 /// The server is left alone: whoever asked decides when it is started again.
@@ -127,6 +137,7 @@ pub(super) async fn set_blocked(
     let is_out = matches!(&stored, Err(PeopleError::Store(_))) && blocked;
     if is_out {
         servers::stop_and_wait(context, name).await?;
+        context.launcher.expel(name).await?;
     }
     stored?;
     if !blocked && context.config.get().is_blocked(name) {
@@ -142,7 +153,20 @@ pub(super) async fn set_blocked(
             return Err(Refusal { message, ..failed });
         }
     }
+    if blocked {
+        expel(context, name);
+    }
     Ok(Reply::Done)
+}
+
+/// Ends what runs as the account of `name`, wherever, once the server is down.
+fn expel(context: &ControlContext, name: &Username) {
+    let (launcher, name) = (context.launcher.clone(), name.clone());
+    tokio::spawn(async move {
+        if let Err(error) = launcher.expel(&name).await {
+            tracing::error!(user = %name, "{name} is blocked, but something of theirs may still run: {error}");
+        }
+    });
 }
 
 pub(super) fn not_enrolled(name: &Username) -> Refusal {

@@ -145,6 +145,7 @@ fn launcher(paths: &Paths) {
                 protocol::Request::MoveAside { .. } => {
                     protocol::Reply::Moved { places: vec!["/home/jupyter-bob/.local/share/hubd.aside-1".into()] }
                 }
+                protocol::Request::Expel { .. } => protocol::Reply::Done,
                 other => panic!("the hub's control end does not ask the launcher for {other:?}"),
             };
             wire::send_async(&mut stream, &reply).await.unwrap();

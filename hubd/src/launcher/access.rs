@@ -33,6 +33,7 @@ impl Peer {
                 | Request::StartPlain { .. }
                 | Request::Restart { .. }
                 | Request::Stop { .. }
+                | Request::Expel { .. }
                 | Request::State { .. }
                 | Request::List
                 | Request::Logs { .. }
@@ -68,6 +69,7 @@ mod tests {
             Request::StartPlain { name: name() },
             Request::Restart { name: name(), plain: true },
             Request::Stop { name: name() },
+            Request::Expel { name: name() },
             Request::State { name: name() },
             Request::List,
             Request::Logs { name: name(), lines: 5 },

@@ -1,11 +1,13 @@
 //! People's unix accounts: found or made by name alone, never taken over from somebody else.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use hub_core::accounts::home::{Home, Outcome};
+use hub_core::accounts::logins;
 use hub_core::accounts::lookup::{self, Account};
 use hub_core::accounts::shadow::{self, NewAccount};
 use hub_core::accounts::table::{Record, Table, TableFile};
@@ -34,11 +36,15 @@ pub(super) trait Machine: Send + Sync {
     fn is_group(&self, name: &str) -> Result<bool>;
     fn add(&self, account: &NewAccount<'_>) -> Result<()>;
     fn remove(&self, name: &str) -> Result<()>;
+    /// Accounts of the table's that can be logged in to.
+    fn open(&self, table: &Table) -> Result<BTreeSet<String>>;
+    /// Sees to it that this one can't.
+    fn close(&self, account: &str) -> Result<()>;
     fn ensure_home(&self, home: &Home<'_>) -> Result<Outcome>;
 }
 
 /// The machine this runs on.
-pub(super) struct ThisMachine;
+pub(super) struct ThisMachine(pub(super) Paths);
 
 impl Machine for ThisMachine {
     fn account_by_name(&self, name: &str) -> Result<Option<Account>> {
@@ -59,6 +65,14 @@ impl Machine for ThisMachine {
 
     fn remove(&self, name: &str) -> Result<()> {
         shadow::remove(name)
+    }
+
+    fn open(&self, table: &Table) -> Result<BTreeSet<String>> {
+        logins::open(&self.0, table)
+    }
+
+    fn close(&self, account: &str) -> Result<()> {
+        logins::close(&self.0, account)
     }
 
     fn ensure_home(&self, home: &Home<'_>) -> Result<Outcome> {
@@ -96,9 +110,14 @@ impl<M: Machine> Accounts<M> {
     /// table is written first, so the account gets the same name and number again.
     pub(super) fn ensure(&self, name: &Username, config: &Config) -> Result<Account> {
         // Most calls find everything in place and need not wait for those that make something.
-        if let Some(record) = self.table()?.find(name)
+        let table = self.table()?;
+        if let Some(record) = table.find(name)
             && let Some(account) = self.machine.account_by_name(&record.account)?
         {
+            let account = own(record, account)?;
+            if self.machine.open(&table)?.contains(&record.account) {
+                self.close(record)?;
+            }
             return self.with_home(record, account);
         }
         let mut guard = self.table.lock()?;
@@ -116,6 +135,37 @@ impl<M: Machine> Accounts<M> {
             None => self.make(&record, config)?,
         };
         self.with_home(&record, account)
+    }
+
+    /// Closes every account that can be logged in to. Returns what went wrong, one sentence each.
+    pub(super) fn close_all(&self) -> Result<Vec<String>> {
+        let table = self.table()?;
+        let open = self.machine.open(&table)?;
+        let mut problems = Vec::new();
+        for record in table.records().filter(|record| open.contains(&record.account)) {
+            // One that is not there can't be logged in to, and one that is somebody else's is none of ours.
+            let is_ours = self.machine.account_by_name(&record.account)?.is_some_and(|account| account.uid == record.uid);
+            if is_ours && let Err(error) = self.close(record) {
+                problems.push(format!(
+                    "unix account `{}` of {} can be logged in to past the hub: {error:#}",
+                    record.account, record.name
+                ));
+            }
+        }
+        Ok(problems)
+    }
+
+    fn close(&self, record: &Record) -> Result<()> {
+        self.machine.close(&record.account).with_context(|| format!("closing unix account `{}`", record.account))?;
+        tracing::info!(user = %record.name, account = record.account, "nobody can log in to this account past the hub any more");
+        Ok(())
+    }
+
+    /// `name`'s account, if there is one.
+    pub(super) fn find(&self, name: &Username) -> Result<Option<Account>> {
+        let table = self.table()?;
+        let Some(record) = table.find(name) else { return Ok(None) };
+        self.machine.account_by_name(&record.account)?.map(|account| own(record, account)).transpose()
     }
 
     /// Deletes `name`'s account, and the home too or keeps it for root. `false`: there was none. Nothing of it may run. A home
@@ -171,8 +221,11 @@ impl<M: Machine> Accounts<M> {
         })
     }
 
-    /// Why somebody was refused an account, as long as that is still so.
+    /// Why somebody was refused an account, or which accounts can be logged in to, as long as that is still so.
     pub(super) fn problem(&self, config: &Config) -> Result<Option<String>> {
+        if let Some(problem) = logins::problem(&self.machine.open(&self.table()?)?) {
+            return Ok(Some(problem));
+        }
         if !self.has_refused.load(Ordering::Relaxed) {
             return Ok(None);
         }

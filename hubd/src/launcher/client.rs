@@ -175,6 +175,17 @@ impl Client {
         }
     }
 
+    /// Stops `name`'s server and ends whatever else runs as that account; returns when nothing does any more.
+    ///
+    /// # Errors
+    /// As [`Client::stop`].
+    pub async fn expel(&self, name: &Username) -> Result<(), ClientError> {
+        match self.ask(&Request::Expel { name: name.clone() }).await? {
+            Reply::Done => Ok(()),
+            other => Err(unexpected("expel", &other)),
+        }
+    }
+
     /// How `name`'s server is.
     ///
     /// # Errors
@@ -318,7 +329,7 @@ fn verb_and_deadline(request: &Request) -> (&'static str, Duration) {
             ACCOUNT_DEADLINE
         }
         Request::Start { .. } | Request::StartPlain { .. } | Request::Stop { .. } | Request::Apply => JOB_DEADLINE,
-        Request::Restart { .. } => TWO_JOBS_DEADLINE,
+        Request::Restart { .. } | Request::Expel { .. } => TWO_JOBS_DEADLINE,
         Request::Configure { .. } => CONFIGURE_DEADLINE,
         Request::Remove { .. } => REMOVE_DEADLINE,
     };

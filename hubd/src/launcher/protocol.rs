@@ -41,6 +41,11 @@ pub enum Request {
         /// Whose.
         name: Username,
     },
+    /// Stop the person's server, and end whatever else runs as the account, wherever.
+    Expel {
+        /// Whose.
+        name: Username,
+    },
     /// How the person's server is.
     State {
         /// Whose.
@@ -109,6 +114,7 @@ impl Request {
             Self::StartPlain { .. } => "start_plain",
             Self::Restart { .. } => "restart",
             Self::Stop { .. } => "stop",
+            Self::Expel { .. } => "expel",
             Self::State { .. } => "state",
             Self::List => "list",
             Self::Logs { .. } => "logs",

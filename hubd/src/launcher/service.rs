@@ -50,7 +50,7 @@ pub async fn run(paths: Paths) -> Result<()> {
     if hub.uid == 0 {
         bail!("unix account `{HUB_ACCOUNT}` has uid 0; expected one without any privilege");
     }
-    let launcher = Arc::new(Launcher::new(paths, Manager::system(), ThisMachine, hub_gid));
+    let launcher = Arc::new(Launcher::new(paths.clone(), Manager::system(), ThisMachine(paths), hub_gid));
     launcher.prepare().await;
     let mut end = signal(SignalKind::terminate()).context("waiting for signals")?;
     tell(&[NotifyState::Ready]);
@@ -161,6 +161,7 @@ async fn answer<M: Machine + 'static>(request: Request, peer: Peer, uid: u32, la
         | Request::StartPlain { name }
         | Request::Restart { name, .. }
         | Request::Stop { name }
+        | Request::Expel { name }
         | Request::MoveAside { name, .. }
         | Request::Remove { name, .. } => Some(name.clone()),
         _ => None,

@@ -3,6 +3,7 @@
 mod apply;
 pub(crate) mod configure;
 mod environment;
+mod expel;
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,12 +77,13 @@ impl<M: Machine + 'static> Launcher<M> {
             Request::StartPlain { name } => self.start(&name, true).await,
             Request::Restart { name, plain } => self.restart(&name, plain).await,
             Request::Stop { name } => self.stop(&name).await,
+            Request::Expel { name } => self.expel(&name).await,
             Request::State { name } => self.state(&name).await,
             Request::List => self.list().await,
             Request::Logs { name, lines } => self.logs(&name, lines).await,
             Request::MoveAside { name, settings } => self.move_aside(&name, settings).await,
             Request::WhoIs { uid } => self.who_is(uid).await,
-            Request::Apply => self.apply().await,
+            Request::Apply => self.apply_and_close().await,
             Request::Remove { name, home } => self.remove(&name, home).await,
             Request::Environment { asker, ask } => self.about_environment(asker, ask).await,
             Request::Configure { requester, change } => self.configure(requester, change).await,
@@ -305,6 +307,7 @@ impl<M: Machine + 'static> Launcher<M> {
         let _turn = self.names.lock(name).await;
         let config = self.config().await?;
         self.stop_server(name).await?;
+        self.end_the_rest(name).await?;
         let (accounts, owner) = (Arc::clone(&self.accounts), name.clone());
         if blocking(move || accounts.remove(&owner, &config, home)).await? {
             Ok(Reply::Done)
@@ -332,6 +335,8 @@ impl<M: Machine + 'static> Launcher<M> {
     ///
     /// The configuration may have changed while nobody was here to follow, so everything that runs follows it now.
     pub(super) async fn prepare(self: &Arc<Self>) {
+        // Those of a large school that earlier versions made take longer than systemd waits for a start.
+        tokio::spawn(Arc::clone(self).follow_logins());
         if let Err(refusal) = self.config().await {
             tracing::error!("the limit for all students together is not set: {refusal}");
             return;

@@ -2,6 +2,7 @@
 //! would, and what came back of each attempt is in the log.
 
 mod attacks;
+mod outside;
 mod services;
 mod shared;
 
@@ -16,7 +17,7 @@ use attacks::Attempt;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "isolation",
-    about: "with polkit, sudo, cron and at installed: a student reaches neither another's things nor more of the machine",
+    about: "with polkit, sudo, cron, at and sshd installed: a student reaches neither another's things nor more of the machine",
     group: Group::Default,
     needs_programs: true,
     run,
@@ -74,25 +75,29 @@ print('said', number)
 const JAR: &str = "/root/eve.cookies";
 
 fn run(context: &Context) -> Result<()> {
-    let spec =
-        ["polkitd", "pkexec", "sudo", "cron", "at"].iter().fold(BaseSpec::new(Release::Bookworm), |spec, name| spec.with(name));
+    let spec = ["polkitd", "pkexec", "sudo", "cron", "at", "openssh-server", "openssh-client", "exim4-daemon-light"]
+        .iter()
+        .fold(BaseSpec::new(Release::Bookworm), |spec, name| spec.with(name));
     let hub = Hub::install_on(context, &spec)?;
     hub.sh("systemctl start polkit.service && systemctl is-active polkit.service cron.service atd.service")?;
     hub.add_students(&["bob".to_owned(), "eve".to_owned()])?;
     let started = hub.hubctl(&["server", "start", "bob", "eve", ADMIN])?;
     ensure!(started["problems"].as_array().is_some_and(Vec::is_empty), "starting servers: {started}");
     leave_traces(&hub)?;
+    outside::set_traps(&hub)?;
 
     let failures: Vec<String> = [
         attempts(context, &hub, "eve", attacks::STUDENT)?,
         attempts(context, &hub, ADMIN, attacks::ADMIN)?,
         secrets_on_the_machine(context, &hub)?,
         ports(context, &hub)?,
+        outside::attempts(context, &hub)?,
         all_inside_her_slice(context, &hub)?,
         services::attempts(context, &hub)?,
         shared::attempts(context, &hub)?,
         flood(context, &hub)?,
         through_the_hub(context, &hub)?,
+        outside::mended(context, &hub)?,
     ]
     .concat();
     ensure!(failures.is_empty(), "{} attempts did not end as they should:\n{}", failures.len(), failures.join("\n"));

@@ -105,8 +105,9 @@ const UPKEEP: [(&str, &str); 4] = [
         "mkdir -p /etc/systemd/logind.conf.d
          printf '[Login]\\nKillUserProcesses=yes\\nRemoveIPC=yes\\nUserStopDelaySec=0\\n' >/etc/systemd/logind.conf.d/strict.conf
          systemctl restart systemd-logind.service
-         uid=$(id -u jupyter-student-1)
+         uid=$(id -u jupyter-student-1); usermod --expiredate '' jupyter-student-1
          systemd-run --quiet --wait --collect --uid=jupyter-student-1 --property=PAMName=su-l /bin/true
+         usermod --expiredate 1 jupyter-student-1
          for i in $(seq 100); do [ -e /run/user/$uid ] || exit 0; sleep 0.1; done; exit 1",
     ),
 ];

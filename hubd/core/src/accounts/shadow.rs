@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use crate::sys::command::Command;
 
 const USERADD: &str = "/usr/sbin/useradd";
+const USERMOD: &str = "/usr/sbin/usermod";
 const USERDEL: &str = "/usr/sbin/userdel";
 const GROUPADD: &str = "/usr/sbin/groupadd";
 const GPASSWD: &str = "/usr/bin/gpasswd";
@@ -20,6 +21,9 @@ const NO_SUCH_ACCOUNT: i32 = 6;
 const NO_SUCH_GROUP: i32 = 6;
 /// No way in but through the hub: no login shell, and `useradd` sets no password.
 const SHELL: &str = "/usr/sbin/nologin";
+/// Days after 1970 that the account was good for: whatever asks PAM, or the shadow file itself, lets nobody in and starts nothing
+/// for it, be that sshd (a key needs no login shell), cron, at or `user@.service`. systemd asks neither for `User=` in a unit.
+const EXPIRED: &str = "1";
 /// The same for everybody: what a person typed has no place in the password file.
 const COMMENT: &str = "hubd classroom account";
 
@@ -106,12 +110,22 @@ pub fn add(account: &NewAccount<'_>) -> Result<()> {
         .args(["--user-group", "--groups", account.group])
         .args(["--home-dir", &account.home.to_string_lossy(), "--no-create-home"])
         .args(["--shell", SHELL, "--comment", COMMENT])
+        .args(["--expiredate", EXPIRED])
         // The login log is as long as the highest uid in it.
         .arg("--no-log-init")
         // No range of subordinate ids: servers may not make user namespaces.
         .args(["--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0"])
         .args(["--", account.name])
         .run()?;
+    Ok(())
+}
+
+/// Lets the account called `name` expire, as those are that [`add`] makes.
+///
+/// # Errors
+/// When `usermod` refuses, with what it said.
+pub fn expire(name: &str) -> Result<()> {
+    Command::new(USERMOD, DEADLINE).args(["--expiredate", EXPIRED, "--", name]).run()?;
     Ok(())
 }
 

@@ -46,6 +46,17 @@ struct Unit {
     runs: u8,
 }
 
+impl Unit {
+    fn is_oneshot(&self) -> bool {
+        self.properties.get("Type").is_some_and(|kind| kind.to_string() == "\"oneshot\"")
+    }
+
+    /// The real one forgets such a unit; here it can still be looked at.
+    fn is_over(&self) -> bool {
+        self.is_oneshot() && self.active_state == "inactive"
+    }
+}
+
 impl Fake {
     /// A manager that talks to this systemd.
     pub fn manager(&self) -> Manager {
@@ -63,7 +74,7 @@ impl Fake {
 
     /// Names of the loaded units.
     pub fn units(&self) -> Vec<String> {
-        self.state().units.keys().cloned().collect()
+        self.state().units.iter().filter(|(_, unit)| !unit.is_over()).map(|(name, _)| name.clone()).collect()
     }
 
     /// A property of a unit as D-Bus tools print it; `None` when the unit or the property is not there.
@@ -83,6 +94,12 @@ impl Fake {
             result.clone_into(&mut unit.result);
             (unit.exec_main_code, unit.exec_main_status) = (code, status);
         }
+    }
+
+    /// Somebody logs in to the account with number `uid`, past the hub.
+    pub fn log_in(&self, uid: u32) {
+        let unit = Unit { active_state: "active".to_owned(), ..Unit::default() };
+        self.state().units.insert(format!("user-{uid}.slice"), unit);
     }
 
     /// Keeps the ends of jobs quiet from now on, as a bus does that is gone when they happen.
@@ -191,7 +208,7 @@ impl FakeManager {
         let mut unit = Self::load(properties)?;
         let (result, quiet) = {
             let mut state = self.0.state();
-            if state.units.contains_key(&name) {
+            if state.units.get(&name).is_some_and(|unit| !unit.is_over()) {
                 return Err(FakeError::UnitExists(format!("Unit {name} was already loaded or has a fragment file.")));
             }
             for (name, properties) in auxiliary {
@@ -200,7 +217,9 @@ impl FakeManager {
                 state.units.entry(name).or_insert(unit);
             }
             let result = state.start_results.remove(&name).unwrap_or_else(|| "done".to_owned());
-            if result == "done" {
+            if result == "done" && unit.is_oneshot() {
+                "inactive".clone_into(&mut unit.active_state);
+            } else if result == "done" {
                 "active".clone_into(&mut unit.active_state);
             } else {
                 "failed".clone_into(&mut unit.active_state);
@@ -267,15 +286,19 @@ impl FakeManager {
         self.serve(server, &name).await
     }
 
-    /// Knows the pattern of server units only.
+    /// Knows patterns with one star.
     async fn list_units_by_patterns(
         &self,
         _states: Vec<String>,
-        _patterns: Vec<String>,
+        patterns: Vec<String>,
         #[zbus(object_server)] server: &ObjectServer,
     ) -> Result<Vec<(String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath)>, FakeError>
     {
-        let names: Vec<String> = self.0.units().into_iter().filter(|name| name.starts_with("hubd-user-")).collect();
+        let is_meant = |name: &String| {
+            let mut patterns = patterns.iter().filter_map(|pattern| pattern.split_once('*'));
+            patterns.any(|(start, end)| name.starts_with(start) && name.ends_with(end))
+        };
+        let names: Vec<String> = self.0.units().into_iter().filter(is_meant).collect();
         let mut listed = Vec::new();
         for name in names {
             let (path, no_text) = (self.serve(server, &name).await?, String::new);

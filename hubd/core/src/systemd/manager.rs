@@ -243,6 +243,16 @@ impl Manager {
         Ok(statuses)
     }
 
+    /// Numbers of the accounts that have login sessions, or a `systemd --user`.
+    ///
+    /// # Errors
+    /// When systemd can't be asked.
+    pub async fn logins(&self) -> Result<Vec<u32>, UnitError> {
+        let list = |link: Arc<Link>| async move { link.manager.list_units_by_patterns(&[], &[UnitName::logins_pattern()]).await };
+        let (_, listed) = self.call("list the login sessions", list).await?;
+        Ok(listed.iter().filter_map(|unit| UnitName::login_uid(&unit.name)).collect())
+    }
+
     /// The command lines of everything that runs in servers, each with the owner of its server.
     ///
     /// # Errors

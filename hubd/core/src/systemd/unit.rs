@@ -7,6 +7,9 @@ use crate::accounts::Username;
 
 const SERVER_PREFIX: &str = "hubd-user-";
 const SERVER_SUFFIX: &str = ".service";
+/// So does logind call it.
+const LOGINS_PREFIX: &str = "user-";
+const LOGINS_SUFFIX: &str = ".slice";
 
 /// The name of a unit of the hub. There is no way to make one of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +51,31 @@ impl UnitName {
     /// The mount of `name`'s terminals, the one at [`Paths::terminals`](crate::paths::Paths) of the real machine.
     pub fn terminals(name: &Username) -> Self {
         Self(format!("run-hubd\\x2dservers-.terminals-{}.mount", escape(name.as_str())))
+    }
+
+    /// Ends what runs as `name`'s account.
+    pub fn expulsion(name: &Username) -> Self {
+        Self(format!("hubd-expel-{}.service", escape(name.as_str())))
+    }
+
+    /// Holds the login sessions of the account with number `uid`, and its `systemd --user`.
+    pub fn logins(uid: u32) -> Self {
+        Self(format!("{LOGINS_PREFIX}{uid}{LOGINS_SUFFIX}"))
+    }
+
+    /// The `systemd --user` of the account with number `uid`.
+    pub fn user_manager(uid: u32) -> Self {
+        Self(format!("user@{uid}.service"))
+    }
+
+    /// A pattern that matches the slices of everybody's login sessions, and maybe more.
+    pub fn logins_pattern() -> &'static str {
+        "user-*.slice"
+    }
+
+    /// Whose login sessions the unit called `unit` holds; `None`: nobody's.
+    pub fn login_uid(unit: &str) -> Option<u32> {
+        unit.strip_prefix(LOGINS_PREFIX)?.strip_suffix(LOGINS_SUFFIX)?.parse().ok()
     }
 
     /// A pattern that matches the services of all servers, and maybe more.
@@ -114,7 +142,7 @@ mod tests {
     fn no_two_names_share_a_unit() {
         let names = many_names();
         assert!(names.len() > 30_000, "{}", names.len());
-        for unit in [UnitName::server, UnitName::slice, UnitName::server_directory, UnitName::terminals] {
+        for unit in [UnitName::server, UnitName::slice, UnitName::server_directory, UnitName::terminals, UnitName::expulsion] {
             let units: HashSet<UnitName> = names.iter().map(unit).collect();
             assert_eq!(units.len(), names.len());
         }
@@ -136,6 +164,14 @@ mod tests {
                 assert!(unit.len() <= 255, "{unit} has {} bytes", unit.len());
                 assert!(unit.bytes().all(|b| b.is_ascii_alphanumeric() || b":-_.\\".contains(&b)), "{unit}");
             }
+        }
+    }
+
+    #[test]
+    fn logins_have_a_number() {
+        assert_eq!(UnitName::login_uid(UnitName::logins(20_001).as_str()), Some(20_001));
+        for unit in ["user-.slice", "user-runtime-dir@20001.service", "user-ada.slice", "user.slice"] {
+            assert_eq!(UnitName::login_uid(unit), None, "{unit}");
         }
     }
 

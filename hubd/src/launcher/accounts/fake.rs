@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use anyhow::ensure;
+
 use super::*;
 
 /// Clones are the same machine.
@@ -13,6 +15,8 @@ pub(in crate::launcher) struct State {
     pub(in crate::launcher) accounts: Vec<Account>,
     pub(in crate::launcher) groups: Vec<String>,
     pub(in crate::launcher) homes: Vec<PathBuf>,
+    /// Names of accounts that can be logged in to.
+    pub(in crate::launcher) open: BTreeSet<String>,
     /// The next account can't be made.
     pub(in crate::launcher) refuses: bool,
 }
@@ -59,6 +63,17 @@ impl Machine for FakeMachine {
 
     fn remove(&self, name: &str) -> Result<()> {
         self.state().accounts.retain(|account| account.name != name);
+        Ok(())
+    }
+
+    fn open(&self, table: &Table) -> Result<BTreeSet<String>> {
+        let state = self.state();
+        Ok(table.records().map(|record| record.account.clone()).filter(|account| state.open.contains(account)).collect())
+    }
+
+    fn close(&self, account: &str) -> Result<()> {
+        ensure!(account != "jupyter-stuck", "usermod: cannot lock /etc/passwd; try again later.");
+        self.state().open.remove(account);
         Ok(())
     }
 

@@ -102,6 +102,26 @@ fn an_account_from_before_a_reinstall_comes_back_with_its_number() {
 }
 
 #[test]
+fn an_account_that_can_be_logged_in_to_is_closed_at_once_and_at_the_next_start() {
+    let (place, machine) = (Place::new(), FakeMachine::default());
+    for name in ["ada", "bob", "stuck"] {
+        place.ensure(&machine, name).unwrap();
+    }
+    let accounts = place.accounts(&machine);
+    assert_eq!(accounts.problem(&place.config).unwrap(), None);
+    let open = |names: &[&str]| machine.state().open = names.iter().map(|name| (*name).to_owned()).collect();
+    open(&["adalogin", "jupyter-ada", "jupyter-bob"]);
+    let problem = accounts.problem(&place.config).unwrap().unwrap();
+    assert!(problem.starts_with("unix account `jupyter-ada`, as can 1 more, can be logged in to"), "{problem}");
+    place.ensure(&machine, "ada").unwrap();
+    assert_eq!(machine.state().open.iter().collect::<Vec<_>>(), ["adalogin", "jupyter-bob"]);
+    open(&["adalogin", "jupyter-ada", "jupyter-bob", "jupyter-stuck"]);
+    let problems = accounts.close_all().unwrap();
+    assert!(problems.len() == 1 && problems[0].starts_with("unix account `jupyter-stuck` of stuck can be"), "{problems:?}");
+    assert_eq!(machine.state().open.iter().collect::<Vec<_>>(), ["adalogin", "jupyter-stuck"], "others' accounts are theirs");
+}
+
+#[test]
 fn an_account_that_changed_under_us_is_refused() {
     let (place, machine) = (Place::new(), FakeMachine::default());
     place.ensure(&machine, "ada").unwrap();

@@ -54,6 +54,13 @@ impl<M: Machine + 'static> Launcher<M> {
                 (name, Err(refusal)) => applied.problems.push(format!("{name}: {refusal}")),
             }
         }
+        // They may have left something elsewhere, also when they have no server.
+        for name in &config.roles.blocked {
+            let _turn = self.names.lock(name).await;
+            if let Err(refusal) = self.end_the_rest(name).await {
+                applied.problems.push(format!("{name}: {refusal}"));
+            }
+        }
         applied.limited.sort();
         applied.stopped.sort();
         applied.problems.sort();

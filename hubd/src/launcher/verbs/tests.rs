@@ -102,6 +102,51 @@ async fn a_start_makes_account_slice_directory_and_server() {
     assert_eq!(world.property("User"), "\"20000\"");
 }
 
+/// Calls that concern logins past the hub, and what runs as somebody's account.
+fn ending(world: &World) -> Vec<String> {
+    let is_meant = |call: &String| call.contains("user-2") && call.contains(".slice") || call.contains("hubd-expel-");
+    world.systemd.calls().into_iter().filter(is_meant).collect()
+}
+
+#[tokio::test]
+async fn whoever_is_kept_out_has_nothing_left_that_runs() {
+    const ENDED: [&str; 3] =
+        ["KillUnit user-20000.slice 9", "StopUnit user-20000.slice", "StartTransientUnit hubd-expel-ada.service"];
+    let world = World::new();
+    world.start("ada").await;
+    world.systemd.log_in(20_000);
+    assert_eq!(world.ask(Request::Expel { name: ada() }).await, Reply::Done);
+    assert_eq!(ending(&world), ENDED);
+    let program = world.systemd.property("hubd-expel-ada.service", "ExecStart").unwrap();
+    assert!(program.contains("/bin/hubd\", \"expel\", \"20000\"]"), "{program}");
+    assert!(!world.systemd.units().contains(&"hubd-user-ada.service".to_owned()), "her server runs");
+    // Root's file keeps her out, too; she has no server any more.
+    world.systemd.log_in(20_000);
+    world.configure("[roles]\nblocked = [\"ada\", \"nobody\"]\n");
+    assert_eq!(world.ask(Request::Apply).await, Reply::Applied(Applied::default()));
+    assert_eq!(ending(&world)[3..], ENDED);
+    world.systemd.log_in(20_000);
+    assert_eq!(world.ask(Request::Remove { name: ada(), home: false }).await, Reply::Done);
+    assert_eq!(ending(&world)[6..], ENDED);
+}
+
+#[tokio::test]
+async fn accounts_that_can_be_logged_in_to_are_closed_before_what_they_run_is_ended() {
+    let world = World::new();
+    for name in ["ada", "bob"] {
+        world.start(name).await;
+    }
+    world.machine.state().open = ["adalogin", "jupyter-ada"].map(str::to_owned).into();
+    for uid in [1000, 20_000] {
+        world.systemd.log_in(uid);
+    }
+    Arc::clone(&world.launcher).follow_logins().await;
+    assert_eq!(world.machine.state().open.iter().collect::<Vec<_>>(), ["adalogin"]);
+    assert_eq!(ending(&world), ["KillUnit user-20000.slice 9", "StopUnit user-20000.slice"]);
+    assert!(world.systemd.units().contains(&"user-1000.slice".to_owned()), "somebody else's session ended");
+    assert_eq!(state_of(world.ask(Request::State { name: ada() }).await).active, Active::Active);
+}
+
 #[tokio::test]
 async fn everybody_together_leaves_the_machine_its_reserve() {
     let world = World::new();
