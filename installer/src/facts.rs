@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use hub_core::accounts::homes;
-use hub_core::config::{self, Config, ReadError};
+use hub_core::config::{self, Config, HomesInReach, ReadError};
 use hub_core::paths::Paths;
 use hub_core::pyenv;
 
@@ -60,6 +60,8 @@ pub struct Facts {
     pub ipv6: bool,
     /// Where homes are to be made, or why they can't be.
     pub homes: Result<Homes, String>,
+    /// What of people's homes others than root get to.
+    pub homes_in_reach: HomesInReach,
 }
 
 /// Where homes are to be made.
@@ -128,6 +130,10 @@ pub fn probe(paths: &Paths, options: &Options, network: &Network, operator: Opti
             index::probe(paths, network, config.config())
         } else {
             None
+        },
+        homes_in_reach: match config.config() {
+            Some(config) => HomesInReach::probe(config, homes::of_people(paths).unwrap_or_default()),
+            None => HomesInReach::default(),
         },
         homes: Homes::find(&config.config().map_or_else(|| paths.usual_homes(), |config| config.accounts.homes.clone())),
         config,

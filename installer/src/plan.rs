@@ -203,12 +203,13 @@ impl Plan {
 
     fn homes(&mut self, paths: &Paths, facts: &Facts) {
         // Preflight says why there is none.
-        let Ok(homes) = &facts.homes else { return };
-        for path in &homes.missing {
-            // Others may have homes there, too.
-            self.directory(path.clone(), Ownership::root(0o755), Leaving::RemoveEmpty);
+        let Ok(place) = &facts.homes else { return };
+        for path in &place.missing {
+            // Others may have something in those above.
+            let mode = if *path == place.real { homes::HOMES_MODE } else { homes::ABOVE_MODE };
+            self.directory(path.clone(), Ownership::root(mode), Leaving::RemoveEmpty);
         }
-        self.drop_in(paths, LAUNCHER, "homes.conf", homes::drop_in(&homes.real));
+        self.drop_in(paths, LAUNCHER, "homes.conf", homes::drop_in(&place.real));
     }
 
     /// Against software of the distribution that restarts or removes what it does not know.
@@ -308,6 +309,11 @@ mod tests {
         let expected = "[Unit]\nRequiresMountsFor=/data/class/homes\n[Service]\nReadWritePaths=-/data/class/homes\n";
         assert!(text.ends_with(expected), "{text}");
         assert!(position(&steps, "directory:/data/class") < position(&steps, "directory:/data/class/homes"));
+        let mode = |id: &str| match &steps[position(&steps, id)].action {
+            Action::Directory { owner, .. } => owner.mode,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((mode("directory:/data/class"), mode("directory:/data/class/homes")), (0o755, 0o700));
         assert!(!plan(&machine(), &options()).iter().any(|step| step.id == "directory:/home"), "what is there is left as it is");
     }
 

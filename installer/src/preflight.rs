@@ -145,6 +145,7 @@ fn check_size(facts: &Facts, judgement: &mut Judgement) {
             swap: None,
             cores: Some(system.processors),
             people: None,
+            homes: &facts.homes_in_reach,
             has_account: &|_| true,
             has_group: &|_| true,
         };

@@ -77,6 +77,8 @@ pub fn run(paths: &Paths, purge: bool, talk: &Talk) -> Result<Ending> {
         for path in left.kept.iter().chain([&paths.state(), &paths.launcher_state(), &paths.uninstalled()]) {
             delete(path)?;
         }
+        // With homes in it, it outlived the install that made it.
+        Undo::RemoveDirectory { path: paths.usual_homes() }.files(purge)?;
     } else {
         report.homes = left.homes.iter().map(|home| home.path.clone()).collect();
         report.kept = left.kept_tops();

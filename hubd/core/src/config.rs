@@ -32,7 +32,7 @@ pub use check::parse;
 pub use decode::{LARGEST, decode};
 pub use diagnostic::{Diagnostic, Problems};
 pub use file::{Loaded, ReadError, denied, judge, read};
-pub use findings::{Finding, Reality, findings};
+pub use findings::{Finding, HomesInReach, Reality, findings};
 pub use index_url::{IndexUrl, without_secret};
 pub use keys::Effect;
 pub use limits::{ExplainedLimit, LimitOverrides, Limits, Origin};

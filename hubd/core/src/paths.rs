@@ -180,8 +180,10 @@ paths! {
     home_skeleton = "etc/skel";
     /// Where the kernel tells about load and memory.
     kernel_figures = "proc";
-    /// Where homes are unless the configuration says otherwise.
-    usual_homes = "home";
+    /// Where homes are unless the configuration says otherwise: only root goes through this directory.
+    usual_homes = "home/hubd";
+    /// Where the machine's other accounts have theirs, and where earlier versions made those of people.
+    common_homes = "home";
     /// Root's own.
     root_home = "root";
     /// What the launcher's unit is told of where homes are.
@@ -213,6 +215,8 @@ paths! {
     listen_drop_in = "etc/systemd/system/hubd.socket.d/listen.conf";
     /// What needrestart is told, by whoever wants to; it need not be installed.
     needrestart = "etc/needrestart/conf.d/hubd.conf";
+    /// Accounts of the machine.
+    passwd = "etc/passwd";
     /// Passwords of the machine, and until when accounts are good.
     shadow = "etc/shadow";
     /// A file for each account that systemd starts things for at boot.

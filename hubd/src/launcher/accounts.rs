@@ -86,6 +86,8 @@ pub(super) struct Accounts<M> {
     table: TableFile,
     skeleton: PathBuf,
     class_folder: PathBuf,
+    /// Where earlier versions made homes.
+    former_homes: PathBuf,
     /// Whether somebody got no account because there are too many.
     has_refused: AtomicBool,
 }
@@ -97,6 +99,7 @@ impl<M: Machine> Accounts<M> {
             table: TableFile::new(paths.accounts()),
             skeleton: paths.home_skeleton(),
             class_folder: paths.class_folder(),
+            former_homes: paths.common_homes(),
             has_refused: AtomicBool::new(false),
         }
     }
@@ -174,7 +177,7 @@ impl<M: Machine> Accounts<M> {
         let Some(record) = self.table()?.find(name).cloned() else { return Ok(false) };
         let path = match self.machine.account_by_name(&record.account)? {
             Some(account) => own(&record, account)?.home,
-            None => config.accounts.homes.join(&record.account),
+            None => self.home_to_be(&record, config),
         };
         let home = self.home(&path, record.uid, record.uid);
         if !with_home {
@@ -246,7 +249,7 @@ impl<M: Machine> Accounts<M> {
             let is_taken = table.knows_account(&account)
                 || self.machine.account_by_name(&account)?.is_some()
                 || self.machine.is_group(&account)?
-                || config.accounts.homes.join(&account).symlink_metadata().is_ok();
+                || [&config.accounts.homes, &self.former_homes].iter().any(|homes| is_there(&homes.join(&account)));
             if is_taken {
                 tracing::info!(user = %name, account, "this account, group or home is somebody else's; trying the next name");
                 continue;
@@ -265,7 +268,7 @@ impl<M: Machine> Accounts<M> {
                 record.uid
             );
         }
-        let home = config.accounts.homes.join(&record.account);
+        let home = self.home_to_be(record, config);
         let account = NewAccount { name: &record.account, uid: record.uid, home: &home, group: USERS_GROUP };
         self.machine.add(&account).with_context(|| format!("making unix account `{}`", record.account))?;
         tracing::info!(user = %record.name, account = record.account, uid = record.uid, "made a unix account");
@@ -273,6 +276,13 @@ impl<M: Machine> Accounts<M> {
             Some(account) => Ok(account),
             None => bail!("unix account `{}` can't be found although it was just made", record.account),
         }
+    }
+
+    /// Where the home of an account is that has to be made: one that an uninstall or a backup kept may be where earlier versions
+    /// made it.
+    fn home_to_be(&self, record: &Record, config: &Config) -> PathBuf {
+        let (home, former) = (config.accounts.homes.join(&record.account), self.former_homes.join(&record.account));
+        if !is_there(&home) && is_there(&former) { former } else { home }
     }
 
     fn with_home(&self, record: &Record, account: Account) -> Result<Account> {
@@ -287,6 +297,10 @@ impl<M: Machine> Accounts<M> {
     fn home<'a>(&'a self, path: &'a Path, uid: u32, gid: u32) -> Home<'a> {
         Home { path, uid, gid, skeleton: &self.skeleton, link: Some((CLASS_LINK, &self.class_folder)) }
     }
+}
+
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// Seconds since 1970.

@@ -25,7 +25,7 @@ impl Places {
         let leaf = home.file_name().with_context(|| format!("`{}` can't be a home", home.display()))?;
         let own = homes::resolve(home.parent().unwrap_or(home))?;
         // Those two are hidden whoever may change them.
-        let usual = [paths.usual_homes(), paths.root_home()];
+        let usual = [paths.common_homes(), paths.root_home()];
         let usual = usual.map(|path| path.canonicalize().unwrap_or(path));
         let mut hidden: Vec<PathBuf> = usual.into_iter().chain([homes::resolve(homes)?, own.clone()]).collect();
         let mounts = paths.kernel_figures().join("self/mountinfo");
@@ -48,14 +48,14 @@ mod tests {
         for directory in ["data/home", "root", "proc/self", "old"] {
             std::fs::create_dir_all(paths.below(directory)).unwrap();
         }
-        std::os::unix::fs::symlink("data/home", paths.usual_homes()).unwrap();
+        std::os::unix::fs::symlink("data/home", paths.common_homes()).unwrap();
         let mounts = format!("1 1 8:1 / {0} rw - x\n2 1 8:1 /data {0}/second rw - x\n", root.path().display());
         std::fs::write(paths.below("proc/self/mountinfo"), mounts).unwrap();
-        let found = Places::find(&paths, &paths.usual_homes(), &paths.usual_homes().join("jupyter-ada")).unwrap();
+        let found = Places::find(&paths, &paths.common_homes(), &paths.common_homes().join("jupyter-ada")).unwrap();
         assert_eq!(found.home, paths.below("data/home/jupyter-ada"));
         let hidden = |found: &Places, name: &str| found.hidden.contains(&paths.below(name));
         assert!(hidden(&found, "data/home") && hidden(&found, "root") && !hidden(&found, "home"), "{found:?}");
-        let moved = Places::find(&paths, &paths.usual_homes(), &paths.below("old/jupyter-ada")).unwrap();
+        let moved = Places::find(&paths, &paths.common_homes(), &paths.below("old/jupyter-ada")).unwrap();
         assert_eq!(moved.home, paths.below("old/jupyter-ada"));
         assert!(hidden(&moved, "data/home") && hidden(&moved, "old"), "{moved:?}");
     }

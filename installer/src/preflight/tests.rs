@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use hub_core::config;
+use hub_core::config::{self, HomesInReach};
 
 use super::*;
 use crate::behind::Behind;
@@ -38,6 +38,7 @@ pub(crate) fn machine() -> Facts {
         has_proxy_group: true,
         environment: None,
         ipv6: true,
+        homes_in_reach: HomesInReach::default(),
         homes: Ok(crate::facts::Homes { real: "/home".into(), missing: Vec::new() }),
     }
 }

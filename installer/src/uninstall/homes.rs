@@ -1,5 +1,6 @@
 //! The students' accounts go; their homes stay, closed to everybody but root, with a manifest of whose they were.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -20,8 +21,12 @@ pub(super) fn close(paths: &Paths, left: &mut Leftovers) -> Result<()> {
         let (name, account) = (record.name.clone(), record.account.clone());
         let found = lookup::account_by_name(&account)?.filter(|found| found.uid == record.uid);
         // One that has no account was closed by an earlier uninstall, and its owner has not come back since.
-        let path = found.as_ref().map_or_else(|| homes.join(&account), |found| found.home.clone());
-        if path.exists() {
+        let known = found.as_ref().map(|found| found.home.clone());
+        // Earlier versions made them in the second place, where others may have something of that name.
+        let is_ours = |path: &PathBuf| path.metadata().is_ok_and(|found| [record.uid, 0].contains(&found.uid()));
+        let former = Some(paths.common_homes().join(&account)).filter(is_ours);
+        let mut places = known.into_iter().chain([homes.join(&account)]).chain(former);
+        if let Some(path) = places.find(|path| path.exists()) {
             left.put(Home { name, account, uid: record.uid, path });
         }
         accounts.extend(found);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use hub_core::config::HomesInReach;
 use hub_core::paths::Paths;
 use installer::action::{Action, Contents, FileKind};
 use installer::facts::{ConfigFact, Facts, Homes, System};
@@ -130,6 +131,7 @@ fn bare_debian() -> Facts {
         missing_programs: Vec::new(),
         environment: None,
         ipv6: true,
-        homes: Ok(Homes { real: Paths::default().usual_homes(), missing: Vec::new() }),
+        homes: Ok(Homes { real: Paths::default().usual_homes(), missing: vec![Paths::default().usual_homes()] }),
+        homes_in_reach: HomesInReach::default(),
     }
 }

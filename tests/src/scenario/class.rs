@@ -189,7 +189,7 @@ fn clones(context: &Context, hub: &Hub) -> Result<()> {
         let said = run(refused)?;
         ensure!(said.starts_with("128 ") && said.contains("dubious"), "{refused}: {said}");
     }
-    let ran = hub.sh("ls /home/jupyter-bob | grep -x evil-ran || true")?;
+    let ran = hub.sh("ls /home/hubd/jupyter-bob | grep -x evil-ran || true")?;
     ensure!(ran.is_empty(), "something of a stranger's repository ran");
     context.step("cloned from the class folder, and from nowhere else")
 }
@@ -204,10 +204,10 @@ fn files(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
     lab::upload(bob, &file)?;
     // Lab lists the file before its last part has arrived.
     hub.sh(&format!(
-        "for i in $(seq 600); do [ $(stat -c %s /home/jupyter-bob/large.bin) = {FILE_BYTES} ] && exit 0; sleep 0.2; done; exit 1"
+        "for i in $(seq 600); do [ $(stat -c %s /home/hubd/jupyter-bob/large.bin) = {FILE_BYTES} ] && exit 0; sleep 0.2; done; exit 1"
     ))
     .context("waiting for the upload")?;
-    let arrived = hub.sh("sha256sum /home/jupyter-bob/large.bin | cut -c1-64")?;
+    let arrived = hub.sh("sha256sum /home/hubd/jupyter-bob/large.bin | cut -c1-64")?;
     ensure!(arrived.trim() == digest, "uploaded {arrived}, sent {digest}");
     context.step("uploaded 100 MB")?;
     bob.execute(
@@ -250,6 +250,6 @@ fn leave(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
 
 /// Waits until `file` in somebody's home has a line with `text`, and returns the file.
 pub(super) fn wait_for_line(hub: &Hub, name: &str, file: &str, text: &str) -> Result<String> {
-    let path = format!("/home/jupyter-{}/{file}", name.replace('.', "-"));
+    let path = format!("/home/hubd/jupyter-{}/{file}", name.replace('.', "-"));
     hub.sh(&format!("for i in $(seq 300); do grep -qs '{text}' {path} && exec cat {path}; sleep 0.1; done; echo \"no {text} in {path}\" >&2; exit 1"))
 }

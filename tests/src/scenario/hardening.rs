@@ -150,9 +150,9 @@ fn accounts(context: &Context, hub: &Hub) -> Result<()> {
 fn deep(context: &Context, hub: &Hub) -> Result<()> {
     hub.add_students(&["deep".to_owned()])?;
     hub.hubctl(&["server", "start", "deep"])?;
-    hub.sh(&format!("runuser -u jupyter-deep -- /usr/bin/python3 -c '{NEST}' /home/jupyter-deep"))?;
+    hub.sh(&format!("cd /home/hubd/jupyter-deep; runuser -u jupyter-deep -- /usr/bin/python3 -c '{NEST}' ."))?;
     hub.hubctl(&["user", "remove", "deep", "--delete-home", "--yes"])?;
-    hub.sh("test ! -e /home/jupyter-deep")?;
+    hub.sh("test ! -e /home/hubd/jupyter-deep")?;
     context.step("a home with 3,000 directories inside each other is gone")
 }
 
@@ -169,7 +169,7 @@ fn verbs(context: &Context, hub: &Hub) -> Result<()> {
     let stopped = hub.hubctl(&["server", "stop", "eve"])?;
     ensure!(stopped["problems"] == serde_json::json!([]), "stop: {stopped}");
     hub.hubctl(&["user", "remove", "eve", "--delete-home", "--yes"])?;
-    let left = hub.sh("getent passwd jupyter-eve || true; ls -d /home/jupyter-eve 2>/dev/null || true")?;
+    let left = hub.sh("getent passwd jupyter-eve || true; ls -d /home/hubd/jupyter-eve 2>/dev/null || true")?;
     ensure!(left.is_empty(), "after the removal: {left}");
     context.step("add, start, list, logs, stop and remove work")
 }

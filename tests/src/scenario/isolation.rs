@@ -17,7 +17,7 @@ use attacks::Attempt;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "isolation",
-    about: "with polkit, sudo, cron, at and sshd installed: a student reaches neither another's things nor more of the machine",
+    about: "with polkit, sudo, cron, at, sshd and exim installed: a student reaches neither another's things nor more of the machine",
     group: Group::Default,
     needs_programs: true,
     run,
@@ -115,7 +115,9 @@ print(subprocess.run(['ipcmk', '--shmem', '4096', '--mode', '0666'], stdout=subp
     );
     let ran = kernel::run(hub, "bob", &code)?;
     ensure!(ran.error.is_none() && ran.printed.contains("Shared memory id"), "bob's traces: {ran:?}");
-    hub.sh(&format!("grep -q {SECRET} /home/jupyter-bob/secret.txt; pgrep -u jupyter-bob -f 'sleep 86399'"))?;
+    hub.sh(&format!(
+        "grep -q {SECRET} $(getent passwd jupyter-bob | cut -d: -f6)/secret.txt; pgrep -u jupyter-bob -f 'sleep 86399'"
+    ))?;
     Ok(())
 }
 

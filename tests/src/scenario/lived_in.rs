@@ -127,16 +127,16 @@ fn refused(context: &Context, machine: &TestMachine) -> Result<()> {
 
 /// A home is there under both of its names, and its neighbours under none of three.
 fn homes(context: &Context, hub: &Hub) -> Result<()> {
-    let found = hub.sh("getent passwd jupyter-student-1 | cut -d: -f6; stat --format=%U:%a /data/home/jupyter-student-1")?;
-    ensure!(found == "/home/jupyter-student-1\njupyter-student-1:700", "the home: {found}");
+    let found = hub.sh("getent passwd jupyter-student-1 | cut -d: -f6; stat --format=%U:%a /data/home/hubd/jupyter-student-1")?;
+    ensure!(found == "/home/hubd/jupyter-student-1\njupyter-student-1:700", "the home: {found}");
     let code = "import os
 open(os.path.expanduser('~/work.txt'), 'w').write('mine')
-print(os.getcwd(), open('/data/home/jupyter-student-1/work.txt').read(), open('/home/jupyter-student-1/work.txt').read())
-print(*[sorted(os.listdir(place)) for place in ('/home', '/data/home', '/mnt/second')])";
+print(os.getcwd(), open('/data/home/hubd/jupyter-student-1/work.txt').read(), open('/home/hubd/jupyter-student-1/work.txt').read())
+print(*[sorted(os.listdir(place)) for place in ('/home', '/data/home/hubd', '/mnt/second')])";
     let said = kernel::run(hub, "student-1", code)?.answer();
     let [place, seen] = said.lines().collect::<Vec<_>>()[..] else { anyhow::bail!("in a kernel: {said}") };
-    ensure!(place.ends_with("home/jupyter-student-1 mine mine"), "in a kernel: {said}");
-    ensure!(seen == "['jupyter-student-1'] ['jupyter-student-1'] []", "in a kernel: {said}");
+    ensure!(place.ends_with("home/hubd/jupyter-student-1 mine mine"), "in a kernel: {said}");
+    ensure!(seen == "['hubd'] ['jupyter-student-1'] []", "in a kernel: {said}");
     context.step("a home is where the link leads, its neighbours are hidden")
 }
 
@@ -154,7 +154,7 @@ fn elsewhere(context: &Context, hub: &Hub) -> Result<()> {
     let code = "import os; print(sorted(os.listdir('/data/srv/more/homes')), os.listdir('/data/home'), os.listdir('/srv/class'))";
     let said = kernel::run(hub, "zoe", code)?.answer();
     ensure!(said == "['jupyter-zoe'] [] []", "in a kernel: {said}");
-    ensure!(hub.sh("stat --format=%U:%a /data/srv/more /data/srv/more/homes | xargs")? == "root:755 root:755");
+    ensure!(hub.sh("stat --format=%U:%a /data/srv/more /data/srv/more/homes | xargs")? == "root:755 root:700");
     context.step("homes of people to come are elsewhere")
 }
 

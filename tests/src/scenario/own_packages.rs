@@ -23,31 +23,31 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const STUDENT: &str = "bob";
-const HOME: &str = "/home/jupyter-bob";
+const HOME: &str = "/home/hubd/jupyter-bob";
 const DEADLINE: Duration = Duration::from_secs(60);
 /// A package as she would install it, and a setting that loads it into her server.
 const BREAKS: &str = r#"
-layer=$(echo /home/jupyter-bob/.local/share/hubd/python3*/lib/python3*/site-packages)
+layer=$(echo /home/hubd/jupyter-bob/.local/share/hubd/python3*/lib/python3*/site-packages)
 echo 'import sys; sys.exit(f"{__file__} wants another tornado")' > $layer/breaksmine.py
-mkdir -p /home/jupyter-bob/.jupyter
-printf 'import glob, sys\nsys.path += glob.glob("/home/jupyter-bob/.local/share/hubd/python3*/lib/python3*/site-packages")\nimport breaksmine\n' \
-    > /home/jupyter-bob/.jupyter/jupyter_server_config.py
-chown -R jupyter-bob: /home/jupyter-bob/.jupyter $layer/breaksmine.py
+mkdir -p /home/hubd/jupyter-bob/.jupyter
+printf 'import glob, sys\nsys.path += glob.glob("/home/hubd/jupyter-bob/.local/share/hubd/python3*/lib/python3*/site-packages")\nimport breaksmine\n' \
+    > /home/hubd/jupyter-bob/.jupyter/jupyter_server_config.py
+chown -R jupyter-bob: /home/hubd/jupyter-bob/.jupyter $layer/breaksmine.py
 "#;
 
 /// Settings of hers: two that are hers to choose, some that would keep the hub from reaching her server.
 const SETTINGS: &str = r#"
-mkdir -p /home/jupyter-bob/.jupyter /home/jupyter-bob/sub
-touch /home/jupyter-bob/sub/only-here.txt
-cat > /home/jupyter-bob/.jupyter/jupyter_server_config.py <<END
-c.ServerApp.root_dir = "/home/jupyter-bob/sub"
+mkdir -p /home/hubd/jupyter-bob/.jupyter /home/hubd/jupyter-bob/sub
+touch /home/hubd/jupyter-bob/sub/only-here.txt
+cat > /home/hubd/jupyter-bob/.jupyter/jupyter_server_config.py <<END
+c.ServerApp.root_dir = "/home/hubd/jupyter-bob/sub"
 c.ServerApp.tornado_settings = {"headers": {"X-Own": "yes"}}
-c.ServerApp.certfile = "/home/jupyter-bob/own.pem"
-c.ServerApp.keyfile = "/home/jupyter-bob/own.key"
+c.ServerApp.certfile = "/home/hubd/jupyter-bob/own.pem"
+c.ServerApp.keyfile = "/home/hubd/jupyter-bob/own.key"
 c.ServerApp.base_url = "/elsewhere/"
 END
-echo 'c.LabApp.default_url = "/lab/tree/only-here.txt"' > /home/jupyter-bob/.jupyter/jupyter_lab_config.py
-chown -R jupyter-bob: /home/jupyter-bob/.jupyter /home/jupyter-bob/sub
+echo 'c.LabApp.default_url = "/lab/tree/only-here.txt"' > /home/hubd/jupyter-bob/.jupyter/jupyter_lab_config.py
+chown -R jupyter-bob: /home/hubd/jupyter-bob/.jupyter /home/hubd/jupyter-bob/sub
 "#;
 
 fn run(context: &Context) -> Result<()> {
@@ -81,7 +81,7 @@ fn settings(context: &Context, hub: &Hub) -> Result<()> {
     for setting in ["ServerApp.certfile", "ServerApp.keyfile", "ServerApp.base_url"] {
         ensure!(log.contains(&format!("the setting {setting} in a configuration file is not used: ")), "{setting}: {log}");
     }
-    hub.sh("rm -r /home/jupyter-bob/.jupyter")?;
+    hub.sh("rm -r /home/hubd/jupyter-bob/.jupyter")?;
     context.step("own settings count, and the log names those that don't")
 }
 

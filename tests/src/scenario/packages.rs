@@ -29,7 +29,7 @@ pub(super) const TRIXIE: Scenario = Scenario {
 };
 
 const STUDENT: &str = "bob";
-const HOME: &str = "/home/jupyter-bob";
+const HOME: &str = "/home/hubd/jupyter-bob";
 /// A kernel as packages bring one: a module, and what Jupyter reads about it, which names no place of Python.
 const KERNEL: &str = r#"
 import json, os, zipfile

@@ -47,7 +47,7 @@ fn run(context: &Context) -> Result<()> {
     ))?;
 
     ensure!(cell(&hub, "cat(1 + 1)")? == "2", "a cell of R: {}", cell(&hub, "cat(1 + 1)")?);
-    let home = "/home/jupyter-bob/R/";
+    let home = "/home/hubd/jupyter-bob/R/";
     let library = cell(&hub, "cat(.libPaths()[1])")?;
     ensure!(library.starts_with(home), "her own library: {library}");
     let own = cell(&hub, OWN)?;

@@ -130,7 +130,9 @@ fn somebody_else(context: &Context, hub: &Hub, room: &Browser, [work, other]: [&
     room.turn_to(other)?;
     hub.log_in(room, "cleo")?;
     hub.wait_for_lab(room)?;
-    hub.sh(&format!("echo '{SECRET}' >/home/jupyter-cleo/secret.txt; chown jupyter-cleo: /home/jupyter-cleo/secret.txt"))?;
+    hub.sh(&format!(
+        "echo '{SECRET}' >/home/hubd/jupyter-cleo/secret.txt; chown jupyter-cleo: /home/hubd/jupyter-cleo/secret.txt"
+    ))?;
     let hers = "return fetch('/user/cleo/api/contents/secret.txt').then(answer => answer.text())";
     ensure!(text_of(&room.execute(hers, Vec::new())?).contains(SECRET), "cleo's own page does not reach her file");
     room.turn_to(work)?;
@@ -149,7 +151,7 @@ fn somebody_else(context: &Context, hub: &Hub, room: &Browser, [work, other]: [&
     ))?;
     let reached = room.execute(WINDOWS, Vec::new())?;
     ensure!(reached == json!([false, false, false]), "bob's page has a hand on cleo's window: {reached}");
-    let saved = hub.sh("grep -l 'typed later' /home/jupyter-*/*.ipynb || true")?;
+    let saved = hub.sh("grep -l 'typed later' /home/hubd/jupyter-*/*.ipynb || true")?;
     ensure!(saved.trim().is_empty(), "bob's work was saved in {saved}");
     context.step("nor any window of hers, and his work went nowhere")
 }
@@ -162,8 +164,8 @@ fn back_again(context: &Context, hub: &Hub, room: &Browser, [work, other]: [&Win
     room.turn_to(work)?;
     wake(room)?;
     room.wait_until_gone(BANNER, DEADLINE)?;
-    let saved =
-        hub.sh("for i in $(seq 300); do grep -qs 'typed later' /home/jupyter-bob/*.ipynb && exit 0; sleep 0.1; done; exit 1");
+    let saved = hub
+        .sh("for i in $(seq 300); do grep -qs 'typed later' /home/hubd/jupyter-bob/*.ipynb && exit 0; sleep 0.1; done; exit 1");
     if saved.is_err() {
         room.screenshot("not-saved")?;
     }

@@ -35,7 +35,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 const CLOSE_INTERVAL: Duration = Duration::from_millis(10);
 const BARE: &str = include_str!("storm/bare.py");
 const BARE_SCRIPT: &str = "mount --bind /opt/hubd/envs/1 /opt/hubd/env
-    exec python3 -c \"$1\" \"$2\" jupyter-\"$2\" /home/jupyter-\"$2\"";
+    mount --bind /home/hubd/jupyter-\"$2\" /mnt
+    exec python3 -c \"$1\" \"$2\" jupyter-\"$2\" /mnt";
 
 /// `rounds`: how often one person's start is measured before.
 fn run(context: &Context, people: usize, rounds: usize) -> Result<()> {

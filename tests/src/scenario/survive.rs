@@ -53,7 +53,7 @@ fn run(context: &Context) -> Result<()> {
     bob.wait_for("#username", DEADLINE)?;
     hub.log_in(&bob, "bob")?;
     hub.wait_for_lab(&bob)?;
-    ensure!(hub.sh("cat /home/jupyter-bob/kept.txt")?.trim() == "kept", "what bob wrote before the reboot is gone");
+    ensure!(hub.sh("cat /home/hubd/jupyter-bob/kept.txt")?.trim() == "kept", "what bob wrote before the reboot is gone");
     // Without the notebook that was open before: it would ask for a kernel first.
     bob.goto(&format!("{}/user/bob/lab?reset", hub.url()))?;
     lab::new_notebook(&bob)?;

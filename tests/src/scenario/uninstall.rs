@@ -43,13 +43,13 @@ fn run(context: &Context, release: Release) -> Result<()> {
         hub.hubctl(&["server", "start", name])?;
     }
     hub.sh("home=$(getent passwd jupyter-sam | cut -d: -f6)
-            runuser -u jupyter-sam -- sh -c 'echo mine >\"$1/work.txt\"' sh \"$home\"
+            (cd \"$home\"; runuser -u jupyter-sam -- sh -c 'echo mine >work.txt')
             echo lesson >/srv/class/lesson.txt; echo '# ours' >>/etc/hubd/config.toml; id -u jupyter-sam >/root/keep/uid")?;
 
     let output = hub.command(["/opt/hubd/bin/hub-installer", "uninstall", "--yes", "--json"]).timeout(DEADLINE).run()?;
     let report: Value = serde_json::from_str(&output.text()).with_context(|| output.text())?;
     context.step("uninstalled")?;
-    ensure!(report["homes"] == serde_json::json!(["/home/jupyter-kim", "/home/jupyter-sam"]), "report: {report}");
+    ensure!(report["homes"] == serde_json::json!(["/home/hubd/jupyter-kim", "/home/hubd/jupyter-sam"]), "report: {report}");
     ensure!(report["kept"].to_string().contains("/srv/class"), "report: {report}");
     nothing_stays_but_what_is_the_peoples(&hub)?;
     let again = hub.command([PROGRAM, "uninstall", "--yes"]).run()?;
@@ -57,7 +57,7 @@ fn run(context: &Context, release: Release) -> Result<()> {
 
     // An account that is made meanwhile gets its own number, and no way into a home.
     hub.sh("useradd --create-home newcomer")?;
-    let look = hub.command(["/bin/sh", "-c", "ls /home/jupyter-sam /srv/class 2>&1 | grep -c 'Permission denied'"]);
+    let look = hub.command(["/bin/sh", "-c", "ls /home/hubd/jupyter-sam /srv/class 2>&1 | grep -c 'Permission denied'"]);
     ensure!(look.user("newcomer").run()?.text() == "2", "a newcomer sees what is left");
     hub.sh("userdel --remove newcomer 2>/dev/null")?;
 
@@ -86,7 +86,7 @@ fn nothing_stays_but_what_is_the_peoples(hub: &Hub) -> Result<()> {
     let mut left: Vec<_> = files.lines().filter(|line| line.contains("/hub")).collect();
     left.retain(|line| !line.starts_with("/usr/") && !line.starts_with("/var/lib/dpkg/"));
     ensure!(left == ["/etc/hubd", "/var/lib/hubd-uninstalled", "/var/lib/hubd-uninstalled/people/hubd.db"], "files: {left:?}");
-    for path in ["/home/jupyter-sam", "/home/jupyter-kim", "/var/lib/hubd-uninstalled", "/etc/hubd", "/srv/class"] {
+    for path in ["/home/hubd/jupyter-sam", "/home/hubd/jupyter-kim", "/var/lib/hubd-uninstalled", "/etc/hubd", "/srv/class"] {
         let found = hub.sh(&format!("stat --format=%U:%G:%a {path}"))?;
         ensure!(found == "root:root:700", "{path} is {found}");
     }
@@ -103,7 +103,8 @@ fn everything_is_back(hub: &Hub) -> Result<()> {
     let users = hub.hubctl(&["user", "list"])?.to_string();
     ensure!(users.contains("sam") && users.contains("kim"), "people: {users}");
     hub.hubctl(&["server", "start", "sam"])?;
-    let home = hub.sh("stat --format=%U:%a /home/jupyter-sam; stat --format=%U /home/jupyter-sam/work.txt; id -u jupyter-sam")?;
+    let home = hub
+        .sh("stat --format=%U:%a /home/hubd/jupyter-sam; stat --format=%U /home/hubd/jupyter-sam/work.txt; id -u jupyter-sam")?;
     let uid = hub.sh("cat /root/keep/uid")?;
     ensure!(home == format!("jupyter-sam:700\njupyter-sam\n{uid}"), "sam's home: {home}");
     // The password is the one from before.

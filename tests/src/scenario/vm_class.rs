@@ -61,7 +61,8 @@ fn run(context: &Context) -> Result<()> {
         ensure!(status == "303", "{name} logs in: {status}");
     }
     vm.script(&format!("hubctl server start {}", names.join(" ")), DEADLINE)?;
-    let homes = vm.script("stat --format=%m /data/home/jupyter-student-1; ls /data/home | grep -c jupyter-student", DEADLINE)?;
+    let homes =
+        vm.script("stat --format=%m /data/home/hubd/jupyter-student-1; ls /data/home | grep -c jupyter-student", DEADLINE)?;
     ensure!(homes == format!("/data\n{STUDENTS}"), "homes: {homes}");
     context.step(&format!("{STUDENTS} students log in, and their servers run"))?;
 

@@ -1,12 +1,16 @@
 //! Where homes are: judged by what a path is and not by its name. `/home` may be a link to another disk, another name of a
 //! directory may lead past what hides it, and what looks harmless may lead into the system.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
+
+use super::table::TableFile;
+use crate::paths::Paths;
 
 /// What the system and the hub need for themselves. Homes are neither below one of these nor above one, for the directory of
 /// homes is hidden from everybody's server.
@@ -109,7 +113,15 @@ pub fn place(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Makes the directory of homes, and those above it, where they are not there; everybody may go through them.
+/// Root alone goes through the directory of homes; systemd shows each server its own. A mail server that becomes the owner of a
+/// home, to obey what lies in it, does not get there.
+pub const HOMES_MODE: u32 = 0o700;
+/// Everybody goes through those above it.
+pub const ABOVE_MODE: u32 = 0o755;
+const OTHERS_SEARCH: u32 = 0o001;
+const GROUP_SEARCH: u32 = 0o010;
+
+/// Makes the directory of homes, and those above it, where they are not there.
 ///
 /// # Errors
 /// When one can't be made.
@@ -120,9 +132,35 @@ pub fn make(real: &Path) -> Result<()> {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
             made => made.with_context(making)?,
         }
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).with_context(making)?;
+        let mode = if path == real { HOMES_MODE } else { ABOVE_MODE };
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).with_context(making)?;
     }
     Ok(())
+}
+
+/// Homes of the accounts that people have.
+///
+/// # Errors
+/// When the table of accounts can't be read, as by somebody who is not root, or the machine's own.
+pub fn of_people(paths: &Paths) -> Result<Vec<PathBuf>> {
+    let table = TableFile::new(paths.accounts()).read()?;
+    let accounts: BTreeMap<&str, u32> = table.records().map(|record| (record.account.as_str(), record.uid)).collect();
+    // Once: to look up each of thousands by its name takes seconds.
+    let text = fs_err::read_to_string(paths.passwd()).context("finding out where homes are")?;
+    let home = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, uid, _, _, home, _] = fields[..] else { return None };
+        accounts.get(name).is_some_and(|own| uid.parse() == Ok(*own)).then(|| PathBuf::from(home))
+    };
+    Ok(text.lines().filter_map(home).collect())
+}
+
+/// Whether somebody other than root gets to what is in `directory`. What can't be looked at is taken to be closed.
+pub fn is_in_reach(directory: &Path) -> bool {
+    let is_open =
+        |found: &std::fs::Metadata| found.mode() & OTHERS_SEARCH != 0 || (found.mode() & GROUP_SEARCH != 0 && found.gid() != 0);
+    let real = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    real.ancestors().all(|path| path.metadata().as_ref().is_ok_and(is_open))
 }
 
 /// The drop-in of the launcher's unit, which may write there and needs the disk that it is on.
@@ -217,6 +255,7 @@ fn is_ours_alone(path: &Path, found: &std::fs::Metadata) -> Result<()> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use super::super::table::Record;
     use super::*;
 
     #[test]
@@ -256,7 +295,8 @@ mod tests {
         assert_eq!(resolve(&root.join("home/not/yet")).unwrap(), root.join("data/homes/not/yet"));
         assert_eq!(missing(&root.join("data/homes/not/yet")), [root.join("data/homes/not"), root.join("data/homes/not/yet")]);
         make(&root.join("data/homes/not/yet")).unwrap();
-        assert_eq!(root.join("data/homes/not").metadata().unwrap().mode() & 0o7777, 0o755);
+        let mode = |path: &str| root.join(path).metadata().unwrap().mode() & 0o7777;
+        assert_eq!((mode("data/homes/not"), mode("data/homes/not/yet")), (0o755, 0o700));
         symlink("/var/spool/cron", root.join("harmless")).unwrap();
         let error = place(&root.join("harmless")).unwrap_err().to_string();
         assert!(error.contains("/harmless` leads to `/var/spool/cron`, and "), "{error}");
@@ -276,6 +316,42 @@ mod tests {
         std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
         let error = resolve(&open.join("homes")).unwrap_err().to_string();
         assert!(error.contains("/open` has owner") && error.contains("\nhint: sudo chown root:root "), "{error}");
+    }
+
+    #[test]
+    fn the_machine_says_where_peoples_homes_are() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::under(root.path());
+        for file in [paths.accounts(), paths.passwd()] {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        }
+        let mut guard = TableFile::new(paths.accounts()).lock().unwrap();
+        for (name, uid) in [("ada", 20_000), ("bob", 20_001), ("eve", 20_002)] {
+            let record = Record { name: name.parse().unwrap(), account: format!("jupyter-{name}"), uid, created: 5 };
+            guard.table.insert(record).unwrap();
+        }
+        guard.save().unwrap();
+        let line =
+            |name: &str, uid: u32| format!("{name}:x:{uid}:{uid}:hubd classroom account:/homes/{name}:/usr/sbin/nologin\n");
+        let text =
+            [line("jupyter-ada", 20_000), line("jupyter-bob", 1001), line("mel", 1002), "broken\n+::::::\n".to_owned()].concat();
+        std::fs::write(paths.passwd(), text).unwrap();
+        assert_eq!(of_people(&paths).unwrap(), [Path::new("/homes/jupyter-ada")]);
+    }
+
+    #[test]
+    fn what_one_directory_on_the_way_closes_is_out_of_reach() {
+        let root = tempfile::tempdir().unwrap();
+        let homes = root.path().join("above/homes");
+        std::fs::create_dir_all(&homes).unwrap();
+        let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        set(root.path(), 0o755);
+        for (above, own, expected) in [(0o755, 0o755, true), (0o755, 0o700, false), (0o700, 0o755, false), (0o711, 0o701, true)] {
+            set(&homes, own);
+            set(homes.parent().unwrap(), above);
+            assert_eq!(is_in_reach(&homes), expected, "{above:o} {own:o}");
+        }
+        assert!(!is_in_reach(&homes.join("not/there")));
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl Check<'_, '_> {
         let login = Login { sign_up: self.text("login.sign_up", read::sign_up).unwrap_or(SignUp::Closed) };
         let accounts = Accounts {
             prefix: self.text("accounts.prefix", account_prefix).unwrap_or_else(|| "jupyter-".to_owned()),
-            homes: self.text("accounts.homes", homes_directory).unwrap_or_else(|| PathBuf::from("/home")),
+            homes: self.text("accounts.homes", homes_directory).unwrap_or_else(|| PathBuf::from("/home/hubd")),
             most: self.count("accounts.most", 40_000).unwrap_or(5000),
             most_per_hour: self.count("accounts.most_per_hour", 40_000).unwrap_or(1000),
         };

@@ -2,12 +2,14 @@
 //! for a name that no one has. Pure: what is known of the machine in, findings out.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::keys::nearest;
 use super::{Config, LimitOverrides, format_bytes, write_bytes};
 use crate::accounts::Username;
+use crate::accounts::homes::is_in_reach;
 
 /// Less than this for all students together, and no server starts.
 const LEAST_FOR_STUDENTS: u64 = 128 << 20;
@@ -25,10 +27,29 @@ pub struct Reality<'a> {
     pub cores: Option<usize>,
     /// Everybody who is enrolled.
     pub people: Option<&'a BTreeSet<Username>>,
+    /// What of people's homes others than root get to.
+    pub homes: &'a HomesInReach,
     /// Whether there is such a unix account.
     pub has_account: &'a dyn Fn(&str) -> bool,
     /// Whether there is such a unix group.
     pub has_group: &'a dyn Fn(&str) -> bool,
+}
+
+/// Homes that programs outside of the sandbox get to, which may obey what lies there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HomesInReach {
+    /// Whether homes to come will be among them.
+    pub to_come: bool,
+    /// Those that are there.
+    pub there: Vec<PathBuf>,
+}
+
+impl HomesInReach {
+    /// Looks at this machine; `homes` are those of accounts that there are.
+    pub fn probe(config: &Config, mut homes: Vec<PathBuf>) -> Self {
+        homes.retain(|home| home.parent().is_some_and(is_in_reach));
+        Self { to_come: is_in_reach(&config.accounts.homes), there: homes }
+    }
 }
 
 /// Something the configuration says that is not so.
@@ -83,6 +104,7 @@ pub fn findings(config: &Config, reality: &Reality<'_>) -> Vec<Finding> {
         search.enrolled(key, names.iter());
     }
     search.accounts();
+    search.homes();
     search.found
 }
 
@@ -166,6 +188,23 @@ impl Search<'_> {
         }
     }
 
+    fn homes(&mut self) {
+        const WHY: &str =
+            "a mail server on this machine that obeys `~/.forward` runs there what students write, outside of their sandboxes";
+        let HomesInReach { to_come, there } = self.reality.homes;
+        if *to_come {
+            let place = self.config.accounts.homes.display();
+            let what = format!("homes of people to come are where others than root get to (`{place}`): {WHY}");
+            let remedy = format!("if there is nothing else in it: sudo chmod 0700 {place}; else name a directory of its own");
+            self.note("accounts.homes", what, remedy, false);
+        }
+        if let [first, others @ ..] = there.as_slice() {
+            let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+            let what = format!("homes are where others than root get to (`{}`{more}): {WHY}", first.display());
+            self.note("accounts.homes", what, "docs/howto/move.md says how to move them", false);
+        }
+    }
+
     fn accounts(&mut self) {
         let missing: Vec<&String> =
             self.config.roles.host_operators.iter().filter(|name| !(self.reality.has_account)(name)).collect();
@@ -190,6 +229,7 @@ mod tests {
             swap: Some(0),
             cores: Some(4),
             people: Some(&people),
+            homes: &HomesInReach::default(),
             has_account: &|name| name == "debian",
             has_group: &|name| name == "www-data",
         };
@@ -249,10 +289,32 @@ mod tests {
         );
     }
 
+    fn nothing_known(homes: &HomesInReach) -> Reality<'_> {
+        let (has_account, has_group) = (&|_: &str| true, &|_: &str| true);
+        Reality { memory: None, swap: None, cores: None, people: None, homes, has_account, has_group }
+    }
+
+    #[test]
+    fn homes_that_others_get_to_are_found() {
+        let config = parse("[accounts]\nhomes = \"/srv/homes\"\n", "config.toml").unwrap();
+        let there = ["/home/jupyter-ada", "/home/jupyter-bob"].map(PathBuf::from).to_vec();
+        let found: Vec<String> =
+            findings(&config, &nothing_known(&HomesInReach { to_come: true, there })).iter().map(ToString::to_string).collect();
+        assert!(
+            found.len() == 2
+                && found[0].starts_with(
+                    "`accounts.homes` (line 2): homes of people to come are where others than root get to (`/srv/homes`): "
+                )
+                && found[0].contains("sudo chmod 0700 /srv/homes;")
+                && found[1].contains("(`/home/jupyter-ada` and 1 more)"),
+            "{found:?}"
+        );
+    }
+
     #[test]
     fn what_is_not_known_is_not_judged() {
-        let reality =
-            Reality { memory: None, swap: None, cores: None, people: None, has_account: &|_| true, has_group: &|_| true };
+        let homes = HomesInReach::default();
+        let reality = nothing_known(&homes);
         let text = "[limits]\nmemory = \"40G\"\nswap = \"9G\"\n[users.x.limits]\ncpu_quota = 99\n";
         assert_eq!(findings(&parse(text, "config.toml").unwrap(), &reality), []);
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use hub_core::accounts::{Username, lookup};
-use hub_core::config::{self, Config, Finding, Reality};
+use hub_core::accounts::{Username, homes, lookup};
+use hub_core::config::{self, Config, Finding, HomesInReach, Reality};
 use hub_core::control::UserInfo;
 use hub_core::sys::figures::Figures;
 
@@ -22,6 +22,13 @@ pub(in crate::ctl) fn findings(world: &World, config: &Config, people: Option<&[
     };
     let has_account = |name: &str| exists(lookup::account_by_name(name).map(|found| found.is_some()));
     let has_group = |name: &str| exists(lookup::group_by_name(name).map(|found| found.is_some()));
-    let reality = Reality { memory, swap, cores, people: people.as_ref(), has_account: &has_account, has_group: &has_group };
+    // Only root may know whose accounts there are.
+    let there = homes::of_people(&world.paths).unwrap_or_else(|error| {
+        tracing::debug!("{error:#}");
+        Vec::new()
+    });
+    let homes = HomesInReach::probe(config, there);
+    let reality =
+        Reality { memory, swap, cores, people: people.as_ref(), homes: &homes, has_account: &has_account, has_group: &has_group };
     config::findings(config, &reality)
 }

@@ -122,6 +122,26 @@ fn an_account_that_can_be_logged_in_to_is_closed_at_once_and_at_the_next_start()
 }
 
 #[test]
+fn a_home_that_an_uninstall_kept_where_homes_were_before_is_used_again() {
+    let (mut place, machine) = (Place::new(), FakeMachine::default());
+    let former = place.config.accounts.homes.clone();
+    place.config.accounts.homes = place.paths.usual_homes();
+    let (kept, fresh) = (former.join("jupyter-ada"), place.paths.usual_homes().join("jupyter-bob"));
+    std::fs::create_dir(&kept).unwrap();
+    let file = TableFile::new(place.paths.accounts());
+    let mut guard = file.lock().unwrap();
+    for (name, uid) in [("ada", 20_000), ("bob", 20_001)] {
+        guard.table.insert(Record { name: user(name), account: format!("jupyter-{name}"), uid, created: 5 }).unwrap();
+    }
+    guard.save().unwrap();
+    drop(guard);
+    assert_eq!(place.ensure(&machine, "ada").unwrap().home, kept);
+    assert_eq!(place.ensure(&machine, "bob").unwrap().home, fresh);
+    std::fs::create_dir(former.join("jupyter-eve")).unwrap();
+    assert_eq!(place.ensure(&machine, "eve").unwrap().name, "jupyter-eve-2", "somebody else's home");
+}
+
+#[test]
 fn an_account_that_changed_under_us_is_refused() {
     let (place, machine) = (Place::new(), FakeMachine::default());
     place.ensure(&machine, "ada").unwrap();

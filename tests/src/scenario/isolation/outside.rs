@@ -1,5 +1,5 @@
 //! What a student leaves in her home for others to run as her, outside of her server: a key for ssh, units of `systemd --user`, a
-//! crontab, a job of at. And what becomes of an account that is open, and of what runs as somebody who is kept out.
+//! `.forward`, a crontab, a job of at. And what becomes of an account that is open, and of what runs as somebody who is kept out.
 
 use anyhow::{Result, ensure};
 
@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::hub::Hub;
 use crate::kernel;
 
-/// Run by eve. The unit writes where everybody may, inside and out.
+/// Run by eve. The pipe in `.forward` and the unit write where everybody may, inside and out.
 const TRAPS: &str = r#"
 import os, pathlib, subprocess
 home = pathlib.Path.home()
@@ -20,11 +20,13 @@ write('.config/systemd/user/escape.service', '[Service]\nExecStart=/usr/bin/touc
 wants = home / '.config/systemd/user/default.target.wants'
 wants.mkdir()
 (wants / 'escape.service').symlink_to('../escape.service')
+write('.forward', '"|/usr/bin/touch /var/tmp/by-mail"\n')
+write('.procmailrc', ':0 i\n| /usr/bin/touch /var/tmp/by-mail\n')
 print(home)
 "#;
-/// Run by eve: a way in with her own key, to sshd with PAM and without.
+/// Run by eve: a way in with her own key, to sshd with PAM and without, and a mail to herself.
 const TRIES: &str = r#"
-import subprocess
+import smtplib, subprocess
 def ssh(port, *arguments, program='ssh'):
     port = ['-p', str(port)] if program == 'ssh' else ['-P', str(port)]
     options = ['-i', home + '/key', *port, '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no']
@@ -35,9 +37,12 @@ def ssh(port, *arguments, program='ssh'):
 there = account + '@127.0.0.1'
 for port in ports:
     ssh(port, '-N', there)
-    ssh(port, '-N', '-L', '127.0.0.1:0:127.0.0.1:25', there)
+    ssh(port, '-N', '-L', '/tmp/forwarded:127.0.0.1:25', there)
     ssh(port, there, 'true')
     ssh(port, there, program='sftp')
+with smtplib.SMTP('127.0.0.1', mail, timeout=20) as server:
+    server.ehlo()
+    print('mail ->', server.sendmail(account + '@localhost', account + '@localhost', 'Subject: x\n\nx\n'))
 "#;
 const WAYS: usize = 4;
 const ACCOUNT: &str = "jupyter-eve";
@@ -55,20 +60,23 @@ pub(super) fn set_traps(hub: &Hub) -> Result<()> {
 pub(super) fn attempts(context: &Context, hub: &Hub) -> Result<Vec<String>> {
     let mut failures = Vec::new();
     let ports = [context.free_port()?, context.free_port()?];
+    let mail = context.free_port()?;
     hub.sh(&format!(
         "mkdir -p /run/sshd
          /usr/sbin/sshd -p {} -o ListenAddress=127.0.0.1 -o UsePAM=yes
-         /usr/sbin/sshd -p {} -o ListenAddress=127.0.0.1 -o UsePAM=no",
+         /usr/sbin/sshd -p {} -o ListenAddress=127.0.0.1 -o UsePAM=no
+         systemd-run --quiet --unit=mail-for-test exim4 -bdf -oX 127.0.0.1.{mail} -oP /run/exim-for-test.pid
+         for i in $(seq 100); do ss -ltn | grep -q ':{mail} ' && exit; sleep 0.1; done; exit 1",
         ports[0], ports[1]
     ))?;
     let home = hub.sh(&format!("getent passwd {ACCOUNT} | cut -d: -f6"))?;
-    let code = format!("home, account, ports = {home:?}, {ACCOUNT:?}, {ports:?}\n{TRIES}");
+    let code = format!("home, account, ports, mail = {home:?}, {ACCOUNT:?}, {ports:?}, {mail}\n{TRIES}");
     let ran = kernel::run(hub, "eve", &code)?;
     let lines: Vec<&str> = ran.printed.lines().collect();
-    ensure!(ran.error.is_none() && lines.len() == 2 * WAYS, "trying ssh: {ran:?}");
+    ensure!(ran.error.is_none() && lines.len() == 2 * WAYS + 1, "trying ssh and mail: {ran:?}");
     for line in lines {
         context.step(&format!("eve: {line}"))?;
-        if !line.contains("-> 255 ") {
+        if !line.starts_with("mail") && !line.contains("-> 255 ") {
             failures.push(format!("eve gets in past the hub: {line}"));
         }
     }
@@ -77,7 +85,8 @@ pub(super) fn attempts(context: &Context, hub: &Hub) -> Result<Vec<String>> {
         "runuser -u {ACCOUNT} -- sh -c 'echo touch /var/tmp/by-at | at now' 2>&1
          systemctl start user@$(id -u {ACCOUNT}).service 2>&1 || true
          heard() {{ for i in $(seq 700); do journalctl --quiet -t $1 | grep -q {ACCOUNT} && return; sleep 0.1; done; exit 1; }}
-         [ -e /var/tmp/by-at ] || heard atd; heard CRON"
+         [ -e /var/tmp/by-at ] || heard atd; heard CRON
+         for i in $(seq 300); do grep -q R=userforward /var/log/exim4/mainlog && exit; sleep 0.1; done; exit 1"
     ))?;
     let marks = hub.sh("ls /var/tmp | grep ^by- | xargs")?;
     let outside = hub.sh(&format!("systemctl is-active user@$(id -u {ACCOUNT}).service || true"))?;
@@ -85,7 +94,7 @@ pub(super) fn attempts(context: &Context, hub: &Hub) -> Result<Vec<String>> {
     if !marks.is_empty() || outside == "active" {
         failures.push(format!("run as eve, outside of her server: {marks:?}; systemd --user is {outside}"));
     }
-    hub.sh(&format!("crontab -u {ACCOUNT} -r"))?;
+    hub.sh(&format!("crontab -u {ACCOUNT} -r; systemctl stop mail-for-test.service"))?;
     Ok(failures)
 }
 

@@ -267,10 +267,11 @@ pub const TABLES: &[Table] = &[
             Key {
                 name: "homes",
                 kind: Text,
-                default: Value("\"/home\""),
+                default: Value("\"/home/hubd\""),
                 example: "\"/srv/homes\"",
                 range: "an absolute path, neither below nor above what the system or the hub needs",
-                doc: "Where the homes of people to come are made; a link is followed. The directory is root's, and so are all on the way to it.",
+                doc: "Where the homes of people to come are made; a link is followed. The directory is root's, and so are all on the way to it. \
+                      One that is made for this is open to root alone (mode 0700): servers see their own home in it, and a mail server or sshd none.",
                 effect: NewAccounts,
             },
             Key {
