@@ -2,38 +2,57 @@
 "use strict";
 
 const card = document.querySelector("[data-live]");
+const people = document.querySelector("[data-people]");
 // This script is /hub/static/VERSION/hub.js, wherever the hub is.
-const stream = new URL("../../events", document.currentScript.src);
+const pages = new URL("../../", document.currentScript.src);
 
-function show(state) {
-  const changed = card.dataset.phase !== state.phase;
-  card.dataset.phase = state.phase;
-  for (const node of card.querySelectorAll("[data-text]")) {
+// `root` shows one server: its texts, and what is there in this phase only.
+function fill(root, state) {
+  const changed = root.dataset.phase !== state.phase;
+  root.dataset.phase = state.phase;
+  for (const node of root.querySelectorAll("[data-text]")) {
     const text = state[node.dataset.text];
     if (node.textContent !== text) node.textContent = text;
   }
-  for (const node of card.querySelectorAll("[data-width]")) node.setAttribute("width", state[node.dataset.width]);
-  for (const node of card.querySelectorAll("[data-some]")) node.hidden = !state[node.dataset.some];
-  if (!changed) return;
-  for (const node of card.querySelectorAll("[data-when]")) {
+  for (const node of root.querySelectorAll("[data-width]")) node.setAttribute("width", state[node.dataset.width]);
+  for (const node of root.querySelectorAll("[data-some]")) node.hidden = !state[node.dataset.some];
+  if (!changed) return false;
+  for (const node of root.querySelectorAll("[data-when]")) {
     node.hidden = !node.dataset.when.split(" ").includes(state.phase);
   }
-  ready(card);
-  if (state.phase === "running" && card.dataset.next) location.replace(card.dataset.next);
+  ready(root);
+  return true;
+}
+
+function show(state) {
+  if (fill(card, state) && state.phase === "running" && card.dataset.next) location.replace(card.dataset.next);
+}
+
+function showPeople({ total, rows }) {
+  for (const row of rows) {
+    const root = people.querySelector(`[data-name="${CSS.escape(row.name)}"]`);
+    if (root) fill(root, row);
+  }
+  const stale = people.querySelector("[data-stale]");
+  if (stale) stale.hidden = String(total) === people.dataset.total;
 }
 
 let events = null;
 
 function listen() {
-  if (!card || document.hidden || events) return;
-  events = new EventSource(stream);
-  events.onmessage = (event) => show(JSON.parse(event.data));
+  if (!(card || people) || document.hidden || events) return;
+  const address = card ? "events" : `people/events?token=${encodeURIComponent(people.dataset.token)}`;
+  const tell = card ? show : showPeople;
+  events = new EventSource(new URL(address, pages));
+  events.onmessage = (event) => tell(JSON.parse(event.data));
   events.addEventListener("over", () => location.reload());
   // An answer that is no stream of events: the login is over, or the hub is being restarted.
   events.onerror = () => {
     if (events && events.readyState === EventSource.CLOSED) {
       deaf();
-      setTimeout(() => location.reload(), 3000);
+      // Nobody loses what they have ticked or typed.
+      if (card) setTimeout(() => location.reload(), 3000);
+      else setTimeout(listen, 5000);
     }
   };
 }
@@ -56,7 +75,7 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if ("sent" in form.dataset) return event.preventDefault();
   form.dataset.sent = "";
-  const button = form.querySelector("button:not([type])");
+  const button = event.submitter || form.querySelector("button:not([type])");
   if (button) button.setAttribute("aria-busy", "true");
 });
 
@@ -88,6 +107,32 @@ for (const field of document.querySelectorAll("input[type=password]:not([name=re
   field.replaceWith(box);
   box.append(field, toggle);
   field.form.addEventListener("submit", () => (field.type = "password"));
+}
+
+// The list of people: one box for all of them, and how many are ticked.
+const many = document.querySelector("[data-many]");
+if (many) {
+  const boxes = [...many.querySelectorAll("tbody input[type=checkbox]")];
+  const all = many.querySelector("[data-all]");
+  const count = many.querySelector("[data-count]");
+  const tell = () => {
+    const ticked = boxes.filter((box) => box.checked).length;
+    all.checked = ticked > 0 && ticked === boxes.length;
+    all.indeterminate = ticked > 0 && ticked < boxes.length;
+    count.textContent = ticked ? `With the ${ticked} you ticked:` : "With those you tick:";
+  };
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    for (const box of boxes) box.checked = all.checked;
+    tell();
+  });
+  for (const box of boxes) box.addEventListener("change", tell);
+  addEventListener("pageshow", tell);
+}
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
 }
 
 listen();

@@ -1,5 +1,6 @@
 //! The hub's end of the control socket (root's `hubctl` on the host), of the operator socket (`hubctl` of operators on the
-//! host) and of the admin socket (`hubctl` in an administrator's server). Who asks is what the kernel says about the peer, looked up anew for each request.
+//! host), of the admin socket (`hubctl` in an administrator's server), and of the pages on which people are looked after. Who
+//! asks is what the kernel says about the peer, or whose session it is; what they may is looked up anew for each request.
 
 mod access;
 mod audit;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use futures_util::FutureExt;
+use hub_core::accounts::Username;
 use hub_core::config::Config;
 use hub_core::control::{HubStatus, RefusalKind, Reply, Request};
 use hub_core::paths::Paths;
@@ -144,13 +146,26 @@ async fn attend(
         }
         Err(error) => return Err(error),
     };
-    let request = &received.message;
-    let result = match access::allow(&actor, request, &context.config.get()) {
-        Ok(()) => execute(&actor, request, context).await,
+    Ok(carry_out(&actor, Some(uid), &received.message, context).await)
+}
+
+/// What `name` gets who asks on a page of the hub: what the admin socket would say, and acts are recorded alike.
+pub async fn ask_as(context: &ControlContext, name: &Username, request: &Request) -> Reply {
+    let actor = match access::person(context, name).await {
+        Ok(actor) => actor,
+        Err(refusal) => return refusal.into(),
+    };
+    carry_out(&actor, None, request, context).await
+}
+
+/// Does what `actor` asks for, by a process of account `uid` or on a page, if they may; acts leave a line in the journal.
+async fn carry_out(actor: &Actor, uid: Option<u32>, request: &Request, context: &ControlContext) -> Reply {
+    let result = match access::allow(actor, request, &context.config.get()) {
+        Ok(()) => execute(actor, request, context).await,
         Err(refusal) => Err(refusal),
     };
-    audit::record(&actor, uid, request, result.as_ref().err());
-    Ok(result.unwrap_or_else(Reply::from))
+    audit::record(actor, uid, request, result.as_ref().err());
+    result.unwrap_or_else(Reply::from)
 }
 
 async fn execute(actor: &Actor, request: &Request, context: &ControlContext) -> Result<Reply, Refusal> {

@@ -12,7 +12,6 @@ mod https;
 mod interruption;
 mod limits;
 mod output;
-mod roster;
 mod server;
 mod status;
 mod terminal;

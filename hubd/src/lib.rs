@@ -14,6 +14,7 @@ pub mod listen;
 pub mod live;
 mod peers;
 pub mod proxy;
+mod roster;
 pub mod servers;
 pub mod store;
 pub mod web;

@@ -18,6 +18,7 @@ mod next;
 mod open;
 mod outside;
 mod password;
+mod people;
 mod progress;
 mod router;
 mod spawn;
@@ -37,6 +38,7 @@ pub use open::{CHECK_TOKEN, Open, open_router};
 pub use router::router;
 
 use crate::auth::People;
+use crate::control::ControlContext;
 use crate::live::Live;
 use crate::servers::Servers;
 
@@ -48,6 +50,8 @@ pub struct Hub {
     pub people: People,
     /// Everybody's servers.
     pub servers: Arc<dyn Servers>,
+    /// What people who look after others can have done.
+    pub control: ControlContext,
     /// When this process began to serve.
     pub started: Instant,
 }

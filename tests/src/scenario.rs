@@ -29,6 +29,7 @@ mod no_internet;
 mod operators;
 mod own_packages;
 mod packages;
+mod people;
 mod proxy;
 mod r;
 mod release;
@@ -112,6 +113,7 @@ pub const ALL: &[Scenario] = &[
     storm::SCENARIO,
     storm::FULL,
     packages::SCENARIO,
+    people::SCENARIO,
     packages::TRIXIE,
     environment::SCENARIO,
     own_packages::SCENARIO,

@@ -79,16 +79,7 @@ pub(super) async fn admit(access: Access, uid: u32, context: &ControlContext) ->
             let Some(name) = context.launcher.who_is(uid).await? else {
                 return Err(no(format!("account {uid} belongs to nobody of the hub")).hint("it is not for this account"));
             };
-            // The account may outlive the person, and the role may have been taken away since the server started.
-            let config = context.config.get();
-            let role = config.role_of(&name);
-            match context.people.find(&name).await? {
-                Some(person) if !person.blocked && !config.is_blocked(&name) && role > Role::Student => {
-                    Ok(Actor::Person(name, role))
-                }
-                _ => Err(no(format!("{name} has no role in this hub"))
-                    .hint("administrators, teachers and helpers are named in the configuration, under [roles]")),
-            }
+            person(context, &name).await
         }
         Access::Operator if uid == 0 => Err(no("the operator socket is for operators; root has the control socket")),
         Access::Operator => {
@@ -99,6 +90,20 @@ pub(super) async fn admit(access: Access, uid: u32, context: &ControlContext) ->
                 Err(error) => Err(Refusal::new(RefusalKind::Failed, format!("looking up account {uid}: {error}"))),
             }
         }
+    }
+}
+
+/// `name` with the role of this moment. The account, or a session, may outlive the person, and the role may have been taken
+/// away since it began.
+pub(super) async fn person(context: &ControlContext, name: &Username) -> Result<Actor, Refusal> {
+    let config = context.config.get();
+    let role = config.role_of(name);
+    match context.people.find(name).await? {
+        Some(person) if !person.blocked && !config.is_blocked(name) && role > Role::Student => {
+            Ok(Actor::Person(name.clone(), role))
+        }
+        _ => Err(no(format!("{name} has no role in this hub"))
+            .hint("administrators, teachers and helpers are named in the configuration, under [roles]")),
     }
 }
 

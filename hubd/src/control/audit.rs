@@ -12,8 +12,8 @@ const MOST_NAMES: usize = 20;
 /// How long what was asked for may be in a line, and why it was refused; bytes.
 const LONGEST: usize = 1000;
 
-/// Records what `actor`, a process of account `uid`, asked for. Looking something up is not worth a line.
-pub(super) fn record(actor: &Actor, uid: u32, request: &Request, refusal: Option<&Refusal>) {
+/// Records what `actor` asked for, by a process of account `uid` or, without one, on a page. Looking something up is not worth a line.
+pub(super) fn record(actor: &Actor, uid: Option<u32>, request: &Request, refusal: Option<&Refusal>) {
     let (verb, target) = describe(request);
     let Some(target) = target else {
         tracing::debug!(%actor, uid, verb, "{actor} asked for {verb}");

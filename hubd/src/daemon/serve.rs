@@ -93,7 +93,7 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
     }
 
     let open = Open { config: config.clone(), paths: paths.clone(), check };
-    let hub = Hub { config: config.clone(), people: people.clone(), servers: Arc::clone(&servers), started };
+    let hub = Hub { config: config.clone(), people: people.clone(), servers: Arc::clone(&servers), control: context, started };
     let front = Front::new(
         Arc::new(people.clone()),
         Arc::new(HubPages { config: config.clone() }),

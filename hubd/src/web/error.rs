@@ -5,7 +5,9 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use hub_core::accounts::Username;
 use hub_core::config;
+use hub_core::control::RefusalKind;
 
 use super::frame::{Frame, Look};
 use super::layers::harden;
@@ -189,6 +191,40 @@ impl Problem {
     /// 400: a request that makes no sense. `what`: one sentence.
     pub fn bad_request(what: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "This request makes no sense", what)
+    }
+
+    /// 403: a page for those who look after others.
+    pub(super) fn staff_only() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "This page is not for you",
+            "It is for people with a role in this hub: helpers, teachers and administrators. An administrator gives roles.",
+        )
+        .with_action("/hub/home", "Go to my page")
+    }
+
+    /// 400: something to do, and nobody to do it to.
+    pub(super) fn nobody_selected() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Nobody is selected", "Tick the boxes before the names first.")
+            .with_action("/hub/people", "Back to the list")
+    }
+
+    /// 404: a page about somebody who is not there.
+    pub(super) fn nobody_called(name: &Username) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Nobody has this name", format!("There is nobody called {name} on the list."))
+            .with_action("/hub/people", "Back to the list")
+    }
+
+    /// What the hub refused to somebody who looks after others. `message`: a sentence without its full stop.
+    pub(super) fn refused(kind: RefusalKind, message: &str) -> Self {
+        let (status, title) = match kind {
+            RefusalKind::NotAllowed => (StatusCode::FORBIDDEN, "You can't do that"),
+            RefusalKind::NotEnrolled => (StatusCode::NOT_FOUND, "Nobody has this name"),
+            RefusalKind::Invalid => (StatusCode::BAD_REQUEST, "That can't be done"),
+            RefusalKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Not just now"),
+            RefusalKind::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "That did not work"),
+        };
+        Self::new(status, title, format!("{message}.")).with_action("/hub/people", "Back to the list")
     }
 
     /// 404.

@@ -17,6 +17,8 @@ pub(super) enum Look {
     Narrow,
     /// More to show.
     Wide,
+    /// A table.
+    Full,
 }
 
 impl Look {
@@ -24,6 +26,7 @@ impl Look {
         match self {
             Self::Narrow => "narrow",
             Self::Wide => "wide",
+            Self::Full => "full",
         }
     }
 }

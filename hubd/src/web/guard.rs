@@ -33,6 +33,8 @@ pub(super) struct Visitor {
     pub(super) session: Session,
     pub(super) client: Client,
     pub(super) origin: Origin,
+    /// What the browser's address bar says, port included.
+    pub(super) host: Option<String>,
 }
 
 impl Visitor {
@@ -66,7 +68,8 @@ impl OptionalFromRequestParts<Arc<Hub>> for Visitor {
         let client = client(parts)?;
         let session = hub.people.sessions().find(&parts.headers, client.https);
         let origin = origin(&parts.headers, client, hub.config.get().hub.origin());
-        Ok(session.map(|session| Self { session, client, origin }))
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+        Ok(session.map(|session| Self { session, client, origin, host }))
     }
 }
 

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use hub_core::config::DefaultApp;
+use hub_core::config::{DefaultApp, Role};
 
 use super::Hub;
 use super::error::Problem;
@@ -28,7 +28,7 @@ struct Page<'page> {
     next: &'page str,
     app: &'page str,
     idle: String,
-    is_admin: bool,
+    role: Role,
 }
 
 /// `GET /`: straight to one's own server when it runs or may be started, else to one's own page.
@@ -56,7 +56,7 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
             DefaultApp::Notebook => "Jupyter Notebook",
         },
         idle: hub.config.get().servers.idle_timeout.map(state::in_words).unwrap_or_default(),
-        is_admin: hub.config.get().is_admin(user),
+        role: hub.config.get().role_of(user),
     };
     render(StatusCode::OK, &page)
 }

@@ -50,7 +50,9 @@ fn judge(hub: &Hub, request: &Request) -> Result<(), Problem> {
         return Ok(());
     }
     let allowed = match *request.method() {
-        Method::GET | Method::HEAD if matches!(path, "/hub/events" | "/hub/key") => is_same_origin(headers),
+        Method::GET | Method::HEAD if matches!(path, "/hub/events" | "/hub/people/events" | "/hub/key") => {
+            is_same_origin(headers)
+        }
         // The page that was there during the install asks whether the link works by now; the answer has no content.
         Method::HEAD if path.starts_with("/hub/link/") => is_same_origin(headers) || is_navigation(headers),
         Method::GET | Method::HEAD => is_navigation(headers),

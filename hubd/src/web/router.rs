@@ -11,7 +11,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use super::error::Problem;
-use super::{Hub, ask, assets, clear, events, home, key, layers, link, login, password, progress, spawn};
+use super::{Hub, ask, assets, clear, events, home, key, layers, link, login, password, people, progress, spawn};
 
 /// `/`, `/hub/*`, and a page for every other address. Requests carry [`crate::listen::Client`] as an extension.
 pub fn router(hub: Arc<Hub>) -> Router {
@@ -29,6 +29,11 @@ pub fn router(hub: Arc<Hub>) -> Router {
         .route("/hub/restart", post(spawn::restart))
         .route("/hub/stop", post(spawn::stop))
         .route("/hub/ask", get(ask::page).post(ask::submit))
+        .route("/hub/people", get(people::page).post(people::submit))
+        .route("/hub/people/add", get(people::add_page).post(people::add))
+        .route("/hub/people/events", get(people::stream))
+        .route("/hub/people/{name}", get(people::person))
+        .route("/hub/people/{name}/log", get(people::log))
         .route("/hub/progress", get(progress::page))
         .route("/hub/events", get(events::stream))
         .route("/hub/key", get(key::show))

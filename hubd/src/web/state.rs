@@ -50,14 +50,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn of(view: &View) -> Self {
-        let (phase, title) = match view.phase {
-            ServerPhase::Stopped => ("stopped", "Not running"),
-            ServerPhase::Queued => ("queued", "Waiting in line"),
-            ServerPhase::Starting => ("starting", "Starting"),
-            ServerPhase::Running => ("running", "Running"),
-            ServerPhase::Stopping => ("stopping", "Stopping"),
-            ServerPhase::Failed => ("failed", "Not running"),
-        };
+        let (phase, title) = phase_in_words(view.phase);
         let title = match view.position {
             Some(1) if view.phase == ServerPhase::Queued => "Next in line".to_owned(),
             Some(position) if view.phase == ServerPhase::Queued => format!("Number {position} in line"),
@@ -153,6 +146,18 @@ fn offer(view: &View) -> (&'static str, &'static str) {
     match view.phase {
         ServerPhase::Running => (why, "Restart without my packages and settings"),
         _ => (why, "Start without my packages and settings"),
+    }
+}
+
+/// A phase as the word that pages and the script go by, and in a few words.
+pub(super) fn phase_in_words(phase: ServerPhase) -> (&'static str, &'static str) {
+    match phase {
+        ServerPhase::Stopped => ("stopped", "Not running"),
+        ServerPhase::Queued => ("queued", "Waiting in line"),
+        ServerPhase::Starting => ("starting", "Starting"),
+        ServerPhase::Running => ("running", "Running"),
+        ServerPhase::Stopping => ("stopping", "Stopping"),
+        ServerPhase::Failed => ("failed", "Not running"),
     }
 }
 

@@ -8,6 +8,7 @@ mod installing;
 mod journeys;
 mod markup;
 mod origins;
+mod people;
 mod redirects;
 mod shared_browser;
 mod xss;

@@ -10,9 +10,9 @@ use super::super::arguments::{PasswordSource, Who};
 use super::super::connect::{ask, unexpected};
 use super::super::failure::{Exit, Failure};
 use super::super::output::{Cell, Table, Tone};
-use super::super::roster;
 use super::super::text::counted;
 use super::{explain_links, nobody, password};
+use crate::roster;
 
 /// What `hubctl user add --json` prints.
 #[derive(Debug, Serialize)]

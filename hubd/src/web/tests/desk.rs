@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use hub_core::accounts::Username;
 use hub_core::config;
 use hub_core::control::ServerPhase;
+use hub_core::paths::Paths;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -20,6 +21,8 @@ use tower::ServiceExt;
 use super::markup;
 use crate::auth::password::Cost;
 use crate::auth::{Clock, Maker, People};
+use crate::control::ControlContext;
+use crate::launcher::client::Client as Launcher;
 use crate::listen::Client;
 use crate::live::Live;
 use crate::servers::{MemoryKills, Servers, View};
@@ -78,7 +81,9 @@ impl Servers for Pretend {
     }
 
     fn list(&self) -> Vec<(Username, View)> {
-        Vec::new()
+        let views = self.views.lock().unwrap();
+        let known = views.iter().map(|(name, sender)| (name.clone(), sender.borrow().clone()));
+        known.filter(|(_, view)| view.phase != ServerPhase::Stopped).collect()
     }
 
     fn touch(&self, _: &Username) {}
@@ -110,6 +115,7 @@ pub(super) struct Desk {
     pub(super) people: People,
     pub(super) servers: Arc<Pretend>,
     pub(super) clock: Clock,
+    pub(super) config: Live<config::Config>,
     _directory: tempfile::TempDir,
 }
 
@@ -128,8 +134,23 @@ impl Desk {
             people.add(&name.parse().unwrap(), Some(PASSWORD), &Maker::Host).await.unwrap();
         }
         let servers = Arc::new(Pretend::default());
-        let hub = Hub { config, people: people.clone(), servers: servers.clone(), started: Instant::now() };
-        Self { app: router(Arc::new(hub)), people, servers, clock, _directory: directory }
+        let paths = Paths::under(directory.path());
+        let started = Instant::now();
+        let control = ControlContext {
+            initial: config.get(),
+            config: config.clone(),
+            reloading: Arc::default(),
+            listen_problem: None,
+            people: people.clone(),
+            servers: Arc::<Pretend>::clone(&servers),
+            launcher: Launcher::new(paths.launcher_socket()),
+            paths,
+            started,
+            tls: None,
+            check: "a word".to_owned(),
+        };
+        let hub = Hub { config: config.clone(), people: people.clone(), servers: servers.clone(), control, started };
+        Self { app: router(Arc::new(hub)), people, servers, clock, config, _directory: directory }
     }
 
     /// A browser that says where its requests come from.

@@ -20,7 +20,7 @@ use found::{Cause, Found};
 use header::{Columns, First};
 
 /// A list of ten thousand names with passwords fits, in bytes.
-pub(super) const LARGEST: u64 = 1 << 20;
+pub(crate) const LARGEST: u64 = 1 << 20;
 /// More people than one machine teaches.
 const MOST_PEOPLE: usize = 10_000;
 /// What separates columns; none of them can be part of a name. Where two are as frequent, the earlier one does.
@@ -28,17 +28,17 @@ const SEPARATORS: [char; 3] = ['\t', ';', ','];
 
 /// What a class list says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Roster {
+pub(crate) struct Roster {
     /// In the order of the file.
-    pub(super) people: Vec<NewUser>,
+    pub(crate) people: Vec<NewUser>,
     /// Columns that mean nothing here.
-    pub(super) unused_columns: Vec<String>,
+    pub(crate) unused_columns: Vec<String>,
     /// What was left out, one sentence each.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Reads a class list; `path` is what messages call it, `judge` says what is wrong with somebody's password.
-pub(super) fn parse(
+pub(crate) fn parse(
     content: &[u8],
     path: &str,
     judge: impl Fn(&Username, &str) -> Result<(), String>,
