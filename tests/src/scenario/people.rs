@@ -49,7 +49,7 @@ fn enrol(context: &Context, hub: &Hub, tess: &Browser) -> Result<String> {
     ensure!(!listed(hub)?.contains(&"eve".to_owned()), "somebody of a list with a mistake was enrolled");
     tess.fill("#list", LIST)?;
     tess.click_text("Add and make links")?;
-    tess.wait_for_text("h1", "3 people are on the list", DEADLINE)?;
+    tess.wait_for_text("h1", "3 people were added", DEADLINE)?;
     ensure!(tess.count(".slip svg")? == 3, "each link has a code");
     tess.screenshot("slips")?;
     let link = tess.property(".slip:nth-child(1) .link", "href")?.context("eve's slip has no link")?;

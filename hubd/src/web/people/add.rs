@@ -99,9 +99,9 @@ async fn enrol(hub: &Hub, staff: &Staff, users: Vec<NewUser>, mut notes: Vec<Str
         look: Look::Wide,
         frame: staff.frame(hub),
         title: match users.iter().filter(|user| user.added).count() {
-            0 => "Nobody is new".to_owned(),
-            1 => "One person is on the list".to_owned(),
-            some => format!("{some} people are on the list"),
+            0 => "Everybody is on the list already".to_owned(),
+            1 => "One person was added".to_owned(),
+            some => format!("{some} people were added"),
         },
         problems: Vec::new(),
         notes,

@@ -104,7 +104,7 @@ fn of_person(user: &UserInfo, server: Option<&ServerInfo>, now: Timestamp) -> Ro
 }
 
 fn of_server(server: &ServerInfo, may_see_people: bool) -> Row {
-    let account = if may_see_people { "Not on the list any more" } else { "" };
+    let account = if may_see_people { "Off the list" } else { "" };
     with_server(Row { account, is_enrolled: !may_see_people, ..stopped(&server.name) }, server)
 }
 
@@ -148,9 +148,9 @@ fn stopped(name: &Username) -> Row {
 fn account(user: &UserInfo) -> &'static str {
     match (user.blocked, user.has_password, user.link.is_some()) {
         (true, _, _) => "Blocked",
-        (false, false, true) => "Has not used their link yet",
-        (false, false, false) => "Needs a link to get in",
-        (false, true, true) => "Has a link for a new password",
+        (false, false, true) => "Link not used yet",
+        (false, false, false) => "Needs a link",
+        (false, true, true) => "Link for a new password",
         (false, true, false) => "",
     }
 }
@@ -202,8 +202,8 @@ mod tests {
             [
                 ("ada", "stopped", "", "Blocked", "2 hours ago"),
                 ("bob", "running", "200 MB of 1 GB", "", "2 hours ago"),
-                ("eve", "stopped", "", "Needs a link to get in", "2 hours ago"),
-                ("old", "failed", "", "Not on the list any more", ""),
+                ("eve", "stopped", "", "Needs a link", "2 hours ago"),
+                ("old", "failed", "", "Off the list", ""),
             ]
         );
         let seen = super::rows(None, servers, now);

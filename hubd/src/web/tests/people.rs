@@ -161,7 +161,7 @@ async fn a_class_is_pasted_and_gets_its_links() {
     let answer = browser.fill("/hub/people/add", "/hub/people/add", &[("list", "eve\r\nbob\r\n\r\nzoe\r\n")]).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     let text = answer.text();
-    assert!(text.contains("2 people are on the list") && text.contains("left as they are: bob."), "{text}");
+    assert!(text.contains("2 people were added") && text.contains("left as they are: bob."), "{text}");
     let links: Vec<String> = markup::elements(&answer.body)
         .iter()
         .filter_map(|element| element.attribute("href").filter(|href| href.contains("/hub/link/")).map(str::to_owned))
