@@ -60,6 +60,23 @@ find_checkout() {
     fi
 }
 
+# Makes a directory that programs can be run in, and prints it: hardened machines mount /tmp with noexec. The hub itself
+# goes to /opt, where they can.
+make_scratch() {
+    for place in "${TMPDIR:-/tmp}" /var/tmp /opt /usr/local; do
+        directory=$(mktemp -d -p "$place" hubd-XXXXXXXXXX 2>/dev/null) || continue
+        printf '#!/bin/sh\n' >"$directory/probe"
+        chmod 700 "$directory/probe"
+        if "$directory/probe" 2>/dev/null; then
+            printf '%s\n' "$directory"
+            return 0
+        fi
+        rm -r "$directory"
+    done
+    fail "there is no room for the programs of the release, or none can be run: in ${TMPDIR:-/tmp}, /var/tmp, /opt and /usr/local" \
+        "df and mount show why; TMPDIR= names another directory"
+}
+
 find_architecture() {
     case $(uname -s)-$(uname -m) in
         Linux-x86_64 | Linux-amd64) printf 'x86_64\n' ;;
@@ -222,7 +239,7 @@ main() {
         "$TRIAL_PROGRAM" try "$@"
         return
     fi
-    scratch=$(mktemp -d)
+    scratch=$(make_scratch)
     trap 'rm -rf "$scratch"' EXIT
     trap 'exit 1' HUP INT TERM
     if [ "$command ${1:-}" = "install --bundle" ]; then

@@ -81,6 +81,12 @@ fn other_packages(context: &Context, hub: &Hub) -> Result<()> {
     let output = output.output()?;
     let said = output.complaint();
     ensure!(output.code == 1 && said.contains("hubctl env install 'scipy'") && said.contains("Nothing was changed."), "{said}");
+    let output = hub.command([INSTALLER, "install", "--yes", "--packages", "none", "scipy"]).output()?;
+    let said = output.complaint();
+    ensure!(
+        said.contains("asks for packages and for none") && !said.contains("to continue"),
+        "a slip before anything began: {said}"
+    );
     let removed = record(hub, &["env", "remove", "pandas"])?;
     ensure!(removed["state"] == "done", "removing pandas: {removed}");
     let plan = by_operator(hub, &["plan", "--packages", "numpy"])?.text();
@@ -104,10 +110,16 @@ fn chosen_version(context: &Context, hub: &Hub) -> Result<()> {
         let output = run(version)?;
         ensure!(output.code == 0, "--version {version}: {}", output.complaint());
     }
+    let line = format!(
+        "mount -t tmpfs -o noexec tmpfs /tmp && curl -fsSL {base}/bootstrap.sh | HUBD_RELEASE_URL={base} bash -s -- --yes"
+    );
+    let output = hub.command(["/usr/bin/unshare", "--mount", "/bin/sh", "-c", &line]).timeout(INSTALL_DEADLINE).output()?;
+    ensure!(output.code == 0, "where nothing can be run in /tmp: {}", output.complaint());
+    hub.sh("! ls -d /var/tmp/hubd-* /opt/hubd-* 2>/dev/null").context("what bootstrap.sh unpacked is still there")?;
     let output = run("9.9")?;
     let said = output.complaint();
     ensure!(output.code != 0 && said.contains("9.9"), "--version 9.9: {} {said}", output.code);
-    context.step("bootstrap.sh --version takes that version, or says that there is none")
+    context.step("bootstrap.sh --version takes that version, or says that there is none; /tmp may be noexec")
 }
 
 /// Each is tried on the same machine, which must be untouched after all of them.
