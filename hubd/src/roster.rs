@@ -37,6 +37,14 @@ pub(crate) struct Roster {
     pub(crate) notes: Vec<String>,
 }
 
+/// A name as it is typed; what can't be one comes with another that could.
+pub(super) fn typed(text: &str) -> Result<Username, String> {
+    text.parse().map_err(|error: NameError| match proposal::propose(text, &HashSet::new()) {
+        Some(name) => format!("{error}; `{name}` would do"),
+        None => error.to_string(),
+    })
+}
+
 /// Reads a class list; `path` is what messages call it, `judge` says what is wrong with somebody's password.
 pub(crate) fn parse(
     content: &[u8],
@@ -173,8 +181,8 @@ impl<'source> Reader<'source> {
             Some((line, first.span.clone(), second.span.clone()))
         });
         let Some((line, name, span)) = { several }.next() else { return };
-        let hint = "put a line above the names that says it, as in `username,email` or `username,password`; only a column that is \
-                    called `password` is taken for passwords";
+        let hint = "names alone go one on each line; for columns, put a line above them that says what they are, as in \
+                    `username,email` or `username,password` (only what is called `password` is taken for one)";
         let message = "the list has more than one column, and its first line does not say what they are";
         let mut diagnostic = Diagnostic::new(self.source, place(line, &span), message, Some(hint));
         diagnostic.text = masked(line.text, |at| !name.contains(&at) && !line.text[at..].starts_with(SEPARATORS));
@@ -195,7 +203,7 @@ impl<'source> Reader<'source> {
             };
             let nothing = Field { value: String::new(), span: 0..0 };
             let field = fields.get(self.columns.name).unwrap_or(&nothing).clone();
-            if let Some(note) = header::nobody(&fields, &field.value).filter(|_| self.is_headed) {
+            if let Some(note) = self.columns.nobody(&fields, &field.value).filter(|_| self.is_headed) {
                 self.notes.push(format!("line {}: {note}", line.number));
                 continue;
             }

@@ -2,9 +2,13 @@
 //! mark, UTF-16 with one, line ends of Windows, a remark in an old encoding. Every file that is judged is read through this.
 //! What changes on the way is said; what can't be read has a place. Pure.
 
+mod kind;
+
 use std::borrow::Cow;
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
+
+pub use kind::Kind;
 
 /// `text` with each letter and its marks as one character where there is one (Unicode NFC), as most keyboards send it.
 pub fn composed(text: &str) -> Cow<'_, str> {
@@ -42,6 +46,9 @@ pub enum NoText {
     /// More than is allowed, in bytes.
     #[error("it has more than {} kB", .0 / 1024)]
     TooLarge(u64),
+    /// It is a file of another kind.
+    #[error("it is {}, not text", .0.name())]
+    Other(Kind),
     /// It has the byte order mark of UTF-16, and then something else.
     #[error("it begins like UTF-16, and is not")]
     Utf16,
@@ -74,6 +81,7 @@ impl NoText {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::TooLarge(_) => "long lists of people belong into the hub: hubctl user add --from FILE",
+            Self::Other(kind) => kind.hint(),
             Self::Utf16 | Self::NotUtf8 { .. } => "save it as UTF-8 in the editor",
             Self::Nul { .. } => "it is no plain text, or UTF-16 without a byte order mark; save it as UTF-8 in the editor",
         }
@@ -109,6 +117,9 @@ fn decoded(
     largest: u64,
     otherwise: impl Fn(&[u8]) -> Result<(String, &'static str), NoText>,
 ) -> Result<Decoded, NoText> {
+    if let Some(kind) = Kind::of(bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes)) {
+        return Err(NoText::Other(kind));
+    }
     if bytes.len() as u64 > largest {
         return Err(NoText::TooLarge(largest));
     }
@@ -284,6 +295,7 @@ mod tests {
         ] {
             assert_eq!(read(bytes).unwrap_err().to_string(), message);
         }
+        assert_eq!(read(b"%PDF-1.4\n").unwrap_err().to_string(), "it is a PDF, not text");
         assert_eq!(read(&vec![b'#'; 10 << 20]).unwrap_err().to_string(), "it has more than 1024 kB");
         assert!(read(&vec![b'#'; 1 << 20]).is_ok());
     }

@@ -20,13 +20,13 @@ pub(super) fn split(line: &str, separator: Option<char>) -> Result<Vec<Field>, (
     let mut start = 0;
     loop {
         let rest = &line[start..];
-        let lead = rest.len() - rest.trim_start_matches(|c: char| c.is_whitespace() && Some(c) != separator).len();
+        let lead = rest.len() - rest.trim_start_matches(|c| is_blank(c) && Some(c) != separator).len();
         let from = start + lead;
         let (field, end) = if line[from..].starts_with('"') {
             quoted(line, from, separator)?
         } else {
             let end = line[from..].find(|c| Some(c) == separator).map_or(line.len(), |length| from + length);
-            let value = line[from..end].trim_end();
+            let value = line[from..end].trim_end_matches(is_blank);
             (Field { value: value.to_owned(), span: from..from + value.len() }, end)
         };
         fields.push(field);
@@ -35,6 +35,11 @@ pub(super) fn split(line: &str, separator: Option<char>) -> Result<Vec<Field>, (
             _ => return Ok(fields),
         }
     }
+}
+
+/// White space, and what is not seen at all but comes along from web pages and spreadsheets.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
 /// The quoted field that starts at `from`, and where the next separator, or the end of the line, is.
@@ -72,6 +77,7 @@ mod tests {
         for (line, separator, expected) in [
             ("ada", None, vec!["ada"]),
             (" ada\t", None, vec!["ada"]),
+            ("\u{a0}ada\u{200b},\u{feff}secret\u{2060}", Some(','), vec!["ada", "secret"]),
             ("ada,secret", Some(','), vec!["ada", "secret"]),
             (" ada ; secret ", Some(';'), vec!["ada", "secret"]),
             ("ada\t\tx", Some('\t'), vec!["ada", "", "x"]),

@@ -80,6 +80,9 @@ const OTHER: [&str; 51] = [
 /// Those that are nobody's name to log in with, so that even alone they are a heading.
 const SURE: [&str; 8] = ["email", "emailaddress", "emailadresse", "firstname", "lastname", "vorname", "nachname", "familienname"];
 
+/// With so many columns about people, a line that has nothing in them is nobody's.
+const ENOUGH: usize = 3;
+
 /// Which column is which.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Columns {
@@ -87,6 +90,25 @@ pub(super) struct Columns {
     pub(super) password: Option<usize>,
     /// What the columns are called that are not used.
     pub(super) unused: Vec<String>,
+    /// Those that say something about a person.
+    about: Vec<usize>,
+}
+
+impl Columns {
+    /// Why a line of a platform's export is nobody's; `None`: it is somebody's, or should be.
+    pub(super) fn nobody(&self, fields: &[Field], name: &str) -> Option<&'static str> {
+        let says = |text: &str| fields.iter().any(|field| field.value.trim().eq_ignore_ascii_case(text));
+        let is_empty = |at: &usize| fields.get(*at).is_none_or(|field| field.value.trim().is_empty());
+        match () {
+            () if name.is_empty() && says("Points Possible") => Some("`Points Possible` of a gradebook is left out"),
+            () if says("Student, Test") => Some("the test student of the platform is left out"),
+            // As above the marks of a gradebook: `Manual Posting`, `(read only)`.
+            () if self.about.len() >= ENOUGH && self.about.iter().all(is_empty) => {
+                Some("it says nothing about a person, and is left out")
+            }
+            () => None,
+        }
+    }
 }
 
 /// What the first line turned out to be.
@@ -129,7 +151,9 @@ pub(super) fn read(fields: &[Field]) -> First {
     let password = password.first().copied();
     let used = |at: usize| at == name || Some(at) == password;
     let unused = (0..fields.len()).filter(|at| !used(*at)).map(shown).filter(|title| !title.is_empty());
-    First::Heading(Columns { name, password, unused: unused.map(str::to_owned).collect() })
+    let says = |title: &str| title == NAME || LOGIN.contains(&title) || PASSWORD.contains(&title) || OTHER.contains(&title);
+    let about = titles.iter().enumerate().filter(|(_, title)| says(title)).map(|(at, _)| at).collect();
+    First::Heading(Columns { name, password, unused: unused.map(str::to_owned).collect(), about })
 }
 
 fn titles_are(fields: &[Field], title: &str) -> bool {
@@ -139,16 +163,6 @@ fn titles_are(fields: &[Field], title: &str) -> bool {
 /// `SIS Login ID` and `login_id` differ in nothing that matters.
 fn plain(title: &str) -> String {
     title.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// Why a line of a platform's export is nobody's; `None`: it is somebody's, or should be.
-pub(super) fn nobody(fields: &[Field], name: &str) -> Option<&'static str> {
-    let says = |text: &str| fields.iter().any(|field| field.value.trim().eq_ignore_ascii_case(text));
-    match () {
-        () if name.is_empty() && says("Points Possible") => Some("`Points Possible` of a gradebook is left out"),
-        () if says("Student, Test") => Some("the test student of the platform is left out"),
-        () => None,
-    }
 }
 
 #[cfg(test)]

@@ -80,6 +80,12 @@ fn exports_of_learning_platforms_are_understood() {
         roster.notes,
         ["line 2: `Points Possible` of a gradebook is left out", "line 4: the test student of the platform is left out"]
     );
+    let unposted = "Student,ID,SIS Login ID,Section,Quiz (71),Final Score\n,,,,Manual Posting,(read only)\n\"Schmidt, Anna\",71,anna,Math,9,9\n";
+    let roster = read(unposted).unwrap();
+    assert_eq!(roster.notes, ["line 2: it says nothing about a person, and is left out"]);
+    let missing = "the name is missing on this line".to_owned();
+    assert_eq!(problems(unposted.replace(",71,anna,", ",71,,")), [(3, 21, missing.clone())]);
+    assert_eq!(problems("username,grade\n,5\n"), [(2, 1, missing)]);
     let message = "no column `username`; it has Nachname, Vorname, E-Mail";
     let class: String = (0..31).map(|number| format!("Müller{number};Anna;a{number}@school.example\n")).collect();
     assert_eq!(problems(format!("sep=;\r\nNachname;Vorname;E-Mail\r\n{class}")), [(2, 1, message.to_owned())]);
@@ -180,6 +186,11 @@ fn another_encoding_is_read_and_a_password_never_guessed() {
     assert_eq!(hint.as_deref(), Some("`boeb` would do"));
     let message = "the password has letters beyond ASCII, and the list is not UTF-8";
     assert_eq!(problems(b"username;password\nada;hunter2h\xfcnter\n"), [(2, 5, message.to_owned())]);
+    let no_text = |kind: &str| [(1, 1, format!("the list can't be read: it is {kind}, not text"))];
+    assert_eq!(problems(b"PK\x03\x04\0\0xl/workbook.xml"), no_text("a spreadsheet (as .xlsx, .ods and .xls are)"));
+    assert_eq!(problems(b"<!DOCTYPE html>\n<html>"), no_text("a web page"));
+    let decomposed = "name \"m\u{fc}ller\" contains '\u{fc}'; allowed are a-z, 0-9, `.`, `_` and `-`";
+    assert_eq!(problems("mu\u{308}ller\n"), [(1, 1, decomposed.to_owned())]);
     assert_eq!(problems(b"ada\nb\0b\n"), [(2, 2, "a NUL character".to_owned())]);
     assert!(!read(b"username,password\nada,hunter2\0\n").unwrap_err().to_string().contains("hunter2"));
 }

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::composed;
+
 /// Longest name, in bytes: leaves room in unit names, socket paths and URLs.
 const LONGEST: usize = 64;
 /// Most dashes: each takes four bytes in a unit name, which may have 255.
@@ -54,7 +56,10 @@ impl FromStr for Username {
             return Err(NameError::TooLong(text.len()));
         }
         if let Some(character) = text.chars().find(|c| !allowed(*c)) {
-            return Err(NameError::Character { name: text.to_owned(), character });
+            // As people see it: a letter and its mark are one.
+            let name = composed(text).into_owned();
+            let character = name.chars().find(|c| !allowed(*c)).unwrap_or(character);
+            return Err(NameError::Character { name, character });
         }
         if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.ends_with(|c: char| c.is_ascii_alphanumeric()) {
             return Err(NameError::Edge(text.to_owned()));

@@ -84,7 +84,7 @@ fn unreadable(bytes: &[u8], path: &str, reason: &NoText) -> Problems {
     let text = String::from_utf8_lossy(bytes);
     let (kind, text, at, message) = match reason {
         NoText::TooLarge(_) => ("too_large", text.lines().next().unwrap_or_default(), 0, reason.to_string()),
-        NoText::Utf16 => ("encoding", "", 0, reason.to_string()),
+        NoText::Other(_) | NoText::Utf16 => ("encoding", "", 0, reason.to_string()),
         // The place is told beside it.
         NoText::NotUtf8 { at, byte, .. } => ("encoding", &*text, *at, format!("byte 0x{byte:02x} is not UTF-8")),
         NoText::Nul { at, .. } => ("encoding", &*text, *at, "a NUL character".to_owned()),
