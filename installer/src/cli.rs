@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser};
 use hub_core::bundle::Opened;
 use hub_core::paths::Paths;
 use hub_core::token::Token;
+use hub_core::upgrade::is_half_installed;
 use serde::Serialize;
 
 use arguments::{Arguments, Command, InstallArguments, Output, TryArguments, UninstallArguments};
@@ -36,7 +37,9 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             complain(&format!("{error:#}"));
-            if let Some(hint) = arguments.command.hint_after_failure() {
+            // Where nothing was begun, nothing is to be continued.
+            let is_begun = is_half_installed(&Paths::default());
+            if let Some(hint) = arguments.command.hint_after_failure().filter(|_| is_begun) {
                 progress::say(&format!("hint: {hint}"));
             }
             ExitCode::from(FAILED)

@@ -31,12 +31,23 @@ pub const BESIDE: [&str; 2] = ["SHA256SUMS", "SHA256SUMS.minisig"];
 /// # Errors
 /// When there is no receipt, or it can't be read.
 pub fn installed_version(paths: &Paths) -> Result<String> {
-    #[derive(Deserialize)]
-    struct Receipt {
-        product: String,
-    }
-    let read = || -> Result<Receipt> { Ok(serde_json::from_slice(&fs_err::read(paths.receipt())?)?) };
-    Ok(read().context("reading which version is installed")?.product)
+    Ok(receipt(paths).context("reading which version is installed")?.product)
+}
+
+/// Whether an install or an uninstall was cut short, as far as the caller may know: the receipt is root's.
+pub fn is_half_installed(paths: &Paths) -> bool {
+    receipt(paths).is_ok_and(|receipt| !receipt.complete)
+}
+
+/// What counts here of the installer's receipt.
+#[derive(Deserialize)]
+struct Receipt {
+    product: String,
+    complete: bool,
+}
+
+fn receipt(paths: &Paths) -> Result<Receipt> {
+    Ok(serde_json::from_slice(&fs_err::read(paths.receipt())?)?)
 }
 
 /// Which release is meant.

@@ -248,6 +248,9 @@ fn explain_silence(world: &mut World, failure: &Failure) -> Result<Exit> {
         }
     }
     let next = match units.iter().find(|unit| !unit.is_well()) {
+        _ if upgrade::is_half_installed(&world.paths) => {
+            "an install or uninstall of the hub was cut short; run the same line again, and it goes on from there".to_owned()
+        }
         Some(unit) => format!("systemctl status {0}; journalctl -u {0}", unit.unit),
         None => failure.hint.clone().unwrap_or_default(),
     };

@@ -188,6 +188,14 @@ fn status_of_a_hub_that_is_down_shows_the_unit_and_its_last_words() {
         )
     );
     assert_eq!(ran.messages, "\nhint: systemctl status hubd.service; journalctl -u hubd.service\n");
+    for (complete, hint) in [(true, "systemctl status hubd.service"), (false, "an install or uninstall of the hub was cut short")]
+    {
+        let receipt = machine.paths().receipt();
+        std::fs::create_dir_all(receipt.parent().unwrap()).unwrap();
+        std::fs::write(receipt, format!("{{\"product\": \"0.1.0\", \"complete\": {complete}}}")).unwrap();
+        let messages = machine.run("status").messages;
+        assert!(messages.starts_with(&format!("\nhint: {hint}")), "{messages}");
+    }
     let json: serde_json::Value = serde_json::from_str(&machine.run("status --json").output).unwrap();
     assert_eq!((&json["running"], &json["units"][0]["result"]), (&false.into(), &"exit-code".into()));
 }
