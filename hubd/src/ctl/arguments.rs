@@ -10,6 +10,7 @@ use hub_core::pyenv::KernelName;
 
 use super::bundle::BundleVerb;
 use super::env::EnvVerb;
+use super::roster;
 use super::upgrade::UpgradeArguments;
 
 /// What hubctl was told.
@@ -371,7 +372,7 @@ pub(super) use config::{Careful, ConfigVerb};
 #[derive(Debug, Args)]
 pub(super) struct Who {
     /// Names to log in with
-    #[arg(value_name = "NAME", required_unless_present = "from")]
+    #[arg(value_name = "NAME", required_unless_present = "from", value_parser = roster::typed)]
     pub(super) names: Vec<Username>,
     /// Read names from a file, one a line or CSV; `-` is standard input
     #[arg(long, value_name = "FILE")]

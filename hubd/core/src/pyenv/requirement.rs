@@ -117,7 +117,20 @@ fn check_versions(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Ok(());
     }
+    if text.starts_with(',') {
+        return Err(
+            "has a comma behind the name; expected one package on each line, or spaces between them where they are typed"
+                .to_owned(),
+        );
+    }
     for clause in text.split(',').map(str::trim) {
+        if clause.is_empty() {
+            return Err("has a comma with no version behind it; expected `>=2,<3` or the like".to_owned());
+        }
+        if let Some(version) = clause.strip_prefix('=').filter(|rest| !rest.starts_with('=')) {
+            let version = version.split('=').next().unwrap_or_default().trim();
+            return Err(format!("has one `=` before the version; expected two, as in `=={version}`"));
+        }
         let operator = OPERATORS.into_iter().find(|operator| clause.starts_with(operator));
         let version = operator.and_then(|operator| clause.strip_prefix(operator)).map(str::trim);
         if !version.is_some_and(|version| is_word(version, "._-+!*")) {
@@ -227,7 +240,14 @@ mod tests {
     fn says_what_is_wrong() {
         for (text, message) in [
             ("--user", "`--user` is an option; expected a package, as in `pandas` or `pandas>=2`"),
-            ("pandas=2", "`pandas=2` has `=2` where a version belongs; expected one as in `>=2` or `==2.1.0`"),
+            ("pandas=2", "`pandas=2` has one `=` before the version; expected two, as in `==2`"),
+            ("numpy = 1.26=py311_0", "`numpy = 1.26=py311_0` has one `=` before the version; expected two, as in `==1.26`"),
+            (
+                "numpy, pandas",
+                "`numpy, pandas` has a comma behind the name; expected one package on each line, or spaces between them where they are typed",
+            ),
+            ("pandas>=2,", "`pandas>=2,` has a comma with no version behind it; expected `>=2,<3` or the like"),
+            ("pandas 2", "`pandas 2` has `2` where a version belongs; expected one as in `>=2` or `==2.1.0`"),
         ] {
             assert_eq!(text.parse::<Requirement>().unwrap_err().to_string(), message);
         }

@@ -71,6 +71,26 @@ fn one_bad_line_and_the_hub_is_not_even_asked() {
 }
 
 #[test]
+fn a_typed_name_that_can_t_be_one_comes_with_another() {
+    let ran = Machine::host().run_arguments(["user", "add", "ada", "Anna Mu\u{308}ller"]);
+    assert_eq!(ran.code, 2);
+    let said = "name \"Anna M\u{fc}ller\" contains 'A'; allowed are a-z, 0-9, `.`, `_` and `-`; `anna.mueller` would do";
+    assert!(ran.messages.contains(said), "{}", ran.messages);
+}
+
+#[test]
+fn many_passwords_are_announced_since_each_takes_a_moment() {
+    let machine = Machine::host();
+    for (count, is_said) in [(19, false), (20, true)] {
+        let people: String = (0..count).map(|number| format!("s{number},correct horse\n")).collect();
+        let list = machine.write("class.csv", &format!("username,password\n{people}"));
+        let reply = Reply::Added { users: (0..count).map(|number| added(&format!("s{number}"), None)).collect() };
+        let (ran, _) = machine.run_with(&format!("user add --from {list}"), vec![reply]);
+        assert_eq!(ran.messages.starts_with("Storing 20 passwords. That takes a while"), is_said, "{}", ran.messages);
+    }
+}
+
+#[test]
 fn a_list_of_nobody_and_a_name_twice_are_mistakes() {
     let ran = Machine::host().typing("# nobody yet\n").run("user add --from -");
     assert_eq!((ran.code, ran.messages.as_str()), (1, "error: `-` names nobody\n"));

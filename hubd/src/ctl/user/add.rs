@@ -14,6 +14,9 @@ use super::super::text::counted;
 use super::{explain_links, nobody, password};
 use crate::roster;
 
+/// So many take long enough to be wondered about.
+const MANY_PASSWORDS: usize = 20;
+
 /// What `hubctl user add --json` prints.
 #[derive(Debug, Serialize)]
 struct AddedUsers {
@@ -36,6 +39,10 @@ pub(super) fn add(world: &mut World, who: &Who, password: &PasswordSource) -> Re
         only.password = Some(password::given(world, password)?);
     }
     let with_password: Vec<bool> = users.iter().map(|user| user.password.is_some()).collect();
+    let passwords = with_password.iter().filter(|has| **has).count();
+    if passwords >= MANY_PASSWORDS {
+        world.printer.say(&format!("Storing {passwords} passwords. That takes a while, since each is made costly to guess."))?;
+    }
     let added = match ask(world, &Request::UserAdd { users })? {
         Reply::Added { users } => users,
         other => return Err(unexpected(&other).into()),

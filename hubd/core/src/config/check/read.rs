@@ -34,7 +34,9 @@ pub(super) fn line_of_text(what: &str, given: &str, longest: usize) -> Result<St
 pub(super) fn text(what: &str, given: &str, longest: usize) -> Result<String, String> {
     let given = given.trim();
     match given.chars().count() {
-        0 => Err(format!("{what} is empty")),
+        0 => {
+            Err(format!("{what} is empty\nhint: to have none of your own, leave the line out; hubctl config unset takes it away"))
+        }
         count if count > longest => Err(format!("{what} has {count} characters; expected at most {longest}")),
         _ if given.chars().any(|c| c.is_control() && c != '\n') => Err(format!("{what} has a control character")),
         _ => match given.chars().find(|c| is_deceptive(*c)) {
