@@ -85,6 +85,10 @@ find_architecture() {
     esac
 }
 
+no_room() {
+    fail "$1 does not fit into ${2%/*}; nothing was installed" "df -h shows what is full; TMPDIR= names another directory"
+}
+
 # Downloads $1 to $2. A line that breaks is taken up where it broke.
 download() {
     command -v curl >/dev/null || command -v wget >/dev/null ||
@@ -96,11 +100,12 @@ download() {
             curl --fail --silent --show-error --location --connect-timeout 20 --speed-limit 1 --speed-time 60 \
                 --continue-at - --output "$2" "$1" || status=$?
             # 22: the server said no, and will say it again.
+            # 23: the file can't be written.
             # 33: the server can't go on from there.
-            case $status in 22) break ;; 33) rm -f "$2" ;; esac
+            case $status in 22) break ;; 23) no_room "$1" "$2" ;; 33) rm -f "$2" ;; esac
         else
             wget --quiet --tries=1 --timeout=60 --continue --output-document="$2" "$1" || status=$?
-            case $status in 8) break ;; esac
+            case $status in 3) no_room "$1" "$2" ;; 8) break ;; esac
         fi
         [ "$status" != 0 ] || return 0
     done

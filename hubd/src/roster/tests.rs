@@ -84,7 +84,7 @@ fn exports_of_learning_platforms_are_understood() {
     let roster = read(unposted).unwrap();
     assert_eq!(roster.notes, ["line 2: it says nothing about a person, and is left out"]);
     let missing = "the name is missing on this line".to_owned();
-    assert_eq!(problems(unposted.replace(",71,anna,", ",71,,")), [(3, 21, missing.clone())]);
+    assert_eq!(problems(unposted.replace(",71,anna,", ",71,,")), [(3, 20, missing.clone())]);
     assert_eq!(problems("username,grade\n,5\n"), [(2, 1, missing)]);
     let message = "no column `username`; it has Nachname, Vorname, E-Mail";
     let class: String = (0..31).map(|number| format!("Müller{number};Anna;a{number}@school.example\n")).collect();

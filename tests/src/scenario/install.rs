@@ -110,12 +110,17 @@ fn chosen_version(context: &Context, hub: &Hub) -> Result<()> {
         let output = run(version)?;
         ensure!(output.code == 0, "--version {version}: {}", output.complaint());
     }
+    // What is mounted there is seen by nobody else; what systemd mounts is seen there.
+    let hidden = ["/usr/bin/unshare", "--mount", "--propagation", "slave"];
     let line = format!(
         "mount -t tmpfs -o noexec tmpfs /tmp && curl -fsSL {base}/bootstrap.sh | HUBD_RELEASE_URL={base} bash -s -- --yes"
     );
-    let output = hub.command(["/usr/bin/unshare", "--mount", "/bin/sh", "-c", &line]).timeout(INSTALL_DEADLINE).output()?;
+    let output = hub.command([&hidden[..], &["/bin/sh", "-c", &line]].concat()).timeout(INSTALL_DEADLINE).output()?;
     ensure!(output.code == 0, "where nothing can be run in /tmp: {}", output.complaint());
     hub.sh("! ls -d /var/tmp/hubd-* /opt/hubd-* 2>/dev/null").context("what bootstrap.sh unpacked is still there")?;
+    let output = hub.command([&hidden[..], &["/bin/sh", "-c", &line.replace("noexec", "size=100k")]].concat()).output()?;
+    let said = output.complaint();
+    ensure!(output.code != 0 && said.contains("does not fit into /tmp/"), "where /tmp is full: {} {said}", output.code);
     let output = run("9.9")?;
     let said = output.complaint();
     ensure!(output.code != 0 && said.contains("9.9"), "--version 9.9: {} {said}", output.code);
