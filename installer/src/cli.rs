@@ -161,7 +161,7 @@ fn blocked(blockers: &[crate::preflight::Finding]) -> String {
     if blockers.is_empty() {
         return String::new();
     }
-    format!("This stands in the way of an install:\n{}", report::findings(blockers))
+    format!("Cannot install:\n{}", report::findings(blockers))
 }
 
 fn list(steps: &[PlannedStep]) -> String {

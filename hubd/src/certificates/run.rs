@@ -142,7 +142,7 @@ async fn leads_nowhere(names: &[String]) -> Option<String> {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("waited {} s for the name server", NAME_PATIENCE.as_secs()),
         };
-        return Some(format!("{name} leads nowhere: {reason}"));
+        return Some(format!("{name} does not resolve: {reason}"));
     }
     None
 }

@@ -94,7 +94,7 @@ Examples:
     },
     /// Edit, show and check the configuration, and go back to earlier ones
     #[command(
-        after_help = "A change is checked before it is saved, put in force at once, and taken back if the hub is not well with it.
+        after_help = "A change is checked before it is saved, put in force at once, and taken back if the hub fails its health check.
 
 Examples:
   sudo hubctl config edit                   change the file in your editor
@@ -120,7 +120,7 @@ Examples:
         #[command(subcommand)]
         verb: HttpsVerb,
     },
-    /// Upgrade the hub to another release; it goes back by itself when it is not well with it
+    /// Upgrade the hub to another release; rolls back automatically if the new one is unhealthy
     #[command(
         after_help = "The release's signature and checksum are verified before anything of it is run. The plan is shown first. \
 Kernels run on, and no request is refused: connections wait while the hub restarts. Whatever goes wrong, the old version comes \
@@ -164,7 +164,7 @@ pub(super) enum HttpsVerb {
 Example:
   sudo hubctl https status")]
     Status,
-    /// Look for what stands in the way: names, ports, files, clock, authority
+    /// Look for problems: names, ports, files, clock, authority
     #[command(after_help = "Nothing is changed, and no authority is asked for anything but the time. Ends with 1 when \
 something is wrong. With --certificate and --key it judges these files alone, also before there is a hub.
 
@@ -193,7 +193,7 @@ Example:
 #[derive(Debug, Subcommand)]
 pub(super) enum UserVerb {
     /// Enrol people; those without a password get a one-time link
-    #[command(after_help = "Who is enrolled already stays as they are, so a list can be extended and given again.
+    #[command(after_help = "People who are already enrolled are left unchanged, so a list can be extended and given again.
 A FILE has one name a line, or is CSV whose first line names the columns: `username`, and `password` where there is one; others \
 are not used. Exports of Moodle, Canvas and spreadsheets are read as they are. Lines that start with # are skipped. If any line is wrong, every wrong line is shown and nobody is added.
 
@@ -300,7 +300,7 @@ Example:
         #[command(flatten)]
         who: Who,
     },
-    /// Let people in again who were blocked
+    /// Unblock people
     #[command(after_help = "Example:
   sudo hubctl user unblock bob")]
     Unblock {

@@ -38,7 +38,7 @@ impl Place {
         }
         Err(Failure::new(
             Cause::Refused,
-            "there is no hub to be reached from here",
+            "cannot reach the hub from here",
             "hubctl works on the machine of the hub, for its operators and with sudo, and in a terminal of the hub's administrators"
                 .to_owned(),
         ))
@@ -56,7 +56,7 @@ pub(super) fn only_on_the_host(world: &World, what: &str, command: &str) -> Resu
         )),
         Place::Inside(_) => Err(Failure::new(
             Cause::Refused,
-            format!("{what} needs the host"),
+            format!("{what} is possible on the server itself only"),
             format!("log in to the machine with ssh and run: sudo hubctl {command}"),
         )),
     }

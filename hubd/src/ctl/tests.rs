@@ -135,7 +135,7 @@ impl Machine {
                     HttpsMethod::Acme { domains, .. } => domains.as_slice(),
                     _ => &[],
                 });
-                domains.map(|domain| format!("{domain} leads nowhere")).collect()
+                domains.map(|domain| format!("{domain} does not resolve")).collect()
             },
             now: "2026-09-07T10:00:00Z".parse().unwrap(),
             zone: TimeZone::UTC,

@@ -32,7 +32,7 @@ pub(super) fn set_up(wishes: &Wishes, identifier: &str) {
         to_journal.is_none().then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false));
     tracing_subscriber::registry().with(filter).with(rate::Rate::default()).with(to_journal).with(to_stderr).init();
     if let Some(complaint) = complaint {
-        tracing::warn!(complaint, "HUBD_LOG makes no sense and is not used");
+        tracing::warn!(complaint, "HUBD_LOG can't be understood and is ignored");
     }
 }
 

@@ -24,7 +24,7 @@ const NO_CERTIFICATE: &str = "<!doctype html>
 </head>
 <body>
 <h1>Not safe to log in just now</h1>
-<p>This hub is to be used over an encrypted connection only, and at the moment it has no valid certificate for one. Your
+<p>This hub takes encrypted connections only, and at the moment it has no valid certificate for one. Your
 work is not affected. Please tell whoever runs the hub, and try again later.</p>
 <p><small>If you run it: <code>sudo hubctl https status</code> says what is wrong.</small></p>
 </body>

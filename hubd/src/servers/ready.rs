@@ -36,10 +36,10 @@ pub(super) enum AskError {
         found: u32,
     },
     /// It took the question and gave no whole answer.
-    #[error("it took the question and gave no answer: {0}")]
+    #[error("it accepted the connection but did not reply: {0}")]
     Broken(Box<dyn std::error::Error + Send + Sync>),
     /// It took too long.
-    #[error("it took the question and gave no answer within {} s", ANSWER_TIMEOUT.as_secs())]
+    #[error("it accepted the connection but did not reply within {} s", ANSWER_TIMEOUT.as_secs())]
     Silent,
 }
 

@@ -190,7 +190,7 @@ impl Problem {
 
     /// 400: a request that makes no sense. `what`: one sentence.
     pub fn bad_request(what: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "This request makes no sense", what)
+        Self::new(StatusCode::BAD_REQUEST, "Bad request", what)
     }
 
     /// 403: a page for those who look after others.
@@ -272,7 +272,7 @@ impl Problem {
 
     /// 413.
     pub fn too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "That is too much", "The hub's own pages take short texts only.")
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request too large", "The hub's own pages take short texts only.")
     }
 
     /// 414.
@@ -282,7 +282,7 @@ impl Problem {
 
     /// 415: a form in a format that browsers don't send.
     pub fn wrong_format() -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "This request makes no sense", "The hub's forms send another format.")
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Bad request", "The hub's forms send another format.")
     }
 
     /// 429. `wait`: after how many seconds it makes sense to try again.

@@ -78,10 +78,8 @@ pub(super) async fn submit(State(hub): State<Arc<Hub>>, parts: Parts, form: Form
             let cookies = cookies(&hub, &parts.headers, client, &begun);
             Ok((AppendHeaders(forget), cookies, go(&hub, &begun.session, next.as_ref(), true)).into_response())
         }
-        Err(LoginError::Wrong) => again(StatusCode::UNAUTHORIZED, "This name and this password do not belong together.", None),
-        Err(LoginError::Malformed(_)) => {
-            again(StatusCode::BAD_REQUEST, "This name and this password do not belong together.", None)
-        }
+        Err(LoginError::Wrong) => again(StatusCode::UNAUTHORIZED, "Wrong name or password.", None),
+        Err(LoginError::Malformed(_)) => again(StatusCode::BAD_REQUEST, "Wrong name or password.", None),
         Err(LoginError::Blocked) => {
             let problem = "Your access is switched off at the moment. Please ask whoever runs this hub.";
             again(StatusCode::FORBIDDEN, problem, None)

@@ -102,7 +102,7 @@ fn get_certificate(world: &mut World<'_>) -> Result<()> {
         Some(HttpsMethod::Files { .. }) | None => return Ok(()),
     };
     if !domains.is_empty() && !has_certificate(world.paths, &domains) {
-        (world.progress)("looking what stands in the way of a certificate");
+        (world.progress)("looking for what would prevent a certificate");
         match obstacles(world.paths) {
             Ok(found) if found.is_empty() => {}
             Ok(found) => {
@@ -110,7 +110,7 @@ fn get_certificate(world: &mut World<'_>) -> Result<()> {
                 world.obstacles = found;
                 return Ok(());
             }
-            Err(error) => tracing::warn!("what stands in the way of a certificate can't be found out: {error:#}"),
+            Err(error) => tracing::warn!("can't find out whether a certificate can be had: {error:#}"),
         }
     }
     (world.progress)("waiting for the certificate");

@@ -69,7 +69,7 @@ pub(super) fn forth(work: &Work<'_>, staged: &Staged) -> Result<()> {
     let report: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
     let problem = report["problem"].as_str();
     if let Some(problem) = problem {
-        bail!("the hub is not well with the new version: {problem}");
+        bail!("the hub failed its health check with the new version: {problem}");
     }
     // Limits that do not hold are the machine's fault, and were so before.
     if !output.success() && report["verification"].is_null() {

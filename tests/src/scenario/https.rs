@@ -74,7 +74,7 @@ fn arguments(pebble: &Pebble<'_>, address: Ipv4Addr) -> String {
 fn not_named_yet(context: &Context, hub: &Hub) -> Result<()> {
     let report = hub.report();
     let missing = report["uncertified"][0]["what"].as_str().unwrap_or_default();
-    ensure!(missing.starts_with("hub.test leads nowhere: "), "report: {report}");
+    ensure!(missing.starts_with("hub.test does not resolve: "), "report: {report}");
     ensure!(report["problem"].is_null() && report["verification"].is_object(), "report: {report}");
     // Whoever missed it is told again by every look at the hub.
     let verified = hub.command(["/opt/hubd/bin/hub-installer", "verify"]).timeout(DEADLINE).output()?;

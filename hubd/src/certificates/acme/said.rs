@@ -38,7 +38,7 @@ pub(super) fn say(problem: &Problem) -> String {
 
 pub(super) fn in_words(error: Error) -> anyhow::Error {
     match error {
-        Error::Api(problem) => anyhow::Error::new(Said(problem)).context("the authority said no"),
+        Error::Api(problem) => anyhow::Error::new(Said(problem)).context("the certificate authority refused the request"),
         other => anyhow::Error::new(other),
     }
 }

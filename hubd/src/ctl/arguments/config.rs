@@ -133,12 +133,12 @@ Examples:
         #[arg(value_name = "FILE|NUMBER")]
         what: Option<PathBuf>,
     },
-    /// List earlier versions: who saved them, when, and whether the hub was well with them
+    /// List earlier versions: who saved them, when, and whether the hub was healthy with them
     #[command(after_help = "Examples:
   sudo hubctl config history
   sudo hubctl config history --json")]
     History,
-    /// Go back to the last version the hub was well with, if one is unconfirmed (hubd-config-guard.service runs it)
+    /// Go back to the last version that the hub was healthy with, if one is unconfirmed (hubd-config-guard.service runs it)
     #[command(
         hide = true,
         after_help = "It does nothing when no change was cut short.
@@ -157,12 +157,14 @@ Example:
     )]
     Perform,
     /// Go back to an earlier version
-    #[command(after_help = "Without a number: to the last version that the hub was well with and that says something else. It \
+    #[command(
+        after_help = "Without a number: to the last version that the hub was healthy with and that says something else. It \
 shows what changes, and asks.
 
 Examples:
   sudo hubctl config rollback
-  sudo hubctl config rollback 7 --yes")]
+  sudo hubctl config rollback 7 --yes"
+    )]
     Rollback {
         /// Which version, as the history numbers them
         #[arg(value_name = "NUMBER")]
@@ -174,12 +176,14 @@ Examples:
         careful: Careful,
     },
     /// Put a file in force: the hub's own after it was written by a program, or another one in its place
-    #[command(after_help = "The hub is asked from outside afterwards. If it is not well, the configuration it was well with \
+    #[command(
+        after_help = "The hub is asked from outside afterwards. If it is unhealthy, the configuration it was healthy with \
 before is put back. `hubctl config edit` does all of this by itself.
 
 Examples:
   sudo hubctl config apply
-  sudo hubctl config apply new-config.toml --yes")]
+  sudo hubctl config apply new-config.toml --yes"
+    )]
     Apply {
         /// The file to put in the place of the hub's own; `-` is standard input
         file: Option<PathBuf>,

@@ -124,7 +124,7 @@ pub(in crate::ctl) fn commit(world: &mut World, text: &str, how: How) -> Result<
         apply::apply(world, Some(&new), &old, Way::Back).and_then(|_| health::wait(world, &old, files, health::HEALTH_DEADLINE));
     history.settle(number, State::RolledBack, Some(&reason))?;
     restored.with_context(|| {
-        format!("version {number} of the configuration was taken back ({reason}), but the hub is not well with the one before")
+        format!("version {number} of the configuration was taken back ({reason}), but the hub fails its health check with the previous one, too")
     })?;
     Ok(Outcome::RolledBack { number, reason })
 }

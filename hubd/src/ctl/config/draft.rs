@@ -39,7 +39,7 @@ pub(super) struct Draft {
 pub(super) enum Unusable {
     #[error("the file is gone; the editor has deleted it or saved it elsewhere")]
     Gone,
-    #[error("{0}; expected a plain file that nobody else has a hand on")]
+    #[error("{0}; expected a regular file that only you can write")]
     Strange(&'static str),
     #[error("it has more than {} kB", LARGEST / 1024)]
     TooLarge,

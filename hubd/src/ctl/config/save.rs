@@ -71,7 +71,7 @@ pub(super) fn save_with(world: &mut World, review: &Review, how: How, commit: Co
             Some("hubctl status says how the hub is, hubctl config apply tries again"),
         )?,
         Exit::RolledBack => world.printer.error(
-            &format!("the hub was not well with it, so what was before is in force again: {reason}"),
+            &format!("the hub failed its health check with it, so the previous configuration is in force again: {reason}"),
             Some(&format!("the text is kept as version {version}: hubctl config history")),
         )?,
         _ if world.printer.json => {}

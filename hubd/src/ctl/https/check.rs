@@ -108,7 +108,7 @@ fn report(world: &mut World, method: &'static str, findings: Vec<Finding>, is_as
             world.printer.table(&table)?;
         }
         if ok && is_asked_for {
-            world.printer.say("\nNothing stands in the way. To try at once: sudo hubctl https renew")?;
+            world.printer.say("\nNo problems found. To try at once: sudo hubctl https renew")?;
         }
     }
     Ok(if ok { Exit::Done } else { Exit::Failed })
@@ -237,7 +237,7 @@ pub(in super::super) fn obstacles(world: &World, config: &Config) -> Vec<String>
             let bad = findings.into_iter().filter(|finding| finding.weight == Weight::Bad);
             bad.map(|finding| format!("{}\n  -> {}", finding.what, finding.remedy.unwrap_or_default())).collect()
         }
-        Err(error) => vec![format!("what stands in the way of a certificate can't be found out: {error:#}")],
+        Err(error) => vec![format!("can't find out whether a certificate can be had: {error:#}")],
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn name(found: &Name, own: &[IpAddr]) -> Vec<Finding> {
     let addresses = match &found.leads_to {
         Err(reason) => {
             return vec![Finding::bad(
-                format!("{name} leads nowhere: {reason}"),
+                format!("{name} does not resolve: {reason}"),
                 format!(
                     "where you manage the domain, add an A record (IPv4) for {name} with this machine's public address; \
                          it can take an hour until everybody sees it"
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn says_whose_a_wrong_address_is() {
         let found = told(Err("no such host"));
-        assert_eq!(found, [(Weight::Bad, "hub.example.org leads nowhere: no such host".to_owned())]);
+        assert_eq!(found, [(Weight::Bad, "hub.example.org does not resolve: no such host".to_owned())]);
         let found = told(Ok(vec![(OWN, Answer::Us), ("203.0.113.7", Answer::Other(Some("nginx".to_owned())))]));
         assert_eq!(found[0].0, Weight::Good);
         assert_eq!(

@@ -28,7 +28,11 @@ fn what_needs_the_host_says_so_inside() {
     ] {
         let ran = Machine::inside().run(line);
         assert_eq!(ran.code, 7, "{line}");
-        assert!(ran.messages.contains("needs the host\nhint: log in to the machine with ssh and run: "), "{}", ran.messages);
+        assert!(
+            ran.messages.contains("is possible on the server itself only\nhint: log in to the machine with ssh and run: "),
+            "{}",
+            ran.messages
+        );
         assert!(ran.messages.contains(command), "{}", ran.messages);
     }
 }
@@ -38,7 +42,7 @@ fn without_a_hub_around_it_says_where_it_belongs() {
     let root = tempfile::tempdir().unwrap();
     let ran = Machine { uid: 2000, root, ..Machine::host() }.run("status");
     assert_eq!(ran.code, 7);
-    assert!(ran.messages.starts_with("error: there is no hub to be reached from here\n"), "{}", ran.messages);
+    assert!(ran.messages.starts_with("error: cannot reach the hub from here\n"), "{}", ran.messages);
 }
 
 #[test]
@@ -138,7 +142,7 @@ fn an_error_has_a_form_for_machines_too() {
         ran.output,
         r#"{
   "error": {
-    "message": "the configuration needs the host",
+    "message": "the configuration is possible on the server itself only",
     "hint": "log in to the machine with ssh and run: sudo hubctl config show"
   }
 }

@@ -7,7 +7,7 @@ const QUIT: &[Option<&str>] = &[Some("q")];
 #[test]
 fn a_draft_that_is_no_plain_file_of_the_person_is_not_read() {
     for (turn, message) in [
-        ("rm \"$1\"; ln -s /etc/passwd \"$1\"", "it is a symbolic link; expected a plain file that nobody else has a hand on"),
+        ("rm \"$1\"; ln -s /etc/passwd \"$1\"", "it is a symbolic link; expected a regular file that only you can write"),
         ("ln \"$1\" other", "it has a second name; expected"),
         ("rm \"$1\"; mkfifo \"$1\"", "it is no file; expected"),
         ("rm \"$1\"; mkdir \"$1\"", "it is no file; expected"),

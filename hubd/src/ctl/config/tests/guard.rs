@@ -90,7 +90,7 @@ fn https_that_nobody_could_log_in_over_is_asked_about() {
         let ran = machine.run("config apply - --yes");
         assert_eq!((ran.code, live(&machine).as_str()), (7, VALID), "{}", ran.messages);
         assert!(ran.messages.contains(&format!("warning: Nobody could log in: {reason}")), "{}", ran.messages);
-        let obstacle = "warning: hub.example.org leads nowhere\n";
+        let obstacle = "warning: hub.example.org does not resolve\n";
         assert_eq!(ran.messages.contains(obstacle), https == acme, "{}", ran.messages);
         // As it is already, a change of something else is none of that.
         std::fs::write(live_path(&machine), &after).unwrap();

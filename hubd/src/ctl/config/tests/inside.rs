@@ -68,9 +68,9 @@ fn roots_side_judges_the_request_by_roots_file() {
 
 #[test]
 fn inside_the_answer_of_roots_side_is_printed_as_it_is() {
-    let ended = Ended { code: 6, output: "{}\n".to_owned(), messages: "the hub was not well with it\n".to_owned() };
+    let ended = Ended { code: 6, output: "{}\n".to_owned(), messages: "the hub failed its health check with it\n".to_owned() };
     let (ran, asked) = Machine::inside().run_with("config set hub.name Maths --dry-run", vec![Reply::ConfigChanged { ended }]);
-    assert_eq!((ran.code, ran.output.as_str(), ran.messages.as_str()), (6, "{}\n", "the hub was not well with it\n"));
+    assert_eq!((ran.code, ran.output.as_str(), ran.messages.as_str()), (6, "{}\n", "the hub failed its health check with it\n"));
     assert_eq!(asked, [Request::ConfigChange { change: wanted(ChangeVerb::Set, "hub.name", &["Maths"]) }]);
     let (ran, asked) =
         Machine::inside().run_with("config get users.ada.l.limits.memory", vec![Reply::ConfigValue { value: Some("2G".into()) }]);
