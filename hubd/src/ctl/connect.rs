@@ -56,7 +56,7 @@ pub(super) fn only_on_the_host(world: &World, what: &str, command: &str) -> Resu
         )),
         Place::Inside(_) => Err(Failure::new(
             Cause::Refused,
-            format!("{what} is possible on the server itself only"),
+            format!("`hubctl {command}` works only on the server itself"),
             format!("log in to the machine with ssh and run: sudo hubctl {command}"),
         )),
     }

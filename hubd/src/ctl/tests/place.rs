@@ -29,7 +29,7 @@ fn what_needs_the_host_says_so_inside() {
         let ran = Machine::inside().run(line);
         assert_eq!(ran.code, 7, "{line}");
         assert!(
-            ran.messages.contains("is possible on the server itself only\nhint: log in to the machine with ssh and run: "),
+            ran.messages.contains("works only on the server itself\nhint: log in to the machine with ssh and run: "),
             "{}",
             ran.messages
         );
@@ -142,7 +142,7 @@ fn an_error_has_a_form_for_machines_too() {
         ran.output,
         r#"{
   "error": {
-    "message": "the configuration is possible on the server itself only",
+    "message": "`hubctl config show` works only on the server itself",
     "hint": "log in to the machine with ssh and run: sudo hubctl config show"
   }
 }
