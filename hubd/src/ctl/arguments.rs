@@ -10,8 +10,8 @@ use hub_core::pyenv::KernelName;
 
 use super::bundle::BundleVerb;
 use super::env::EnvVerb;
-use super::roster;
 use super::upgrade::UpgradeArguments;
+use crate::roster;
 
 /// What hubctl was told.
 #[derive(Debug, Parser)]
