@@ -11,8 +11,8 @@ pub(in crate::ctl) enum ConfigVerb {
     #[command(
         after_help = "The editor is the one in SUDO_EDITOR, VISUAL or EDITOR, else editor, nano or vi; it runs as you, not as root. \
 Nothing is saved before it is valid: every problem is shown with its place, and you go on editing. Then you see what each \
-change does (now, for new servers, restarts the hub, ...), are asked once, and it is in force. If the hub is not well \
-with it, the configuration before is put back.
+change does (now, for new servers, restarts the hub, ...), are asked once, and it is in force. If the hub fails its \
+health check, the configuration before is put back.
 
 Whatever interrupts you, your text is kept, and the next `hubctl config edit` offers it.
 
