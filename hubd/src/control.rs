@@ -82,10 +82,10 @@ pub struct ControlContext {
 pub async fn serve(listener: StdUnixListener, access: Access, context: ControlContext) -> Result<()> {
     listener.set_nonblocking(true).context("preparing the control socket")?;
     let listener = UnixListener::from_std(listener).context("preparing the control socket")?;
-    let (peers, intake) = (Peers::new(MOST), Arc::new(Intake::default()));
+    let peers = Peers::new(MOST);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => welcome(stream, access, &context, (&peers, &intake)),
+            Ok((stream, _)) => welcome(stream, access, &context, &peers),
             Err(error) => {
                 tracing::warn!(%error, ?access, "accepting a caller of the control socket");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -96,7 +96,7 @@ pub async fn serve(listener: StdUnixListener, access: Access, context: ControlCo
 
 /// Has a caller answered, in its turn, unless its account has too much open already: then it is told so, as far as the socket
 /// takes that at once.
-fn welcome(stream: UnixStream, access: Access, context: &ControlContext, (peers, intake): (&Peers, &Arc<Intake>)) {
+fn welcome(stream: UnixStream, access: Access, context: &ControlContext, peers: &Peers) {
     let Ok(uid) = stream.peer_cred().map(|peer| peer.uid()) else { return };
     let Some(place) = peers.place(uid) else {
         tracing::debug!(uid, ?access, "closed a connection of an account that has {} already", MOST.open);
@@ -105,10 +105,10 @@ fn welcome(stream: UnixStream, access: Access, context: &ControlContext, (peers,
         drop(wire::send_async(&mut { stream }, &Reply::from(busy)).now_or_never());
         return;
     };
-    let (context, intake) = (context.clone(), Arc::clone(intake));
+    let context = context.clone();
     tokio::spawn(async move {
         let turn = place.turn().await;
-        if let Err(error) = receive(stream, access, uid, &context, &intake).await {
+        if let Err(error) = receive(stream, access, uid, &context, place.intake()).await {
             tracing::debug!(%error, ?access, "a caller of the control socket went away");
         }
         drop((turn, place));

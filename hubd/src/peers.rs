@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hub_core::wire::Intake;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// How much one account may have at a time.
@@ -27,6 +28,7 @@ pub(crate) struct Peers {
 struct Account {
     open: usize,
     turns: Arc<Semaphore>,
+    intake: Arc<Intake>,
 }
 
 /// A connection that is counted for its account, until this is dropped.
@@ -34,6 +36,7 @@ pub(crate) struct Place {
     peers: Peers,
     uid: u32,
     turns: Arc<Semaphore>,
+    intake: Arc<Intake>,
 }
 
 impl Peers {
@@ -44,18 +47,18 @@ impl Peers {
 
     /// A place for one more connection of the account; `None`: it has as many as it may.
     pub(crate) fn place(&self, uid: u32) -> Option<Place> {
-        let turns = {
+        let (turns, intake) = {
             let mut accounts = self.accounts();
-            let fresh = || Account { open: 0, turns: Arc::new(Semaphore::new(self.most.talking)) };
+            let fresh = || Account { open: 0, turns: Arc::new(Semaphore::new(self.most.talking)), intake: Arc::default() };
             let account = accounts.entry(uid).or_insert_with(fresh);
             if account.open == self.most.open {
                 return None;
             }
             account.open += 1;
-            Arc::clone(&account.turns)
+            (Arc::clone(&account.turns), Arc::clone(&account.intake))
         };
         self.open.send_modify(|open| *open += 1);
-        Some(Place { peers: self.clone(), uid, turns })
+        Some(Place { peers: self.clone(), uid, turns, intake })
     }
 
     /// Waits until nobody is connected.
@@ -70,6 +73,11 @@ impl Peers {
 }
 
 impl Place {
+    /// What this account's large requests wait for: another's never wait for them.
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
     /// Waits for the turn of this connection among those of its account; `None`: never, which does not happen.
     pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.turns).acquire_owned().await.ok()
@@ -104,6 +112,9 @@ mod tests {
         assert_eq!(held.len(), 3);
         let turn = held[0].turn().await;
         assert!(held[1].turn().now_or_never().is_none(), "two talk at a time");
+        let other = peers.place(8).unwrap();
+        assert!(std::ptr::eq(held[0].intake(), held[1].intake()) && !std::ptr::eq(held[0].intake(), other.intake()));
+        drop(other);
         assert!(peers.place(8).is_some_and(|other| other.turn().now_or_never().is_some()));
         drop(turn);
         assert!(held[1].turn().now_or_never().is_some());

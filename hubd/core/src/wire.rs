@@ -128,7 +128,7 @@ async fn receive_body(stream: &mut (impl AsyncRead + Unpin), length: usize) -> i
     Ok(body)
 }
 
-/// What a program reads of all who ask it: however many ask at once, its memory is bounded.
+/// What a program reads of one account that asks it: however much that asks at once, the memory for it is bounded.
 #[derive(Debug)]
 pub struct Intake {
     large: Semaphore,

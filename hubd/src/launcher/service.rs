@@ -54,9 +54,9 @@ pub async fn run(paths: Paths) -> Result<()> {
     launcher.prepare().await;
     let mut end = signal(SignalKind::terminate()).context("waiting for signals")?;
     tell(&[NotifyState::Ready]);
-    let (peers, intake) = (Peers::new(MOST), Arc::new(Intake::default()));
+    let peers = Peers::new(MOST);
     tokio::select! {
-        () = accept(&listener, &launcher, hub.uid, (&peers, &intake)) => {}
+        () = accept(&listener, &launcher, hub.uid, &peers) => {}
         // Proves that this loop turns. Not that systemd answers: to end the launcher would not help against that.
         () = keep_alive(async || Ok(STATUS.to_owned())) => {}
         _ = end.recv() => {}
@@ -79,12 +79,7 @@ fn inherited_listener() -> Result<UnixListener> {
     UnixListener::from_std(listener).context("taking over the socket")
 }
 
-async fn accept<M: Machine + 'static>(
-    listener: &UnixListener,
-    launcher: &Arc<Launcher<M>>,
-    hub_uid: u32,
-    (peers, intake): (&Peers, &Arc<Intake>),
-) {
+async fn accept<M: Machine + 'static>(listener: &UnixListener, launcher: &Arc<Launcher<M>>, hub_uid: u32, peers: &Peers) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -92,9 +87,9 @@ async fn accept<M: Machine + 'static>(
                     tracing::warn!("hung up on a peer that the kernel can't name, or that has {} connections already", MOST.open);
                     continue;
                 };
-                let (launcher, intake) = (Arc::clone(launcher), Arc::clone(intake));
+                let launcher = Arc::clone(launcher);
                 tokio::spawn(async move {
-                    converse(stream, &launcher, hub_uid, &intake).await;
+                    converse(stream, &launcher, hub_uid, place.intake()).await;
                     drop(place);
                 });
             }
