@@ -10,7 +10,7 @@ const COPIES: &str = "/user/ada/git-pull/api?_xsrf=1&repo=https%3A%2F%2Fgit.exam
 const STREAM: [&str; 3] = ["Accept: text/event-stream", "Sec-Fetch-Mode: cors", "Sec-Fetch-Site: same-origin"];
 
 /// As a person who comes from there.
-fn from<'line>(site: &'line str) -> Vec<&'line str> {
+fn from(site: &str) -> Vec<&str> {
     [&WENT[..], &[site]].concat()
 }
 

@@ -83,7 +83,7 @@ fn many_passwords_are_announced_since_each_takes_a_moment() {
     for (count, is_said) in [(19, false), (20, true)] {
         let machine = Machine::host();
         let people: String = (0..count).map(|number| format!("s{number},correct horse\n")).collect();
-        let list = machine.write("class.csv", &format!("username,password\n{people}"));
+        let list = machine.write("class.csv", format!("username,password\n{people}"));
         let reply = Reply::Added { users: (0..count).map(|number| added(&format!("s{number}"), None)).collect() };
         let (ran, _) = machine.run_with(&format!("user add --from {list}"), vec![reply]);
         assert_eq!(ran.messages.starts_with("Storing 20 passwords. That takes a while"), is_said, "{}", ran.messages);
