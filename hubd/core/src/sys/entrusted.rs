@@ -4,9 +4,10 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Component, Path};
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 
 /// The content of the file at `path`, which is below `directory`; whoever owns that decides what is in it. At most `most`
 /// bytes.
@@ -15,13 +16,18 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 /// When it can't be read, is no plain file, is larger, or the way to it from `directory` leads over a link.
 pub fn read(directory: &Path, path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let below = path.strip_prefix(directory).map_err(io::Error::other)?;
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let directory = File::options().read(true).custom_flags(flags.bits()).open(directory)?;
-    // A pipe would keep the reader at opening it.
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let file = File::from(openat2(&directory, below, how)?);
     let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+    // A pipe would keep the reader at opening it.
+    let content = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let way = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    let mut file = File::options().read(true).custom_flags(way.bits()).open(directory)?;
+    // Step by step: `openat2`, which could do it at once, is kept from the hub by `RestrictSUIDSGID=`.
+    let mut steps = below.components().peekable();
+    while let Some(step) = steps.next() {
+        let Component::Normal(name) = step else { return Err(invalid("its path leads out of its directory".to_owned())) };
+        let flags = if steps.peek().is_some() { way } else { content };
+        file = openat(&file, name, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?.into();
+    }
     if !file.metadata()?.is_file() {
         return Err(invalid("it is no plain file".to_owned()));
     }
@@ -49,7 +55,6 @@ pub fn text(path: &Path, most: u64) -> io::Result<Option<String>> {
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
 
     use super::*;
