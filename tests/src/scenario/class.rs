@@ -101,7 +101,7 @@ fn enrol_from_inside(context: &Context, hub: &Hub, admin: &Browser) -> Result<()
         "hubctl config check > refused.txt 2>&1; echo \"exit $?\" >> refused.txt; clear; hubctl user list",
     )?;
     let refused = wait_for_line(hub, ADMIN, "refused.txt", "exit ")?;
-    ensure!(!refused.contains("exit 0") && refused.contains("host"), "a host verb inside the hub: {refused}");
+    ensure!(!refused.contains("exit 0") && refused.contains("works only on the server"), "a host verb inside the hub: {refused}");
     admin.screenshot("hubctl-list")?;
     configure_from_inside(context, hub, admin)?;
     let listed = hub.hubctl(&["user", "list"])?;
