@@ -51,8 +51,7 @@ fn utf16(text: &str) -> Vec<u8> {
 
 fn class_lists(context: &Context, hub: &Hub) -> Result<()> {
     hub.write("/root/mails.csv", "anna,anna.alexandra@school.example\nben,ben@school.example\n", 0o600)?;
-    let said =
-        says(hub, "user add --from /root/mails.csv", 1, &["more than one column", "only a column that is called `password`"])?;
+    let said = says(hub, "user add --from /root/mails.csv", 1, &["more than one column", "only what is called `password`"])?;
     ensure!(!said.contains("anna.alexandra"), "what may be a password is shown: {said}");
     let class: String = (0..31).map(|number| format!("M\u{fc}ller{number};Anna;a{number}@school.example\r\n")).collect();
     hub.write("/root/excel.csv", format!("sep=;\r\nNachname;Vorname;E-Mail\r\n{class}"), 0o600)?;

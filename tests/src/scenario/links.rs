@@ -75,8 +75,9 @@ fn refused(context: &Context, hub: &Hub, bob: &Browser, site: &Site) -> Result<(
     // Where the hub itself leads on after a link, it is to the person's own page at most.
     site.follow(bob, &hub.whole(&format!("/hub/user-redirect/git-pull/api?{evil}&targetpath=evil")))?;
     hub.wait_for_lab(bob)?;
-    let there =
-        hub.sh(&format!("ls -d /home/jupyter-bob/evil /home/jupyter-bob/{STARTUP}/* 2>/dev/null | grep -v README || true"))?;
+    let there = hub.sh(&format!(
+        "ls -d /home/hubd/jupyter-bob/evil /home/hubd/jupyter-bob/{STARTUP}/* 2>/dev/null | grep -v README || true"
+    ))?;
     ensure!(there.is_empty(), "a link copied something: {there}");
     context.step("links of another site copied nothing, neither into a hidden folder nor by the address for programs")
 }
@@ -100,13 +101,13 @@ fn copied(context: &Context, hub: &Hub, bob: &Browser, site: &Site) -> Result<()
     bob.screenshot("question")?;
     bob.click_text("Not now")?;
     bob.wait_for_url("/hub/home", DEADLINE)?;
-    ensure!(hub.sh("ls /home/jupyter-bob | grep -x course || true")?.is_empty(), "copied after a no");
+    ensure!(hub.sh("ls /home/hubd/jupyter-bob | grep -x course || true")?.is_empty(), "copied after a no");
     site.follow(bob, &link)?;
     bob.wait_for_text("h1", "Copy these files?", DEADLINE)?;
     bob.click_text("Copy it")?;
     bob.wait_for_url("/user/bob/lab/tree/course/lesson.py", DEADLINE)?;
     hub.wait_for_lab(bob)?;
-    hub.sh("test -e /home/jupyter-bob/course/lesson.py")?;
+    hub.sh("test -e /home/hubd/jupyter-bob/course/lesson.py")?;
     context.step("copied after a yes, and opened")?;
     let again = bob.execute(AGAIN, Vec::new())?;
     ensure!(again == json!("refused"), "one yes copied twice: {again}");

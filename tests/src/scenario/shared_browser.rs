@@ -171,7 +171,10 @@ fn back_again(context: &Context, hub: &Hub, room: &Browser, [work, other]: [&Win
     }
     saved.context("waiting for what was typed while nobody was logged in")?;
     lab::wait_for_idle_kernel(room)?;
+    let cells = room.count(".jp-Notebook .jp-Cell")?;
+    room.click(".jp-Notebook .jp-CodeCell.jp-mod-selected .cm-content")?;
     room.chord(&[Key::Shift], Key::Enter)?;
+    room.wait_for(&format!(".jp-Notebook .jp-Cell:nth-of-type({})", cells + 1), DEADLINE)?;
     lab::run_cell(room, "x + 1", "42")?;
     context.step("bob logged in again: what he had typed was saved, and his kernel knows what it knew")
 }
