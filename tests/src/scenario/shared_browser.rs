@@ -165,7 +165,7 @@ fn back_again(context: &Context, hub: &Hub, room: &Browser, [work, other]: [&Win
     wake(room)?;
     room.wait_until_gone(BANNER, DEADLINE)?;
     let saved = hub
-        .sh("for i in $(seq 300); do grep -qs 'typed later' /home/hubd/jupyter-bob/*.ipynb && exit 0; sleep 0.1; done; exit 1");
+        .sh("for i in $(seq 900); do grep -qs 'typed later' /home/hubd/jupyter-bob/*.ipynb && exit 0; sleep 0.1; done; exit 1");
     if saved.is_err() {
         room.screenshot("not-saved")?;
     }
