@@ -14,8 +14,9 @@ use tracing_subscriber::layer::{Context, Layer};
 /// Lines of one kind about the same within [`WINDOW`].
 const MOST: u32 = 60;
 const WINDOW: Duration = Duration::from_secs(600);
-/// The fields that say who or what a line is about. Lines without one are the process's own.
-const SUBJECTS: [&str; 6] = ["user", "source", "client", "uid", "actor", "target"];
+/// The fields that say who or what a line is about. Lines without one are the process's own. The verb is among them, so that many
+/// harmless acts leave no room to hide another.
+const SUBJECTS: [&str; 7] = ["user", "source", "client", "uid", "actor", "target", "verb"];
 /// Of a subject, so much counts.
 const LONGEST: usize = 200;
 
