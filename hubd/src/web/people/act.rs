@@ -132,7 +132,7 @@ impl Act {
         }
     }
 
-    /// What the next page says, by the address that [`done`] made.
+    /// What the next page says, by the address that [`submit`] led to.
     pub(super) fn notice(asked: &Form) -> String {
         let count: usize = asked.text("count").parse().unwrap_or(0);
         let Some(act) = Self::parse(asked.text("after")).filter(|_| count > 0) else { return String::new() };
