@@ -1,0 +1,196 @@
+//! restic, started in its unit and waited for.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use hub_core::config::Repository;
+use hub_core::paths::Paths;
+use hub_system::command::Command;
+
+use crate::Problem;
+use crate::said::{self, Ended, Snapshot, Summary};
+use crate::unit::{self, Access};
+
+const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
+/// The first backup of large homes over a slow line takes days.
+const DEADLINE: Duration = Duration::from_secs(4 * 24 * 3600);
+/// Whose backups they are, in a repository that others use as well.
+const TAG: &str = "hubd";
+
+/// restic with one repository.
+#[derive(Debug, Clone)]
+pub struct Restic {
+    paths: Paths,
+    repository: Repository,
+    password: PathBuf,
+    /// The service that does not outlive it.
+    service: Option<String>,
+}
+
+impl Restic {
+    /// With the repository, and the file with its password.
+    ///
+    /// # Errors
+    /// When restic is not installed, with what to do.
+    pub fn new(paths: &Paths, repository: &Repository, password: &Path) -> Result<Self> {
+        if !paths.restic().exists() {
+            let hint = "sudo apt-get install restic";
+            return Err(Problem::new("backups are made by restic, which is not installed", hint).into());
+        }
+        let (paths, repository, password) = (paths.clone(), repository.clone(), password.to_owned());
+        Ok(Self { paths, repository, password, service: None })
+    }
+
+    /// The same; it ends with the service called `name`.
+    #[must_use]
+    pub fn within(self, name: &str) -> Self {
+        Self { service: Some(name.to_owned()), ..self }
+    }
+
+    /// Makes the repository.
+    ///
+    /// # Errors
+    /// When it can't be made, as when there is one.
+    pub fn init(&self) -> Result<()> {
+        self.done(&Access::default(), &["init"])
+    }
+
+    /// Every backup of a hub, the oldest first.
+    ///
+    /// # Errors
+    /// When they can't be listed.
+    pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
+        let ended = self.run(&Access::default(), &["snapshots", "--tag", TAG].map(str::to_owned), None)?;
+        Ok(said::snapshots(&ended, &self.place())?)
+    }
+
+    /// Makes a backup of `what`, and leaves out `excluded`. Says how many files could not be read.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn backup(&self, what: &[PathBuf], excluded: &[String]) -> Result<(Summary, u64)> {
+        let access = Access { reads: what.to_vec(), writes: Vec::new() };
+        let mut arguments: Vec<String> = ["backup", "--tag", TAG, "--exclude-caches"].map(str::to_owned).into();
+        arguments.extend(excluded.iter().map(|pattern| format!("--exclude={pattern}")));
+        arguments.push("--".to_owned());
+        arguments.extend(what.iter().map(|path| path.display().to_string()));
+        let ended = self.run(&access, &arguments, None)?;
+        for line in ended.stderr.lines() {
+            tracing::info!("restic: {line}");
+        }
+        Ok(said::summary(&ended, &self.place())?)
+    }
+
+    /// Lets backups of this machine go that are older than what is to be kept: days, weeks, months.
+    ///
+    /// # Errors
+    /// When it can't.
+    pub(crate) fn forget(&self, host: &str, keep: [u64; 3]) -> Result<()> {
+        let [daily, weekly, monthly] = keep.map(|count| count.to_string());
+        let keep = ["--keep-daily", &daily, "--keep-weekly", &weekly, "--keep-monthly", &monthly, "--keep-last", "1"];
+        let of = ["forget", "--prune", "--tag", TAG, "--host", host, "--group-by", "host,tags"];
+        self.done(&Access::default(), &[&of[..], &keep[..]].concat())
+    }
+
+    /// Takes away locks that nobody holds any more, as after a power cut.
+    ///
+    /// # Errors
+    /// When it can't.
+    pub(crate) fn unlock(&self) -> Result<()> {
+        self.done(&Access::default(), &["unlock"])
+    }
+
+    /// Whether all is there and sound; with `data`, every byte is read.
+    ///
+    /// # Errors
+    /// What is damaged.
+    pub fn check(&self, data: bool) -> Result<()> {
+        let mut arguments = vec!["check"];
+        arguments.extend(data.then_some("--read-data"));
+        self.done(&Access::default(), &arguments)
+    }
+
+    /// Brings `what` of a backup back into `directory`, which is there and root's alone. What is not in it is left out.
+    ///
+    /// # Errors
+    /// When something could not be brought back.
+    pub(crate) fn restore(&self, snapshot: &str, what: &[PathBuf], directory: &Path) -> Result<()> {
+        let mut arguments = vec!["restore".to_owned(), format!("--target={}", directory.display())];
+        arguments.extend(what.iter().map(|path| format!("--include={}", path.display())));
+        arguments.extend(["--".to_owned(), snapshot.to_owned()]);
+        let access = Access { reads: Vec::new(), writes: vec![directory.to_owned()] };
+        let ended = self.run(&access, &arguments, None)?;
+        said::done(&ended, &directory.display().to_string()).map_err(|mut problem| {
+            // What is full is where it is brought back to; what is damaged is not.
+            if !problem.what.contains("no room left") {
+                problem = said::problem(&ended, &self.place());
+            }
+            problem
+        })?;
+        Ok(())
+    }
+
+    /// Writes one file of a backup to `to`.
+    ///
+    /// # Errors
+    /// When there is no such file in it.
+    pub(crate) fn dump(&self, snapshot: &str, path: &str, to: File) -> Result<()> {
+        let arguments = ["dump", "--", snapshot, path].map(str::to_owned);
+        let ended = self.run(&Access::default(), &arguments, Some(to))?;
+        Ok(said::done(&ended, &self.place())?)
+    }
+
+    fn place(&self) -> String {
+        self.repository.to_string()
+    }
+
+    fn done(&self, access: &Access, arguments: &[&str]) -> Result<()> {
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Ok(said::done(&self.run(access, &arguments, None)?, &self.place())?)
+    }
+
+    fn run(&self, access: &Access, arguments: &[String], output: Option<File>) -> Result<Ended> {
+        if let Some(path) = self.repository.directory()
+            && !path.exists()
+        {
+            let hint = "is its disk connected and mounted? To begin: sudo hubctl backup init";
+            return Err(Problem::new(format!("there is no directory `{}`", path.display()), hint).into());
+        }
+        if !self.password.exists() {
+            let what = format!("there is no file `{}` with the password of the backups", self.password.display());
+            return Err(Problem::new(what, "give the password with --password-file, or put it there, for root alone").into());
+        }
+        let mut command = Command::new(SYSTEMD_RUN, DEADLINE)
+            .args(["--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"])
+            .arg(format!("--unit={}", unit::UNIT))
+            .arg("--description=hubd: backups")
+            .args(["--setenv=LC_ALL=C", "--setenv=HOME=/root"]);
+        if let Some(service) = &self.service {
+            // Not `After=`: the service has only started when it is done.
+            command = command.arg(format!("--property=BindsTo={service}"));
+        }
+        if self.repository.directory().is_none() {
+            fs_err::create_dir_all(self.paths.backup_cache())?;
+        }
+        for property in unit::properties(&self.paths, &self.repository, &self.password, access) {
+            command = command.arg("--property").arg(property);
+        }
+        let cache = match self.repository {
+            Repository::Directory(_) => "--no-cache".to_owned(),
+            _ => format!("--cache-dir={}", self.paths.backup_cache().display()),
+        };
+        command = command
+            .arg("--")
+            .arg(self.paths.restic().display().to_string())
+            .args(["--json".to_owned(), cache, format!("--password-file={}", self.password.display())])
+            .arg(format!("--repo={}", self.repository))
+            .args(arguments.iter().map(|argument| unit::literal(argument)));
+        if let Some(file) = output {
+            command = command.output_file(file);
+        }
+        let output = command.output().context("running restic")?;
+        Ok(Ended { code: output.code, stdout: output.stdout, stderr: output.stderr })
+    }
+}
