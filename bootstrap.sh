@@ -206,7 +206,7 @@ build_checkout() {
     quiet=--quiet
     if [ -t 2 ]; then quiet=; fi
     # shellcheck disable=SC2086 # no word at all when it is empty
-    cargo build --release --locked $quiet --manifest-path "$1/Cargo.toml" --package hubd --package installer >&2 ||
+    cargo build --release --locked $quiet --manifest-path "$1/Cargo.toml" --workspace --exclude hub-tests --bins >&2 ||
         fail "building the programs"
     programs=${CARGO_TARGET_DIR:-$1/target}/release
 }

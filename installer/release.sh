@@ -48,7 +48,7 @@ build() {
     # Flags in the form that takes paths with spaces.
     flags=$(printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s' "$root=." "$cargo_home=/cargo")
     PATH=$tools/bin:$PATH CARGO_PROFILE_RELEASE_INCREMENTAL=false CARGO_ENCODED_RUSTFLAGS=$flags \
-        cargo zigbuild --target "$1.$GLIBC" --profile dist --locked --manifest-path "$root/Cargo.toml" --package hubd --package installer >&2
+        cargo zigbuild --target "$1.$GLIBC" --profile dist --locked --manifest-path "$root/Cargo.toml" --workspace --exclude hub-tests --bins >&2
     programs=${CARGO_TARGET_DIR:-$root/target}/$1/dist
 }
 
@@ -77,7 +77,7 @@ package() {
     name=hubd-$version-${1%%-*}
     tree=$scratch/$1
     mkdir -p "$tree/$name/bin"
-    for program in hubd hubctl hub-installer; do
+    sed '/^#/d' "$root/hubd/programs" | while read -r program _; do
         cp "$programs/$program" "$tree/$name/bin/"
     done
     cp "$root/LICENSE" "$root/CHANGELOG.md" "$tree/$name/"

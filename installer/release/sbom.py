@@ -18,7 +18,10 @@ LINE = re.compile(r"(?P<depth>\d+)(?P<name>[^ ]+) v(?P<version>[^ ;]+)[^;]*;(?P<
 def linked(target):
     """The packages with what each needs, and the programs' own packages."""
     command = ["cargo", "tree", "--locked", "--manifest-path", ROOT / "Cargo.toml", "--target", target, "--no-dedupe"]
-    command += ["--edges", "normal", "--prefix", "depth", "--format", "{p};{l};{r}", "--package", "hubd", "--package", "installer"]
+    command += ["--edges", "normal", "--prefix", "depth", "--format", "{p};{l};{r}"]
+    for line in (ROOT / "hubd/programs").read_text().splitlines():
+        if not line.startswith("#"):
+            command += ["--package", line.split()[1]]
     packages, own, path = {}, set(), []
     for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
         if not line:

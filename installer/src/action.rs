@@ -19,10 +19,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use hub_core::accounts::Username;
-use hub_core::bundle::Opened;
 use hub_core::config;
+use hub_core::packages::Requirement;
 use hub_core::paths::Paths;
-use hub_core::pyenv::{NetworkSettings, Requirement};
+use hub_environment::bundle::Opened;
+use hub_environment::pyenv::NetworkSettings;
 
 pub(crate) use account::undo;
 pub use packages::Ahead;
@@ -31,8 +32,8 @@ pub(crate) use people::{ask, invite_the_rest, invite_with};
 pub(crate) use services::{bring_up, disable, wait_until_it_answers};
 
 use crate::files::Attributes;
+use crate::finding::Finding;
 use crate::network::Network;
-use crate::preflight::Finding;
 use crate::receipt::{Receipt, StepRecord};
 use crate::undo::Undo;
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
-use hub_core::bundle::Opened;
 use hub_core::paths::Paths;
 use hub_core::token::Token;
 use hub_core::upgrade::is_half_installed;
+use hub_environment::bundle::Opened;
 use serde::Serialize;
 
 use arguments::{Arguments, Command, InstallArguments, Output, TryArguments, UninstallArguments};
@@ -157,7 +157,7 @@ fn show_plan(paths: &Paths, install: &InstallArguments, output: &Output, talk: &
     Ok(if report.blockers.is_empty() { 0 } else { FAILED })
 }
 
-fn blocked(blockers: &[crate::preflight::Finding]) -> String {
+fn blocked(blockers: &[crate::finding::Finding]) -> String {
     if blockers.is_empty() {
         return String::new();
     }

@@ -9,10 +9,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use hub_core::accounts::homes;
 use hub_core::config::{self, Config, HomesInReach, ReadError};
 use hub_core::paths::Paths;
-use hub_core::pyenv;
+use hub_core::programs;
+use hub_environment::pyenv;
+use hub_system::accounts::homes;
 
 pub use accounts::{OWN_GROUPS, OWN_USERS, OwnAccount};
 pub use hub_core::sys::ports::Listener;
@@ -58,6 +59,8 @@ pub struct Facts {
     pub environment: Option<u32>,
     /// Whether the kernel speaks IPv6.
     pub ipv6: bool,
+    /// Whether this machine has an address.
+    pub is_here: fn(IpAddr) -> bool,
     /// Where homes are to be made, or why they can't be.
     pub homes: Result<Homes, String>,
     /// What of people's homes others than root get to.
@@ -101,9 +104,6 @@ impl ConfigFact {
     }
 }
 
-/// The programs a release is made of.
-pub const PROGRAMS: [&str; 3] = ["hubd", "hubctl", "hub-installer"];
-
 /// Looks everything up. What can't be looked up is a fact too; this fails only when `/proc` does.
 ///
 /// # Errors
@@ -139,8 +139,9 @@ pub fn probe(paths: &Paths, options: &Options, network: &Network, operator: Opti
         config,
         operator,
         ipv6: system::has_ipv6(),
+        is_here: hub_core::sys::ports::is_here,
         address: system::address(),
-        missing_programs: PROGRAMS.iter().map(|name| options.programs.join(name)).filter(|path| !path.is_file()).collect(),
+        missing_programs: programs::names().map(|name| options.programs.join(name)).filter(|path| !path.is_file()).collect(),
         certificate: certificate::probe(options),
         has_proxy_group: options.behind.is_some_and(|server| accounts::has_group(server.group())),
         environment,

@@ -1,6 +1,7 @@
 //! What the installer is made of, apart from its `main`; the machine tests use parts of it too.
 
 pub mod action;
+mod addresses;
 pub mod apply;
 pub mod assets;
 pub mod behind;
@@ -8,9 +9,9 @@ pub mod cli;
 pub mod facts;
 pub mod fetch;
 pub mod files;
+pub mod finding;
 pub mod install;
 pub mod leftovers;
-pub mod machine;
 pub mod network;
 pub mod options;
 mod page;
@@ -21,6 +22,7 @@ pub mod receipt;
 pub mod report;
 pub mod settings;
 pub mod status;
+mod sudoers;
 pub mod systemctl;
 pub mod trial;
 pub mod undo;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hub_core::accounts::Username;
-use hub_core::bundle::Opened;
 use hub_core::config::HttpsMethod;
-use hub_core::pyenv::Requirement;
+use hub_core::packages::Requirement;
 use hub_core::token::Token;
+use hub_environment::bundle::Opened;
 
 use crate::behind::Behind;
 

@@ -11,12 +11,12 @@ use anyhow::{Context, Result};
 use hub_core::config::Config;
 use hub_core::installing::{News, UNIT};
 use hub_core::paths::Paths;
-use hub_core::sandbox::SHARED;
-use hub_core::sys::command::Command;
 use hub_core::token::Token;
 use hub_core::units::{SERVE, SERVE_SOCKETS};
+use hub_system::command::Command;
+use hub_system::sandbox::SHARED;
 
-use crate::{settings, systemctl};
+use crate::{addresses, systemctl};
 
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 /// From asked for to listening.
@@ -147,7 +147,7 @@ pub(crate) fn process() -> Option<u32> {
 
 /// Where a browser finds it: in clear, for there is no certificate yet.
 pub(crate) fn address(config: &Config, own: Option<IpAddr>) -> Option<String> {
-    let guessed = settings::guess_url(&config.http.listen, own)?;
+    let guessed = addresses::guess_url(&config.http.listen, own)?;
     let host = config.hub.url.as_deref().and_then(|url| url::Url::parse(url).ok()?.host_str().map(str::to_owned));
     let port = config.http.listen.first()?.port();
     Some(match (host, port) {

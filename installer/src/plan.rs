@@ -2,16 +2,20 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use hub_core::accounts::homes;
 use hub_core::config::{self, Config};
+use hub_core::listener;
+use hub_core::packages::Requirement;
 use hub_core::paths::Paths;
-use hub_core::pyenv::Requirement;
+use hub_core::programs;
 use hub_core::units::{LAUNCHER, SERVE};
-use hub_core::{distribution, listener, sudoers};
+use hub_system::accounts::homes;
+use hub_system::distribution;
+
+use crate::sudoers;
+use anyhow::{Context, Result};
 
 use crate::action::{Action, Contents, FileKind, Leaving, Ownership};
-use crate::facts::{Facts, OWN_GROUPS, OWN_USERS, PROGRAMS};
+use crate::facts::{Facts, OWN_GROUPS, OWN_USERS};
 use crate::network::Network;
 use crate::options::Options;
 use crate::{assets, settings};
@@ -136,6 +140,7 @@ impl Plan {
     fn directories(&mut self, paths: &Paths) {
         let root = Ownership::root(0o755);
         self.directory(paths.config_directory(), root, Leaving::Keep);
+        self.directory(paths.secrets(), Ownership::root(0o700), Leaving::Keep);
         self.directory(paths.program_directory(), root, Leaving::RemoveEmpty);
         self.directory(paths.binaries(), root, Leaving::RemoveEmpty);
         let trees = [paths.share(), paths.documents(), paths.environments(), paths.bundle(), paths.jupyter(), paths.tools()];
@@ -149,6 +154,9 @@ impl Plan {
         self.directory(paths.launcher_state(), Ownership::root(0o700), Leaving::RemoveTree);
         self.directory(paths.environment_state(), Ownership::root(0o700), Leaving::RemoveTree);
         self.directory(paths.upgrade_state(), Ownership::root(0o700), Leaving::RemoveTree);
+        // What is made in it gets its group: the hub reads how backups are doing.
+        let backup = Ownership { user: "root", group: "hubd", mode: 0o2750 };
+        self.directory(paths.backup_state(), backup, Leaving::RemoveTree);
         let class = Ownership { user: "root", group: "hubd-admins", mode: 0o2775 };
         self.directory(paths.class_folder(), class, Leaving::Keep);
     }
@@ -163,10 +171,10 @@ impl Plan {
     }
 
     fn programs(&mut self, paths: &Paths, options: &Options) {
-        for name in PROGRAMS {
-            let contents = Contents::CopyOf(options.programs.join(name));
-            let restarts: &[&str] = if name == "hubd" { &[LAUNCHER, SERVE] } else { &[] };
-            self.file(paths.binaries().join(name), "program", contents, Ownership::root(0o755), FileKind::Program, restarts);
+        for program in programs::all() {
+            let contents = Contents::CopyOf(options.programs.join(program.name));
+            let (path, owner) = (paths.binaries().join(program.name), Ownership::root(0o755));
+            self.file(path, "program", contents, owner, FileKind::Program, &program.restarts);
         }
         let link = paths.hubctl_link();
         let action = Action::Link { path: link.clone(), target: paths.binaries().join("hubctl") };
@@ -315,6 +323,33 @@ mod tests {
         };
         assert_eq!((mode("directory:/data/class"), mode("directory:/data/class/homes")), (0o755, 0o700));
         assert!(!plan(&machine(), &options()).iter().any(|step| step.id == "directory:/home"), "what is there is left as it is");
+    }
+
+    #[test]
+    fn what_tidies_up_is_told_of_the_hub_and_what_people_say_is_bounded() {
+        let steps = plan(&machine(), &options());
+        for (path, expected) in [
+            ("/etc/needrestart/conf.d/hubd.conf", assets::NEEDRESTART),
+            ("/etc/systemd/journald@hubd-users.conf", assets::USERS_JOURNAL),
+            ("/etc/tmpfiles.d/hubd.conf", assets::TMPFILES),
+        ] {
+            let step = &steps[position(&steps, &format!("file:{path}"))];
+            let Action::File { contents: Contents::Text(text), .. } = &step.action else { panic!("{step:?}") };
+            assert_eq!(text, expected, "{path}");
+        }
+        let Action::KeepPackages { names } = &steps[position(&steps, "packages-kept")].action else { panic!() };
+        assert_eq!(*names, distribution::needed_packages());
+    }
+
+    /// A program that is started for one, as `systemd --user`, finds nothing of that account's to obey.
+    #[test]
+    fn accounts_of_the_hub_have_no_home() {
+        let homes: Vec<_> = plan(&machine(), &options())
+            .into_iter()
+            .filter_map(|step| if let Action::User { name, home, .. } = step.action { Some((name, home)) } else { None })
+            .collect();
+        assert_eq!(homes.len(), OWN_USERS.len());
+        assert!(homes.iter().all(|(_, home)| home.as_os_str() == "/nonexistent"), "{homes:?}");
     }
 
     #[test]

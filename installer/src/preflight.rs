@@ -1,15 +1,15 @@
 //! Everything that stands in the way of an install, all at once, each with its remedy. Pure: facts in, findings out.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-
-use hub_core::config::{self, Config, Reality, format_bytes};
+use hub_core::config::{self, Reality, format_bytes};
 use hub_core::paths::Paths;
-use hub_core::pyenv;
 use hub_core::upgrade::{Version, Way, way};
+use hub_environment::pyenv;
 
+use crate::addresses::{https_listen, listen};
 use crate::behind::Behind;
-use crate::facts::{ConfigFact, Facts, PROGRAMS};
-use crate::options::{HttpsWish, Options, SHORTEST_PASSWORD};
+use crate::facts::{ConfigFact, Facts};
+use crate::finding::Finding;
+use crate::options::{Options, SHORTEST_PASSWORD};
 use crate::settings;
 
 /// Systems the hub is proven on; all have systemd 249 or later and Python 3.11 or later.
@@ -27,15 +27,6 @@ const SPARSE_MEMORY: u64 = 1900 << 20;
 const DISK_BESIDE: u64 = 300 << 20;
 /// TLS certificates and logins tolerate this much.
 const LARGEST_CLOCK_ERROR: u64 = 300;
-
-/// Something that stands in the way, or is worth knowing.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
-    /// What is the matter.
-    pub what: String,
-    /// What to do about it.
-    pub remedy: String,
-}
 
 /// The judgement on a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -120,7 +111,7 @@ fn check_system(facts: &Facts, judgement: &mut Judgement) {
     if !facts.missing_programs.is_empty() {
         let missing: Vec<_> = facts.missing_programs.iter().map(|path| format!("`{}`", path.display())).collect();
         judgement.block(
-            format!("{} not found; a release has {} side by side", missing.join(", "), PROGRAMS.join(", ")),
+            format!("{} not found; a release has all of the hub's programs side by side", missing.join(", ")),
             "unpack the release again, or give the directory with --programs",
         );
     }
@@ -246,32 +237,6 @@ fn clock_is_wrong(judgement: &mut Judgement, how: &str) {
     judgement.block(format!("{CLOCK} {how}; certificates and logins depend on it"), "set it: timedatectl set-ntp true");
 }
 
-/// All addresses that this machine has.
-fn everywhere(port: u16, ipv6: bool) -> SocketAddr {
-    if ipv6 { (Ipv6Addr::UNSPECIFIED, port).into() } else { (Ipv4Addr::UNSPECIFIED, port).into() }
-}
-
-/// Where the hub will listen for plain HTTP.
-pub fn listen(config: Option<&Config>, options: &Options, ipv6: bool) -> Vec<SocketAddr> {
-    match (options.listen, config) {
-        (Some(address), _) => vec![address],
-        (None, _) if options.behind.is_some() => Vec::new(),
-        (None, Some(config)) => config.http.listen.clone(),
-        (None, None) => vec![everywhere(80, ipv6)],
-    }
-}
-
-/// Where the hub will listen encrypted.
-pub fn https_listen(config: Option<&Config>, options: &Options, ipv6: bool) -> Vec<SocketAddr> {
-    let configured = config.and_then(|config| config.https.as_ref()).map(|https| https.listen.clone());
-    match (&options.https, configured) {
-        (Some(HttpsWish { listen: Some(address), .. }), _) => vec![*address],
-        (_, Some(configured)) => configured,
-        (Some(_), None) => vec![everywhere(443, ipv6)],
-        (None, None) => Vec::new(),
-    }
-}
-
 fn check_ports(facts: &Facts, options: &Options, judgement: &mut Judgement) {
     let config = facts.config.config();
     let encrypted = https_listen(config, options, facts.ipv6);
@@ -282,6 +247,12 @@ fn check_ports(facts: &Facts, options: &Options, judgement: &mut Judgement) {
             judgement.block(
                 format!("the hub can't listen at {wanted}: this machine has no IPv6"),
                 "give an address of IPv4, as in --listen 0.0.0.0:80, or correct `listen` in the configuration",
+            );
+        } else if !(facts.is_here)(wanted.ip()) {
+            judgement.block(
+                format!("the hub can't listen at {wanted}: this machine has no such address"),
+                "give one of its own (ip address shows them), or 0.0.0.0 for all of them, as in --listen 0.0.0.0:80; or correct \
+                 `listen` in the configuration",
             );
         }
         for listener in facts.listeners.iter().filter(|listener| listener.blocks(*wanted)) {

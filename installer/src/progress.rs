@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,6 +17,9 @@ use tracing_subscriber::fmt::time::SystemTime;
 use crate::apply::{Position, Watcher};
 use crate::plan::Step;
 use crate::receipt::Outcome;
+
+/// Without a bar, a long step says what it is at when nothing was said for so long.
+const LONGEST_SILENCE: Duration = Duration::from_secs(15);
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,13 +37,15 @@ pub enum Loudness {
 pub struct Talk {
     loudness: Loudness,
     bar: Option<ProgressBar>,
+    /// When something was said last.
+    last: Arc<Mutex<Instant>>,
 }
 
 impl Talk {
     /// Talk on standard error, with a bar when that is a terminal.
     pub fn new(loudness: Loudness) -> Self {
         let fancy = loudness == Loudness::Normal && std::io::stderr().is_terminal();
-        Self { loudness, bar: fancy.then(bar) }
+        Self { loudness, bar: fancy.then(bar), last: Arc::new(Mutex::new(Instant::now())) }
     }
 
     /// Something everybody wants to know.
@@ -68,9 +74,15 @@ impl Talk {
         tracing::info!("{text}");
         match &self.bar {
             Some(bar) => bar.set_message(text.to_owned()),
-            None if self.loudness == Loudness::Verbose => self.print(&format!("    {text}")),
+            None if self.loudness == Loudness::Verbose || (self.loudness == Loudness::Normal && self.was_silent()) => {
+                self.print(&format!("    {text}"));
+            }
             None => {}
         }
+    }
+
+    fn was_silent(&self) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= LONGEST_SILENCE
     }
 
     /// Takes the bar away, for a question or the end.
@@ -81,6 +93,7 @@ impl Talk {
     }
 
     fn print(&self, text: &str) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         match &self.bar {
             Some(bar) if !bar.is_finished() => bar.suspend(|| say(text)),
             _ => say(text),
@@ -124,9 +137,11 @@ impl Watcher for Talk {
                 bar.set_prefix(step.title.clone());
                 bar.set_message("");
             }
-            // What is over in a moment is named when it is done.
-            None if step.action.takes_long() && self.loudness >= Loudness::Normal => self.print(&line("begun  ", at, step)),
-            None => {}
+            None => {
+                if let Some(text) = announced(at, step, self.loudness) {
+                    self.print(&text);
+                }
+            }
         }
     }
 
@@ -148,6 +163,11 @@ impl Watcher for Talk {
     }
 }
 
+/// A step that begins, where it takes long; what is over in a moment is named when it is done.
+fn announced(at: Position, step: &Step, loudness: Loudness) -> Option<String> {
+    (step.action.takes_long() && loudness >= Loudness::Normal).then(|| line("begun  ", at, step))
+}
+
 fn line(verb: &str, at: Position, step: &Step) -> String {
     format!("{verb} {:>2}/{}  {}", at.number(), at.total, step.title)
 }
@@ -164,4 +184,20 @@ pub fn log_to(path: &Path) -> Result<()> {
     let filter = EnvFilter::new("warn,installer=debug,hub_core=debug");
     tracing_subscriber::fmt().with_env_filter(filter).with_timer(SystemTime).with_ansi(false).with_writer(file).init();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Action;
+
+    #[test]
+    fn what_takes_long_is_named_while_one_waits_for_it() {
+        let step = |action: Action| Step { id: "x".into(), title: "a step".into(), action, restarts: Vec::new() };
+        let at = Position { before: 4, total: 12 };
+        let long = step(Action::Environment { packages: Vec::new() });
+        assert_eq!(announced(at, &long, Loudness::Normal).as_deref(), Some("begun    5/12  a step"));
+        assert_eq!(announced(at, &long, Loudness::Quiet), None);
+        assert_eq!(announced(at, &step(Action::Group { name: "hubd".into() }), Loudness::Verbose), None);
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use hub_core::paths::Paths;
 use hub_core::sys::atomic::{self, Access};
-use hub_core::sys::lock::{self, LockGuard};
+use hub_system::lock::{self, LockGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::undo::Undo;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::action::Invitation;
 use crate::behind::Snippet;
-use crate::preflight::Finding;
+use crate::finding::Finding;
 use crate::receipt::Outcome;
 use crate::verify::{TriedLimit, Verification};
 

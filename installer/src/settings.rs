@@ -1,19 +1,20 @@
 //! The configuration as an install leaves it: a commented file for a new hub, small edits in one that is there. Pure.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use hub_core::apt::PackageName;
 use hub_core::config::{self, Config, HttpsMethod, format_bytes};
-use hub_core::pyenv::conda::Channel;
-use hub_core::pyenv::{self, CondaSpec, Requirement};
+use hub_core::packages::Channel;
+use hub_core::packages::PackageName;
+use hub_core::packages::{CondaSpec, Requirement};
+use hub_environment::pyenv;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
+use crate::addresses::{guess_url, https_listen, listen};
 use crate::assets;
 use crate::facts::{ConfigFact, Facts};
 use crate::options::{HttpsWish, Options};
-use crate::preflight;
 
 const MEGABYTE: u64 = 1 << 20;
 /// What a student gets where the machine has enough.
@@ -35,7 +36,7 @@ pub fn config(facts: &Facts, options: &Options) -> Result<String> {
                 encrypt(&mut document, wish);
                 // The default of the key would not do.
                 if wish.listen.is_none() && !facts.ipv6 {
-                    let addresses = preflight::https_listen(None, options, facts.ipv6).iter().map(ToString::to_string).collect();
+                    let addresses = https_listen(None, options, facts.ipv6).iter().map(ToString::to_string).collect();
                     set(&mut document, "https", "listen", Value::Array(addresses));
                 }
             }
@@ -52,7 +53,7 @@ pub fn config(facts: &Facts, options: &Options) -> Result<String> {
 }
 
 fn fresh(facts: &Facts, options: &Options) -> String {
-    let listen = preflight::listen(None, options, facts.ipv6);
+    let listen = listen(None, options, facts.ipv6);
     let url = options.url.clone().or_else(|| guess_encrypted_url(None, options)).or_else(|| guess_url(&listen, facts.address));
     let total = facts.system.memory_bytes;
     let defaults = config::parse("", "defaults").map(|config| config.users_memory(total)).unwrap_or(total / 2);
@@ -99,24 +100,13 @@ fn quoted<T: std::fmt::Display>(values: impl IntoIterator<Item = T>) -> String {
     values.into_iter().map(quote).collect::<Vec<_>>().join(", ")
 }
 
-/// The hub's address, as far as it can be told from inside: where it listens, or how the machine reaches others.
-pub fn guess_url(listen: &[SocketAddr], address: Option<IpAddr>) -> Option<String> {
-    let listen = listen.first()?;
-    let host = if listen.ip().is_unspecified() { address.unwrap_or(Ipv4Addr::LOCALHOST.into()) } else { listen.ip() };
-    Some(match listen.port() {
-        80 if host.is_ipv6() => format!("http://[{host}]"),
-        80 => format!("http://{host}"),
-        port => format!("http://{}", SocketAddr::new(host, port)),
-    })
-}
-
 /// The hub's address where a certificate is wished for: browsers accept it for the names in it.
 fn guess_encrypted_url(config: Option<&Config>, options: &Options) -> Option<String> {
     let wish = options.https.as_ref()?;
     let (HttpsMethod::Acme { domains, .. } | HttpsMethod::Lan { domains }) = &wish.method else { return None };
     let name = domains.first()?;
     let name = if name.contains(':') { format!("[{name}]") } else { name.clone() };
-    match preflight::https_listen(config, options, true).first()?.port() {
+    match https_listen(config, options, true).first()?.port() {
         443 => Some(format!("https://{name}")),
         port => Some(format!("https://{name}:{port}")),
     }
@@ -366,21 +356,6 @@ mod tests {
             let source = format!("[hub]\nurl = \"{url}\"\n[http]\nlisten = [\"127.0.0.1:8000\"]\n[roles]\nadmins = [\"ada\"]\n");
             let facts = Facts { config: configured(&source), ..machine() };
             assert_eq!(parsed(&facts, &elsewhere).hub.url.as_deref(), Some(moved));
-        }
-    }
-
-    #[test]
-    fn the_address_is_guessed_from_where_the_hub_listens() {
-        let address = |text: &str| text.parse().unwrap();
-        for (listen, own, url) in [
-            ("[::]:80", Some("203.0.113.7"), "http://203.0.113.7"),
-            ("[::]:8000", Some("203.0.113.7"), "http://203.0.113.7:8000"),
-            ("127.0.0.1:8000", Some("203.0.113.7"), "http://127.0.0.1:8000"),
-            ("[::]:80", Some("2001:db8::1"), "http://[2001:db8::1]"),
-            ("0.0.0.0:80", None, "http://127.0.0.1"),
-        ] {
-            let own = own.map(|text| text.parse().unwrap());
-            assert_eq!(guess_url(&[address(listen)], own).as_deref(), Some(url), "{listen}");
         }
     }
 

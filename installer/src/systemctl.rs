@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use hub_core::paths::Paths;
-use hub_core::sys::command::Output;
-use hub_core::systemctl::Systemctl;
+use hub_system::command::Output;
+use hub_system::systemctl::Systemctl;
 
-pub use hub_core::systemctl::UnitStatus;
+pub use hub_system::systemctl::UnitStatus;
 
 /// systemd's own tool.
 pub const SYSTEMCTL: &str = "/usr/bin/systemctl";

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use hub_core::control::{self, NewUser, Reply, Request};
+use hub_core::packages::Requirement;
 use hub_core::paths::Paths;
-use hub_core::pyenv::Requirement;
+use hub_core::programs;
 use hub_core::sys::atomic::{self, Access};
-use hub_core::sys::lock::{self, LockGuard};
-use hub_core::sys::tree;
+use hub_system::lock::{self, LockGuard};
+use hub_system::tree;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::PROGRAMS;
 use crate::files;
-use crate::machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
 use crate::progress::Talk;
+use hub_machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
 
 /// The machine's name unless somebody wants another one beside it.
 pub const MACHINE: &str = "hubd-try";
@@ -142,9 +142,9 @@ fn resume(name: &str, talk: &Talk) -> Result<Option<Trial>> {
     Ok(Some(note.trial(&machine)))
 }
 
-fn set_up(machine: &Machine, programs: &Path, port: u16, packages: Option<&[Requirement]>, talk: &Talk) -> Result<Note> {
-    for name in PROGRAMS {
-        machine.copy_in(&programs.join(name), &format!("{RELEASE}/{name}"), 0o755)?;
+fn set_up(machine: &Machine, release: &Path, port: u16, packages: Option<&[Requirement]>, talk: &Talk) -> Result<Note> {
+    for name in programs::names() {
+        machine.copy_in(&release.join(name), &format!("{RELEASE}/{name}"), 0o755)?;
     }
     let users = [(ADMIN, true), (STUDENT, false)];
     let users = users.map(|(name, admin)| Ok(TrialUser { name: name.to_owned(), password: password()?, admin }));
@@ -169,7 +169,7 @@ fn set_up(machine: &Machine, programs: &Path, port: u16, packages: Option<&[Requ
         Reply::Added { .. } => {}
         other => bail!("enrolling the student: unexpected answer {other:?}"),
     }
-    let note = Note { version: NOTE_VERSION, url, users, program: keep_program(programs)? };
+    let note = Note { version: NOTE_VERSION, url, users, program: keep_program(release)? };
     let text = serde_json::to_vec_pretty(&note).context("writing down the trial")?;
     atomic::replace(&note_file(machine.name()), &text, Access::mode(0o600))?;
     Ok(note)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use hub_core::sys::atomic::{self, Access};
-use hub_core::sys::tree;
+use hub_system::tree;
 use serde::{Deserialize, Serialize};
 
 use crate::files;

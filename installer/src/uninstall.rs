@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use hub_core::paths::Paths;
-use hub_core::sys::tree;
+use hub_system::tree;
 
 use crate::leftovers::{self, Leftovers};
 use crate::progress::{self, Talk};

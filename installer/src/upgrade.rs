@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use hub_core::paths::Paths;
-use hub_core::sys::command::Command;
-use hub_core::sys::lock::try_lock;
-use hub_core::upgrade::{Archive, Record, Source, State, Task, Version, Way, way};
+use hub_core::upgrade::{Record, Source, State, Task, Version, Way, way};
+use hub_system::command::Command;
+use hub_system::lock::try_lock;
+use hub_system::upgrade::JobStore;
 use serde_json::Value;
 
 pub use before::keep_database;
@@ -45,21 +46,21 @@ fn refusal(reason: impl Into<String>, hint: impl Into<String>) -> anyhow::Error 
 /// When jobs can't be read or put away. What goes wrong with an upgrade is in its record.
 pub fn work(paths: &Paths) -> Result<()> {
     let Some(_turn) = try_lock(&paths.upgrade_turn())? else { return Ok(()) };
-    let archive = Archive::new(paths);
+    let store = JobStore::new(paths);
     if paths.upgrade_pending().exists() {
-        let mut work = Work { paths, archive: &archive, record: archive.record()?.context("there is no record of an upgrade")? };
+        let mut work = Work { paths, store: &store, record: store.record()?.context("there is no record of an upgrade")? };
         work.say("The upgrade was interrupted.");
         work.go_back("it was interrupted before the new version was known to be well".to_owned());
-        archive.save(&work.record)?;
-        archive.clear_job(work.record.number)?;
+        store.save(&work.record)?;
+        store.clear_job(work.record.number)?;
     }
-    while let Some(job) = archive.job()? {
-        if let Some(record) = archive.record()?.filter(|record| record.number == job.number && !record.is_over()) {
-            let mut work = Work { paths, archive: &archive, record };
+    while let Some(job) = store.job()? {
+        if let Some(record) = store.record()?.filter(|record| record.number == job.number && !record.is_over()) {
+            let mut work = Work { paths, store: &store, record };
             work.obey(&job.task)?;
-            archive.save(&work.record)?;
+            store.save(&work.record)?;
         }
-        archive.clear_job(job.number)?;
+        store.clear_job(job.number)?;
     }
     Ok(())
 }
@@ -67,7 +68,7 @@ pub fn work(paths: &Paths) -> Result<()> {
 /// One job.
 struct Work<'a> {
     paths: &'a Paths,
-    archive: &'a Archive,
+    store: &'a JobStore,
     record: Record,
 }
 
@@ -75,7 +76,7 @@ impl Work<'_> {
     /// Tells whoever follows, and the journal.
     fn say(&self, line: &str) {
         progress::say(line);
-        if let Err(error) = self.archive.log(line) {
+        if let Err(error) = self.store.log(line) {
             progress::say(&format!("{error:#}"));
         }
     }
@@ -86,7 +87,7 @@ impl Work<'_> {
             return Ok(());
         }
         self.record.state = State::Running;
-        self.archive.save(&self.record)?;
+        self.store.save(&self.record)?;
         let done = match task {
             Task::Prepare(source) => self.fetch(source).and_then(|staged| match staged {
                 Some(staged) => self.prepare(&staged),
@@ -109,7 +110,7 @@ impl Work<'_> {
 
     fn fetch(&self, source: &Source) -> Result<Option<Staged>> {
         let (_, version) = installed(self.paths)?;
-        let failed = self.archive.outcome()?.filter(|outcome| outcome.state != State::Upgraded);
+        let failed = self.store.outcome()?.filter(|outcome| outcome.state != State::Upgraded);
         let installed = Installed { version, taken_back: failed.and_then(|outcome| outcome.to) };
         stage::fetch(self.paths, source, &installed, &|line| self.say(line))
     }
@@ -164,7 +165,7 @@ impl Work<'_> {
             return Ok(());
         }
         self.record.state = State::Running;
-        self.archive.save(&self.record)?;
+        self.store.save(&self.record)?;
         let Some(mut config) = try_lock(&self.paths.config_lock())? else {
             return Err(refusal("somebody is changing the configuration", "wait until that is done, then ask for it once more"));
         };

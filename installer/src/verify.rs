@@ -10,17 +10,17 @@ mod server;
 use std::time::Instant;
 
 use anyhow::Result;
-use hub_core::accounts::logins;
-use hub_core::accounts::table::TableFile;
 use hub_core::config;
 use hub_core::paths::Paths;
+use hub_system::accounts::logins;
+use hub_system::accounts::table::TableFile;
 use serde::Serialize;
 
 pub use limits::{PROBE_COMMAND, TriedLimit};
 pub use probe::{Probe, probe};
 
 use crate::action::wait_until_it_answers;
-use crate::preflight::Finding;
+use crate::finding::Finding;
 use crate::progress::Talk;
 
 /// What was seen.

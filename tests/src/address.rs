@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
-use hub_core::sys::lock::{LockGuard, try_lock};
+use hub_system::lock::{LockGuard, try_lock};
 
 /// Where a lock says who has which number; the kernel gives up those of a run that was killed.
 const LOCKS: &str = "/run/lock/hubd-tests";

@@ -1,4 +1,4 @@
-//! A real browser under remote control: Debian's Chromium through its WebDriver.
+//! A real browser under remote control: Debian's Chromium, or its Firefox, through its WebDriver.
 //!
 //! Calls block, so a scenario reads from top to bottom; two browsers at once are two values. Whatever a call waits for
 //! and does not get, the error names the page and a screenshot of it lies among the artefacts.
@@ -11,23 +11,26 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use fantoccini::elements::Element;
 use fantoccini::error::CmdError;
 use fantoccini::key::Key;
 use fantoccini::wd::WindowHandle;
 use fantoccini::{Client, ClientBuilder, Locator};
 use fs_err as fs;
-use hub_core::sys::command::Command;
+use hub_machine::ensure_packages;
+use hub_system::command::Command;
 use hyper_util::client::legacy::connect::HttpConnector;
-use installer::machine::ensure_packages;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep, timeout};
 
 use driver::Driver;
+pub use driver::Kind;
 
+/// Names the file `axe.min.js` of npm's package axe-core.
+const AXE: &str = "HUBD_TESTS_AXE";
 /// What a page that is asked for may take to answer.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
@@ -51,25 +54,28 @@ pub struct Browser {
 impl Browser {
     /// Starts a browser with an empty profile, whose files among the `artefacts` start with `label`. It takes every
     /// certificate.
-    pub fn open(artefacts: &Path, label: &str) -> Result<Self> {
-        Self::start(artefacts, label, None)
+    pub fn open(artefacts: &Path, label: &str, kind: Kind) -> Result<Self> {
+        Self::start(artefacts, label, kind, None)
     }
 
-    /// The same, but it takes certificates of one authority only, and finds one name at one address.
+    /// The same, but it is Chromium, takes certificates of one authority only, and finds one name at one address.
     pub fn open_trusting(artefacts: &Path, label: &str, trust: &Trust<'_>) -> Result<Self> {
-        Self::start(artefacts, label, Some(trust))
+        Self::start(artefacts, label, Kind::Chromium, Some(trust))
     }
 
-    fn start(artefacts: &Path, label: &str, trust: Option<&Trust<'_>>) -> Result<Self> {
+    fn start(artefacts: &Path, label: &str, kind: Kind, trust: Option<&Trust<'_>>) -> Result<Self> {
         let profile = TempDir::with_prefix("hubd-browser-")?;
         fs::create_dir(profile.path().join("downloads"))?;
         if let Some(trust) = trust {
             trust.import(profile.path())?;
         }
-        let driver = Driver::start(profile.path(), &artefacts.join(format!("{label}.chromedriver.txt")))?;
+        let driver = Driver::start(kind, profile.path(), &artefacts.join(format!("{label}.driver.txt")))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities(profile.path(), trust)?);
+        builder.capabilities(match kind {
+            Kind::Chromium => capabilities(profile.path(), trust)?,
+            Kind::Firefox => capabilities_of_firefox(&profile.path().join("downloads"))?,
+        });
         let address = driver.address();
         let client = runtime
             .block_on(async { timeout(COMMAND_DEADLINE, builder.connect(&address)).await })
@@ -121,7 +127,13 @@ impl Browser {
 
     /// Clicks the first element that matches.
     pub fn click(&self, css: &str) -> Result<()> {
-        self.element(css, |element| async move { element.click().await })
+        self.ask(&format!("clicking `{css}`"), |client| async move {
+            let element = client.find(Locator::Css(css)).await?;
+            // A bar that stays at the edge may lie above it.
+            let place = serde_json::to_value(&element)?;
+            client.execute("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", vec![place]).await?;
+            element.click().await
+        })
     }
 
     /// Clicks the link or button with exactly this text.
@@ -241,12 +253,39 @@ impl Browser {
         })
     }
 
-    /// Saves a picture of the page among the artefacts and returns its path.
+    /// Saves a picture of the page among the artefacts and returns its path. With [`AXE`] set, a page of the hub's own must be one
+    /// in which axe finds nothing, in light colours and dark.
     pub fn screenshot(&self, name: &str) -> Result<PathBuf> {
+        if let Some(axe) = std::env::var_os(AXE) {
+            let axe = fs::read_to_string(axe)?;
+            for dark in [true, false] {
+                self.dark(dark)?;
+                self.accessible(&axe, name).with_context(|| format!("in {} colours", if dark { "dark" } else { "light" }))?;
+            }
+        }
         let picture = self.ask("taking a screenshot", |client| async move { client.screenshot().await })?;
         let path = self.artefacts.join(format!("{}-{name}.png", self.label));
         fs::write(&path, picture)?;
         Ok(path)
+    }
+
+    fn accessible(&self, axe: &str, name: &str) -> Result<()> {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             if (!location.pathname.includes('/hub/')) return done([]);
+             {axe};
+             axe.run().then(found => done(found.violations.map(one =>
+                 one.id + ': ' + one.nodes.map(node => node.html).join(' | '))), error => done([String(error)]));"
+        );
+        let found = self.ask("asking axe", |client| async move { client.execute_async(&script, Vec::new()).await })?;
+        ensure!(found.as_array().is_some_and(Vec::is_empty), "axe finds in `{name}`: {found}");
+        Ok(())
+    }
+
+    /// Shows pages as to somebody who wants dark colours, or light ones.
+    pub fn dark(&self, dark: bool) -> Result<()> {
+        let session = self.ask("asking for the session", |client| async move { client.session_id().await })?;
+        self.runtime.block_on(self.driver.emulate_dark(&session.context("the browser has no session")?, dark))
     }
 
     /// What the pages wrote on the console since the last call, one entry per line.
@@ -392,6 +431,31 @@ fn capabilities(profile: &Path, trust: Option<&Trust<'_>>) -> Result<serde_json:
     if let (Some(rules), Some(arguments)) = (rules, capabilities["goog:chromeOptions"]["args"].as_array_mut()) {
         arguments.push(rules.into());
     }
+    match capabilities {
+        Value::Object(map) => Ok(map),
+        other => bail!("capabilities `{other}` are no object"),
+    }
+}
+
+fn capabilities_of_firefox(downloads: &Path) -> Result<serde_json::Map<String, Value>> {
+    let capabilities = json!({
+        "browserName": "firefox",
+        "acceptInsecureCerts": true,
+        "moz:firefoxOptions": {
+            "binary": driver::FIREFOX,
+            "args": ["-headless", format!("--width={}", WINDOW.0), format!("--height={}", WINDOW.1)],
+            "prefs": {
+                "browser.download.dir": downloads,
+                "browser.download.folderList": 2,
+                "signon.rememberSignons": false,
+                // It looks for nothing on the internet.
+                "app.update.auto": false,
+                "network.captive-portal-service.enabled": false,
+                "network.connectivity-service.enabled": false,
+                "browser.safebrowsing.downloads.remote.enabled": false,
+            },
+        },
+    });
     match capabilities {
         Value::Object(map) => Ok(map),
         other => bail!("capabilities `{other}` are no object"),

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
-use installer::machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
+use hub_machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
 
 use crate::address::{self, OwnAddress};
-use crate::browser::{Browser, Trust};
+use crate::browser::{Browser, Kind, Trust};
 use crate::guest::Guest;
 use crate::vm::{self, Vm, VmOptions};
 
@@ -158,7 +158,12 @@ impl Context {
 
     /// A browser of its own, with an empty profile. `label` names its files among the artefacts.
     pub fn browser(&self, label: &str) -> Result<Browser> {
-        let browser = Browser::open(&self.artefacts, label)?;
+        self.browser_of(Kind::Chromium, label)
+    }
+
+    /// The same of another kind.
+    pub fn browser_of(&self, kind: Kind, label: &str) -> Result<Browser> {
+        let browser = Browser::open(&self.artefacts, label, kind)?;
         self.step(&format!("opened browser `{label}`"))?;
         Ok(browser)
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use installer::machine::{Machine, Output};
+use hub_machine::{Machine, Output};
 
 /// A booted Debian that takes programs and files.
 pub trait Guest {

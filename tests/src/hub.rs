@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use installer::machine::{BaseSpec, Output, Release};
+use hub_machine::{BaseSpec, Output, Release};
 use serde_json::Value;
 
 use crate::browser::Browser;
@@ -107,8 +107,21 @@ impl Hub {
     /// # Errors
     /// As [`Hub::install`].
     pub fn install_as(context: &Context, machine: TestMachine, arguments: &str, url: String) -> Result<Self> {
-        let release = ReleaseServer::start(context)?;
-        let report = install(&machine, &release, arguments)?;
+        Self::install_from(context, machine, &ReleaseServer::start(context)?, arguments, url)
+    }
+
+    /// The same of another release than today's programs make.
+    ///
+    /// # Errors
+    /// As [`Hub::install`].
+    pub fn install_from(
+        context: &Context,
+        machine: TestMachine,
+        release: &ReleaseServer,
+        arguments: &str,
+        url: String,
+    ) -> Result<Self> {
+        let report = install(&machine, release, arguments)?;
         context.step(&format!("installed in {} s", report["seconds"]))?;
         Ok(Self { machine, url, report, _place: None })
     }

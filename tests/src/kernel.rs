@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use installer::machine::Output;
+use hub_machine::Output;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::context::Context;
 use crate::guest::Guest;
 use crate::hub::{Hub, record};
 
@@ -16,6 +17,27 @@ const CELL_DEADLINE: Duration = Duration::from_secs(180);
 /// Starting the kernel and ending it come on top.
 const GRACE: Duration = Duration::from_secs(60);
 
+/// Run by a student, who sees whose the sockets of their own processes are: how many ports listen on the machine, then which are
+/// theirs, but for one that is opened here, without which nothing could be found. Then what forked processes print, which
+/// ipykernel has a port for.
+const LISTENERS: &str = "
+import multiprocessing, os, re, socket, subprocess
+opened = socket.create_server(('127.0.0.1', 0))
+lines = subprocess.run(['ss', '-H', '-l', '-t', '-n', '-p'], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+own = [line for line in lines if 'pid=' in line]
+known = [line for line in own if ':%d ' % opened.getsockname()[1] in line]
+print(len(lines), len(known), [line for line in own if line not in known])
+if os.fork() == 0:
+    print('forked', flush=True)
+    os._exit(0)
+os.wait()
+child = multiprocessing.get_context('fork').Process(target=lambda: print('multiprocessed', flush=True))
+child.start()
+child.join()
+subprocess.run(['sh', '-c', 'echo spawned'])
+import time; end = time.monotonic() + 1
+while time.monotonic() < end: time.sleep(0.1)
+";
 /// What became of a cell.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Ran {
@@ -63,12 +85,30 @@ pub fn run_as(guest: &dyn Guest, name: &str, kernel: &str, code: &str) -> Result
     run_with(guest, name, &[kernel], code)
 }
 
-/// As [`run`], with the debugger attached beforehand, as JupyterLab does it.
+/// Servers and kernels talk over sockets in directories of their own, and so do kernels with their children and with the
+/// debugger: nothing of the student's listens on a port, which everybody on the machine could connect to. Returns what does, with a
+/// kernel of the kind `kernel`, with the debugger attached as JupyterLab does it and without.
 ///
 /// # Errors
-/// As [`run`], and when it can't be attached.
-pub fn run_debugged(hub: &Hub, name: &str, code: &str) -> Result<Ran> {
-    run_with(&***hub, name, &["python3", "debug"], code)
+/// As [`run`], and when the debugger can't be attached.
+pub fn ports(context: &Context, hub: &Hub, name: &str, kernel: &str) -> Result<Vec<String>> {
+    let mut failures = Vec::new();
+    for (debugger, arguments) in [("off", &[kernel][..]), ("on", &[kernel, "debug"])] {
+        let ran = run_with(&***hub, name, arguments, LISTENERS)?;
+        let first = ran.printed.lines().next().unwrap_or_default();
+        context.step(&format!(
+            "{kernel}, debugger {debugger}: listening ports of the machine, one opened by {name}, others: {first}"
+        ))?;
+        if !first.ends_with(" 1 []") {
+            failures.push(format!("{kernel}, debugger {debugger}: something of {name}'s listens on a port: {ran:?}"));
+        }
+        for word in ["forked", "multiprocessed", "spawned"] {
+            if !ran.printed.contains(word) {
+                failures.push(format!("{kernel}, debugger {debugger}: what a {word} process printed is not there: {ran:?}"));
+            }
+        }
+    }
+    Ok(failures)
 }
 
 fn run_with(guest: &dyn Guest, name: &str, arguments: &[&str], code: &str) -> Result<Ran> {
@@ -153,7 +193,7 @@ impl OwnKernel<'_> {
     pub fn remove(&self) -> Result<()> {
         let removed = record(self.hub, &["env", "remove-kernel", self.name])?;
         ensure!(removed["state"] == "done", "removed: {removed}");
-        let script = format!("test ! -e {}; ! grep -q {} /etc/hubd/config.toml", self.store(), self.name);
+        let script = format!("test ! -e {}; ! grep -q 'kernels[.]{}' /etc/hubd/config.toml", self.store(), self.name);
         self.hub.sh(&script).map(drop)
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
-use installer::machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
+use hub_machine::{Base, BaseSpec, BootOptions, CACHE_DIRECTORY, Machine, Release, carried_environment};
 
 use crate::vm::{Vm, VmOptions};
 

@@ -30,7 +30,7 @@ fn is_up_to_date(name: &str, text: &str) {
 
 #[test]
 fn the_page_of_hubctl_is_up_to_date() {
-    is_up_to_date("hubctl.md", &command_line::page(hubd::ctl::command(), HUBCTL));
+    is_up_to_date("hubctl.md", &command_line::page(hubctl::command(), HUBCTL));
 }
 
 #[test]

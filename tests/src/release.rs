@@ -9,17 +9,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use fs_err as fs;
-use hub_core::sys::command::Command;
-use installer::machine::ensure_packages;
+use hub_core::programs;
+use hub_machine::ensure_packages;
+use hub_system::command::Command;
 use tempfile::TempDir;
 
 use crate::context::Context;
 
 const PACKAGE_DEADLINE: Duration = Duration::from_secs(120);
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
-
-/// The programs of a release.
-pub const PROGRAMS: [&str; 3] = ["hubd", "hubctl", "hub-installer"];
 
 /// Serves a release until the process ends; the files go with the value.
 #[derive(Debug)]
@@ -103,7 +101,7 @@ pub fn later(context: &Context, version: &str, replaced: Option<(&str, &str)>) -
     let directory = TempDir::with_prefix("hubd-release-")?;
     let programs = directory.path().join("programs");
     fs::create_dir(&programs)?;
-    for name in PROGRAMS {
+    for name in programs::names() {
         let mut content = fs::read(context.program(name)?)?;
         // What stands behind the end of a program changes nothing but its digest.
         content.extend_from_slice(version.as_bytes());

@@ -1,6 +1,7 @@
 //! `tests/run`: every part with a name, one line each, and a count at the end.
 
 mod book;
+mod changed;
 mod fuzz;
 mod lint;
 mod part;
@@ -14,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use fs_err as fs;
-use hub_core::sys::command::Command;
+use hub_core::programs;
+use hub_system::command::Command;
 use tempfile::TempDir;
 
 use crate::context::{self, Context, Options};
-use crate::release::PROGRAMS;
 use crate::scenario::{self, Group};
 use part::{Part, Work};
 
@@ -38,6 +39,10 @@ pub struct Arguments {
     /// Show the names of all parts and run nothing
     #[arg(long)]
     list: bool,
+    /// Only the parts that can see what differs from a commit, the last one if none is named; the whole default group where
+    /// that may be any
+    #[arg(long, value_name = "COMMIT", num_args = 0..=1, default_missing_value = "HEAD", conflicts_with = "parts")]
+    changed: Option<String>,
     /// Leave the machines of scenarios running, to look around in them
     #[arg(long)]
     keep_machines: bool,
@@ -59,7 +64,16 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let mut selected = part::select(&parts, &arguments.parts)?;
+    let mut names = arguments.parts.clone();
+    if let Some(base) = &arguments.changed {
+        let (touched, why) = changed::parts(&parts, base)?;
+        println!("{why}: {}", touched.as_ref().map_or("the whole default group".to_owned(), |names| names.join(" ")));
+        match touched {
+            Some(touched) if touched.is_empty() => return Ok(ExitCode::SUCCESS),
+            touched => names = touched.unwrap_or_default(),
+        }
+    }
+    let mut selected = part::select(&parts, &names)?;
     if arguments.programs.is_some() {
         selected.retain(|part| !matches!(part.work, Work::Build));
     }
@@ -78,8 +92,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (alone, mut together): (Vec<&Part>, Vec<&Part>) = others.iter().partition(|part| part.is_alone());
     // So that no lane is left with a long one at the end.
     together.sort_by_key(|part| scenario::LONGEST.iter().position(|name| *name == part.name).unwrap_or(usize::MAX));
+    let (waiting, together): (Vec<&Part>, Vec<&Part>) = together.iter().partition(|part| scenario::WAITING.contains(&part.name));
     run.side_by_side(1, &builds);
-    run.side_by_side(LANES, &together);
+    thread::scope(|scope| {
+        scope.spawn(|| run.side_by_side(1, &waiting));
+        run.side_by_side(LANES, &together);
+    });
     run.side_by_side(1, &alone);
     let failed = run.failed.into_inner();
     println!("{:<22}        {:8.1} s", "all", started.elapsed().as_secs_f64());
@@ -180,7 +198,7 @@ impl Programs {
             return Ok(Self { with_the_tests: optimised.clone(), optimised, _stripped: None });
         }
         let stripped = TempDir::with_prefix("hubd-programs-")?;
-        for name in PROGRAMS {
+        for name in programs::names() {
             let [from, to] = [debug.join(name), stripped.path().join(name)].map(|path| path.display().to_string());
             Command::new(STRIP, STRIP_DEADLINE).args(["--strip-debug", "-o", &to, &from]).run()?;
         }

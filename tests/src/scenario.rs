@@ -2,8 +2,11 @@
 //!
 //! To add one: a file here with a `SCENARIO`, and a line in [`ALL`].
 
+mod api;
 mod apply;
+mod apps;
 mod apt;
+mod backup;
 mod behind;
 mod browser_driver;
 mod class;
@@ -26,6 +29,7 @@ mod locks;
 mod machine_limits;
 mod machine_on_v2;
 mod no_internet;
+mod oidc;
 mod operators;
 mod own_packages;
 mod packages;
@@ -36,6 +40,7 @@ mod release;
 mod release_upgrade;
 mod resume;
 mod revoke;
+mod roster;
 mod settings;
 mod shared_browser;
 mod storm;
@@ -43,6 +48,7 @@ mod survive;
 mod trial;
 mod uninstall;
 mod upgrade;
+mod usage;
 mod vm_class;
 mod vm_hub;
 mod vm_limits;
@@ -79,10 +85,17 @@ pub struct Scenario {
 }
 
 /// Of the default group, those that measure something or take the whole machine: nothing runs beside them.
-pub const ALONE: &[&str] = &["storm", "upgrade"];
+pub const ALONE: &[&str] = &["upgrade"];
+
+/// Of the default group, those that mostly wait, for a timer or an end that takes its time: they have a lane of their own, where they
+/// cost the others little.
+pub const WAITING: &[&str] = &["settings", "isolation", "revoke"];
 
 /// Those that take longest, in the order they begin before all others.
-pub const LONGEST: &[&str] = &["vm-limits", "unit", "lint", "environment", "config-edit", "https", "behind", "isolation"];
+#[rustfmt::skip]
+pub const LONGEST: &[&str] = &[
+    "vm-limits", "unit", "lint", "docs", "environment", "https", "behind", "people", "lived-in", "try", "uninstall", "install", "own-packages",
+];
 
 /// Every scenario, in the order they begin.
 #[rustfmt::skip]
@@ -108,12 +121,19 @@ pub const ALL: &[Scenario] = &[
     files::SCENARIO,
     docs::SCENARIO,
     shared_browser::SCENARIO,
+    shared_browser::FIREFOX,
     links::SCENARIO,
     survive::SCENARIO,
     storm::SCENARIO,
     storm::FULL,
     packages::SCENARIO,
     people::SCENARIO,
+    usage::SCENARIO,
+    api::SCENARIO,
+    roster::SCENARIO,
+    apps::SCENARIO,
+    backup::SCENARIO,
+    apps::RECIPES,
     packages::TRIXIE,
     environment::SCENARIO,
     own_packages::SCENARIO,
@@ -133,6 +153,7 @@ pub const ALL: &[Scenario] = &[
     upgrade::SCENARIO,
     upgrade::FULL,
     upgrade::BROKEN,
+    upgrade::FROM,
     upgrade::AUTOMATIC,
     uninstall::SCENARIO,
     uninstall::TRIXIE,
@@ -143,6 +164,7 @@ pub const ALL: &[Scenario] = &[
     hardening::SCENARIO,
     https::SCENARIO,
     https::ORDEAL,
+    oidc::SCENARIO,
     behind::SCENARIO,
     proxy::SCENARIO,
 ];

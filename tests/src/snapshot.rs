@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
-use installer::machine::Machine;
+use hub_machine::Machine;
 
 /// Files with their owners and bits (of those in `/etc` the content too), accounts, groups, units, listening ports.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use installer::machine::{Output, Release, ensure_packages};
+use hub_machine::{Output, Release, ensure_packages};
 
 use crate::address::free_port;
 use crate::guest::Guest;
@@ -54,7 +54,7 @@ pub struct VmOptions {
     pub forwarded_ports: Vec<u16>,
     /// What the kernel is told beside what it needs.
     pub kernel_arguments: Vec<String>,
-    /// Variables for `/etc/environment`; see [`installer::machine::carried_environment`].
+    /// Variables for `/etc/environment`; see [`hub_machine::carried_environment`].
     pub environment: Vec<(String, String)>,
 }
 

@@ -1,15 +1,9 @@
-//! Who may be called what, and which unix account is whose.
+//! Who may be called what, which unix account a number stands for, and where homes may be.
 
-mod candidate;
-pub mod home;
 pub mod homes;
-pub mod logins;
 pub mod lookup;
 mod name;
-pub mod shadow;
-pub mod table;
 
-pub use candidate::account_names;
 #[cfg(test)]
 pub(crate) use name::MOST_DASHES;
 pub use name::{NameError, Username};

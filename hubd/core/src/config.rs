@@ -1,6 +1,7 @@
 //! `/etc/hubd/config.toml`: text in, either a whole valid [`Config`] or every problem with its place out.
 
 mod address_range;
+pub mod apps;
 mod check;
 mod decode;
 mod diagnostic;
@@ -12,11 +13,13 @@ pub mod history;
 mod index_url;
 pub mod keys;
 mod limits;
+pub mod logins;
 mod places;
-mod quantity;
 mod render;
+mod repository;
 mod rights;
 mod roles;
+mod time_of_day;
 mod tree;
 mod window;
 
@@ -27,7 +30,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use crate::quantity::{format_bytes, format_cores, parse_bytes, parse_duration, write_bytes, write_duration};
 pub use address_range::{AddressRange, Denied};
+pub use apps::{App, AppName};
 pub use check::parse;
 pub use decode::{LARGEST, decode};
 pub use diagnostic::{Diagnostic, Problems};
@@ -36,15 +41,18 @@ pub use findings::{Finding, HomesInReach, Reality, findings};
 pub use index_url::{IndexUrl, without_secret};
 pub use keys::Effect;
 pub use limits::{ExplainedLimit, LimitOverrides, Limits, Origin};
+pub use logins::{Claims, KeptOut, LoginName, Provider};
 pub use places::Places;
-pub use quantity::{format_bytes, parse_bytes, parse_duration, write_bytes, write_duration};
+pub use repository::Repository;
 pub use rights::{Membership, Rights};
 pub use roles::{Group, GroupName, Role, Roles, UserSettings};
+pub use time_of_day::TimeOfDay;
 pub use window::Window;
 
 use crate::accounts::Username;
-use crate::apt::PackageName;
-use crate::pyenv::{CondaSpec, KernelName, conda};
+use crate::packages::PackageName;
+use crate::packages::conda;
+use crate::packages::{CondaSpec, KernelName};
 
 /// A configuration that has passed every check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,6 +77,8 @@ pub struct Config {
     pub limits: Limits,
     /// How servers start and stop.
     pub servers: Servers,
+    /// Web programs beside Jupyter.
+    pub apps: BTreeMap<AppName, App>,
     /// How long a login lasts.
     pub sessions: Sessions,
     /// The machine underneath.
@@ -77,6 +87,8 @@ pub struct Config {
     pub environment: Environment,
     /// Where newer releases come from.
     pub upgrade: Upgrade,
+    /// Copies of what can't be made again.
+    pub backup: Backup,
     /// Where the file says what; no part of what it says.
     #[serde(skip)]
     pub places: Places,
@@ -147,6 +159,8 @@ pub enum HttpsMethod {
 pub struct Login {
     /// Whether people can enrol themselves.
     pub sign_up: SignUp,
+    /// Logins of an institution.
+    pub providers: BTreeMap<LoginName, Provider>,
 }
 
 /// Whether people can enrol themselves.
@@ -292,6 +306,25 @@ pub struct Upgrade {
     pub max_online: u64,
 }
 
+/// Copies of what can't be made again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backup {
+    /// Where they go; `None`: there are none.
+    pub repository: Option<Repository>,
+    /// Holds the password without which nobody reads them.
+    pub password_file: PathBuf,
+    /// Whether they are made by themselves.
+    pub enabled: bool,
+    /// When, in the machine's local time.
+    pub at: TimeOfDay,
+    /// Of how many days one is kept.
+    pub keep_daily: u64,
+    /// Of how many weeks one is kept.
+    pub keep_weekly: u64,
+    /// Of how many months one is kept.
+    pub keep_monthly: u64,
+}
+
 /// Which releases are meant when none is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -313,6 +346,11 @@ impl Channel {
 }
 
 impl Config {
+    /// The address to which the provider of a login sends people back; `None`: nobody knows where the hub is.
+    pub fn login_callback(&self, login: &LoginName) -> Option<String> {
+        self.hub.url.as_ref().map(|url| format!("{url}/hub/login/{login}/callback"))
+    }
+
     /// Bytes of memory that all students together may use on a machine that has `total`.
     pub fn users_memory(&self, total: u64) -> u64 {
         let reserve = self.machine.reserve.unwrap_or_else(|| (total / 8).max((384 << 20).min(total / 4)));

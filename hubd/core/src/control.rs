@@ -4,6 +4,10 @@
 
 pub mod change;
 pub mod environment;
+pub mod logins;
+pub mod roster;
+pub mod tokens;
+pub mod usage;
 
 use std::io;
 use std::path::Path;
@@ -13,8 +17,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::accounts::Username;
 use crate::config::{ExplainedLimit, Rights, Role};
+pub use crate::refusal::RefusalKind;
 use crate::upgrade::{UpgradeReply, UpgradeRequest};
 use crate::wire;
+use tokens::{Scope, TokenInfo};
+use usage::{History, Shortage, Span};
 
 /// Longest wait for an answer that the hub has at hand.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(15);
@@ -33,6 +40,11 @@ pub enum Request {
     UserAdd {
         /// Who.
         users: Vec<NewUser>,
+    },
+    /// Say what a class list would change, or change it.
+    Roster {
+        /// The list.
+        ask: Box<roster::RosterRequest>,
     },
     /// Everybody who is enrolled.
     UserList,
@@ -66,6 +78,8 @@ pub enum Request {
         /// The secret in it, as [`crate::token::Token`] has it.
         token: String,
     },
+    /// Leave a copy of the database, whole, where root finds it. For root only.
+    CopyDatabase,
     /// Keep somebody out (sessions end, the server stops), or let them in again.
     UserBlock {
         /// Who.
@@ -73,12 +87,47 @@ pub enum Request {
         /// `true` keeps out.
         blocked: bool,
     },
+    /// End all logins of somebody, who may log in again at once. Their server goes on.
+    UserLogout {
+        /// Who.
+        name: Username,
+    },
     /// Move the packages that somebody installed aside, inside the home; with `settings`, those of Jupyter and IPython too.
     UserResetPackages {
         /// Whose.
         name: Username,
         /// Whether settings go as well.
         settings: bool,
+    },
+    /// Make an API token, by the right of whoever asks.
+    TokenCreate {
+        /// What it may do.
+        scopes: Vec<Scope>,
+        /// What it is for.
+        note: String,
+        /// Seconds until it stops working; `None`: never by itself.
+        lifetime_seconds: Option<u64>,
+    },
+    /// Every API token, without the secrets.
+    TokenList,
+    /// End an API token.
+    TokenRevoke {
+        /// Its number.
+        id: i64,
+    },
+    /// Which logins at providers there are, and who came by them.
+    LoginList,
+    /// Forget which accounts of providers are somebody; their sessions end.
+    LoginUnlink {
+        /// Who.
+        name: Username,
+    },
+    /// What is short on the machine?
+    Shortages,
+    /// What was used of the machine?
+    UsageHistory {
+        /// How far back.
+        span: Span,
     },
     /// Every server that is not stopped.
     ServerList,
@@ -146,6 +195,10 @@ impl Request {
             Self::Status
             | Self::UserList
             | Self::UserShow { .. }
+            | Self::TokenList
+            | Self::LoginList
+            | Self::Shortages
+            | Self::UsageHistory { .. }
             | Self::ServerList
             | Self::ServerLogs { .. }
             | Self::Https
@@ -182,6 +235,8 @@ pub enum Reply {
         /// One for each name.
         users: Vec<AddedUser>,
     },
+    /// Answers [`Request::Roster`].
+    Roster(Box<roster::RosterReply>),
     /// Answers [`Request::UserList`], by name.
     Users {
         /// Everybody who is enrolled.
@@ -201,6 +256,25 @@ pub enum Reply {
         /// When it stops working, RFC 3339, UTC.
         expires: String,
     },
+    /// Answers [`Request::TokenCreate`].
+    TokenCreated {
+        /// The only copy of the secret.
+        token: String,
+        /// What is told of it from now on.
+        info: TokenInfo,
+    },
+    /// Answers [`Request::TokenList`].
+    Tokens {
+        /// In the order they were made.
+        tokens: Vec<TokenInfo>,
+    },
+    /// Answers [`Request::LoginList`].
+    Logins {
+        /// Those of the configuration.
+        logins: Vec<logins::LoginInfo>,
+        /// Who came by them, by name.
+        links: Vec<logins::LinkedLogin>,
+    },
     /// Answers [`Request::UserResetPackages`].
     PackagesReset {
         /// Where they are now; nothing when there were none.
@@ -212,6 +286,16 @@ pub enum Reply {
     Servers {
         /// By name.
         servers: Vec<ServerInfo>,
+    },
+    /// Answers [`Request::Shortages`].
+    Shortages {
+        /// Nothing: nothing is short.
+        shortages: Vec<Shortage>,
+    },
+    /// Answers [`Request::UsageHistory`].
+    UsageHistory {
+        /// What is known.
+        history: History,
     },
     /// Answers [`Request::ServerLogs`].
     Logs {
@@ -262,22 +346,6 @@ pub enum Reply {
     },
 }
 
-/// Why the hub did not do something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefusalKind {
-    /// The caller may not ask this.
-    NotAllowed,
-    /// Nobody of that name is enrolled.
-    NotEnrolled,
-    /// What was asked can't be right: a password that is too short, a request of another version.
-    Invalid,
-    /// The hub has too much to do just now; asking again later may help.
-    Busy,
-    /// It was tried, and did not work.
-    Failed,
-}
-
 /// What a changed configuration did to people.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
@@ -321,12 +389,21 @@ pub struct HubStatus {
     pub memory: Option<Memory>,
     /// Servers that are not stopped.
     pub servers: Vec<ServerInfo>,
+    /// What is short on the machine, for teachers and administrators; nothing for others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shortages: Vec<Shortage>,
     /// What is wrong with https, for people; `None`: nothing, or there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https_problem: Option<String>,
     /// Why somebody was refused an account, for people; `None`: nobody was, or that is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accounts_problem: Option<String>,
+    /// What is wrong with backups, for people; `None`: nothing, or there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_problem: Option<crate::backup::Problem>,
+    /// When the latest backup was made, RFC 3339, UTC; `None`: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<String>,
     /// Where the hub should listen and does not, for people; `None`: it listens everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen_problem: Option<String>,
@@ -395,6 +472,12 @@ pub struct AddedUser {
 pub struct UserInfo {
     /// The name to log in with.
     pub name: Username,
+    /// As people call them, by a class list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// Where they get mail, by a class list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// Whether the configuration names this person as an administrator.
     pub admin: bool,
     /// What this person may do, by the configuration.
@@ -406,6 +489,9 @@ pub struct UserInfo {
     pub has_password: bool,
     /// When this person last did something, RFC 3339, UTC.
     pub last_active: Option<String>,
+    /// When this person was enrolled, RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<String>,
     /// The one-time link that was not used yet; `None`: there is none that works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<OpenLink>,
@@ -451,6 +537,12 @@ pub struct ServerInfo {
     pub memory_bytes: Option<u64>,
     /// Memory allowed, bytes.
     pub memory_limit_bytes: Option<u64>,
+    /// Processors that it kept busy in the last seconds, 1.0 is all of one; `None`: not known (yet).
+    #[serde(default)]
+    pub cpu_cores: Option<f64>,
+    /// Processors that it may use.
+    #[serde(default)]
+    pub cpu_limit_cores: Option<f64>,
     /// Seconds since it started.
     pub uptime_seconds: Option<u64>,
     /// Why it failed, for people.
@@ -481,4 +573,19 @@ pub struct MemoryKills {
 /// When nobody listens, the caller may not connect, or no reply comes within [`Request::patience`].
 pub fn call(socket: &Path, request: &Request) -> io::Result<Reply> {
     wire::ask(socket, request, request.patience())
+}
+/// An error as `hubctl --json` prints it: `{"error": {"message": ..., "hint": ...}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// What went wrong.
+    pub error: Told,
+}
+
+/// What went wrong, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// A sentence without its period.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
 }

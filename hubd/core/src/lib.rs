@@ -1,26 +1,31 @@
-//! What the programs of the hub share: where things are, what the configuration says, who may be called what, how to
-//! talk to systemd and to each other. Nothing here listens on a network.
+//! What every program of the hub shares: names and other values, the configuration, the protocols, where things are. Needs no
+//! privilege, speaks to no bus and listens on no network; what faces the network links this and nothing below it.
 
 #[macro_use]
 mod judged;
 
 pub mod accounts;
-pub mod apt;
-pub mod bundle;
+pub mod app_name;
+pub mod backup;
 pub mod config;
 pub mod control;
-pub mod distribution;
+pub mod generation;
 pub mod installing;
+pub mod launcher;
 pub mod listener;
+pub mod outside;
+pub mod packages;
+pub mod password;
 pub mod paths;
-pub mod pyenv;
-pub mod sandbox;
-pub mod sudoers;
+pub mod peers;
+pub mod programs;
+pub mod quantity;
+pub mod refusal;
+pub mod requester;
 pub mod sys;
-pub mod systemctl;
-pub mod systemd;
 pub mod text;
 pub mod token;
+pub mod unit_name;
 pub mod units;
 pub mod upgrade;
 pub mod wire;

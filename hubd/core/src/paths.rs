@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::pyenv::KernelName;
+use crate::packages::KernelName;
 
 /// Where things are on the machine. `Paths::default()` is the real machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ paths! {
     resolv_conf = "etc/resolv.conf";
     /// The configuration, the one truth about policy.
     config_file = "etc/hubd/config.toml";
+    /// Secrets of logins at an institution; root only.
+    secrets = "etc/hubd/secrets";
     /// Proxies, mirrors and certificates as the administrator set them; root only.
     network_file = "etc/hubd/network.env";
     /// Programs, environments, shared data of the product.
@@ -75,13 +77,19 @@ paths! {
     state = "var/lib/hubd";
     /// The database; root never opens it.
     database = "var/lib/hubd/hubd.db";
+    /// What was used of the machine, in a day and in a term.
+    usage_history = "var/lib/hubd/usage";
+    /// Where the hub asks what must be asked outside.
+    outside_socket = "run/hubd-outside/outside.sock";
+    /// The directory around it.
+    outside_directory = "run/hubd-outside";
     /// What the launcher keeps.
     launcher_state = "var/lib/hubd-launcher";
     /// What the launcher leaves for `hubd-config.service`, and gets back.
     config_change = "var/lib/hubd-launcher/config-change";
     /// Which name owns which account.
     accounts = "var/lib/hubd-launcher/accounts";
-    /// What `hubd certificates` keeps; `hubd serve` may read all of it but `certificates_private`.
+    /// What `hubd-certificates` keeps; `hubd serve` may read all of it but `certificates_private`.
     certificates = "var/lib/hubd-certificates";
     /// The certificate from an ACME authority, its chain and its key: one file, so that they always belong together.
     acme_certificate = "var/lib/hubd-certificates/acme.pem";
@@ -138,6 +146,30 @@ paths! {
     /// Has the database copied between the last moment of the old version and the first of the new one, be it after a power
     /// cut.
     upgrade_drop_in = "etc/systemd/system/hubd.service.d/10-hubd-upgrade.conf";
+    /// The password of backups, unless the configuration says another place.
+    backup_password = "etc/hubd/backup.password";
+    /// What is kept about backups; the hub reads the record.
+    backup_state = "var/lib/hubd-backup";
+    /// How the latest backup went.
+    backup_record = "var/lib/hubd-backup/record.json";
+    /// Held by whoever makes a backup, or brings one back.
+    backup_lock = "var/lib/hubd-backup/lock";
+    /// There when somebody wants a backup now.
+    backup_asked = "var/lib/hubd-backup/now";
+    /// What is put together for a backup.
+    backup_stage = "var/lib/hubd-backup/stage";
+    /// What restic remembers of a repository elsewhere.
+    backup_cache = "var/lib/hubd-backup/cache";
+    /// What a restore got from the backup and did not put in its place yet.
+    backup_restore = "var/lib/hubd-backup/restore";
+    /// What a restore replaced.
+    backup_before = "var/lib/hubd-backup/before";
+    /// Keys for a store of S3, as variables; root only.
+    backup_variables = "etc/hubd/backup.env";
+    /// Where the hub leaves a copy of its database, whole, for root.
+    database_copies = "var/lib/hubd/copy";
+    /// What makes backups.
+    restic = "usr/bin/restic";
     /// What the page on which an install can be watched shows.
     install_news = "run/hubd-installing.jsonl";
     /// Held by whoever changes the configuration.
@@ -209,8 +241,6 @@ paths! {
     no_home = "nonexistent";
     /// Where the kernel keeps control groups.
     cgroups = "sys/fs/cgroup";
-    /// Memory of all servers together, as the kernel counts it.
-    users_cgroup = "sys/fs/cgroup/hubd.slice/hubd-users.slice";
     /// Where `hubd.socket` listens.
     listen_drop_in = "etc/systemd/system/hubd.socket.d/listen.conf";
     /// What needrestart is told, by whoever wants to; it need not be installed.
@@ -254,11 +284,23 @@ impl Paths {
     }
 
     /// What a running hub, and the journal of its people, have below `/run`.
-    pub fn runtime(&self) -> [PathBuf; 10] {
+    pub fn runtime(&self) -> [PathBuf; 11] {
         let (launcher, front, hub) = (self.launcher_directory(), self.front_socket(), self.below("run/hubd"));
         let (operators, journal) = (self.below("run/hubd-operator"), self.below("run/systemd/journal.hubd-users"));
         let (lock, drafts, news) = (self.config_lock(), self.drafts(), self.install_news());
-        [launcher, front, hub, operators, journal, self.admin_directory(), self.servers(), lock, drafts, news]
+        [
+            launcher,
+            self.outside_directory(),
+            front,
+            hub,
+            operators,
+            journal,
+            self.admin_directory(),
+            self.servers(),
+            lock,
+            drafts,
+            news,
+        ]
     }
 
     /// Where systemd keeps what is set on units until the next boot.
@@ -312,6 +354,16 @@ impl Paths {
     /// The file system of terminals that `name`'s server has, in a directory that only root enters; fresh at each start.
     pub fn terminals(&self, name: &crate::accounts::Username) -> PathBuf {
         self.servers().join(".terminals").join(name.as_str())
+    }
+
+    /// The directory that holds the socket of `name`'s `app`; root-owned parents, fresh at each start.
+    pub fn app_directory(&self, name: &crate::accounts::Username, app: &crate::app_name::AppName) -> PathBuf {
+        self.servers().join(".apps").join(name.as_str()).join(app.as_str())
+    }
+
+    /// The file system of terminals that `name`'s `app` has; fresh at each start.
+    pub fn app_terminals(&self, name: &crate::accounts::Username, app: &crate::app_name::AppName) -> PathBuf {
+        self.servers().join(".app-terminals").join(name.as_str()).join(app.as_str())
     }
 
     /// The Unix socket that `name`'s server listens on.

@@ -20,6 +20,18 @@ pub fn decomposed(text: &str) -> Cow<'_, str> {
     DecomposingNormalizerBorrowed::new_nfd().normalize(text)
 }
 
+/// Whether `c` is not seen, or makes the text around it look like another one: marks of the reading direction, separators of
+/// lines, joiners, tags. Some scripts need the two joiners; whoever shows such text lets them pass.
+pub fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The joiners, without which some scripts are written wrongly.
+pub fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
 /// `text` for a line of a log: cut after `most` bytes or so, which is said, with how long it was.
 pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {

@@ -1,11 +1,10 @@
 //! Upgrades, as those who ask for one and the one who does it share them: what a version is, which way leads from one to
 //! another, what was asked for and what came of it.
 //!
-//! Whoever asks leaves a job ([`Archive`]); `hub-installer` does it in a service of its own, so that no terminal and no
+//! Whoever asks leaves a job ([`JobStore`]); `hub-installer` does it in a service of its own, so that no terminal and no
 //! connection is needed from then on; a [`Record`] says how it goes and how it went.
 
-mod archive;
-mod desk;
+mod protocol;
 mod version;
 
 use std::fmt;
@@ -14,8 +13,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-pub use archive::{Archive, Left};
-pub use desk::{UpgradeReply, UpgradeRequest, answer};
+pub use protocol::{UpgradeReply, UpgradeRequest};
 pub use version::{Version, Way, way};
 
 use crate::paths::Paths;
@@ -54,7 +52,7 @@ fn receipt(paths: &Paths) -> Result<Receipt> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Source {
-    /// The tarball of a release, with what is beside it, as [`Archive::take_in`] has put it into a place of root's.
+    /// The tarball of a release, with what is beside it, as [`JobStore::take_in`] has put it into a place of root's.
     File(PathBuf),
     /// The newest that one can get to in one step, of the configured channel.
     Newest,

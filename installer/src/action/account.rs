@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use hub_core::accounts::{lookup, shadow};
+use hub_core::accounts::lookup;
+use hub_system::accounts::shadow;
 
 use super::{Check, Ownership, packages, services};
 use crate::files::Attributes;

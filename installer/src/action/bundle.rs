@@ -1,7 +1,7 @@
 //! The wheels of a bundle, put where builds and students find them.
 
 use anyhow::{Result, bail};
-use hub_core::bundle::store;
+use hub_environment::bundle::store;
 
 use super::{Check, World};
 

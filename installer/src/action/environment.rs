@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use hub_core::distribution::PYTHON;
+use hub_core::packages::Requirement;
 use hub_core::paths::Paths;
-use hub_core::pyenv::{self, BuildRequest, Builder, Generation, Requirement, Shipped};
+use hub_environment::pyenv::{self, BuildRequest, Builder, Generation, Shipped};
+use hub_system::distribution::PYTHON;
 
 use super::{Check, World};
 

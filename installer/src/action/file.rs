@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use hub_core::paths::Paths;
 use hub_core::sys::atomic::{self, Access};
-use hub_core::sys::command::Command;
+use hub_system::command::Command;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 

@@ -53,7 +53,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let programs = root.path().join("release");
         std::fs::create_dir(&programs).unwrap();
-        for name in crate::facts::PROGRAMS {
+        for name in hub_core::programs::names() {
             std::fs::write(programs.join(name), name).unwrap();
         }
         let paths = Paths::under(root.path().join("machine"));

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use hub_core::accounts::lookup;
-use hub_core::accounts::table::TableFile;
 use hub_core::paths::Paths;
-use hub_core::sys::tree;
+use hub_system::accounts::table::TableFile;
+use hub_system::tree;
 
 use super::{Check, World};
 

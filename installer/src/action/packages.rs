@@ -5,10 +5,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use hub_core::apt;
-use hub_core::bundle::{Archive, Opened};
-use hub_core::distribution;
-use hub_core::sys::command::Command;
+use hub_environment::bundle::{Archive, Opened};
+use hub_system::apt;
+use hub_system::command::Command;
+use hub_system::distribution;
 
 use super::{Check, World};
 use crate::network::Network;
@@ -101,11 +101,8 @@ impl Job {
         let mut waiting = || tracing::info!("waiting for another program that works on packages");
         let problem = apt::update(&mut run, &mut waiting);
         progress(&format!("installing {}", self.names.join(", ")));
-        match (install().with_context(|| format!("installing {} with apt-get", self.names.join(", "))), problem) {
-            (Ok(_), problem) => Ok(problem.map(|problem| unread(&problem))),
-            (Err(error), None) => Err(error),
-            (Err(error), Some(problem)) => Err(anyhow!("{error:#}\nhint: {}", unread(&problem))),
-        }
+        let installed = install().with_context(|| format!("installing {} with apt-get", self.names.join(", ")));
+        outcome(installed.map(drop), problem.as_deref())
     }
 
     fn apt(&self) -> Command {
@@ -117,6 +114,15 @@ impl Job {
     fn environment(&self, command: Command) -> Command {
         let command = command.envs(apt::ENVIRONMENT);
         self.network.variables().fold(command, |command, (name, value)| command.env(name, value))
+    }
+}
+
+/// What comes of an install after `problem` with the list of packages: what could be had nevertheless is enough.
+fn outcome(installed: Result<()>, problem: Option<&str>) -> Result<Option<String>> {
+    match (installed, problem) {
+        (Ok(()), problem) => Ok(problem.map(unread)),
+        (Err(error), None) => Err(error),
+        (Err(error), Some(problem)) => Err(anyhow!("{error:#}\nhint: {}", unread(problem))),
     }
 }
 
@@ -165,4 +171,21 @@ fn unread(problem: &str) -> String {
         "not every package source of this machine could be read ({reasons}); correct those sources or take them out of \
          /etc/apt/sources.list.d, or this machine gets no updates from them"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_is_gone_stops_no_install_that_can_do_without_it() {
+        let dead = "exit code 100\nE: The repository 'http://gone.example Release' does not have a Release file.";
+        assert_eq!(outcome(Ok(()), None).unwrap(), None);
+        let told = outcome(Ok(()), Some(dead)).unwrap().unwrap();
+        assert!(told.contains("not every package source") && told.contains("http://gone.example Release"), "{told}");
+        let failed = || Err(anyhow!("there is no package `git`"));
+        assert_eq!(outcome(failed(), None).unwrap_err().to_string(), "there is no package `git`");
+        let told = outcome(failed(), Some(dead)).unwrap_err().to_string();
+        assert!(told.starts_with("there is no package `git`\nhint: not every package source") && told.contains("gone"), "{told}");
+    }
 }

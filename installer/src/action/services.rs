@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail};
 use hub_core::config::HttpsMethod;
 use hub_core::control::{self, HttpsStatus, Reply, Request};
 use hub_core::paths::Paths;
-use hub_core::sys::command::Command;
 use hub_core::units::{CERTIFICATES, ENABLED, LAUNCHER, SERVE};
+use hub_system::command::Command;
 
 use super::{Check, World};
 use crate::facts::{self, ConfigFact, certificate};
-use crate::preflight::Finding;
+use crate::finding::Finding;
 use crate::receipt::Receipt;
 use crate::systemctl;
 use crate::undo::Undo;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use hub_core::distribution::PYTHON;
 use hub_core::paths::Paths;
-use hub_core::pyenv::{pip, uv};
 use hub_core::sys::atomic::{self, Access};
-use hub_core::sys::command::Command;
+use hub_environment::pyenv::{pip, uv};
+use hub_system::command::Command;
+use hub_system::distribution::PYTHON;
 
 use super::{Check, World};
 use crate::undo::Undo;

@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hub_core::accounts::Username;
 use hub_core::config::HttpsMethod;
-use hub_core::pyenv::requirement::RequirementError;
-use hub_core::pyenv::{FIRST_LESSON, Requirement};
+use hub_core::packages::Requirement;
+use hub_core::packages::requirement::RequirementError;
+use hub_environment::pyenv::FIRST_LESSON;
 
 use crate::behind::Behind;
 use crate::options::{self, HttpsWish};

@@ -4,10 +4,14 @@ use anyhow::{Context, Result};
 use nix::unistd::{Group, User};
 
 /// Unix accounts of the hub itself, with what each is for.
-pub const OWN_USERS: [(&str, &str); 3] =
-    [("hubd", "hub web front"), ("hubd-build", "hub environment builds"), ("hubd-certificates", "hub certificates")];
+pub const OWN_USERS: [(&str, &str); 4] = [
+    ("hubd", "hub web front"),
+    ("hubd-build", "hub environment builds"),
+    ("hubd-certificates", "hub certificates"),
+    ("hubd-outside", "hub questions to providers of logins"),
+];
 /// Unix groups of the hub.
-pub const OWN_GROUPS: [&str; 5] = ["hubd", "hubd-build", "hubd-certificates", "hubd-users", "hubd-admins"];
+pub const OWN_GROUPS: [&str; 6] = ["hubd", "hubd-build", "hubd-certificates", "hubd-outside", "hubd-users", "hubd-admins"];
 
 /// An account with a name of ours, whoever made it.
 #[derive(Debug, Clone, PartialEq, Eq)]

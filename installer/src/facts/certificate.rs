@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hub_core::config::HttpsMethod;
-use hub_core::sys::command::Command;
+use hub_core::control::Failed;
+use hub_system::command::Command;
 use serde::Deserialize;
 
+use crate::finding::Finding;
 use crate::options::Options;
-use crate::preflight::Finding;
 
 /// Two files are read.
 const JUDGE_DEADLINE: Duration = Duration::from_secs(20);
@@ -25,8 +26,11 @@ pub struct Judged {
 
 /// What `hubctl https check` prints with `--json`.
 #[derive(Debug, Deserialize)]
-struct Checked {
-    findings: Vec<Looked>,
+#[serde(untagged)]
+enum Checked {
+    Found { findings: Vec<Looked> },
+    // As when a file is not there.
+    Failed(Failed),
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,9 +73,16 @@ pub(super) fn probe(options: &Options) -> Judged {
 /// # Errors
 /// When it is something else.
 pub(crate) fn judge(answer: &str) -> Result<Judged> {
-    let checked: Checked = serde_json::from_str(answer)?;
     let mut judged = Judged::default();
-    for looked in checked.findings {
+    let findings = match serde_json::from_str(answer)? {
+        Checked::Found { findings } => findings,
+        Checked::Failed(Failed { error }) => {
+            let remedy = error.hint.unwrap_or_else(|| "name the files with --certificate and --key".to_owned());
+            judged.bad.push(Finding { what: error.message, remedy });
+            return Ok(judged);
+        }
+    };
+    for looked in findings {
         let finding = Finding { what: looked.what, remedy: looked.remedy.unwrap_or_default() };
         match looked.weight.as_str() {
             "bad" => judged.bad.push(finding),
@@ -85,6 +96,14 @@ pub(crate) fn judge(answer: &str) -> Result<Judged> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let answer = r#"{"error":{"message":"reading `/nope`: No such file or directory","hint":null}}"#;
+        let judged = judge(answer).unwrap();
+        assert_eq!(judged.bad[0].what, "reading `/nope`: No such file or directory");
+        assert!(judge("{}").is_err());
+    }
 
     #[test]
     fn reads_what_hubctl_found() {

@@ -2,7 +2,7 @@
 
 use hub_core::config::{Config, without_secret};
 use hub_core::paths::Paths;
-use hub_core::pyenv::NetworkSettings;
+use hub_environment::pyenv::NetworkSettings;
 
 use crate::fetch;
 use crate::network::Network;

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use hub_core::bundle;
-use hub_core::distribution::{CERTIFICATES, PYTHON, missing_packages, os_release_field};
 use hub_core::paths::Paths;
-use hub_core::sys::command::Command;
+use hub_environment::bundle;
+use hub_system::command::Command;
+use hub_system::distribution::{CERTIFICATES, PYTHON, missing_packages, os_release_field};
 use nix::sys::statvfs::statvfs;
 
 const ASK_DEADLINE: Duration = Duration::from_secs(15);

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use hub_core::config::{self, HomesInReach};
@@ -38,6 +39,7 @@ pub(crate) fn machine() -> Facts {
         has_proxy_group: true,
         environment: None,
         ipv6: true,
+        is_here: |address| address != IpAddr::from([192, 0, 2, 7]),
         homes_in_reach: HomesInReach::default(),
         homes: Ok(crate::facts::Homes { real: "/home".into(), missing: Vec::new() }),
     }
@@ -63,7 +65,7 @@ fn a_fresh_machine_is_fine() {
 #[test]
 fn each_obstacle_is_named_with_a_remedy() {
     type Case = (fn(&mut Facts, &mut Options), &'static str, &'static str);
-    let cases: [Case; 29] = [
+    let cases: [Case; 30] = [
         (|facts, _| facts.root = false, "needs root", "sudo"),
         (|facts, _| facts.system.systemd = None, "not PID 1", "hub-installer try"),
         (|facts, _| facts.system.systemd = Some(247), "systemd 247 is too old", "Debian 12, Debian 13 or Ubuntu 24.04"),
@@ -95,6 +97,11 @@ fn each_obstacle_is_named_with_a_remedy() {
             },
             "--packages is for a new hub",
             "sudo hubctl env install 'scipy>=1'",
+        ),
+        (
+            |_, options| options.listen = Some("192.0.2.7:80".parse().unwrap()),
+            "the hub can't listen at 192.0.2.7:80: this machine has no such address",
+            "--listen 0.0.0.0:80",
         ),
         (
             |facts, options| {
@@ -184,6 +191,18 @@ fn a_running_hub_does_not_stand_in_its_own_way() {
         ..machine()
     };
     assert_eq!(check(&facts, &Options { admins: Vec::new(), ..options() }), Judgement::default());
+}
+
+#[test]
+fn a_machine_without_ipv6_is_fine_and_is_told() {
+    let wish = crate::options::HttpsWish { listen: None, method: config::HttpsMethod::Lan { domains: Vec::new() } };
+    for config in [ConfigFact::Absent, configured("[roles]\nadmins = [\"ada\"]\n[http]\nlisten = [\"[::]:80\"]\n")] {
+        let facts = Facts { ipv6: false, config, ..machine() };
+        let judgement = check(&facts, &Options { https: Some(wish.clone()), ..options() });
+        assert_eq!(judgement.blockers, []);
+        let told: Vec<&str> = judgement.warnings.iter().map(|finding| finding.what.as_str()).collect();
+        assert_eq!(told, ["this machine has no IPv6"]);
+    }
 }
 
 #[test]

@@ -4,10 +4,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use hub_core::accounts::home;
-use hub_core::accounts::table::TableFile;
-use hub_core::accounts::{lookup, shadow};
+use hub_core::accounts::lookup;
 use hub_core::paths::Paths;
+use hub_system::accounts::home;
+use hub_system::accounts::shadow;
+use hub_system::accounts::table::TableFile;
 
 use crate::facts::{self, ConfigFact};
 use crate::leftovers::{Home, Leftovers};

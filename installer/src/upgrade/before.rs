@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use hub_core::accounts::table::Table;
 use hub_core::paths::Paths;
 use hub_core::sys::atomic::{self, Access};
-use hub_core::sys::tree;
+use hub_system::accounts::table::Table;
+use hub_system::tree;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Attributes};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use fs_err as fs;
 use hub_core::paths::Paths;
-use hub_core::sys::command::Command;
-use hub_core::sys::tree;
 use hub_core::upgrade::{Source, Version};
+use hub_system::command::Command;
+use hub_system::tree;
 
 use super::download::Server;
 use super::index::{Index, choose};

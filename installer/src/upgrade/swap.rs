@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use hub_core::paths::Paths;
 use hub_core::sys::atomic::{self, Access};
-use hub_core::sys::command::Command;
 use hub_core::units::{LAUNCHER, SERVE};
+use hub_system::command::Command;
 use serde_json::Value;
 
 use super::stage::Staged;

@@ -13,11 +13,11 @@ fn a_way_back_that_fails_is_told_and_can_be_tried_again() {
     // The power was cut in the middle, and the disk lost the copies.
     fs::write(paths.upgrade_pending(), "").unwrap();
     let running = json!({ "number": 1, "who": "ada", "when": "then", "state": "running", "plan": [] });
-    let archive = Archive::new(&paths);
-    archive.save(&serde_json::from_value(running).unwrap()).unwrap();
+    let store = JobStore::new(&paths);
+    store.save(&serde_json::from_value(running).unwrap()).unwrap();
     for _ in 0..2 {
         work(&paths).unwrap();
-        let record = archive.record().unwrap().unwrap();
+        let record = store.record().unwrap().unwrap();
         assert_eq!(record.state, State::Failed);
         assert_eq!(record.reason.as_deref(), Some("it was interrupted before the new version was known to be well"));
         let hint = record.hint.unwrap();

@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use hub_core::config::{self, Denied, Limits, format_bytes};
 use hub_core::paths::Paths;
-use hub_core::sys::command::Command;
+use hub_system::command::Command;
 use serde::Serialize;
 
-use crate::preflight::Finding;
+use crate::finding::Finding;
 
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 const PROBE_DEADLINE: Duration = Duration::from_secs(90);
@@ -61,14 +61,7 @@ pub(super) fn check(paths: &Paths, limits: &Limits) -> Result<Vec<TriedLimit>> {
 fn memory(paths: &Paths, limits: &Limits) -> Result<TriedLimit> {
     let figures = fs::read_to_string(paths.kernel_figures().join("meminfo"))?;
     let (free, swap) = (figure(&figures, "MemAvailable:"), figure(&figures, "SwapTotal:"));
-    // The rest is for whoever else is on the machine at this moment.
-    let possible = free / 2;
-    let (allowed, note) = if limits.memory + MORE_MEMORY <= possible {
-        (limits.memory, String::new())
-    } else {
-        let smaller = possible.saturating_sub(MORE_MEMORY).max(MORE_MEMORY);
-        (smaller, format!("the configured {} can't be tried with {} free", format_bytes(limits.memory), format_bytes(free)))
-    };
+    let (allowed, note) = memory_to_try(limits.memory, free);
     // Swap counts where there is any: a program may have both.
     let together = allowed + limits.swap.min(swap);
     let properties = [format!("MemoryMax={allowed}"), format!("MemorySwapMax={}", limits.swap)];
@@ -76,6 +69,17 @@ fn memory(paths: &Paths, limits: &Limits) -> Result<TriedLimit> {
     conclusive(got, together, "bytes")?;
     let allowed = format_bytes(together);
     Ok(TriedLimit { what: "memory", allowed, got: format_bytes(got), holds: got <= together, note })
+}
+
+/// How much memory is allowed to the probe where `configured` is and `free` is there, and why not as much; bytes.
+fn memory_to_try(configured: u64, free: u64) -> (u64, String) {
+    // The rest is for whoever else is on the machine at this moment.
+    let possible = free / 2;
+    if configured + MORE_MEMORY <= possible {
+        return (configured, String::new());
+    }
+    let smaller = possible.saturating_sub(MORE_MEMORY).max(MORE_MEMORY);
+    (smaller, format!("the configured {} can't be tried with {} free", format_bytes(configured), format_bytes(free)))
 }
 
 fn tasks(paths: &Paths, limits: &Limits) -> Result<TriedLimit> {
@@ -180,6 +184,15 @@ fn measure(paths: &Paths, probe: &str, amount: u64, properties: &[String]) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_configured_is_what_is_tried_where_there_is_room() {
+        assert_eq!(memory_to_try(1 << 30, 4 << 30), (1 << 30, String::new()));
+        assert_eq!(memory_to_try(300 << 20, 4 << 30), (300 << 20, String::new()));
+        let (less, note) = memory_to_try(8 << 30, 4 << 30);
+        assert_eq!(less, (2 << 30) - MORE_MEMORY);
+        assert_eq!(note, "the configured 8 GB can't be tried with 4 GB free");
+    }
 
     #[test]
     fn reads_the_kernels_figures() {

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use hub_core::config::judge;
 use hub_core::paths::Paths;
-use hubd::ctl::{Caller, Interruptions, Printer, Terminal, World, run};
+use hubctl::{Caller, Interruptions, Printer, Terminal, World, run};
 use jiff::tz::TimeZone;
 use libfuzzer_sys::{arbitrary, fuzz_target};
 

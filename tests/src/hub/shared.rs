@@ -10,15 +10,16 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
-use hub_core::sys::lock::{LockGuard, try_lock};
-use installer::machine::{Base, BaseSpec, LAYERS_DIRECTORY, Release, carried_environment};
+use hub_core::programs;
+use hub_machine::{Base, BaseSpec, LAYERS_DIRECTORY, Release, carried_environment};
+use hub_system::lock::{LockGuard, try_lock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{ADMIN, BARE, Hub, install};
 use crate::context::{Context, repository};
-use crate::release::{PROGRAMS, ReleaseServer};
+use crate::release::ReleaseServer;
 
 /// More hubs than run at once on one host; each takes half a gigabyte.
 const PLACES: u16 = 12;
@@ -109,7 +110,7 @@ impl Place {
 /// A machine of its own with an installed hub. `None`: this host can't keep what a machine changed, or the machine is to
 /// outlive this process and with it the place.
 pub(super) fn hub(context: &Context) -> Result<Option<Hub>> {
-    if context.keeps_machines() || !installer::machine::changes_can_be_kept()? {
+    if context.keeps_machines() || !hub_machine::changes_can_be_kept()? {
         return Ok(None);
     }
     let base = context.base(&BaseSpec::new(Release::Bookworm))?;
@@ -141,7 +142,7 @@ fn key(context: &Context, base: &Base) -> Result<String> {
     for (name, value) in carried_environment(std::env::vars()) {
         hash.update(format!("{name}={value}\n"));
     }
-    for program in PROGRAMS {
+    for program in programs::names() {
         hash.update(fs::read(context.program(program)?)?);
     }
     for source in SOURCES {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-const TABLE: &str = include_str!("../../../hubd/core/src/pyenv/assets/hubd_jupyter/settings.json");
+const TABLE: &str = include_str!("../../../hubd/environment/src/pyenv/assets/hubd_jupyter/settings.json");
 
 const BEGINNING: &str = "\
 <!-- Generated from the code: see tests/src/reference.rs. -->

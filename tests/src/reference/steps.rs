@@ -123,6 +123,7 @@ fn bare_debian() -> Facts {
         config: ConfigFact::Absent,
         receipt: Ok(None),
         leftovers: Ok(None),
+        is_here: |_| true,
         index: None,
         certificate: installer::facts::certificate::Judged::default(),
         has_proxy_group: false,

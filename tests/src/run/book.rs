@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use fs_err as fs;
-use hub_core::sys::command::Command;
+use hub_system::command::Command;
 
 use super::part::{cargo_itself, logged};
 use crate::book;

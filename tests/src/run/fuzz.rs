@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use fs_err as fs;
-use hub_core::sys::command::Command;
-use installer::machine::ensure_packages;
+use hub_machine::ensure_packages;
+use hub_system::command::Command;
 
 use super::part::{cargo_itself, logged};
 use crate::context::repository;

@@ -1,6 +1,8 @@
 //! What can be judged without running the hub: formatting, clippy, shell scripts, the links in
 //! docs/, and the rules of the source tree.
 
+mod circles;
+mod crates;
 mod rules;
 
 use std::path::{Path, PathBuf};
@@ -8,10 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use fs_err as fs;
-use hub_core::sys::command::Command;
-use installer::machine::ensure_packages;
+use hub_machine::ensure_packages;
+use hub_system::command::Command;
 
-use super::part::{cargo, logged};
+use super::part::{cargo, cargo_itself, logged};
 use crate::book;
 use crate::context::repository;
 
@@ -23,6 +25,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(super) fn run(directory: &Path) -> Result<()> {
     let checks = [
         rules_hold(),
+        crates_are_apart(),
+        nothing_leads_back_to_itself(),
         links_lead_somewhere(),
         shell_scripts(directory),
         cargo(directory, "fmt", &["--all", "--check"]),
@@ -44,13 +48,23 @@ fn shell_scripts(directory: &Path) -> Result<()> {
 }
 
 fn rules_hold() -> Result<()> {
-    let mut broken = Vec::new();
-    for file in files()? {
-        let name = file.strip_prefix(repository())?.display().to_string();
-        if name.ends_with(".rs") {
-            broken.extend(rules::check(&name, &fs::read_to_string(&file)?));
-        }
-    }
+    let broken: Vec<String> = sources()?.iter().flat_map(|(name, text)| rules::check(name, text)).collect();
+    if broken.is_empty() { Ok(()) } else { bail!("{}", broken.join("\n")) }
+}
+
+/// Who may use whom, what the program that faces the network links, and, where it is built, which names are in it.
+fn crates_are_apart() -> Result<()> {
+    let manifest = format!("--manifest-path={}", repository().join("Cargo.toml").display());
+    let ask = |arguments: &[&str]| -> Result<String> {
+        Command::new(cargo_itself()?, DEADLINE).args(arguments.iter().copied()).arg(manifest.as_str()).run()
+    };
+    let mut broken = crates::check(&ask(&["metadata", "--no-deps", "--offline", "--format-version=1"])?)?;
+    broken.extend(crates::not_in_front(&ask(&["tree", "--package=hubd", "--edges=normal", "--prefix=none"])?));
+    if broken.is_empty() { Ok(()) } else { bail!("{}", broken.join("\n")) }
+}
+
+fn nothing_leads_back_to_itself() -> Result<()> {
+    let broken = circles::check(&sources()?);
     if broken.is_empty() { Ok(()) } else { bail!("{}", broken.join("\n")) }
 }
 
@@ -59,6 +73,18 @@ fn links_lead_somewhere() -> Result<()> {
     let below = files()?.into_iter().filter_map(|file| Some(file.strip_prefix(&directory).ok()?.display().to_string()));
     let broken = book::broken_links(&book::pages()?, &below.collect::<Vec<_>>());
     if broken.is_empty() { Ok(()) } else { bail!("{}", broken.join("\n")) }
+}
+
+/// Every file of Rust, by its name in the repository, with its text.
+fn sources() -> Result<Vec<(String, String)>> {
+    let mut sources = Vec::new();
+    for file in files()? {
+        let name = file.strip_prefix(repository())?.display().to_string();
+        if name.ends_with(".rs") {
+            sources.push((name, fs::read_to_string(&file)?));
+        }
+    }
+    Ok(sources)
 }
 
 /// Every file of the repository that git knows or would add.

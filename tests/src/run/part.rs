@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use hub_core::sys::command::Command;
+use hub_system::command::Command;
 
 use crate::context::repository;
 use crate::release::test_key;
@@ -105,7 +105,7 @@ pub(super) fn cargo(directory: &Path, verb: &str, arguments: &[&str]) -> Result<
 
 /// Builds the programs of the hub, which then take releases that the tests sign.
 pub(super) fn build(directory: &Path) -> Result<()> {
-    cargo(directory, "build", &["--release", "--quiet", "--package", "hubd", "--package", "installer"])
+    cargo(directory, "build", &["--release", "--quiet", "--workspace", "--exclude", "hub-tests", "--bins"])
 }
 
 fn cargo_command(verb: &str, arguments: &[&str]) -> Result<Command> {
@@ -172,7 +172,7 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), parts.len());
-        for name in scenario::ALONE.iter().chain(scenario::LONGEST) {
+        for name in scenario::ALONE.iter().chain(scenario::LONGEST).chain(scenario::WAITING) {
             assert!(names.contains(name), "no part `{name}`");
         }
     }

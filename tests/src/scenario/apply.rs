@@ -41,7 +41,7 @@ fn run(context: &Context) -> Result<()> {
 }
 
 /// Writes the configuration as `script` makes it of the one that is there, and applies it.
-fn change(hub: &Hub, script: &str) -> Result<installer::machine::Output> {
+fn change(hub: &Hub, script: &str) -> Result<hub_machine::Output> {
     hub.sh(&format!("sed -i {script} {CONFIG}"))?;
     hub.hubctl_output(&["config", "apply"])
 }

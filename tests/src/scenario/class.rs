@@ -126,6 +126,10 @@ fn configure_from_inside(context: &Context, hub: &Hub, admin: &Browser) -> Resul
     ensure!(announced.contains("exit 0"), "hub.announcement inside the hub: {announced}");
     let page = hub.sh(&format!("curl -s {}/hub/login", hub.url()))?;
     ensure!(page.contains("Exam at noon."), "the announcement is on no page: {page}");
+    admin.wait_for_text("#hubd-notes", "Exam at noon.", DEADLINE)?;
+    admin.screenshot("announcement-in-lab")?;
+    admin.click("#hubd-notes button")?;
+    admin.wait_until_gone("[data-note^=announced]", DEADLINE)?;
     let before = hub.sh("cat /etc/hubd/config.toml")?;
     let refused = asked("listen.txt", "hubctl config set http.listen 127.0.0.1:1")?;
     ensure!(
@@ -139,7 +143,10 @@ fn configure_from_inside(context: &Context, hub: &Hub, admin: &Browser) -> Resul
            mkdir -p /var/lib/hubd-launcher/config-change; cp /root/forged.json /var/lib/hubd-launcher/config-change/request.json
            systemctl start hubd-config.service; cat /var/lib/hubd-launcher/config-change/result.json; rm /var/lib/hubd-launcher/config-change/*"#,
     )?;
-    ensure!(forged.contains("changed on the machine only") && forged.contains("\"code\":7"), "a forged request: {forged}");
+    let ended: serde_json::Value = serde_json::from_str(&forged)?;
+    let is_refused =
+        ended["code"] == 7 && ended["messages"].as_str().is_some_and(|said| said.contains("changed on the machine only"));
+    ensure!(is_refused, "a forged request: {forged}");
     // Killed at its work: the file is whole, and nobody stands in the way afterwards.
     lab::terminal_line(
         admin,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 use hub_core::token::Token;
-use installer::machine::{BaseSpec, Release};
+use hub_machine::{BaseSpec, Release};
 
 use super::{Group, Scenario};
 use crate::context::Context;

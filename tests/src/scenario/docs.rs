@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use installer::machine::Release;
+use hub_machine::Release;
 
 use super::{Group, Scenario};
 use crate::book;

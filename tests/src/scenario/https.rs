@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use installer::machine::{BaseSpec, Release};
+use hub_machine::{BaseSpec, Release};
 use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::redirect::Policy;
 use serde_json::Value;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use installer::machine::{Output, Release};
+use hub_machine::{Output, Release};
 use serde_json::Value;
 
 use super::{Group, Scenario};
@@ -205,7 +205,7 @@ fn upgrade(context: &Context, hub: &Hub) -> Result<()> {
     let processes = "systemctl show --property=MainPID hubd-user-sam.service hubd.service hubd-launcher.service";
     let before = hub.sh(processes)?;
     // What stands behind the end of a program changes nothing but its digest.
-    hub.sh("mkdir /root/new; cp /opt/hubd/bin/hub* /root/new; echo new >>/root/new/hubd")?;
+    hub.sh("mkdir /root/new; cp /opt/hubd/bin/hub* /root/new; echo new | tee -a /root/new/hubd >>/root/new/hubd-launcher")?;
     let output = hub.command(["/root/new/hub-installer", "install", "--yes"]).timeout(INSTALL_DEADLINE).run()?;
     ensure!(output.complaint().contains("/opt/hubd/bin/hubd"), "upgrade: {}", output.complaint());
     ensure!(hub.sh("tail -c 4 /opt/hubd/bin/hubd")? == "new", "the program was not replaced");
@@ -213,7 +213,8 @@ fn upgrade(context: &Context, hub: &Hub) -> Result<()> {
     let pids = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let (before, after) = (pids(&before), pids(&after));
     ensure!(before[0] == after[0], "the student's server was restarted: {before:?} {after:?}");
-    ensure!(before.iter().zip(&after).skip(1).filter(|(old, _)| !old.is_empty()).all(|(old, new)| old != new));
+    let is_new = before.iter().zip(&after).skip(1).filter(|(old, _)| !old.is_empty()).all(|(old, new)| old != new);
+    ensure!(is_new, "a service still runs what was replaced: {before:?} {after:?}");
     let users = hub.hubctl(&["user", "list"])?;
     ensure!(users.to_string().contains("sam"), "people after the upgrade: {users}");
     context.step("upgraded; the student's server went on")

@@ -7,7 +7,7 @@ mod services;
 mod shared;
 
 use anyhow::{Context as _, Result, ensure};
-use installer::machine::{BaseSpec, Release};
+use hub_machine::{BaseSpec, Release};
 
 use super::{Group, Scenario};
 use crate::context::Context;
@@ -33,27 +33,6 @@ while os.path.exists('/proc/' + sys.argv[1]):
     time.sleep(0.1)
 os.rename('/run/hubd-servers/eve/server.sock', '/run/hubd-servers/eve/own.sock')
 os.symlink('/run/hubd-servers/bob/server.sock', '/run/hubd-servers/eve/server.sock')
-";
-/// Run by bob, who sees whose the sockets of his own processes are: how many ports listen on the machine, then which are his,
-/// but for one that he opens here, without which nothing could be found. Then what forked processes print, which ipykernel
-/// has a port for.
-const LISTENERS: &str = "
-import multiprocessing, os, re, socket, subprocess
-opened = socket.create_server(('127.0.0.1', 0))
-lines = subprocess.run(['ss', '-H', '-l', '-t', '-n', '-p'], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
-own = [line for line in lines if 'pid=' in line]
-known = [line for line in own if ':%d ' % opened.getsockname()[1] in line]
-print(len(lines), len(known), [line for line in own if line not in known])
-if os.fork() == 0:
-    print('forked', flush=True)
-    os._exit(0)
-os.wait()
-child = multiprocessing.get_context('fork').Process(target=lambda: print('multiprocessed', flush=True))
-child.start()
-child.join()
-subprocess.run(['sh', '-c', 'echo spawned'])
-import time; end = time.monotonic() + 1
-while time.monotonic() < end: time.sleep(0.1)
 ";
 /// Run by bob: lines into the log of his server, by the descriptor that it got from systemd.
 const FLOOD: &str = "
@@ -90,7 +69,7 @@ fn run(context: &Context) -> Result<()> {
         attempts(context, &hub, "eve", attacks::STUDENT)?,
         attempts(context, &hub, ADMIN, attacks::ADMIN)?,
         secrets_on_the_machine(context, &hub)?,
-        ports(context, &hub)?,
+        kernel::ports(context, &hub, "bob", "python3")?,
         outside::attempts(context, &hub)?,
         all_inside_her_slice(context, &hub)?,
         services::attempts(context, &hub)?,
@@ -177,6 +156,10 @@ fn flood(context: &Context, hub: &Hub) -> Result<Vec<String>> {
     let log = hub.hubctl(&["server", "logs", "bob", "--lines", "5"])?["lines"].to_string();
     ensure!(log.contains("xxxx"), "bob's own log: {log}");
     let kept: u64 = kept.trim().parse().context("the size of the journal")?;
+    // Each is 8 MB at least, so a hundred of them would be all that the journal may have.
+    let own =
+        hub.sh("find /var/log/journal/*.hubd-users /run/log/journal/*.hubd-users -name 'user-*' 2>/dev/null | head -n 1")?;
+    ensure!(own.is_empty(), "people have files of their own in the journal: {own}");
     let lost = before.iter().zip(others()?).filter(|(before, now)| *before != now);
     let lost = lost.map(|(before, now)| format!("of other logs something is lost: {before} became {now}"));
     Ok(lost.chain((kept > 100).then(|| format!("{kept} MB of bob's words were kept"))).collect())
@@ -246,25 +229,6 @@ subprocess.Popen([sys.executable, '-c', \"\"\"{LINK}\"\"\", str(os.getpid())], s
     hub.sh("for i in $(seq 200); do [ -L /run/hubd-servers/eve/server.sock ] && exit; sleep 0.1; done; exit 1")
         .context("waiting for the link")?;
     Ok(())
-}
-
-/// Servers and kernels talk over sockets in directories of their own, and so do kernels with their children and with the
-/// debugger: nothing of bob's listens on a port, which everybody on the machine could connect to.
-fn ports(context: &Context, hub: &Hub) -> Result<Vec<String>> {
-    let mut failures = Vec::new();
-    for (debugger, ran) in [("off", kernel::run(hub, "bob", LISTENERS)?), ("on", kernel::run_debugged(hub, "bob", LISTENERS)?)] {
-        let first = ran.printed.lines().next().unwrap_or_default();
-        context.step(&format!("debugger {debugger}: listening ports of the machine, one opened by bob, his others: {first}"))?;
-        if !first.ends_with(" 1 []") {
-            failures.push(format!("debugger {debugger}: something of bob's listens on a port: {ran:?}"));
-        }
-        for word in ["forked", "multiprocessed", "spawned"] {
-            if !ran.printed.contains(word) {
-                failures.push(format!("debugger {debugger}: what a {word} process printed is not there: {ran:?}"));
-            }
-        }
-    }
-    Ok(failures)
 }
 
 /// After all of this, every process of hers is where her limits are.

@@ -11,7 +11,7 @@ use crate::kernel::{self, OwnKernel};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "kernels",
-    about: "hubctl env --kernel: another kernel for everybody, tried out first, taken back, in use, removed",
+    about: "hubctl env --kernel: another kernel for everybody, tried out first, taken back, in use, removed; no port with any ipykernel",
     group: Group::Default,
     needs_programs: true,
     run,
@@ -31,6 +31,8 @@ with zipfile.ZipFile("/root/broken-1.0-py3-none-any.whl", "w") as wheel:
     for name, text in files.items():
         wheel.writestr(name, text)
 "#;
+/// As the hub demands it of a kernel of its own.
+const OLDEST: &str = "ipykernel==6.29.0";
 /// Something that goes on in the kernel's environment, as a notebook that computes does.
 const GOES_ON: &str = "
 import subprocess, sys
@@ -67,6 +69,7 @@ fn run(context: &Context) -> Result<()> {
     refused(context, kernel)?;
     changed(context, kernel)?;
     removed(context, kernel)?;
+    ports(context, &hub)?;
 
     ensure!(hub.hubctl(&["env", "status"])?["current"] == 1, "everybody's environment is another one");
     ensure!(hub.hubctl(&["env", "check"])?["problems"] == Value::Array(Vec::new()), "everybody's environment is damaged");
@@ -130,6 +133,22 @@ fn removed(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
     let output = hub.hubctl_output(&["env", "remove-kernel", "science"])?;
     ensure!(output.code != 0 && output.complaint().contains("there is no kernel"), "a second time: {output:?}");
     context.step("removed: in no menu, not in the configuration, not on the disk")
+}
+
+/// The oldest ipykernel that a kernel may have, and the newest, open no port either.
+fn ports(context: &Context, hub: &Hub) -> Result<()> {
+    for (name, version) in [("oldest", OLDEST), ("newest", "ipykernel")] {
+        let kernel = OwnKernel { hub, name, student: STUDENT };
+        let made = kernel.change(&["install", version])?;
+        ensure!(made["state"] == "done", "{version}: {made}");
+        let is = kernel.cell("import ipykernel; print(ipykernel.__version__)")?;
+        ensure!(name == "newest" || OLDEST.ends_with(&is), "{version} is {is}");
+        context.step(&format!("the {name} ipykernel is {is}"))?;
+        let failures = kernel::ports(context, hub, STUDENT, name)?;
+        ensure!(failures.is_empty(), "{}", failures.join("\n"));
+        kernel.remove()?;
+    }
+    Ok(())
 }
 
 /// What the student's launcher has to offer.

@@ -40,7 +40,8 @@ fn run(context: &Context) -> Result<()> {
     properties(context, &hub)?;
     memory(context, &hub)?;
     tasks(context, &hub)?;
-    processor(context, &hub)
+    processor(context, &hub)?;
+    runaway(context, &hub)
 }
 
 /// What the installer proves is what the configuration says, in numbers.
@@ -103,6 +104,32 @@ fn memory(context: &Context, hub: &Hub) -> Result<()> {
     }
     context.step("both servers live, and start kernels")
 }
+
+/// A server whose programs use up its memory over and over is stopped, and stays down for some minutes.
+fn runaway(context: &Context, hub: &Hub) -> Result<()> {
+    let ran = kernel::run(hub, "bob", RUNAWAY)?;
+    ensure!(ran.error.is_none(), "starting what takes memory: {ran:?}");
+    let end = Instant::now() + RUNAWAY_DEADLINE;
+    while hub.sh("systemctl is-active hubd-user-bob.service || true")? == "active" {
+        ensure!(Instant::now() < end, "bob's server still runs");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let said = hub.sh("hubctl server start bob 2>&1 || true")?;
+    ensure!(said.contains("used up its memory over and over") && said.contains("minutes"), "starting it again: {said}");
+    ensure!(hub.sh("systemctl is-active hubd-user-eve.service")? == "active", "eve's server is down, too");
+    context.step("what uses up its memory over and over is stopped for a while")
+}
+
+const RUNAWAY_DEADLINE: Duration = Duration::from_secs(180);
+const RUNAWAY: &str = r#"
+import subprocess, sys
+code = """
+import subprocess, sys
+take = 'open("/proc/self/oom_score_adj", "w").write("1000"); b = bytearray(2 << 30); b[::4096] = b"x" * len(b[::4096])'
+for _ in range(500): subprocess.run([sys.executable, '-c', take])
+"""
+subprocess.Popen([sys.executable, '-c', code], start_new_session=True)
+"#;
 
 /// Jupyter says that a kernel died; the hub says why, wherever somebody would look, and of eve alone.
 fn knows_why(hub: &Hub) -> Result<()> {

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use installer::machine::{BaseSpec, Release};
+use hub_core::programs;
+use hub_machine::{BaseSpec, Release};
 use serde_json::json;
 
 use super::{Group, Scenario};
@@ -63,6 +64,7 @@ fn run(context: &Context, release: Release, students: usize) -> Result<()> {
     ensure!(started["problems"] == json!([]), "starting servers: {started}");
     homes(context, &hub)?;
     elsewhere(context, &hub)?;
+    scan(context, &hub)?;
 
     for name in &names {
         kernel::keep(&**hub, name)?;
@@ -85,6 +87,24 @@ fn run(context: &Context, release: Release, students: usize) -> Result<()> {
     nowhere(context, &hub)?;
     purge(context, &hub)
 }
+
+/// A student's process says that it runs a script of many gigabytes. needrestart, which is root, does not read it.
+fn scan(context: &Context, hub: &Hub) -> Result<()> {
+    let ran = kernel::run(hub, "student-1", HUGE_SCRIPT)?;
+    ensure!(ran.error.is_none(), "starting a script: {ran:?}");
+    let bounded = "systemd-run --wait --collect --quiet -p MemoryMax=300M -p MemorySwapMax=0 needrestart -b -r l";
+    hub.command(["/bin/sh", "-euc", bounded]).timeout(APT_DEADLINE).run()?;
+    hub.sh("pkill --full '[h]uge.py'")?;
+    context.step("needrestart read no script of a student's")
+}
+
+const HUGE_SCRIPT: &str = "
+import os, subprocess, sys, time
+with open('huge.py', 'w') as script: script.write('import time; time.sleep(600)')
+subprocess.Popen([sys.executable, 'huge.py'], start_new_session=True)
+time.sleep(1)
+os.truncate('huge.py', 6 << 30)
+";
 
 /// A security update as needrestart answers it, with its own words as a proof that it restarted something.
 pub(super) const NEW_LIBC: &str =
@@ -114,7 +134,7 @@ const UPKEEP: [(&str, &str); 4] = [
 
 /// Before anything is changed is said that homes can't be in a place that others can write to.
 fn refused(context: &Context, machine: &TestMachine) -> Result<()> {
-    for name in ["hub-installer", "hubd", "hubctl"] {
+    for name in programs::names() {
         machine.copy_in(&context.program(name)?, &format!("/root/look/{name}"), 0o755)?;
     }
     machine.sh("chmod 777 /data/home")?;

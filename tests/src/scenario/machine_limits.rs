@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use installer::machine::{Machine, Release};
+use hub_machine::{Machine, Release};
 
 use super::{Group, Scenario};
 use crate::context::Context;
@@ -81,7 +81,7 @@ fn task_limit_bites(context: &Context, machine: &Machine) -> Result<()> {
     context.step("TasksMax= bites")
 }
 
-fn in_unit(machine: &Machine, properties: &[&str], script: &str) -> Result<installer::machine::Output> {
+fn in_unit(machine: &Machine, properties: &[&str], script: &str) -> Result<hub_machine::Output> {
     let mut arguments = vec!["/usr/bin/systemd-run".to_owned(), "--wait".to_owned(), "--pipe".to_owned()];
     arguments.extend(["--collect".to_owned(), "--service-type=exec".to_owned()]);
     arguments.extend(properties.iter().map(|property| format!("--property={property}")));

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use installer::machine::{BaseSpec, Output, Release};
+use hub_machine::{BaseSpec, Output, Release};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use installer::machine::Output;
+use hub_machine::Output;
 
 use super::{Group, Scenario};
 use crate::context::Context;

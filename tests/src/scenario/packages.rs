@@ -3,7 +3,7 @@
 //! sockets where they can.
 
 use anyhow::{Result, ensure};
-use installer::machine::{BaseSpec, Release};
+use hub_machine::{BaseSpec, Release};
 
 use super::class::wait_for_line;
 use super::{Group, Scenario};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use installer::machine::{BaseSpec, Release};
+use hub_core::programs;
+use hub_machine::{BaseSpec, Release};
 use serde_json::Value;
 
 use super::https::pebble::{self, Behaviour, Pebble};
@@ -33,7 +34,7 @@ fn run(context: &Context) -> Result<()> {
     ))?;
     let pebble = Pebble::prepare(context, &machine, address)?;
     pebble.start(&machine, Behaviour::default())?;
-    for program in ["hubd", "hubctl", "hub-installer"] {
+    for program in programs::names() {
         machine.copy_in(&context.program(program)?, &format!("/root/new/{program}"), 0o755)?;
     }
     let directory = pebble.directory();

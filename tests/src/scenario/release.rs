@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
-use hub_core::sys::command::Command;
-use installer::machine::Release;
+use hub_core::programs;
+use hub_machine::Release;
+use hub_system::command::Command;
 
 use super::{Group, Scenario};
 use crate::context::Context;
@@ -32,7 +33,6 @@ const OLDEST_GLIBC: (u32, u32) = (2, 31);
 /// Which libraries a program may ask for: those of glibc.
 const LIBRARIES: [&str; 7] =
     ["ld-linux-x86-64.so.2", "libc.so.6", "libdl.so.2", "libm.so.6", "libpthread.so.0", "libresolv.so.2", "librt.so.1"];
-const PROGRAMS: [&str; 3] = ["hubd", "hubctl", "hub-installer"];
 
 fn run(context: &Context) -> Result<()> {
     let directory = tempfile::tempdir()?;
@@ -54,10 +54,10 @@ fn run(context: &Context) -> Result<()> {
     ensure!(fs::read_to_string(second.join("SHA256SUMS"))? == sums, "two builds differ: {sums}\n{}", second.display());
     context.step(&format!("built twice, the same bytes:\n{sums}"))?;
 
-    let programs = unpack(&first, directory.path())?;
-    for program in PROGRAMS {
+    let unpacked = unpack(&first, directory.path())?;
+    for program in programs::names() {
         let table = Command::new(OBJDUMP, DEADLINE).arg("--private-headers").arg("--dynamic-syms");
-        let table = table.arg(programs.join(program).display().to_string()).run()?;
+        let table = table.arg(unpacked.join(program).display().to_string()).run()?;
         let newest = newest_glibc(&table).with_context(|| format!("{program} needs no glibc: {table}"))?;
         ensure!(newest <= OLDEST_GLIBC, "{program} needs glibc {newest:?}");
         let strange = needed(&table).find(|library| !LIBRARIES.contains(library));
@@ -65,19 +65,18 @@ fn run(context: &Context) -> Result<()> {
         context.step(&format!("{program} needs glibc {}.{}", newest.0, newest.1))?;
     }
     for release in [Release::Bullseye, Release::Bookworm, Release::Trixie] {
-        runs_on(context, release, &programs, &first)?;
+        runs_on(context, release, &unpacked, &first)?;
     }
     Ok(())
 }
 
 /// Starts the programs in a fresh machine, and installs them where a hub can be.
-fn runs_on(context: &Context, release: Release, programs: &Path, built: &Path) -> Result<()> {
+fn runs_on(context: &Context, release: Release, unpacked: &Path, built: &Path) -> Result<()> {
     let machine = context.machine(release)?;
-    machine.copy_tree_in(programs, "/root/bin")?;
+    machine.copy_tree_in(unpacked, "/root/bin")?;
     let version = env!("CARGO_PKG_VERSION");
-    let said =
-        machine.sh("for program in hubd hubctl hub-installer; do /root/bin/$program --version; done; /root/bin/hubctl --help")?;
-    for program in PROGRAMS {
+    let said = machine.sh("for program in /root/bin/*; do $program --version; done; /root/bin/hubctl --help")?;
+    for program in programs::names() {
         ensure!(said.contains(&format!("{program} {version}")), "{said}");
     }
     let plan = machine.command(["/root/bin/hub-installer", "plan", "--admin", ADMIN]).output()?;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use installer::machine::{Output, Release};
+use hub_core::programs;
+use hub_machine::{Output, Release};
 use serde_json::Value;
 
 use super::{Group, Scenario};
@@ -42,7 +43,7 @@ const CUTS: [&str; 12] = [
 
 fn run(context: &Context) -> Result<()> {
     let machine = context.machine(Release::Bookworm)?;
-    for name in ["hubd", "hubctl", "hub-installer"] {
+    for name in programs::names() {
         machine.copy_in(&context.program(name)?, &format!("/root/bin/{name}"), 0o755)?;
     }
     let before = Snapshot::take(&machine)?;

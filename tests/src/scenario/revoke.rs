@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use installer::machine::{BaseSpec, Release};
+use hub_machine::{BaseSpec, Release};
 
 use super::{Group, Scenario};
 use crate::browser::Browser;

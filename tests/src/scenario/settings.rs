@@ -72,9 +72,18 @@ fn default_app(context: &Context, hub: &Hub) -> Result<()> {
     context.step("servers.default_app = \"notebook\": a login ends in Jupyter Notebook")
 }
 
-/// Eve's browser is closed; what it left open asks for nothing any more.
+/// An open page that nobody uses says that the server stops soon, and keeps it; then nobody does.
 fn idle(context: &Context, hub: &Hub) -> Result<()> {
+    let browser = context.browser("eve-idle")?;
+    hub.log_in(&browser, "eve")?;
+    browser.wait_for_url("/user/eve/tree", PAGE_DEADLINE)?;
     hub.hubctl(&["config", "set", "servers.idle_timeout", "1m"])?;
+    let note = "[data-note^=unused]";
+    browser.wait_for_text(note, "so it stops", IDLE_DEADLINE)?;
+    browser.screenshot("stops-soon")?;
+    browser.click(&format!("{note} button"))?;
+    browser.wait_until_gone(note, PAGE_DEADLINE)?;
+    context.step("an open page said that its server stops soon, and kept it")?;
     let end = Instant::now() + IDLE_DEADLINE;
     let running = |listed: &Value| listed["servers"].as_array().is_some_and(|all| all.iter().any(|one| one["name"] == "eve"));
     loop {

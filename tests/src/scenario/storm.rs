@@ -13,10 +13,10 @@ use crate::hub::{Hub, PASSWORD};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "storm",
-    about: "twenty people log in at once, and each gets a real JupyterLab",
+    about: "ten people log in at once, and each gets a real JupyterLab",
     group: Group::Default,
     needs_programs: true,
-    run: |context| run(context, 20, 0),
+    run: |context| run(context, 10, 0),
 };
 
 pub(super) const FULL: Scenario = Scenario {

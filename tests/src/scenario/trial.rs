@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use hub_core::sys::command::Command;
-use installer::machine::Machine;
+use hub_machine::Machine;
+use hub_system::command::Command;
 use serde_json::Value;
 
 use super::{Group, Scenario};

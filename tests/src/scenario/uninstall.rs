@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use installer::machine::Release;
+use hub_machine::Release;
 use serde_json::Value;
 
 use super::{Group, Scenario};

@@ -3,6 +3,7 @@
 
 mod automatic;
 mod broken;
+mod former;
 mod load;
 
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use fs_err as fs;
-use installer::machine::Output;
+use hub_machine::Output;
 
 use super::{Group, Scenario};
 use crate::context::Context;
@@ -18,6 +19,7 @@ use crate::hub::{ADMIN, Hub};
 use crate::{kernel, release};
 pub(super) use automatic::SCENARIO as AUTOMATIC;
 pub(super) use broken::SCENARIO as BROKEN;
+pub(super) use former::SCENARIO as FROM;
 use load::{Load, Session};
 
 pub(super) const SCENARIO: Scenario = Scenario {

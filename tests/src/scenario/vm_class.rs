@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use installer::machine::Release;
+use hub_machine::Release;
 
 use super::lived_in::NEW_LIBC;
 use super::{Group, Scenario};
@@ -62,7 +62,7 @@ fn run(context: &Context) -> Result<()> {
     }
     vm.script(&format!("hubctl server start {}", names.join(" ")), DEADLINE)?;
     let homes =
-        vm.script("stat --format=%m /data/home/hubd/jupyter-student-1; ls /data/home | grep -c jupyter-student", DEADLINE)?;
+        vm.script("stat --format=%m /data/home/hubd/jupyter-student-1; ls /data/home/hubd | grep -c jupyter-student", DEADLINE)?;
     ensure!(homes == format!("/data\n{STUDENTS}"), "homes: {homes}");
     context.step(&format!("{STUDENTS} students log in, and their servers run"))?;
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use installer::machine::Release;
+use hub_machine::Release;
+use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::{Context, TestVm};
@@ -90,6 +91,12 @@ print((time.process_time() - before) / 10)",
     let cores: f64 = ran.printed.trim().parse().with_context(|| format!("{ran:?}"))?;
     let times = throttled()? - before;
     ensure!(times > 0 && cores < 0.6, "{cores} cores under a quota of 0.5, throttled {times} times");
+    // The hub itself reads both in the one hierarchy of cgroup v2.
+    let listed: Value = serde_json::from_str(&vm.script("hubctl server list --json", DEADLINE)?)?;
+    let server = &listed["servers"][0];
+    ensure!(server["cpu_cores"].is_number() && server["cpu_limit_cores"] == 0.5, "the list: {listed}");
+    let status: Value = serde_json::from_str(&vm.script("hubctl status --json", DEADLINE)?)?;
+    ensure!(status["memory"]["used_bytes"].as_u64() > Some(0), "memory of all servers: {status}");
     context.step(&format!("processor: {cores:.2} cores of 0.5, throttled {times} times"))
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use installer::machine::Release;
+use hub_machine::Release;
 
 use super::{Group, Scenario};
 use crate::context::Context;

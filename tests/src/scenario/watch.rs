@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use hub_core::token::Token;
-use installer::machine::{Output, Release};
+use hub_machine::{Output, Release};
 
 use super::{Group, Scenario};
 use crate::context::{Context, TestMachine};

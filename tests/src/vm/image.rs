@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use hub_core::sys::command::Command;
-use installer::machine::{Base, BaseSpec, bring_along};
+use hub_machine::{Base, BaseSpec, bring_along};
+use hub_system::command::Command;
 use sha2::{Digest, Sha256};
 
 use super::VmOptions;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use hub_core::sys::command::Command;
-use installer::machine::Output;
+use hub_machine::Output;
+use hub_system::command::Command;
 
 const SSH: &str = "/usr/bin/ssh";
 const SHELL: &str = "/bin/sh";

@@ -1,7 +1,9 @@
 //! Judges a whole file at once. Pure: no file is opened here.
 
+mod apps;
 mod environment;
 mod https;
+mod logins;
 mod people;
 mod read;
 mod syntax;
@@ -16,13 +18,15 @@ use toml::de::DeTable;
 
 use super::address_range;
 use super::diagnostic::{Found, Problems, Words};
-use super::quantity::parse_bytes;
 use super::tree::{self, Entry, Tree, Typed};
 use super::{
-    Accounts, Channel, Config, DefaultApp, Http, Hub, LimitOverrides, Limits, Login, Machine, Places, Servers, Sessions, SignUp,
-    Upgrade,
+    Accounts, Backup, Channel, Config, DefaultApp, Http, Hub, LimitOverrides, Limits, Login, Machine, Places, Servers, Sessions,
+    SignUp, TimeOfDay, Upgrade,
 };
-use read::{absolute, account_prefix, address, homes_directory, line_of_text, range, time};
+use crate::paths::Paths;
+use crate::quantity::parse_bytes;
+pub(super) use read::absolute;
+use read::{account_prefix, address, homes_directory, line_of_text, range, time};
 
 type Span = Range<usize>;
 
@@ -168,7 +172,10 @@ impl Check<'_, '_> {
         let http =
             Http { listen: self.addresses("http.listen", 80), proxy_group: self.text("http.proxy_group", read::group_name) };
         let https = self.https();
-        let login = Login { sign_up: self.text("login.sign_up", read::sign_up).unwrap_or(SignUp::Closed) };
+        let login = Login {
+            sign_up: self.text("login.sign_up", read::sign_up).unwrap_or(SignUp::Closed),
+            providers: self.logins(hub.url.is_some()),
+        };
         let accounts = Accounts {
             prefix: self.text("accounts.prefix", account_prefix).unwrap_or_else(|| "jupyter-".to_owned()),
             homes: self.text("accounts.homes", homes_directory).unwrap_or_else(|| PathBuf::from("/home/hubd")),
@@ -189,6 +196,7 @@ impl Check<'_, '_> {
             accounts,
             limits,
             servers: self.servers(),
+            apps: self.apps(),
             sessions: Sessions {
                 lifetime: self.text("sessions.lifetime", time("10m", "365d")).unwrap_or(Duration::from_secs(14 * 86400)),
             },
@@ -201,7 +209,23 @@ impl Check<'_, '_> {
                 window: self.text("upgrade.window", str::parse).unwrap_or_default(),
                 max_online: self.integer("upgrade.max_online", 0, 100_000).unwrap_or(0),
             },
+            backup: self.backup(),
             places: std::mem::take(&mut self.places),
+        }
+    }
+
+    fn backup(&mut self) -> Backup {
+        let mut keep = |key: &str, default| self.integer(&format!("backup.{key}"), 0, 10_000).unwrap_or(default);
+        let (keep_daily, keep_weekly, keep_monthly) = (keep("keep_daily", 7), keep("keep_weekly", 5), keep("keep_monthly", 12));
+        Backup {
+            repository: self.text("backup.repository", str::parse),
+            password_file: self.text("backup.password_file", absolute).unwrap_or_else(|| Paths::default().backup_password()),
+            enabled: self.switch("backup.enabled").unwrap_or(true),
+            at: self.text("backup.at", str::parse).unwrap_or(TimeOfDay { hour: 3, minute: 0 }),
+            // One at least, or the one that was just made would go.
+            keep_daily: if keep_daily + keep_weekly + keep_monthly == 0 { 1 } else { keep_daily },
+            keep_weekly,
+            keep_monthly,
         }
     }
 

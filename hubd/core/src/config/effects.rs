@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::edit::KeyPath;
@@ -10,7 +10,7 @@ use super::keys;
 use super::{Config, Effect};
 
 /// One key that has another value in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The key with its sections, as in `limits.memory`.
     pub key: String,

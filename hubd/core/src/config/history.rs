@@ -203,15 +203,20 @@ impl History {
         self.directory.join(format!("{number:04}.{extension}"))
     }
 
-    /// Forgets the oldest versions, so that about `most` are left.
+    /// Forgets the oldest versions, so that about `most` are left: first those of people who are not root, of which a quarter
+    /// stays at most. Somebody who changes an announcement over and over does not push out what root did.
     fn prune(&self, most: usize) -> Result<()> {
-        let numbers = self.numbers()?;
-        let surplus = numbers.len().saturating_sub(most);
-        if surplus == 0 {
+        let mut numbers = self.numbers()?;
+        if numbers.len() <= most / 4 {
             return Ok(());
         }
         let kept = self.last_healthy()?.map(|entry| entry.number);
-        for number in numbers.into_iter().take(surplus).filter(|number| Some(*number) != kept) {
+        let mut others = numbers.clone();
+        others.retain(|number| self.entry(*number).is_ok_and(|entry| !entry.is_of_root()));
+        let mut surplus: Vec<u32> = others[..others.len().saturating_sub(most / 4)].to_vec();
+        numbers.retain(|number| !surplus.contains(number));
+        surplus.extend(&numbers[..numbers.len().saturating_sub(most)]);
+        for number in surplus.into_iter().filter(|number| Some(*number) != kept) {
             for extension in ["json", "toml"] {
                 remove(&self.file(number, extension))?;
             }

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Config, GroupName, quantity};
+use super::{Config, GroupName};
 use crate::accounts::Username;
+use crate::quantity;
 
 /// `[limits]`: what everything that one person runs may use together.
 #[derive(Debug, Clone, PartialEq, Serialize)]

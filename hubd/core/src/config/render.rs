@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use toml::Value;
 
-use super::quantity::{write_bytes, write_duration};
 use super::tree::quoted;
 use super::{
-    Accounts, Config, DefaultApp, Environment, Group, Http, Https, HttpsMethod, Hub, Kernel, LimitOverrides, Limits, Login,
-    Machine, Roles, Servers, Sessions, SignUp, Upgrade, UserSettings,
+    Accounts, App, Backup, Config, DefaultApp, Environment, Group, Http, Https, HttpsMethod, Hub, Kernel, LimitOverrides, Limits,
+    Login, Machine, Provider, Roles, Servers, Sessions, SignUp, Upgrade, UserSettings,
 };
+use crate::quantity::{write_bytes, write_duration};
 
 impl Config {
     /// Every value in force, written the way an administrator would write it in the file.
@@ -26,10 +26,12 @@ impl Config {
             accounts,
             limits,
             servers,
+            apps,
             sessions,
             machine,
             environment,
             upgrade,
+            backup,
             places: _,
         } = self;
         let mut text = String::new();
@@ -41,12 +43,15 @@ impl Config {
         if let Some(https) = https {
             section(&mut text, "https", &https_keys(https));
         }
-        let Login { sign_up } = login;
+        let Login { sign_up, providers } = login;
         let sign_up = match sign_up {
             SignUp::Closed => "closed",
             SignUp::Open => "open",
         };
         section(&mut text, "login", &[("sign_up", string(sign_up))]);
+        for (name, provider) in providers {
+            section(&mut text, &format!("login.{name}"), &provider_keys(provider));
+        }
         section(&mut text, "roles", &roles_keys(roles));
         for (name, Group { members, limits }) in groups {
             let name = format!("groups.{}", quoted(name.as_str()));
@@ -59,6 +64,17 @@ impl Config {
         section(&mut text, "accounts", &accounts_keys(accounts));
         section(&mut text, "limits", &limits_keys(limits));
         section(&mut text, "servers", &servers_keys(servers));
+        for (name, App { title, description, command, prefix, ready, network }) in apps {
+            let keys = [
+                ("title", string(title)),
+                ("description", optional(description)),
+                ("command", list(command.iter().cloned())),
+                ("prefix", string(prefix.name())),
+                ("ready", string(ready)),
+                ("network", Some(Value::Boolean(*network))),
+            ];
+            section(&mut text, &format!("apps.{name}"), &keys);
+        }
         let Sessions { lifetime } = sessions;
         section(&mut text, "sessions", &[("lifetime", string(write_duration(*lifetime)))]);
         let Machine { reserve, denied_addresses } = machine;
@@ -105,6 +121,17 @@ impl Config {
             ("max_online", integer(*max_online)),
         ];
         section(&mut text, "upgrade", &keys);
+        let Backup { repository, password_file, enabled, at, keep_daily, keep_weekly, keep_monthly } = backup;
+        let keys = [
+            ("repository", repository.as_ref().and_then(|place| string(place.to_string()))),
+            ("password_file", string(password_file.to_string_lossy())),
+            ("enabled", Some(Value::Boolean(*enabled))),
+            ("at", string(at.to_string())),
+            ("keep_daily", integer(*keep_daily)),
+            ("keep_weekly", integer(*keep_weekly)),
+            ("keep_monthly", integer(*keep_monthly)),
+        ];
+        section(&mut text, "backup", &keys);
         text
     }
 }
@@ -130,6 +157,35 @@ fn https_keys(https: &Https) -> Vec<Key> {
         HttpsMethod::Lan { domains } => vec![("method", string("lan")), ("domains", list(domains.iter().cloned()))],
     });
     keys
+}
+
+fn provider_keys(provider: &Provider) -> [Key; 11] {
+    let Provider {
+        title,
+        issuer,
+        client_id,
+        client_secret_file,
+        scopes,
+        username_claim,
+        groups_claim,
+        allow_domains,
+        allow_groups,
+        enrol,
+    } = provider;
+    let rule = |rule: &Option<Vec<String>>| rule.as_ref().and_then(|rule| list(rule.iter().cloned()));
+    [
+        ("type", string("oidc")),
+        ("title", string(title)),
+        ("issuer", string(issuer)),
+        ("client_id", string(client_id)),
+        ("client_secret_file", client_secret_file.as_ref().and_then(|path| string(path.to_string_lossy()))),
+        ("scopes", list(scopes.iter().cloned())),
+        ("username_claim", string(username_claim)),
+        ("groups_claim", string(groups_claim)),
+        ("allow_domains", rule(allow_domains)),
+        ("allow_groups", rule(allow_groups)),
+        ("enrol", Some(Value::Boolean(*enrol))),
+    ]
 }
 
 fn roles_keys(roles: &Roles) -> [Key; 5] {
@@ -248,6 +304,19 @@ key = "/etc/ssl/hub.key"
 [login]
 sign_up = "closed"
 
+[login.school]
+type = "oidc"
+title = "School"
+issuer = "https://id.example.org/realms/school"
+client_id = "hub"
+client_secret_file = "/etc/hubd/secrets/school"
+scopes = ["openid", "groups"]
+username_claim = "uid"
+groups_claim = "roles"
+allow_domains = ["school.example"]
+allow_groups = ["physics"]
+enrol = true
+
 [roles]
 admins = ["ada", "bob"]
 teachers = ["grace"]
@@ -318,6 +387,15 @@ channel = "testing"
 automatic = true
 window = "22:30-04:00"
 max_online = 2
+
+[backup]
+repository = "sftp:backup@nas.example.org:/srv/hubd"
+password_file = "/etc/hubd/own.password"
+enabled = false
+at = "22:15"
+keep_daily = 3
+keep_weekly = 2
+keep_monthly = 1
 "#;
 
     #[test]

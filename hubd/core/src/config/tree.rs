@@ -42,6 +42,10 @@ pub(super) struct Tree {
     pub(super) users: Vec<(String, Span)>,
     /// Names below `[environment.kernels]`, as written.
     pub(super) kernels: Vec<(String, Span)>,
+    /// Names below `[apps]`, as written.
+    pub(super) apps: Vec<(String, Span)>,
+    /// Names below `[login]`, as written.
+    pub(super) logins: Vec<(String, Span)>,
     /// Where `[https]` is.
     pub(super) https: Option<Span>,
 }
@@ -54,6 +58,7 @@ pub(super) fn read(root: &DeTable<'_>, found: &mut Found<'_>) -> Tree {
         match (name, value.get_ref()) {
             ("groups" | "users", DeValue::Table(table)) => walk.people(name, table),
             ("groups" | "users", _) => walk.not_a_table(name, value),
+            ("apps", _) => walk.named("apps", value, |tree| &mut tree.apps),
             (_, DeValue::Table(table)) if keys::table_of(name).is_some() => {
                 if name == "https" {
                     walk.tree.https = Some(span);
@@ -83,7 +88,12 @@ impl Walk<'_, '_> {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             if (path, name) == ("environment", "kernels") {
-                self.kernels(value);
+                self.named("environment.kernels", value, |tree| &mut tree.kernels);
+                continue;
+            }
+            let is_key = known.iter().any(|known| known.name == name);
+            if path == "login" && !is_key && matches!(value.get_ref(), DeValue::Table(_)) {
+                self.below_name(path, (name, key.span()), value, |tree| &mut tree.logins);
                 continue;
             }
             match known.iter().find(|known| known.name == name) {
@@ -93,19 +103,27 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// `[environment.kernels]`: tables below names.
-    fn kernels(&mut self, value: &Spanned<DeValue<'_>>) {
-        const PATH: &str = "environment.kernels";
-        let DeValue::Table(table) = value.get_ref() else { return self.not_a_table(PATH, value) };
+    /// `[environment.kernels]` and `[apps]`: tables below names, which `names` keeps.
+    fn named(&mut self, path: &str, value: &Spanned<DeValue<'_>>, names: fn(&mut Tree) -> &mut Vec<(String, Span)>) {
+        let DeValue::Table(table) = value.get_ref() else { return self.not_a_table(path, value) };
         for (key, value) in table {
-            let name = key.get_ref().as_ref();
-            let DeValue::Table(settings) = value.get_ref() else {
-                self.not_a_table(&format!("{PATH}.{}", quoted(name)), value);
-                continue;
-            };
-            self.tree.kernels.push((name.to_owned(), key.span()));
-            self.section(&format!("{PATH}.{name}"), settings);
+            self.below_name(path, (key.get_ref(), key.span()), value, names);
         }
+    }
+
+    /// One of them.
+    fn below_name(
+        &mut self,
+        path: &str,
+        (name, span): (&str, Span),
+        value: &Spanned<DeValue<'_>>,
+        names: fn(&mut Tree) -> &mut Vec<(String, Span)>,
+    ) {
+        let DeValue::Table(settings) = value.get_ref() else {
+            return self.not_a_table(&format!("{path}.{}", quoted(name)), value);
+        };
+        names(&mut self.tree).push((name.to_owned(), span));
+        self.section(&format!("{path}.{name}"), settings);
     }
 
     /// `[groups]` and `[users]`: tables below names of any kind.
@@ -177,8 +195,11 @@ impl Walk<'_, '_> {
     }
 
     fn not_a_table(&mut self, path: &str, value: &Spanned<DeValue<'_>>) {
-        let header =
-            if matches!(path, "groups" | "users" | "environment.kernels") { format!("{path}.NAME") } else { path.to_owned() };
+        let header = if matches!(path, "groups" | "users" | "environment.kernels" | "apps") {
+            format!("{path}.NAME")
+        } else {
+            path.to_owned()
+        };
         let message =
             format!("`{path}` is a table; expected [{header}] and its keys below, found {}", described(value.get_ref()));
         let doubled = self.source.get(value.span()).is_some_and(|written| written.starts_with("[["));

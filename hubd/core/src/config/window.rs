@@ -44,7 +44,7 @@ impl FromStr for Window {
 }
 
 /// Minutes since midnight.
-fn minutes(text: &str) -> Option<u32> {
+pub(super) fn minutes(text: &str) -> Option<u32> {
     let (hour, minute) = text.split_once(':')?;
     let number =
         |part: &str| if part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()) { part.parse().ok() } else { None };

@@ -5,28 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::accounts::Username;
 use crate::config::edit::KeyPath;
-
-/// Who asks for a change without being root. By the hub's word only, so root's own file says whether they may.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Requester {
-    /// Somebody inside the hub.
-    Person(Username),
-    /// An account of this machine.
-    Operator(String),
-}
-
-/// As the history of the configuration names them.
-impl fmt::Display for Requester {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Person(name) => write!(formatter, "{name}, in the hub"),
-            Self::Operator(account) => write!(formatter, "{account}, an operator"),
-        }
-    }
-}
+use crate::config::effects::Change;
+pub use crate::requester::Requester;
 
 /// What is to be done with one key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +69,43 @@ pub struct Ended {
     pub output: String,
     /// What it said beside that.
     pub messages: String,
+}
+
+/// What a verb that changes the configuration prints with `--json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Which version it is in the history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// Why it is not in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What was done to put it in force, one sentence each.
+    pub done: Vec<String>,
+    /// What to know about it, one sentence each.
+    pub warnings: Vec<String>,
+    /// The settings that have another value.
+    pub changes: Vec<Change>,
+    /// Whom it shuts out, one sentence each.
+    pub lockouts: Vec<String>,
+}
+
+/// What came of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is in force.
+    Applied,
+    /// It is in the file, and not in force.
+    SavedNotApplied,
+    /// The hub did not work with it, so what was there before is in force again.
+    RolledBack,
+    /// The file says so already.
+    Unchanged,
+    /// It was only tried out.
+    DryRun,
 }
 
 impl KeyChange {

@@ -13,8 +13,8 @@ use self::apt::{AptPackage, AptPlan, AptRequest};
 pub use self::change::Change;
 use super::RefusalKind;
 use crate::accounts::Username;
-use crate::pyenv::lock::{Installed, VersionChange};
-use crate::pyenv::{Conda, Download, KernelName, Requirement};
+use crate::packages::{Conda, Download, KernelName, Requirement};
+use crate::packages::{Installed, VersionChange};
 
 /// How a line of an exported lock begins that says what was asked for.
 pub const ASKED: &str = "# asked for: ";

@@ -29,7 +29,7 @@ impl Access {
 }
 
 /// Replaces `path` by a file holding `content`, with `access` from birth, and waits until both the file and its name
-/// are on disk.
+/// are on disk. Nobody has the new file open for writing once it has its name, so a program can be started at any moment.
 ///
 /// # Errors
 /// When the directory is missing or not writable, or the disk is full; the old file is then untouched.
@@ -46,7 +46,8 @@ pub fn replace(path: &Path, content: &[u8], access: Access) -> Result<()> {
         file.as_file().set_permissions(std::fs::Permissions::from_mode(access.mode))?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
+        // Closed before it gets its name: a program that is still open for writing can't be started (ETXTBSY).
+        file.into_temp_path().persist(path).map_err(|error| error.error)?;
         std::fs::File::open(directory)?.sync_all()
     };
     write().with_context(|| format!("writing `{}`", path.display()))
@@ -65,6 +66,17 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nobody_writes_to_a_file_that_has_its_name() {
+        use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+        let directory = tempfile::tempdir().unwrap();
+        let watch = Inotify::init(InitFlags::IN_NONBLOCK).unwrap();
+        watch.add_watch(directory.path(), AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO).unwrap();
+        replace(&directory.path().join("program"), b"new", Access::mode(0o755)).unwrap();
+        let seen: Vec<AddWatchFlags> = watch.read_events().unwrap().iter().map(|event| event.mask).collect();
+        assert_eq!(seen, [AddWatchFlags::IN_CLOSE_WRITE, AddWatchFlags::IN_MOVED_TO]);
     }
 
     #[test]

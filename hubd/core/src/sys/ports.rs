@@ -1,7 +1,7 @@
 //! Who listens on which TCP port, from `/proc` alone.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -36,6 +36,11 @@ impl Listener {
 }
 
 const LISTENING: &str = "0A";
+
+/// Whether this machine has `address`, so that a program can listen there.
+pub fn is_here(address: IpAddr) -> bool {
+    address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok()
+}
 
 /// Every listener of this machine's network. `own` is where the hub itself is to listen.
 ///

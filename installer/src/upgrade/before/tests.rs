@@ -43,7 +43,7 @@ fn the_table_of_accounts_goes_back_only_when_it_can_not_be_read() {
     let (_root, paths, receipt) = machine();
     let before = keep(&paths, &receipt).unwrap();
     let mut table = Table::default();
-    let record = hub_core::accounts::table::Record {
+    let record = hub_system::accounts::table::Record {
         name: "ada".parse().unwrap(),
         account: "jupyter-ada".into(),
         uid: 20_000,

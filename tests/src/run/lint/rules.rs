@@ -18,8 +18,8 @@ const PURE: &[&str] = &[
     "hubd/core/src/accounts/name.rs",
     "hubd/core/src/config/check.rs",
     "hubd/core/src/config/effects.rs",
-    "hubd/src/launcher/spec.rs",
-    "hubd/src/proxy/headers.rs",
+    "hubd/launcher/src/spec.rs",
+    "hubd/serve/src/proxy/headers.rs",
     "installer/src/plan.rs",
 ];
 
@@ -27,36 +27,36 @@ const BOUNDARIES: &[Boundary] = &[
     Boundary {
         text: &["zbus::"],
         within: &["hubd/", "installer/", "tests/src/"],
-        home: &["hubd/core/src/systemd", "tests/src/run/lint/"],
-        reason: "only hub-core's `systemd` speaks D-Bus",
+        home: &["hubd/system/src/systemd", "tests/src/run/lint/"],
+        reason: "only hub-system's `systemd` speaks D-Bus",
     },
     Boundary {
         text: &["process::Command", "process::{Child"],
         within: PRODUCT,
-        home: &["hubd/core/src/sys/command"],
-        reason: "programs are started by hub_core::sys::command",
+        home: &["hubd/system/src/command", "hubd/app/src/main.rs", "hubd/serve/src/daemon/moved.rs"],
+        reason: "programs are started by hub_system::command",
     },
     Boundary {
         text: &["sbin/useradd", "sbin/usermod", "sbin/userdel"],
         within: PRODUCT,
-        home: &["hubd/core/src/accounts/shadow.rs", "hubd/core/src/paths.rs"],
+        home: &["hubd/system/src/accounts/shadow.rs", "hubd/core/src/paths.rs"],
         reason: "accounts are made in accounts/shadow.rs",
     },
     Boundary {
         text: &["remove_dir_all"],
         within: PRODUCT,
         home: &[],
-        reason: "trees are removed by hub_core::sys::tree, without a descriptor per level",
+        reason: "trees are removed by hub_system::tree, without a descriptor per level",
     },
     Boundary {
         text: &["crate::proxy"],
-        within: &["hubd/src/web"],
+        within: &["hubd/serve/src/web"],
         home: &[],
         reason: "web and proxy meet in front and daemon only",
     },
     Boundary {
         text: &["crate::web"],
-        within: &["hubd/src/proxy"],
+        within: &["hubd/serve/src/proxy"],
         home: &[],
         reason: "web and proxy meet in front and daemon only",
     },
@@ -64,7 +64,7 @@ const BOUNDARIES: &[Boundary] = &[
         text: &["\"/etc/hubd", "\"/var/lib/hubd/", "\"/run/hubd/", "\"/opt/hubd"],
         within: PRODUCT,
         // The table of keys has examples of what people may write, and homes can't be where the system or the hub is.
-        home: &["hubd/core/src/paths.rs", "hubd/core/src/config/keys/table.rs", "hubd/core/src/accounts/homes.rs"],
+        home: &["hubd/core/src/paths.rs", "hubd/core/src/config/keys/table", "hubd/core/src/accounts/homes.rs"],
         reason: "absolute paths of the hub are in hub_core::paths",
     },
     Boundary {
@@ -116,24 +116,24 @@ mod tests {
 
     #[test]
     fn reports_line_and_reason_of_a_crossed_boundary() {
-        let broken = check("hubd/src/web/login.rs", "//! Login.\nuse crate::proxy::forward;\n");
-        assert_eq!(broken, ["hubd/src/web/login.rs:2: `crate::proxy`, but web and proxy meet in front and daemon only"]);
+        let broken = check("hubd/serve/src/web/login.rs", "//! Login.\nuse crate::proxy::forward;\n");
+        assert_eq!(broken, ["hubd/serve/src/web/login.rs:2: `crate::proxy`, but web and proxy meet in front and daemon only"]);
     }
 
     #[test]
     fn lets_text_be_where_it_is_at_home_in_comments_and_in_tests() {
-        assert_eq!(check("hubd/core/src/systemd/proxy.rs", "//! D-Bus.\nuse zbus::proxy;\n"), Vec::<String>::new());
+        assert_eq!(check("hubd/system/src/systemd/proxy.rs", "//! D-Bus.\nuse zbus::proxy;\n"), Vec::<String>::new());
         let text = "//! Pure.\n// std::fs is not for us\n#[cfg(test)]\nmod tests { use std::fs; }\n";
         assert_eq!(check("installer/src/plan.rs", text), Vec::<String>::new());
-        assert_eq!(check("hubd/src/launcher/spec/tests.rs", "use std::fs;\n"), Vec::<String>::new());
+        assert_eq!(check("hubd/launcher/src/spec/tests.rs", "use std::fs;\n"), Vec::<String>::new());
     }
 
     #[test]
     fn wants_small_documented_modules() {
         let long = "//! Long.\n".to_owned() + &"\n".repeat(LARGEST_FILE);
-        assert_eq!(check("hubd/src/long.rs", &long).len(), 1);
-        assert_eq!(check("hubd/src/silent.rs", "fn silent() {}\n").len(), 1);
-        assert_eq!(check("hubd/src/web/mod.rs", "//! Web.\n").len(), 1);
+        assert_eq!(check("hubd/serve/src/long.rs", &long).len(), 1);
+        assert_eq!(check("hubd/serve/src/silent.rs", "fn silent() {}\n").len(), 1);
+        assert_eq!(check("hubd/serve/src/web/mod.rs", "//! Web.\n").len(), 1);
     }
 
     #[test]

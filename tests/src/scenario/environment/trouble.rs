@@ -38,7 +38,7 @@ with zipfile.ZipFile("/root/meddler-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr(name, text)
 "#;
 /// Moments of a build, by what it says of itself.
-const MOMENTS: [&str; 4] = ["finding", "downloading", "sealing", "trying"];
+const MOMENTS: [&str; 4] = ["finding", "downloading", "putting", "trying"];
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// What can't work is refused, by the resolver or by the trial, with the reason.
@@ -118,7 +118,7 @@ pub(super) fn cut_short(context: &Context, hub: &Hub) -> Result<()> {
 /// The machine goes dark in the middle, without a word to anybody: what comes up is whole, and the rest is swept.
 pub(super) fn power_cut(context: &Context, hub: &mut Hub) -> Result<()> {
     let before = current(hub)?;
-    for moment in ["downloading", "sealing"] {
+    for moment in ["downloading", "putting"] {
         begin(hub, "pyjokes")?;
         wait_for_phase(hub, moment)?;
         hub.power_cut()?;

@@ -34,7 +34,7 @@ pub(super) fn cut_short(context: &Context, hub: &Hub) -> Result<()> {
     for moment in ["ordered", "finalized"] {
         hub.sh(&format!(
             "{LOSE_IT}; mkdir -p {directory}
-             printf '[Service]\\nExecStart=\\nExecStart=/opt/hubd/bin/hubd certificates --die-at {moment}\\n' >{directory}/die.conf
+             printf '[Service]\\nExecStart=\\nExecStart=/opt/hubd/bin/hubd-certificates --die-at {moment}\\n' >{directory}/die.conf
              systemctl daemon-reload
              if {GET_ONE}; then exit 1; fi
              test -f {STATE}/private/order.json

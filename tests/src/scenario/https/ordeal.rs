@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context as _, Result, ensure};
-use installer::machine::{BaseSpec, Release};
+use hub_machine::{BaseSpec, Release};
 
 use super::pebble::{Behaviour, Pebble};
 use super::{

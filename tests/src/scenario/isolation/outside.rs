@@ -126,7 +126,7 @@ pub(super) fn mended(context: &Context, hub: &Hub) -> Result<Vec<String>> {
     }
     ensure!(hub.sh("systemctl is-active hubd-user-bob.service")? == "active", "bob's server is gone");
     hub.hubctl(&["status"])?;
-    hub.sh(&format!("systemd-run --quiet --uid={OLD} sleep 86397; pgrep -u {OLD} -f 'sleep 86397'"))?;
+    hub.sh(&format!("systemd-run --quiet --service-type=exec --uid={OLD} sleep 86397; pgrep -u {OLD} -f 'sleep 86397'"))?;
     hub.hubctl(&["user", "block", "bob"])?;
     let left =
         hub.sh(&format!("for i in $(seq 300); do pgrep -u {OLD} >/dev/null || exit 0; sleep 0.1; done; ps -o args= -u {OLD}"))?;

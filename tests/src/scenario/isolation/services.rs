@@ -21,6 +21,7 @@ pub(super) fn attempts(context: &Context, hub: &Hub) -> Result<Vec<String>> {
     let failures = [
         of(context, hub, "hubd.service", "hubd", &[attacks::SERVE, attacks::SERVICE].concat())?,
         of(context, hub, "hubd-certificates.service", "hubd-certificates", attacks::SERVICE)?,
+        of(context, hub, "hubd-outside.service", "hubd-outside", attacks::SERVICE)?,
     ]
     .concat();
     let lingering = hub.sh("ls -A /var/lib/systemd/linger")?;

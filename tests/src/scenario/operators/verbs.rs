@@ -42,6 +42,7 @@ fn typed(verb: &str, arguments: Vec<&str>) -> String {
     let value = |name: &str| match name {
         "KEY" => "roles.admins",
         "NUMBER" | "FROM" | "TO" => "1",
+        "SCOPE" => "list:users",
         name if names_a_file(name) => "{}",
         _ => "ada",
     };

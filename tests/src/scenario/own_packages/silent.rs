@@ -15,7 +15,7 @@ use crate::kernel;
 
 const OFFER: &str = "[data-some=plain]:not([hidden]) button";
 /// What Lab says while own things are left out.
-const NOTE: &str = "#hubd-plain";
+const NOTE: &str = "[data-note^=plain]";
 const RESTART: &str = "form[action$='/hub/restart'][data-when=running] button";
 const LABEL: &str = "Start without my packages and settings";
 const PID: &str = "systemctl show --property=MainPID --value hubd-user-bob.service";

@@ -13,7 +13,7 @@ use crate::scenario::{Group, Scenario};
 pub(in crate::scenario) const SCENARIO: Scenario = Scenario {
     name: "upgrade-automatic",
     about: "the hub upgrades by itself in its window, while nobody is there; what did not work is told and not tried again",
-    group: Group::Default,
+    group: Group::Nightly,
     needs_programs: true,
     run,
 };

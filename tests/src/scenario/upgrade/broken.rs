@@ -19,8 +19,8 @@ pub(in crate::scenario) const SCENARIO: Scenario = Scenario {
 /// The daemon of a release that never starts.
 pub(super) const DOES_NOT_START: &str = "#!/bin/sh\necho 'broken on purpose' >&2\nexit 1\n";
 /// Its launcher says that it is there, and answers nobody.
-const NO_LAUNCHER: &str = "#!/bin/sh
-[ \"$1\" = launcher ] || exec /usr/local/lib/hubd-real \"$@\"
+pub(super) const NO_LAUNCHER: &str = "#!/bin/sh
+[ $# = 0 ] || exec /usr/local/lib/hubd-launcher-real \"$@\"
 exec /usr/bin/python3 -c 'import os, socket, time
 notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 notify.connect(os.environ[\"NOTIFY_SOCKET\"].replace(\"@\", \"\\0\", 1))
@@ -60,7 +60,7 @@ fn broken(context: &Context) -> Result<()> {
     let mut hub = Hub::install(context)?;
     hub.add_students(&["bob".to_owned()])?;
     hub.hubctl(&["server", "start", "bob"])?;
-    hub.sh("cp /opt/hubd/bin/hubd /usr/local/lib/hubd-real; cp /opt/hubd/bin/hub-installer /usr/local/lib/hub-installer-real
+    hub.sh("cp /opt/hubd/bin/hubd /usr/local/lib/hubd-real; cp /opt/hubd/bin/hubd-launcher /usr/local/lib/hubd-launcher-real; cp /opt/hubd/bin/hub-installer /usr/local/lib/hub-installer-real
             echo '# a word of the admin' >>/etc/hubd/config.toml")?;
     let processes = "systemctl show --property=MainPID hubd-user-bob.service";
     let state = "find /opt/hubd/bin /etc/hubd/config.toml /etc/systemd/system/hubd* /var/lib/hubd-installer/receipt.json -type f -exec sha256sum '{}' +";
@@ -74,7 +74,7 @@ fn broken(context: &Context) -> Result<()> {
     };
     for (what, program, script, reason) in [
         ("does not start", "hubd", DOES_NOT_START, "broken on purpose"),
-        ("can't reach the launcher", "hubd", NO_LAUNCHER, "launcher"),
+        ("can't reach the launcher", "hubd-launcher", NO_LAUNCHER, "launcher"),
         ("spoils the data", "hubd", SPOILS_THE_DATA, "the migration failed on purpose"),
         ("brings an account", "hub-installer", BRINGS_AN_ACCOUNT, "no more of it on purpose"),
     ] {
@@ -121,7 +121,7 @@ fn power_cut(hub: &mut Hub, context: &Context) -> Result<()> {
 }
 
 /// Everything of the upgrade is killed as soon as the first new program is in place.
-fn killed(hub: &Hub, context: &Context) -> Result<()> {
+pub(super) fn killed(hub: &Hub, context: &Context) -> Result<()> {
     let release = release::later(context, "0.2.0", None)?;
     hub.sh("rm -rf /root/release")?;
     hub.copy_tree_in(release.path(), "/root/release")?;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Check, first, read};
 use crate::config::index_url::IndexUrl;
 use crate::config::{Environment, Kernel};
-use crate::pyenv::KernelName;
-use crate::pyenv::conda::{Channel, DEFAULT_ALIAS, DEFAULT_CHANNEL};
+use crate::packages::KernelName;
+use crate::packages::{Channel, DEFAULT_ALIAS, DEFAULT_CHANNEL};
 
 impl Check<'_, '_> {
     pub(super) fn environment(&mut self) -> Environment {

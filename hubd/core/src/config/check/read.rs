@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::quantity::parse_duration;
 use super::super::{Channel, DefaultApp, SignUp};
 use crate::accounts::homes;
-use crate::apt::PackageName;
-use crate::pyenv::conda::spec::{SpecError, check_alias};
-use crate::pyenv::{CondaSpec, Requirement, conda};
+use crate::packages::PackageName;
+use crate::packages::conda;
+use crate::packages::conda::{SpecError, check_alias};
+use crate::packages::{CondaSpec, Requirement};
+use crate::quantity::parse_duration;
 
 pub(super) fn range(value: i64, least: u64, most: u64) -> Result<u64, String> {
     let fits = u64::try_from(value).ok().filter(|value| (least..=most).contains(value));
@@ -113,7 +114,7 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
+pub(in crate::config) fn absolute(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     let plain =
         !text.split('/').any(|part| part == "..") && !text.chars().any(|c| c.is_control() || matches!(c, '%' | '"' | '\\' | ':'));

@@ -261,7 +261,19 @@ fn every_example_is_valid_and_every_default_is_the_default() {
     assert_eq!(parse(&defaults, "defaults").unwrap(), parse("", "empty").unwrap());
     for table in TABLES.iter().filter(|table| table.name != "https") {
         for key in table.keys {
-            let source = format!("[{}]\n{} = {}\n", table.name.replace("NAME", "ada"), key.name, key.example);
+            // What an app can't be without.
+            let needed = match (table.name, key.name) {
+                ("apps.NAME", "title" | "description" | "prefix" | "ready" | "network") => "command = [\"x\", \"{socket}\"]\n",
+                _ => "",
+            };
+            let is_login = table.name == "login.NAME";
+            let before = if is_login { "[hub]\nurl = \"https://hub.example.org\"\n" } else { "" };
+            let parts =
+                ["type = \"oidc\"\n", "issuer = \"https://a.example\"\n", "client_id = \"b\"\n", "allow_groups = [\"c\"]\n"];
+            let of_login: String =
+                parts.into_iter().filter(|part| is_login && !part.starts_with(&format!("{} ", key.name))).collect();
+            let source =
+                format!("{before}[{}]\n{needed}{of_login}{} = {}\n", table.name.replace("NAME", "ada"), key.name, key.example);
             let config = parse(&source, "example").unwrap();
             let is_default = key.default == Default::Value(key.example);
             assert_eq!(config == parse("", "empty").unwrap(), is_default, "{source}");

@@ -3,6 +3,8 @@
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::requester::Requester;
+
 /// The form that is written.
 const FORMAT: u32 = 1;
 
@@ -62,6 +64,11 @@ struct File {
 }
 
 impl Entry {
+    /// Whether root did it, and not somebody inside the hub or an operator: see [`Requester`].
+    pub fn is_of_root(&self) -> bool {
+        !Requester::SUFFIXES.iter().any(|suffix| self.who.ends_with(suffix))
+    }
+
     pub(super) fn parse(text: &str) -> Result<Self> {
         let File { format, entry } = serde_json::from_str(text)?;
         if format != FORMAT {

@@ -96,6 +96,22 @@ fn the_oldest_are_forgotten_but_never_the_last_healthy_one() {
 }
 
 #[test]
+fn who_is_not_root_pushes_out_nothing_of_roots() {
+    let (_root, _paths, history) = history();
+    let first = begin(&history, "1");
+    history.settle(first, State::Healthy, None).unwrap();
+    let broken = begin(&history, "2");
+    history.settle(broken, State::RolledBack, None).unwrap();
+    for who in ["tess, in the hub", "opal, an operator"].into_iter().cycle().take(20) {
+        let entry = history.begin("x", who, How::Set, now()).unwrap();
+        history.settle(entry.number, State::Healthy, None).unwrap();
+    }
+    history.prune(12).unwrap();
+    let numbers: Vec<u32> = history.entries().unwrap().iter().map(|entry| entry.number).collect();
+    assert_eq!(numbers, [first, broken, 20, 21, 22]);
+}
+
+#[test]
 fn what_can_not_be_read_is_not_skipped() {
     let (_root, paths, history) = history();
     begin(&history, "1");

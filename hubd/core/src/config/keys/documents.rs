@@ -39,7 +39,7 @@ const PEOPLE: &str = "
 #memory = \"4G\"
 ";
 
-const REFERENCE_HEAD: &str = "<!-- Made from hubd/core/src/config/keys/table.rs. Change it there, then: \
+const REFERENCE_HEAD: &str = "<!-- Made from hubd/core/src/config/keys/table/. Change it there, then: \
 HUBD_UPDATE=1 cargo test -p hub-core --lib documents -->
 
 # Configuration

@@ -5,7 +5,7 @@
 use super::super::edit::KeyPath;
 use super::super::{Config, Role};
 use super::{find, table_of};
-use crate::control::change::Requester;
+use crate::requester::Requester;
 
 /// Keys that may be changed inside, by table and name (`*`: every key of the table), and the lowest role that may.
 const CHANGEABLE: &[(&str, &str, Role)] = &[
@@ -29,6 +29,7 @@ const SECRET: &[(&str, &str)] = &[
     ("environment", "conda_channel_alias"),
     ("environment.kernels.NAME", "channels"),
     ("upgrade", "source"),
+    ("backup", "repository"),
 ];
 
 /// The lowest role that may change the key at `path` from inside the hub; `None`: it is changed on the machine.
@@ -47,12 +48,17 @@ pub fn may_read(path: &str) -> Option<Role> {
     Some(if ABOUT_PEOPLE.contains(&table.name) { Role::Helper } else { Role::Admin })
 }
 
-/// Whether `config`, which is root's, lets `requester` change `key`.
+/// Whether `key` is a whole group, which can be taken away with its members and limits.
+fn is_group(key: &KeyPath) -> bool {
+    matches!(key.parts(), [table, _] if table == "groups")
+}
+
+/// Whether `config`, which is root's, lets `requester` change `key`, or take the group away that it names.
 ///
 /// # Errors
 /// Why not, and who may.
 pub fn granted(config: &Config, requester: &Requester, key: &KeyPath) -> Result<(), String> {
-    let least = may_change(&key.parts().join("."));
+    let least = if is_group(key) { Some(Role::Admin) } else { may_change(&key.parts().join(".")) };
     let name = match requester {
         Requester::Person(name) => name,
         Requester::Operator(account) if !config.roles.host_operators.contains(account) => {
@@ -136,6 +142,20 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_group_is_an_administrators() {
+        let config = "[roles]\nadmins = [\"ada\"]\nteachers = [\"tess\"]\n[groups.lab]\nmembers = [\"bob\"]\n";
+        let config = super::super::super::parse(config, "").unwrap();
+        let may = |name: &str, key: &[&str]| granted(&config, &person(name), &KeyPath::new(key.iter().copied())).is_ok();
+        assert!(may("ada", &["groups", "lab"]) && may("ada", &["groups", "year.2"]));
+        assert!(!may("tess", &["groups", "lab"]));
+        for key in
+            [&["groups"][..], &["roles", "admins"], &["users", "bob"], &["http", "listen"], &["groups", "lab", "members", "x"]]
+        {
+            assert!(!may("ada", key), "{key:?}");
+        }
+    }
+
+    #[test]
     fn who_is_kept_out_changes_nothing() {
         let config = "[roles]\nadmins = [\"ada\"]\nteachers = [\"tess\"]\nblocked = [\"tess\"]\n";
         let config = super::super::super::parse(config, "").unwrap();
@@ -173,6 +193,7 @@ mod tests {
             "environment.conda_channel_alias",
             "environment.kernels.NAME.channels",
             "upgrade.source",
+            "backup.repository",
         ];
         assert_eq!(unread, expected);
         assert_eq!((may_read("limits.memory"), may_read("http.listen")), (Some(Role::Helper), Some(Role::Admin)));

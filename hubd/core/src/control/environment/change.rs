@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pyenv::{Asked, Conda, CondaSpec, Requirement};
+use crate::packages::{Asked, Conda, CondaSpec, Requirement};
 
 /// What is to be different in the next generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,121 @@
+//! Apps: what a person starts beside Jupyter. Which there are, and what they run, root's configuration says.
+
+use futures_util::future::join_all;
+use hub_core::accounts::Username;
+use hub_core::config::{AppName, Config};
+use hub_core::launcher::protocol::{AppAsk, RefusalKind, Reply};
+use hub_core::unit_name::UnitName;
+use hub_system::systemd::UnitStatus;
+
+use super::super::accounts::Machine;
+use super::super::which::Which;
+use super::super::{program, spec};
+use super::{Answer, Launcher, Refusal, refusal, unit_problem};
+
+impl<M: Machine + 'static> Launcher<M> {
+    pub(super) async fn about_app(&self, app: &AppName, ask: AppAsk) -> Answer {
+        match ask {
+            AppAsk::Start { name } => {
+                let _turn = self.names.lock(&name).await;
+                self.start_app(Which::app(&name, app)).await
+            }
+            AppAsk::Restart { name } => {
+                let _turn = self.names.lock(&name).await;
+                self.stop_server(Which::app(&name, app)).await?;
+                self.start_app(Which::app(&name, app)).await
+            }
+            AppAsk::Stop { name } => {
+                let _turn = self.names.lock(&name).await;
+                self.stop_server(Which::app(&name, app)).await?;
+                Ok(Reply::Done)
+            }
+            AppAsk::State { name } => self.state(Which::app(&name, app)).await,
+            AppAsk::Logs { name, lines } => self.logs(Which::app(&name, app), lines).await,
+            AppAsk::List => self.list_app(app).await,
+        }
+    }
+
+    async fn start_app(&self, which: Which<'_>) -> Answer {
+        let (config, environment) = self.needed_to_start(which.name).await?;
+        let Some((name, app)) = which.app.and_then(|name| config.apps.get_key_value(name)) else {
+            return Err(refusal(RefusalKind::NotAllowed, "the configuration has no such app any more"));
+        };
+        let account = self.account(which.name, &config).await?;
+        let program = program::app(&self.paths, which.name, &account, &config, name, app);
+        self.start_server(which, &account, &config, environment, program).await
+    }
+
+    async fn list_app(&self, app: &AppName) -> Answer {
+        let table = self.table().await?;
+        let mut states = Vec::new();
+        for (_, mut status) in self.manager.apps().await.map_err(unit_problem)?.into_iter().filter(|(of, _)| of == app) {
+            super::note_lack_of_memory(&mut status).await;
+            let uid = table.find(&status.owner).map(|record| record.uid);
+            let owner = status.owner.clone();
+            states.push(super::state(Which::app(&owner, app), Some(&status), uid, &self.paths));
+        }
+        Ok(Reply::States { states })
+    }
+
+    /// Ends all that `name` started beside Jupyter, at once: whoever lost the right to it has no time left to use it, and nothing that
+    /// they run makes anybody wait.
+    pub(super) async fn end_apps(&self, name: &Username) -> Result<(), Refusal> {
+        let apps = self.kill_apps(name).await?;
+        let stops = apps.iter().map(|app| self.stop_server(Which::app(name, app)));
+        join_all(stops).await.into_iter().collect()
+    }
+
+    /// Kills them, without waiting for anybody who has their turn with `name`.
+    pub(super) async fn kill_apps(&self, name: &Username) -> Result<Vec<AppName>, Refusal> {
+        let apps: Vec<AppName> = self.apps_of(name).await?.into_iter().map(|(app, _)| app).collect();
+        for app in &apps {
+            self.manager.kill(&UnitName::app(name, app)).await.map_err(unit_problem)?;
+        }
+        Ok(apps)
+    }
+
+    /// Ends apps that the configuration does not have any more; the others follow the limits of their owners, which are the
+    /// slice's.
+    pub(super) async fn follow_apps(&self, config: &Config) -> Result<(), Refusal> {
+        let follow = async |app: AppName, status: UnitStatus| -> Result<(), Refusal> {
+            let owner = &status.owner;
+            if config.is_blocked(owner) {
+                self.kill_apps(owner).await?;
+            }
+            let _turn = self.names.lock(owner).await;
+            if !config.apps.contains_key(&app) || config.is_blocked(owner) {
+                self.stop_server(Which::app(owner, &app)).await?;
+                tracing::info!(user = %owner, %app, "ended {app} of {owner}: the configuration does not have it any more, or blocks them");
+            } else if status.active_state == "active" {
+                let limits = spec::slice_limits(&config.limits_of(owner));
+                self.manager.set_properties(&UnitName::slice(owner), &limits).await.map_err(unit_problem)?;
+            }
+            Ok(())
+        };
+        // All at once: each may take as long as it is given to end.
+        let all = self.manager.apps().await.map_err(unit_problem)?;
+        join_all(all.into_iter().map(|(app, status)| follow(app, status))).await.into_iter().collect()
+    }
+
+    /// Whether anything but `which` runs in the slice of its owner.
+    pub(super) async fn has_company(&self, which: Which<'_>) -> Result<bool, Refusal> {
+        let is_up = |state: &str| !matches!(state, "inactive" | "failed");
+        if which.app.is_some() {
+            let server = self.manager.server(which.name).await.map_err(unit_problem)?;
+            if server.is_some_and(|status| is_up(&status.active_state)) {
+                return Ok(true);
+            }
+        }
+        let apps = self.apps_of(which.name).await?;
+        Ok(apps.iter().any(|(app, state)| Some(app) != which.app && is_up(state)))
+    }
+
+    async fn apps_of(&self, name: &Username) -> Result<Vec<(AppName, String)>, Refusal> {
+        let all = self.manager.units_like(&UnitName::apps_pattern(name)).await.map_err(unit_problem)?;
+        let own = all.into_iter().filter_map(|(unit, state)| {
+            let (owner, app) = UnitName::app_owner(&unit)?;
+            (owner == *name).then_some((app, state))
+        });
+        Ok(own.collect())
+    }
+}

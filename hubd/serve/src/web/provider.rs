@@ -1,0 +1,242 @@
+//! Logging in at a provider of the institution's: there, and back. What is believed of it is decided by `hubd-outside`, who that
+//! is here by [`crate::auth`].
+
+mod ask;
+mod link;
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use http::header::SET_COOKIE;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use hub_core::config::{Config, LoginName, Provider};
+use hub_core::outside::{Request, TroubleKind};
+
+pub(super) use link::submit as link;
+
+use super::Hub;
+use super::error::Problem;
+use super::form::Form;
+use super::guard::{self, Origin, Visitor, client};
+use super::login::{cookies, forget_other};
+use super::next::Next;
+use super::outside::Outside;
+use super::spawn::go;
+use crate::auth::{Attempt, Browser, NotIn, Purpose, Vouched};
+use crate::control::named;
+
+/// What goes before `next` where another site may have begun the login: nothing is started for it.
+const FOREIGN: char = '!';
+
+/// `GET /hub/login/NAME?next=PATH`: to the provider.
+pub(super) async fn begin(
+    State(hub): State<Arc<Hub>>,
+    visitor: Option<Visitor>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let config = hub.config.get();
+    let (login, provider) = find(&config, &name)?;
+    let query = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let next = Next::parse(query.text("next"), config.hub.base());
+    if let Some(visitor) = visitor {
+        return Ok(go(&hub, &visitor.session, next.as_ref(), visitor.origin != Origin::Foreign));
+    }
+    let client = client(&parts)?;
+    let is_foreign = guard::origin(&parts.headers, client, config.hub.origin()) == Origin::Foreign;
+    let mut kept = next.as_ref().map_or_else(String::new, |next| next.as_str().to_owned());
+    if is_foreign {
+        kept.insert(0, FOREIGN);
+    }
+    let (address, cookie) = to_provider(&hub, (&login, provider), Purpose::LogIn, &kept, &parts).await?;
+    let mut response = Redirect::to(&address).into_response();
+    response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+    Ok(response)
+}
+
+/// `GET /hub/login/NAME/callback`: back from there.
+pub(super) async fn callback(
+    State(hub): State<Arc<Hub>>,
+    visitor: Option<Visitor>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let config = hub.config.get();
+    let (login, provider) = find(&config, &name)?;
+    let client = client(&parts)?;
+    let query = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let outside = Outside::of(&parts.headers, client.https).ok_or_else(not_begun)?;
+    let attempt = hub.people.attempts().take(query.text("state"), &login, &outside.mark()).ok_or_else(not_begun)?;
+    let issuer = query.text("iss");
+    if !issuer.is_empty() && issuer != provider.issuer {
+        return Err(not_begun());
+    }
+    if !query.text("error").is_empty() {
+        return Err(denied(provider, query.text("error")));
+    }
+    let finish = Request::Finish {
+        login: login.clone(),
+        code: query.text("code").to_owned(),
+        verifier: attempt.verifier.clone(),
+        nonce: attempt.nonce.clone(),
+    };
+    if let Purpose::Link { session } = &attempt.purpose {
+        return link::finish(&hub, visitor, (session, provider), finish).await;
+    }
+    if let Some(visitor) = visitor {
+        return Err(somebody_else(&visitor));
+    }
+    let claims = ask::person(&hub, provider, &finish).await.map_err(|trouble| in_words(provider, trouble.kind))?;
+    let vouched = Vouched { provider, claims: &claims, reserved: &named(&config) };
+    let begun = hub.people.log_in_by(vouched, client.address).await.map_err(|why| {
+        tracing::info!(source = %client.address, login = %login, "kept out, login {login}: {why}");
+        not_in(provider, why)
+    })?;
+    let forget = forget_other(&hub, &parts.headers, client, &begun);
+    let cookies = cookies(&hub, &parts.headers, client, &begun);
+    let (next, may_start) = kept_next(&attempt, config.hub.base());
+    Ok((AppendHeaders(forget), cookies, go(&hub, &begun.session, next.as_ref(), may_start)).into_response())
+}
+
+fn kept_next(attempt: &Attempt, base: &str) -> (Option<Next>, bool) {
+    let foreign = attempt.next.strip_prefix(FOREIGN);
+    (Next::parse(foreign.unwrap_or(&attempt.next), base), foreign.is_none())
+}
+
+/// The login of that name in the configuration.
+fn find<'config>(config: &'config Config, name: &str) -> Result<(LoginName, &'config Provider), Problem> {
+    let name: LoginName = name.parse().map_err(|_| Problem::not_found())?;
+    let provider = config.login.providers.get(&name).ok_or_else(Problem::not_found)?;
+    Ok((name, provider))
+}
+
+/// Begins an attempt: where the browser goes, and the cookie by which it is known when it comes back.
+async fn to_provider(
+    hub: &Hub,
+    (login, provider): (&LoginName, &Provider),
+    purpose: Purpose,
+    next: &str,
+    parts: &Parts,
+) -> Result<(String, Option<HeaderValue>), Problem> {
+    let client = client(parts)?;
+    let (outside, cookie) = Outside::ensure(&parts.headers, client.https)?;
+    let browser = Browser { mark: &outside.mark(), source: client.address };
+    let begun = hub.people.attempts().begin(login, purpose, next, browser).map_err(|error| Problem::internal(&error.into()))?;
+    let request = Request::Begin {
+        login: login.clone(),
+        state: begun.state.as_str().to_owned(),
+        nonce: begun.nonce,
+        challenge: begun.challenge,
+    };
+    let address = ask::address(hub, &request).await.map_err(|trouble| in_words(provider, trouble.kind))?;
+    Ok((address, cookie))
+}
+
+/// What came back did not begin in this browser, was used, or is over.
+fn not_begun() -> Problem {
+    Problem::of_login(
+        StatusCode::FORBIDDEN,
+        "This login did not begin here",
+        "It began in another browser, took too long, or was used already. Nothing was done. Log in once more.",
+    )
+}
+
+fn somebody_else(visitor: &Visitor) -> Problem {
+    let message = format!(
+        "You are logged in as {} in this browser. To log in as somebody else, log out first; then log in once more.",
+        visitor.session.user
+    );
+    Problem::of_login(StatusCode::CONFLICT, "You are logged in already", &message).leading_to("/hub/logout", "Log out")
+}
+
+/// What the provider said in place of who somebody is. Its own words are not shown: whoever makes the address makes them.
+fn denied(provider: &Provider, error: &str) -> Problem {
+    let title = &provider.title;
+    match error {
+        "access_denied" | "login_required" | "interaction_required" | "consent_required" => {
+            let message = format!("{title} says that it was cancelled, or that you may not use it for this hub.");
+            Problem::of_login(StatusCode::FORBIDDEN, "You were not logged in", &message)
+        }
+        "temporarily_unavailable" | "server_error" => in_words(provider, TroubleKind::Away),
+        _ => in_words(provider, TroubleKind::Settings),
+    }
+}
+
+/// What went wrong between the hub and the provider, for whoever wants to log in.
+fn in_words(provider: &Provider, kind: TroubleKind) -> Problem {
+    let title = &provider.title;
+    match kind {
+        TroubleKind::Away => Problem::of_login(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The login does not answer",
+            &format!(
+                "{title} can't be reached at the moment, or takes too long. A password of this hub works as usual. Try again later."
+            ),
+        ),
+        TroubleKind::Settings | TroubleKind::NotAllowed => Problem::of_login(
+            StatusCode::BAD_GATEWAY,
+            "The login is not set up right",
+            &format!(
+                "The hub and {title} do not understand each other. Please tell whoever runs this hub; for them: \
+                 sudo hubctl login check says why."
+            ),
+        ),
+        TroubleKind::Stale => not_begun(),
+        TroubleKind::Forged => Problem::of_login(
+            StatusCode::FORBIDDEN,
+            "You were not logged in",
+            &format!("What came back is not what {title} signs for this hub. Nothing was done. Log in once more."),
+        ),
+        TroubleKind::Busy => Problem::of_login(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Very many people are logging in",
+            "Please try again in a few seconds.",
+        ),
+    }
+}
+
+/// Why somebody whom the provider knows did not get in, for that somebody.
+fn not_in(provider: &Provider, why: NotIn) -> Problem {
+    let title = &provider.title;
+    let forbidden = |heading: &str, message: &str| Problem::of_login(StatusCode::FORBIDDEN, heading, message);
+    match why {
+        NotIn::Rules(_) => forbidden(
+            "This hub is not for your account",
+            &format!("Only some people of {title} get in here. If you should be one of them, ask whoever runs this hub."),
+        ),
+        NotIn::NotEnrolled(called) => {
+            let called = called.map(|name| format!(" You are called {name} there.")).unwrap_or_default();
+            let text = format!("{title} knows you, and nobody is enrolled here by that name.{called} Ask whoever runs this hub.");
+            forbidden("You are not enrolled here", &text)
+        }
+        NotIn::Taken(name) => forbidden(
+            "Somebody here is called that already",
+            &format!(
+                "{name} is enrolled here and has logged in otherwise, or looks after others. If that is you, log in with your \
+                 password and link your account of {title} on the page \u{201c}Change password\u{201d}. If not, or without a \
+                 password, ask whoever runs this hub."
+            ),
+        ),
+        NotIn::Removed(_) => forbidden("You are not enrolled here any more", "If that is a mistake, ask whoever runs this hub."),
+        NotIn::Blocked(_) => forbidden("Your access is switched off", "Please ask whoever runs this hub."),
+        NotIn::Outranked(_) => forbidden(
+            "Your role in this hub has changed",
+            &format!(
+                "Your account of {title} was linked while you had a lower one. Ask an administrator of this hub for a one-time link, \
+                 set a password with it, and link your account once more on the page \u{201c}Change password\u{201d}."
+            ),
+        ),
+        NotIn::Nameless => forbidden(
+            "No name can be made for you",
+            &format!(
+                "What {title} says of you has no letters for a name to log in with. Ask whoever runs this hub to enrol you."
+            ),
+        ),
+        NotIn::Store(error) => super::login::unexpected(error.into()),
+        NotIn::Internal(error) => Problem::internal(&error),
+    }
+}

@@ -1,7 +1,0 @@
-//! The command line; see `hubd::ctl`.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    hubd::ctl::main()
-}
