@@ -1,6 +1,7 @@
 //! restic, started in its unit and waited for.
 
 use std::fs::File;
+use std::io::Seek;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -62,8 +63,12 @@ impl Restic {
     /// # Errors
     /// When they can't be listed.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
-        let ended = self.run(&Access::default(), &["snapshots", "--tag", TAG].map(str::to_owned), None)?;
-        Ok(said::snapshots(&ended, &self.place())?)
+        // Each names every path in it, so the list of a large class is longer than what is kept of a program's output.
+        let mut list = tempfile::tempfile_in(self.paths.large_temporary()).context("making a temporary file")?;
+        let to = list.try_clone().context("handing over a file")?;
+        let ended = self.run(&Access::default(), &["snapshots", "--tag", TAG].map(str::to_owned), Some(to))?;
+        list.rewind().context("reading the list of backups")?;
+        Ok(said::snapshots(&ended, list, said::LONGEST_LIST, &self.place())?)
     }
 
     /// Makes a backup of `what`, and leaves out `excluded`. Says how many files could not be read.

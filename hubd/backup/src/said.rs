@@ -1,5 +1,7 @@
 //! What restic said, and what that means for people. Its exit codes say little before version 0.17, so its words count. Pure.
 
+use std::io::{BufReader, Read};
+
 use hub_core::backup::Problem;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,8 @@ pub(crate) struct Ended {
 
 /// restic says so when some files could not be read; everything else is in the backup.
 const INCOMPLETE: i32 = 3;
+/// A thousand people have 50 kB in each backup.
+pub(crate) const LONGEST_LIST: u64 = 256 << 20;
 
 /// What came of a backup, and how many files could not be read.
 pub(crate) fn summary(ended: &Ended, place: &str) -> Result<(Summary, u64), Problem> {
@@ -49,12 +53,21 @@ pub(crate) fn summary(ended: &Ended, place: &str) -> Result<(Summary, u64), Prob
     Ok((summary, if ended.code == Some(INCOMPLETE) { unread.max(1) } else { unread }))
 }
 
-/// All backups, the oldest first.
-pub(crate) fn snapshots(ended: &Ended, place: &str) -> Result<Vec<Snapshot>, Problem> {
+/// All backups in `list`, the oldest first; of no more than `most` bytes.
+pub(crate) fn snapshots(ended: &Ended, list: impl Read, most: u64, place: &str) -> Result<Vec<Snapshot>, Problem> {
     if ended.code != Some(0) {
         return Err(problem(ended, place));
     }
-    let mut snapshots: Vec<Snapshot> = serde_json::from_str(ended.stdout.trim()).map_err(|_| problem(ended, place))?;
+    let mut list = BufReader::new(list).take(most);
+    // As it is read: what is not needed of it, as thousands of paths, is never in memory.
+    let mut snapshots: Vec<Snapshot> = match serde_json::from_reader(&mut list) {
+        Ok(snapshots) => snapshots,
+        Err(_) if list.limit() == 0 => {
+            let what = format!("the list of the backups in `{place}` has more than {} MB", most >> 20);
+            return Err(Problem::new(what, "keep fewer, with backup.keep_daily, keep_weekly and keep_monthly"));
+        }
+        Err(_) => return Err(problem(ended, place)),
+    };
     snapshots.sort_by_key(|snapshot| snapshot.time);
     Ok(snapshots)
 }

@@ -1,3 +1,4 @@
+use std::io::Read;
 use std::path::Path;
 
 use super::*;
@@ -46,9 +47,26 @@ fn a_backup_that_lacks_a_file_says_so() {
 #[test]
 fn backups_are_listed() {
     for ended in each("snapshots") {
-        let found = snapshots(&ended, PLACE).unwrap();
+        let found = snapshots(&ended, ended.stdout.as_bytes(), LONGEST_LIST, PLACE).unwrap();
         assert_eq!((found.len(), found[0].hostname.as_str(), found[0].id.len()), (1, "hub", 8));
     }
+}
+
+/// As of 60 nights of a class of a thousand: 3 MB.
+#[test]
+fn a_large_class_has_a_long_list_and_one_that_never_ends_has_words() {
+    let ended = Ended { code: Some(0), stdout: String::new(), stderr: String::new() };
+    let paths: Vec<String> = (0..1000).map(|number| format!("\"/home/hubd/jupyter-student-{number}-of-a-school\"")).collect();
+    let one = each("snapshots")[0].stdout.trim().trim_matches(['[', ']']).replace("\"/home/hubd\"", &paths.join(","));
+    let list = format!("[{}]", vec![one; 60].join(","));
+    assert!(
+        list.len() > 2 << 20 && snapshots(&ended, list.as_bytes(), LONGEST_LIST, PLACE).unwrap().len() == 60,
+        "{}",
+        list.len()
+    );
+    let endless = b"[{\"paths\":[\"".chain(std::io::repeat(b'x'));
+    let problem = snapshots(&ended, endless, 2 << 20, PLACE).unwrap_err();
+    assert!(problem.what.contains("has more than 2 MB") && problem.hint.contains("keep_daily"), "{problem:?}");
 }
 
 #[test]
@@ -64,7 +82,7 @@ fn what_goes_wrong_has_words_and_something_to_do() {
         for ended in each(run) {
             let problem = done(&ended, PLACE).unwrap_err();
             assert!(problem.what.contains(words) && problem.hint.contains(hint), "{run}: {problem:?}");
-            assert!(summary(&ended, PLACE).is_err() && snapshots(&ended, PLACE).is_err());
+            assert!(summary(&ended, PLACE).is_err() && snapshots(&ended, ended.stdout.as_bytes(), LONGEST_LIST, PLACE).is_err());
         }
     }
 }
@@ -85,5 +103,5 @@ fn what_nobody_knows_is_told_in_its_own_words() {
     let killed = Ended { code: None, ..ended };
     assert!(problem(&killed, PLACE).what.contains("a signal ended it"));
     let silent = Ended { code: Some(0), stdout: String::new(), stderr: String::new() };
-    assert!(summary(&silent, PLACE).is_err() && snapshots(&silent, PLACE).is_err());
+    assert!(summary(&silent, PLACE).is_err() && snapshots(&silent, silent.stdout.as_bytes(), LONGEST_LIST, PLACE).is_err());
 }
