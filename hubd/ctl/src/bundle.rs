@@ -12,7 +12,7 @@ use hub_core::packages::PackageName;
 use hub_core::packages::{CondaSpec, KernelName, Requirement};
 use hub_core::upgrade;
 use hub_environment::bundle::{Machine, Making, Manifest, Opened, store};
-use hub_environment::pyenv::{Builder, NetworkSettings, Said, Workshop};
+use hub_environment::pyenv::{BuildEvent, Builder, NetworkSettings, Workshop};
 use serde::Serialize;
 
 use super::World;
@@ -161,13 +161,13 @@ fn create(world: &mut World, file: &Path, more: &[Requirement], (has_packages, h
 }
 
 /// Phases, and now and then how far a long one is.
-fn tell(said: Said<'_>, told: &mpsc::Sender<String>) {
+fn tell(said: BuildEvent<'_>, told: &mpsc::Sender<String>) {
     let line = match said {
-        Said::Phase(text) => text.to_owned(),
-        Said::Detail(text) if text.split(' ').next().and_then(|count| count.parse().ok()).is_some_and(is_told) => {
+        BuildEvent::Phase(text) => text.to_owned(),
+        BuildEvent::Detail(text) if text.split(' ').next().and_then(|count| count.parse().ok()).is_some_and(is_told) => {
             format!("  {text}")
         }
-        Said::Detail(_) | Said::Downloading(_) => return,
+        BuildEvent::Detail(_) | BuildEvent::Downloading(_) => return,
     };
     if let Err(error) = told.send(line) {
         tracing::debug!(%error, "nobody hears what is done");

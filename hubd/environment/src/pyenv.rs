@@ -31,7 +31,7 @@ pub use generation::{Generation, Manifest, all, current, delete, switch};
 pub use kernel::{kernels, retire};
 pub use lesson::{FIRST_LESSON, Shipped, disk_bytes, first_lesson, shipped};
 pub use network::NetworkSettings;
-pub use progress::{Listener, Said};
+pub use progress::{BuildEvent, ProgressSink};
 pub use python::Python;
 pub use server::{ServerCommand, ServerRequest, WITHOUT_OWN, server_command};
 

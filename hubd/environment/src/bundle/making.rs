@@ -25,7 +25,7 @@ use super::{
     debian, store,
 };
 use crate::pyenv::{
-    self, BuildRequest, Builder, Generation, Listener, NetworkSettings, Resolution, Said, Workshop, conda, lock, uv,
+    self, BuildEvent, BuildRequest, Builder, Generation, NetworkSettings, ProgressSink, Resolution, Workshop, conda, lock, uv,
 };
 
 const PACK_DEADLINE: Duration = Duration::from_secs(3600);
@@ -81,7 +81,7 @@ impl Making<'_> {
     ///
     /// # Errors
     /// When a package has no wheel, a download fails or the disk is full.
-    pub fn make(&self, mut target: &File, name: &Path, listener: Listener<'_>) -> Result<Made> {
+    pub fn make(&self, mut target: &File, name: &Path, progress: ProgressSink<'_>) -> Result<Made> {
         // Not where the bundle goes: sticks are slow with many files.
         let scratch = Scratch::new(&self.paths.large_temporary(), "hubd-bundle-")?;
         let root = scratch.path();
@@ -89,7 +89,7 @@ impl Making<'_> {
         for directory in [PROGRAMS, WHEELS] {
             fs_err::create_dir_all(place(directory))?;
         }
-        listener(Said::Phase("copying the programs"));
+        progress(BuildEvent::Phase("copying the programs"));
         for program in programs::names() {
             fs_err::copy(self.paths.binaries().join(program), place(PROGRAMS).join(program))?;
         }
@@ -97,12 +97,12 @@ impl Making<'_> {
         fs_err::write(place(VERSION), format!("{}\n", self.version))?;
         fs_err::write(place(BOOTSTRAP), self.bootstrap)?;
         fs_err::set_permissions(place(BOOTSTRAP), PermissionsExt::from_mode(0o755))?;
-        let Held { packages, kernels, conda_kernels } = self.environments(root, listener)?;
+        let Held { packages, kernels, conda_kernels } = self.environments(root, progress)?;
         let needed = if self.has_packages { needed_packages() } else { Vec::new() };
         let (apt, left_out) = if self.has_apt { (&self.asked.apt[..], &[][..]) } else { (&[][..], &self.asked.apt[..]) };
         let names: Vec<&str> = needed.iter().copied().chain(apt.iter().map(PackageName::as_str)).collect();
         if !names.is_empty() {
-            listener(Said::Phase("downloading packages of the distribution"));
+            progress(BuildEvent::Phase("downloading packages of the distribution"));
             debian::fetch(&names, &place(PACKAGES), &self.network.for_apt(), store::archive(self.paths).as_ref())?;
         }
         let is_built = |name: &&KernelName| kernels.contains_key(*name) || conda_kernels.contains_key(*name);
@@ -125,7 +125,7 @@ impl Making<'_> {
             left_out,
         };
         fs_err::write(place(MANIFEST), serde_json::to_string_pretty(&manifest)?)?;
-        listener(Said::Phase("packing"));
+        progress(BuildEvent::Phase("packing"));
         let wheels = files(root, &place(WHEELS))?.len();
         pack(self.paths, root, target).with_context(|| format!("writing `{}`", name.display()))?;
         target.rewind()?;
@@ -134,7 +134,7 @@ impl Making<'_> {
     }
 
     /// Everybody's environment, every kernel, and what is wanted beside: locks, wheels, conda packages.
-    fn environments(&self, root: &Path, listener: Listener<'_>) -> Result<Held> {
+    fn environments(&self, root: &Path, progress: ProgressSink<'_>) -> Result<Held> {
         let (uv, own) = (self.paths.uv(), self.paths.environment_wheels());
         let places = (uv.as_path(), own.as_path());
         let Some(workshop) = Builder::new(self.paths.of_everybody()).enter()? else {
@@ -164,20 +164,20 @@ impl Making<'_> {
             locks.push(conda::tool_lock());
         }
         if !self.more.is_empty() {
-            locks.push(self.resolve(&workshop, &everybodys, places, &text, listener)?);
+            locks.push(self.resolve(&workshop, &everybodys, places, &text, progress)?);
         }
-        listener(Said::Phase("downloading wheels"));
+        progress(BuildEvent::Phase("downloading wheels"));
         for lock in lock::distinct(&locks).iter().filter(|lock| !lock.is_empty()) {
-            workshop.download(&self.request(&everybodys, places, lock, &[]), None, &root.join(WHEELS), listener)?;
+            workshop.download(&self.request(&everybodys, places, lock, &[]), None, &root.join(WHEELS), progress)?;
         }
         for (lock, packages) in &of_conda {
-            listener(Said::Phase("downloading conda packages"));
+            progress(BuildEvent::Phase("downloading conda packages"));
             let channel = root.join(CONDA);
-            workshop.download_conda(&self.request(&everybodys, places, "", &[]), lock, &channel, listener)?;
+            workshop.download_conda(&self.request(&everybodys, places, "", &[]), lock, &channel, progress)?;
             channel::describe(&channel, lock)?;
             if !lock::parse(packages)?.is_empty() {
                 let python = lock.version("python");
-                workshop.download(&self.request(&everybodys, places, packages, &[]), python, &root.join(WHEELS), listener)?;
+                workshop.download(&self.request(&everybodys, places, packages, &[]), python, &root.join(WHEELS), progress)?;
             }
         }
         Ok(held)
@@ -190,14 +190,14 @@ impl Making<'_> {
         base: &Generation,
         places: (&Path, &Path),
         text: &str,
-        listener: Listener<'_>,
+        progress: ProgressSink<'_>,
     ) -> Result<String> {
         let mut asked = base.manifest().asked.clone();
         asked.retain(|one| !self.more.iter().any(|more| more.name() == one.name()));
         asked.extend_from_slice(self.more);
         let request = self.request(base, places, text, &asked);
         let resolution = Resolution { build: &request, upgrade: &[], upgrade_conda: &[], everything: false };
-        Ok(workshop.resolve(&resolution, listener)?.packages)
+        Ok(workshop.resolve(&resolution, progress)?.packages)
     }
 
     fn request<'a>(

@@ -13,7 +13,7 @@ use hub_core::packages::PackageName;
 use hub_core::packages::VersionChange;
 use hub_core::paths::Paths;
 
-use crate::pyenv::Said;
+use crate::pyenv::BuildEvent;
 use anyhow::{Result, bail};
 
 use self::machine::Apt;
@@ -57,7 +57,7 @@ pub(super) fn plan(paths: &Paths, change: &AptChange, journal: &mut Journal<'_>)
     let apt = Apt::new(paths, journal.record.log.clone());
     apt.settle(journal)?;
     apt.update(journal);
-    journal.hear(Said::Phase("asking apt what it would do"));
+    journal.hear(BuildEvent::Phase("asking apt what it would do"));
     let (before, state) = (settings::read(paths)?.environment.apt, State::read(paths)?);
     let asked = change.apply(&before);
     let steps = steps(&apt, &state, &former(&state, &before), &asked)?;

@@ -8,7 +8,7 @@ use hub_core::control::environment::{BuildState, Record};
 use hub_core::packages::{Asked, compare};
 
 use crate::jobs::store::{JobStore, write_line};
-use crate::pyenv::{Generation, Said};
+use crate::pyenv::{BuildEvent, Generation};
 
 /// How often it is noted how far a download is.
 const DOWNLOAD_INTERVAL: Duration = Duration::from_millis(300);
@@ -30,16 +30,16 @@ impl<'a> Journal<'a> {
         Self { store, record, log, begun: Instant::now(), told: None }
     }
 
-    pub(super) fn hear(&mut self, said: Said<'_>) {
+    pub(super) fn hear(&mut self, said: BuildEvent<'_>) {
         match said {
-            Said::Phase(text) => {
+            BuildEvent::Phase(text) => {
                 tracing::info!(number = self.record.number, "environment {}: {text}", self.record.number);
                 text.clone_into(&mut self.record.phase);
                 self.save();
                 self.note(text);
             }
-            Said::Detail(text) => self.write(&format!("          {text}")),
-            Said::Downloading(download) => {
+            BuildEvent::Detail(text) => self.write(&format!("          {text}")),
+            BuildEvent::Downloading(download) => {
                 self.record.download = Some(download.clone());
                 // Each time is a file on the disk, and many small ones come at once.
                 if download.packages.is_empty() || self.told.is_none_or(|told| told.elapsed() > DOWNLOAD_INTERVAL) {

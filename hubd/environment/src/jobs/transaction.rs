@@ -9,7 +9,7 @@ use hub_core::paths::Paths;
 
 use crate::pyenv::conda::Channels;
 use crate::pyenv::{
-    self, BuildRequest, Builder, CondaRequest, Generation, Locks, NetworkSettings, Python, Resolution, Said, Workshop, lock,
+    self, BuildEvent, BuildRequest, Builder, CondaRequest, Generation, Locks, NetworkSettings, Python, Resolution, Workshop, lock,
 };
 use anyhow::{Context, Result, bail};
 
@@ -153,7 +153,7 @@ fn make(workshop: &Workshop, request: &BuildRequest<'_>, journal: &mut Journal<'
     (journal.record.bytes, journal.record.own_bytes) = (Some(candidate.bytes()), Some(candidate.own_bytes()));
     let proven = workshop.prove(&candidate, request.asked, &mut |said| journal.hear(said));
     let kept = proven.context("it was built, but does not work").and_then(|()| {
-        journal.hear(Said::Phase("writing it to disk"));
+        journal.hear(BuildEvent::Phase("writing it to disk"));
         workshop.keep(candidate)
     });
     if kept.is_err() {
@@ -165,7 +165,7 @@ fn make(workshop: &Workshop, request: &BuildRequest<'_>, journal: &mut Journal<'
 /// The configuration first: should the power go in between, the number is all that is missing, and is made up for.
 fn commit(paths: &Paths, generation: &Generation, journal: &mut Journal<'_>) -> Result<()> {
     let whom = if paths.kernel().is_some() { "giving it to every server" } else { "giving it to new servers" };
-    journal.hear(Said::Phase(whom));
+    journal.hear(BuildEvent::Phase(whom));
     settings::write(paths, &generation.manifest().wanted(), &journal.record.who)?;
     pyenv::switch(paths, generation)?;
     journal.record.to = Some(generation.number());

@@ -32,7 +32,7 @@ use hub_system::lock::{LockGuard, try_lock};
 use hub_system::tree;
 
 use self::sweep::sweep;
-use super::progress::{Listener, Said};
+use super::progress::{BuildEvent, ProgressSink};
 use super::seal::{Sealed, Sealing};
 use super::unit::{self, Places};
 use super::workplace::{CACHE, LOCK_FILE};
@@ -162,19 +162,19 @@ impl Builder {
         if let Some(generation) = Generation::open(&self.paths, request.generation)? {
             return Ok(generation);
         }
-        let mut listener = |said: Said<'_>| match said {
-            Said::Phase(text) | Said::Detail(text) => progress(text),
-            Said::Downloading(download) => progress(&format!("downloading {download}")),
+        let mut progress = |said: BuildEvent<'_>| match said {
+            BuildEvent::Phase(text) | BuildEvent::Detail(text) => progress(text),
+            BuildEvent::Downloading(download) => progress(&format!("downloading {download}")),
         };
         let found;
         let mut lock = request.lock;
         if resolves {
             let resolution = Resolution { build: request, upgrade: &[], upgrade_conda: &[], everything: false };
-            found = workshop.resolve(&resolution, &mut listener)?.packages;
+            found = workshop.resolve(&resolution, &mut progress)?.packages;
             lock = &found;
         }
         let request = BuildRequest { lock, ..*request };
-        workshop.build(&request, &mut listener).and_then(|candidate| workshop.keep(candidate))
+        workshop.build(&request, &mut progress).and_then(|candidate| workshop.keep(candidate))
     }
 }
 
@@ -196,13 +196,13 @@ impl Workshop {
     ///
     /// # Errors
     /// When nothing fits together (the error has the resolver's own explanation), or the index can't be reached.
-    pub fn resolve(&self, resolution: &Resolution<'_>, listener: Listener<'_>) -> Result<Locks> {
+    pub fn resolve(&self, resolution: &Resolution<'_>, progress: ProgressSink<'_>) -> Result<Locks> {
         self.tidied(resolution.build, || match &resolution.build.conda {
-            Some(conda) => self.resolve_conda(resolution, conda, listener),
+            Some(conda) => self.resolve_conda(resolution, conda, progress),
             None => {
                 let python = Python::probe(resolution.build.python)?;
                 self.prepare(resolution.build, Some(&python))?;
-                let packages = self.resolve_packages(resolution, &python, EXCLUDES, listener)?;
+                let packages = self.resolve_packages(resolution, &python, EXCLUDES, progress)?;
                 Ok(Locks { packages, conda: None })
             }
         })
@@ -214,7 +214,7 @@ impl Workshop {
         resolution: &Resolution<'_>,
         python: &Python,
         excluded: &str,
-        listener: Listener<'_>,
+        progress: ProgressSink<'_>,
     ) -> Result<String> {
         let request = resolution.build;
         let (new, input) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "input"));
@@ -226,8 +226,8 @@ impl Workshop {
         let environment = self.paths.environment_at_work(request.generation);
         let places = self.places(request, &input, &environment);
         let step = unit::resolution(&places, python, &upgrade);
-        listener(Said::Phase(&step.title));
-        run(&step, &places, &new, listener)?;
+        progress(BuildEvent::Phase(&step.title));
+        run(&step, &places, &new, progress)?;
         let found = untrusted(&new.join(LOCK_FILE)).context("reading what the resolver found")?;
         lock::parse(&found).context("reading what the resolver found")?;
         Ok(found)
@@ -237,16 +237,16 @@ impl Workshop {
     ///
     /// # Errors
     /// When a download fails, the disk is full, or the result is not what it must be.
-    pub fn build(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<Candidate> {
-        self.tidied(request, || self.build_new(request, listener))
+    pub fn build(&self, request: &BuildRequest<'_>, progress: ProgressSink<'_>) -> Result<Candidate> {
+        self.tidied(request, || self.build_new(request, progress))
     }
 
-    fn build_new(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<Candidate> {
+    fn build_new(&self, request: &BuildRequest<'_>, progress: ProgressSink<'_>) -> Result<Candidate> {
         lock::parse(request.lock)?;
         if let Some(conda) = &request.conda {
-            return self.build_conda(request, conda, listener);
+            return self.build_conda(request, conda, progress);
         }
-        self.build_of_index(request, listener)
+        self.build_of_index(request, progress)
     }
 
     /// Root's own copy of what was built. `bytecode` is the tag of the generation before, where that has the same Python;
@@ -256,9 +256,9 @@ impl Workshop {
         request: &BuildRequest<'_>,
         bytecode: Option<&str>,
         interpreter: Option<&Path>,
-        listener: Listener<'_>,
+        progress: ProgressSink<'_>,
     ) -> Result<(PathBuf, Sealed)> {
-        listener(Said::Phase("putting it in place"));
+        progress(BuildEvent::Phase("putting it in place"));
         let (new, target) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "sealed"));
         let sealed = self.sealing(request, &new, &target, bytecode, interpreter)?.seal()?;
         tracing::info!(
@@ -296,8 +296,8 @@ impl Workshop {
     ///
     /// # Errors
     /// When one of it does not work, with what was said meanwhile.
-    pub fn prove(&self, candidate: &Candidate, asked: &[Requirement], listener: Listener<'_>) -> Result<()> {
-        listener(Said::Phase("trying it out: a server, JupyterLab, a cell, the new packages"));
+    pub fn prove(&self, candidate: &Candidate, asked: &[Requirement], progress: ProgressSink<'_>) -> Result<()> {
+        progress(BuildEvent::Phase("trying it out: a server, JupyterLab, a cell, the new packages"));
         let place = self.paths.environment_at_work(candidate.number);
         let (python, conda) = match &candidate.contents {
             Contents::Packages(python) => (Some(python.clone()), None),
@@ -324,7 +324,7 @@ impl Workshop {
         let left = self.unfinished(candidate.number, "new");
         let (removed, proven) = thread::scope(|scope| {
             let removing = scope.spawn(|| tree::remove(&left));
-            let proven = trial::prove(&trial, asked, listener);
+            let proven = trial::prove(&trial, asked, progress);
             (removing.join(), proven)
         });
         proven?;

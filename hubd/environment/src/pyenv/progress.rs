@@ -1,17 +1,17 @@
-//! What a build does just now, and who hears it.
+//! What a build is doing right now, and who is told.
 
 use hub_core::packages::Download;
 
-/// What a build does just now.
+/// What a build is doing right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said<'a> {
+pub enum BuildEvent<'a> {
     /// A new part of the work, in words for people.
     Phase(&'a str),
-    /// What a program said meanwhile.
+    /// A line that a program printed meanwhile.
     Detail(&'a str),
-    /// How far a download is.
+    /// How far a download has got.
     Downloading(&'a Download),
 }
 
-/// Who hears it.
-pub type Listener<'a> = &'a mut (dyn FnMut(Said<'_>) + Send);
+/// Where events go.
+pub type ProgressSink<'a> = &'a mut (dyn FnMut(BuildEvent<'_>) + Send);

@@ -12,7 +12,7 @@ use hub_system::command::Command;
 use hub_system::sandbox::SHARED;
 
 use super::conda::Language;
-use super::progress::{Listener, Said};
+use super::progress::{BuildEvent, ProgressSink};
 use super::{BASE, generation, unit};
 
 pub(super) const UNIT: &str = "hubd-trial.service";
@@ -48,7 +48,7 @@ pub(super) struct Trial<'a> {
 ///
 /// # Errors
 /// With what does not work.
-pub(super) fn prove(trial: &Trial<'_>, asked: &[Requirement], listener: Listener<'_>) -> Result<()> {
+pub(super) fn prove(trial: &Trial<'_>, asked: &[Requirement], progress: ProgressSink<'_>) -> Result<()> {
     let paths = trial.paths;
     let mut command = Command::new(SYSTEMD_RUN, DEADLINE + GRACE)
         .args(["--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"])
@@ -69,7 +69,7 @@ pub(super) fn prove(trial: &Trial<'_>, asked: &[Requirement], listener: Listener
         .args(asked.iter().filter(|requirement| !requirement.as_str().contains(';')).map(Requirement::name))
         .args(trial.conda.iter().map(|name| format!("conda:{name}")))
         .input(SCRIPT);
-    let output = command.output_with(|line| listener(Said::Detail(line)))?;
+    let output = command.output_with(|line| progress(BuildEvent::Detail(line)))?;
     if output.success() {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use hub_system::command::{Command, Output};
 
 use crate::apt::{Simulation, held_by, sizes};
 use crate::bundle::{Archive, store};
-use crate::pyenv::Said;
+use crate::pyenv::BuildEvent;
 use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::statvfs::statvfs;
 
@@ -127,7 +127,7 @@ impl<'a> Apt<'a> {
     pub(super) fn settle(&self, journal: &mut Journal<'_>) -> Result<()> {
         let end = Instant::now() + STEP_DEADLINE;
         if self.is_at_work()? {
-            journal.hear(Said::Phase("waiting for what was begun before"));
+            journal.hear(BuildEvent::Phase("waiting for what was begun before"));
         }
         while self.is_at_work()? {
             if Instant::now() >= end {
@@ -138,7 +138,7 @@ impl<'a> Apt<'a> {
         if ask(DPKG).arg("--audit").output()?.stdout.trim().is_empty() {
             return Ok(());
         }
-        journal.hear(Said::Phase("completing packages that are half installed"));
+        journal.hear(BuildEvent::Phase("completing packages that are half installed"));
         // It waits for whoever is at work on them; what is complete then was cut short by nobody.
         let fixed = self.apt_get(&["--fix-broken", "install"], &[], journal);
         fixed.context("packages of this machine are half installed, and can't be completed")
@@ -146,14 +146,14 @@ impl<'a> Apt<'a> {
 
     /// Fetches the list of packages. Without it, what is known already has to do.
     pub(super) fn update(&self, journal: &mut Journal<'_>) {
-        journal.hear(Said::Phase("fetching the list of packages"));
+        journal.hear(BuildEvent::Phase("fetching the list of packages"));
         let (sources, journal) = (self.sources(), std::cell::RefCell::new(journal));
         let mut run = |arguments: &[&str]| {
             let arguments: Vec<&str> =
                 std::iter::once(APT_GET).chain(arguments.iter().copied()).chain(sources.iter().map(String::as_str)).collect();
             self.run(&arguments, &mut journal.borrow_mut())
         };
-        let mut waiting = || journal.borrow_mut().hear(Said::Phase("waiting for another program that works on packages"));
+        let mut waiting = || journal.borrow_mut().hear(BuildEvent::Phase("waiting for another program that works on packages"));
         if let Some(problem) = apt::update(&mut run, &mut waiting) {
             journal.borrow_mut().note(&format!("going on with the list of packages that is here: {problem}"));
         }
@@ -162,16 +162,16 @@ impl<'a> Apt<'a> {
     /// Downloads and installs `names` and whatever they need.
     pub(super) fn install(&self, names: &[String], plan: (usize, u64), journal: &mut Journal<'_>) -> Result<()> {
         let packages = if plan.0 == 1 { "1 package".to_owned() } else { format!("{} packages", plan.0) };
-        journal.hear(Said::Phase(&format!("downloading {packages} ({})", format_bytes(plan.1))));
+        journal.hear(BuildEvent::Phase(&format!("downloading {packages} ({})", format_bytes(plan.1))));
         self.apt_get(&["--no-upgrade", "--download-only", "install"], names, journal)?;
-        journal.hear(Said::Phase(&format!("installing {packages}")));
+        journal.hear(BuildEvent::Phase(&format!("installing {packages}")));
         self.apt_get(&["--no-upgrade", "install"], names, journal)
     }
 
     /// Removes `names` and nothing else.
     pub(super) fn remove(&self, names: &[String], journal: &mut Journal<'_>) -> Result<()> {
         self.removal(names)?;
-        journal.hear(Said::Phase(&format!("removing {}", names.join(", "))));
+        journal.hear(BuildEvent::Phase(&format!("removing {}", names.join(", "))));
         // Not with `--no-remove`; what would go was just looked at.
         self.run(&[&apt_get_options()[..], &["remove", "--"], &words(names)].concat(), journal)
     }
@@ -250,7 +250,7 @@ impl<'a> Apt<'a> {
                 let said = said(&self.log, begin).unwrap_or_default();
                 if let Some(name) = held_by(&said).filter(|name| *name != holder) {
                     holder = name.to_owned();
-                    journal.hear(Said::Phase(&format!("waiting for {name}, which works on packages")));
+                    journal.hear(BuildEvent::Phase(&format!("waiting for {name}, which works on packages")));
                 }
                 thread::sleep(LOOK_INTERVAL);
             }

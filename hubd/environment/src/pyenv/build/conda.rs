@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::run::run;
 use super::{
-    BuildRequest, Candidate, CondaRequest, Contents, LEFT_OUT, Listener, Locks, Resolution, Said, Workshop, directory,
+    BuildEvent, BuildRequest, Candidate, CondaRequest, Contents, LEFT_OUT, Locks, ProgressSink, Resolution, Workshop, directory,
     network_input, own, readable, untrusted,
 };
 use crate::pyenv::conda::{self as provider, Lock, Tool};
@@ -24,10 +24,10 @@ impl Workshop {
         &self,
         resolution: &Resolution<'_>,
         conda: &CondaRequest<'_>,
-        listener: Listener<'_>,
+        progress: ProgressSink<'_>,
     ) -> Result<Locks> {
         let request = resolution.build;
-        let tool = self.tool(request, listener)?;
+        let tool = self.tool(request, progress)?;
         let new = self.prepare(request, None)?;
         let input = self.unfinished(request.generation, "input");
         let environment = self.paths.environment_at_work(request.generation);
@@ -39,8 +39,8 @@ impl Workshop {
         readable(&input.join(provider::REQUEST_FILE), &asked)?;
         readable(&input.join(provider::SCRIPT_FILE), provider::SCRIPT)?;
         let step = provider::solving(&places, request.python, &tool);
-        listener(Said::Phase(&step.title));
-        run(&step, &places, &new, listener)?;
+        progress(BuildEvent::Phase(&step.title));
+        run(&step, &places, &new, progress)?;
         let reading = || -> Result<Lock> {
             let found = Lock::parse(&untrusted(&new.join(provider::RECORDS_FILE))?)?;
             found.check_channels(&conda.channels.addresses(conda.asked))?;
@@ -51,12 +51,12 @@ impl Workshop {
             [] => String::new(),
             _ => {
                 let python = python_for_packages(&found, &environment)?;
-                self.install_conda(request, &found, listener)?;
+                self.install_conda(request, &found, progress)?;
                 // What conda brought is conda's: it is not replaced by the index's.
                 let here = generation::installed(&new, &python)?;
                 refuse_twice(request.asked, &here)?;
                 let excluded: String = here.iter().map(|one| format!("{}\n", one.name)).collect();
-                self.resolve_packages(resolution, &python, &excluded, listener)?
+                self.resolve_packages(resolution, &python, &excluded, progress)?
             }
         };
         Ok(Locks { packages, conda: Some(found) })
@@ -66,12 +66,12 @@ impl Workshop {
         &self,
         request: &BuildRequest<'_>,
         conda: &CondaRequest<'_>,
-        listener: Listener<'_>,
+        progress: ProgressSink<'_>,
     ) -> Result<Candidate> {
         let locked = conda.lock.context("nobody has looked yet which conda packages go together")?;
         let new = self.prepare(request, None)?;
         // Nothing is downloaded or changed of what the resolver of the index has had put there already.
-        self.install_conda(request, locked, listener)?;
+        self.install_conda(request, locked, progress)?;
         let input = self.unfinished(request.generation, "input");
         let environment = self.paths.environment_at_work(request.generation);
         let places = self.places(request, &input, &environment);
@@ -80,15 +80,15 @@ impl Workshop {
         let previous = request.previous.filter(is_same).map(Generation::path);
         let packages = lock::parse(request.lock)?;
         if !packages.is_empty() {
-            self.add_packages(&places, &packages, &new, listener)?;
+            self.add_packages(&places, &packages, &new, progress)?;
         }
         if let Some(python) = &python {
             let step = provider::compiling(&places, python, previous);
-            listener(Said::Phase(&step.title));
-            run(&step, &places, &new, listener).with_context(|| step.title.clone())?;
+            progress(BuildEvent::Phase(&step.title));
+            run(&step, &places, &new, progress).with_context(|| step.title.clone())?;
         }
         let tag = python.as_ref().filter(|_| previous.is_some()).map(Python::bytecode_tag);
-        let (path, sealed) = self.seal(request, tag.as_deref(), None, listener)?;
+        let (path, sealed) = self.seal(request, tag.as_deref(), None, progress)?;
         let digest = uv::hexadecimal(&Sha256::digest(request.lock.as_bytes()));
         let mut manifest = Manifest::new(request.generation, None, digest, request.asked.to_vec());
         manifest.conda = Some(conda.asked.clone());
@@ -98,18 +98,18 @@ impl Workshop {
     }
 
     /// Packages of the index, which must go together with what conda brought.
-    fn add_packages(&self, places: &Places<'_>, packages: &[lock::Locked], new: &Path, listener: Listener<'_>) -> Result<()> {
+    fn add_packages(&self, places: &Places<'_>, packages: &[lock::Locked], new: &Path, progress: ProgressSink<'_>) -> Result<()> {
         let adding = provider::adding_packages(places);
-        listener(Said::Phase(&adding.title));
-        run(&adding, places, new, listener).with_context(|| adding.title.clone())?;
+        progress(BuildEvent::Phase(&adding.title));
+        run(&adding, places, new, progress).with_context(|| adding.title.clone())?;
         let checking = provider::checking_packages(places);
-        listener(Said::Phase(&checking.title));
+        progress(BuildEvent::Phase(&checking.title));
         let mut problems = Vec::new();
         let checked = run(&checking, places, new, &mut |said| {
-            if let Said::Detail(line) = said {
+            if let BuildEvent::Detail(line) = said {
                 problems.extend(Some(line.to_owned()).filter(|line| is_about(line, packages)));
             }
-            listener(said);
+            progress(said);
         });
         match (checked, &problems[..]) {
             (Ok(()), _) => Ok(()),
@@ -125,19 +125,19 @@ impl Workshop {
         }
     }
 
-    fn install_conda(&self, request: &BuildRequest<'_>, locked: &Lock, listener: Listener<'_>) -> Result<()> {
+    fn install_conda(&self, request: &BuildRequest<'_>, locked: &Lock, progress: ProgressSink<'_>) -> Result<()> {
         let (new, input) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "input"));
         readable(&input.join(provider::RECORDS_FILE), &locked.to_text()?)?;
         readable(&input.join(provider::SCRIPT_FILE), provider::SCRIPT)?;
         let environment = self.paths.environment_at_work(request.generation);
         let places = self.places(request, &input, &environment);
         let step = provider::installing(&places, request.python, &Tool::new(&self.paths).directory);
-        listener(Said::Phase(&step.title));
-        run(&step, &places, &new, listener).with_context(|| step.title.clone())
+        progress(BuildEvent::Phase(&step.title));
+        run(&step, &places, &new, progress).with_context(|| step.title.clone())
     }
 
     /// Where the tool is; fetched and sealed when it is not there yet.
-    pub(super) fn tool(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<PathBuf> {
+    pub(super) fn tool(&self, request: &BuildRequest<'_>, progress: ProgressSink<'_>) -> Result<PathBuf> {
         let tool = Tool::new(&self.paths);
         if tool.directory.is_dir() {
             return Ok(tool.directory);
@@ -161,8 +161,8 @@ impl Workshop {
             beside: None,
         };
         let step = Tool::step(&places, request.python);
-        listener(Said::Phase(&step.title));
-        run(&step, &places, &new, listener).with_context(|| step.title.clone())?;
+        progress(BuildEvent::Phase(&step.title));
+        run(&step, &places, &new, progress).with_context(|| step.title.clone())?;
         let sealing = Sealing {
             source: &new,
             target: &sealed,

@@ -9,7 +9,7 @@ use hub_system::digest;
 
 use super::files::{plain_file, readable};
 use super::run::run;
-use super::{BuildRequest, Listener, Said, Workshop};
+use super::{BuildEvent, BuildRequest, ProgressSink, Workshop};
 use crate::pyenv::conda::{self as provider, Lock};
 use crate::pyenv::workplace::{FETCHED, NETWORK_FILE};
 use crate::pyenv::{Python, lock, network, unit};
@@ -25,7 +25,7 @@ impl Workshop {
         request: &BuildRequest<'_>,
         python: Option<&str>,
         target: &Path,
-        listener: Listener<'_>,
+        progress: ProgressSink<'_>,
     ) -> Result<usize> {
         self.tidied(request, || {
             let new = self.prepare(request, Some(&Python::probe(request.python)?))?;
@@ -40,9 +40,9 @@ impl Workshop {
             let places = self.places(request, &input, &environment);
             let (all, mut begun) = (lock::parse(request.lock)?.len(), 0);
             run(&unit::download(&places, python)?, &places, &new, &mut |said| {
-                if matches!(said, Said::Detail(line) if line.starts_with("Collecting ")) {
+                if matches!(said, BuildEvent::Detail(line) if line.starts_with("Collecting ")) {
                     begun += 1;
-                    listener(Said::Detail(&format!("{begun} of {all}")));
+                    progress(BuildEvent::Detail(&format!("{begun} of {all}")));
                 }
             })?;
             let taken = take_wheels(&new.join(FETCHED), target, &lock::hashes(request.lock))?;
@@ -55,16 +55,22 @@ impl Workshop {
     ///
     /// # Errors
     /// When a channel can't be reached, has something else by now, or the disk is full.
-    pub fn download_conda(&self, request: &BuildRequest<'_>, locked: &Lock, target: &Path, listener: Listener<'_>) -> Result<()> {
+    pub fn download_conda(
+        &self,
+        request: &BuildRequest<'_>,
+        locked: &Lock,
+        target: &Path,
+        progress: ProgressSink<'_>,
+    ) -> Result<()> {
         self.tidied(request, || {
-            let tool = self.tool(request, listener)?;
+            let tool = self.tool(request, progress)?;
             let new = self.prepare(request, None)?;
             let input = self.unfinished(request.generation, "input");
             readable(&input.join(provider::RECORDS_FILE), &locked.to_text()?)?;
             readable(&input.join(provider::SCRIPT_FILE), provider::SCRIPT)?;
             let environment = self.paths.environment_at_work(request.generation);
             let places = self.places(request, &input, &environment);
-            run(&provider::downloading(&places, request.python, &tool), &places, &new, listener)?;
+            run(&provider::downloading(&places, request.python, &tool), &places, &new, progress)?;
             for archive in locked.archives() {
                 fs_err::create_dir_all(target.join(archive.subdir))?;
                 let copy = target.join(archive.subdir).join(archive.file_name);

@@ -10,25 +10,25 @@ use sha2::{Digest, Sha256};
 
 use super::files::readable;
 use super::run::run;
-use super::{BuildRequest, Candidate, Contents, Listener, Said, Workshop};
+use super::{BuildEvent, BuildRequest, Candidate, Contents, ProgressSink, Workshop};
 use crate::pyenv::inherit::{self, Inheritance};
 use crate::pyenv::unit::{self, Packages};
 use crate::pyenv::{Generation, Manifest, Python, lock, uv};
 
 impl Workshop {
-    pub(super) fn build_of_index(&self, request: &BuildRequest<'_>, listener: Listener<'_>) -> Result<Candidate> {
+    pub(super) fn build_of_index(&self, request: &BuildRequest<'_>, progress: ProgressSink<'_>) -> Result<Candidate> {
         let python = Python::probe(request.python)?;
         let is_same = |previous: &&Generation| previous.manifest().python.as_ref() == Some(&python);
         let previous = request.previous.filter(is_same);
         let is_same_place = self.paths.kernel().is_none();
         let inheritance = previous.map(|previous| Inheritance::of(previous, &python, request.lock, is_same_place));
         let inheritance = inheritance.transpose()?.unwrap_or_default();
-        if let Some(candidate) = self.build_with(request, &python, previous, &inheritance, listener)? {
+        if let Some(candidate) = self.build_with(request, &python, previous, &inheritance, progress)? {
             return Ok(candidate);
         }
-        listener(Said::Phase("what is new does not fit beside what is there, so everything is made anew"));
+        progress(BuildEvent::Phase("what is new does not fit beside what is there, so everything is made anew"));
         self.clear()?;
-        let candidate = self.build_with(request, &python, previous, &Inheritance::default(), listener)?;
+        let candidate = self.build_with(request, &python, previous, &Inheritance::default(), progress)?;
         candidate.context("nothing is taken over, and still something is in its way")
     }
 
@@ -39,7 +39,7 @@ impl Workshop {
         python: &Python,
         previous: Option<&Generation>,
         inheritance: &Inheritance,
-        listener: Listener<'_>,
+        progress: ProgressSink<'_>,
     ) -> Result<Option<Candidate>> {
         let (new, input) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "input"));
         // While versions were found code of packages may have run there.
@@ -52,7 +52,7 @@ impl Workshop {
         readable(&input.join("requirements.txt"), &rest)?;
         tracing::info!(taken_over = inheritance.names.len(), "building environment {}", request.generation);
         let mut packages = Packages::Wheels;
-        let mut installed = self.install(request, python, previous, packages, listener);
+        let mut installed = self.install(request, python, previous, packages, progress);
         if installed.as_ref().is_err_and(unit::lacks_wheel) {
             packages = Packages::Any;
             // What was built to find versions is needed now.
@@ -62,12 +62,12 @@ impl Workshop {
             }
             self.prepare(request, Some(python))?;
             readable(&input.join("requirements.txt"), &rest)?;
-            installed = self.install(request, python, previous, packages, listener);
+            installed = self.install(request, python, previous, packages, progress);
         }
         let ours = installed?;
         let tag = python.bytecode_tag();
         let bytecode = previous.map(|_| tag.as_str());
-        let (path, mut sealed) = self.seal(request, bytecode, Some(&python.interpreter), listener)?;
+        let (path, mut sealed) = self.seal(request, bytecode, Some(&python.interpreter), progress)?;
         let mut proven = match packages {
             Packages::Wheels => inherit::proven(&path, python, &ours)?,
             Packages::Any => BTreeSet::new(),
@@ -93,14 +93,14 @@ impl Workshop {
         python: &Python,
         previous: Option<&Generation>,
         packages: Packages,
-        listener: Listener<'_>,
+        progress: ProgressSink<'_>,
     ) -> Result<BTreeSet<PathBuf>> {
         let (new, input) = (self.unfinished(request.generation, "new"), self.unfinished(request.generation, "input"));
         let environment = self.paths.environment_at_work(request.generation);
         let places = self.places(request, &input, &environment);
         let mut step = |step: unit::Step| {
-            listener(Said::Phase(&step.title));
-            run(&step, &places, &new, listener).with_context(|| step.title.clone())
+            progress(BuildEvent::Phase(&step.title));
+            run(&step, &places, &new, progress).with_context(|| step.title.clone())
         };
         step(unit::making(&places, python))?;
         let mut ours = inherit::files(&new)?;

@@ -10,7 +10,7 @@ use hub_system::command::Command;
 use nix::sys::statvfs::statvfs;
 
 use super::downloads::Downloads;
-use super::{Listener, STOP_TIMEOUT, SYSTEMCTL, Said};
+use super::{BuildEvent, ProgressSink, STOP_TIMEOUT, SYSTEMCTL};
 use crate::pyenv::unit::{self, Places, Step};
 
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
@@ -25,7 +25,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 const LEAST_FREE: u64 = 200 << 20;
 
 /// Runs `step` with `new` to write to.
-pub(super) fn run(step: &Step, places: &Places<'_>, new: &Path, listener: Listener<'_>) -> Result<()> {
+pub(super) fn run(step: &Step, places: &Places<'_>, new: &Path, progress: ProgressSink<'_>) -> Result<()> {
     let mut command = Command::new(SYSTEMD_RUN, unit::STEP_TIMEOUT + GRACE)
         .args(["--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"])
         .arg(format!("--unit={}", unit::UNIT))
@@ -43,11 +43,11 @@ pub(super) fn run(step: &Step, places: &Places<'_>, new: &Path, listener: Listen
         scope.spawn(|| watch_disk(new, &ended, &full));
         let output = command.output_with(|line| {
             if let Some(download) = downloads.hear(line) {
-                listener(Said::Downloading(&download));
+                progress(BuildEvent::Downloading(&download));
             }
             // uv lists every package it installed; what counts is in the lock file.
             if !line.starts_with(" + ") {
-                listener(Said::Detail(line));
+                progress(BuildEvent::Detail(line));
             }
         });
         ended.store(true, Ordering::Relaxed);
