@@ -13,7 +13,7 @@ use super::super::failure::{Cause, Failure};
 use super::super::https;
 use super::super::output::{Table, Tone, paint};
 use super::super::text::{counted, printable};
-use super::{findings, guard};
+use super::{findings, lockout};
 
 /// Unchanged lines around each change.
 const CONTEXT: usize = 2;
@@ -58,7 +58,7 @@ impl Review {
             .into_iter()
             .filter(|finding| !is_known(finding))
             .partition(|finding| finding.is_fatal);
-        let facts = guard::Facts {
+        let facts = lockout::Facts {
             account: &account,
             people: people.as_deref(),
             is_here: &hub_core::sys::ports::is_here,
@@ -75,7 +75,7 @@ impl Review {
             None => finding.to_string(),
         };
         warnings.extend(found.iter().map(told));
-        let mut lockouts = guard::lockouts(old.as_ref(), new, &facts);
+        let mut lockouts = lockout::lockouts(old.as_ref(), new, &facts);
         lockouts.extend(fatal.iter().map(|finding| format!("{finding}.")));
         if says_nothing(&text) && !says_nothing(before) {
             lockouts.push("The text sets nothing: every setting would go back to its default.".to_owned());

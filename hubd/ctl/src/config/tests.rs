@@ -3,8 +3,8 @@
 
 mod drafts;
 mod edit;
-mod guard;
 mod inside;
+mod lockout;
 mod verbs;
 
 use std::os::unix::fs::PermissionsExt;

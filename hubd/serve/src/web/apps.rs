@@ -9,11 +9,11 @@ use http::StatusCode;
 use hub_core::control::ServerPhase;
 
 use super::Hub;
+use super::csrf::Visitor;
 use super::error::Problem;
 use super::events;
 use super::form::Form;
 use super::frame::{Frame, Look, render};
-use super::guard::Visitor;
 use super::next::app_location;
 use super::state;
 use crate::apps::{OneApp, address};

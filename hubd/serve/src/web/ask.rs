@@ -8,11 +8,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
 use super::Hub;
+use super::csrf::Visitor;
 use super::error::Problem;
 use super::followed::{below, followed, what};
 use super::form::Form;
 use super::frame::{Confirm, Frame, Look, render};
-use super::guard::Visitor;
 use super::next::Next;
 use super::spawn::{start, target};
 use crate::below::{self, Followed, Kind, Pull};

@@ -11,8 +11,8 @@ use futures_util::stream;
 use tokio::sync::watch;
 
 use super::Hub;
+use super::csrf::Visitor;
 use super::error::Problem;
-use super::guard::Visitor;
 use super::state;
 use crate::servers::View;
 

@@ -10,10 +10,10 @@ use hub_core::config::{DefaultApp, Role};
 
 use super::Hub;
 use super::apps;
+use super::csrf::{Origin, Visitor};
 use super::error::Problem;
 use super::form::Form;
 use super::frame::{Frame, Look, render};
-use super::guard::{Origin, Visitor};
 use super::spawn::{go, target};
 use super::state;
 

@@ -12,8 +12,8 @@ use hub_core::control::ServerPhase;
 use serde_json::json;
 
 use super::Hub;
+use super::csrf::client;
 use super::error::Problem;
-use super::guard::client;
 use crate::auth::Session;
 
 /// Why a request of a page is refused, for our script in it.

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::Hub;
+use super::csrf::{is_navigation, is_own_form};
 use super::error::{Problem, wants_html};
 use super::frame::Visitor;
-use super::guard::{is_navigation, is_own_form};
 use super::limits::{LONGEST_ADDRESS, is_too_large};
 use super::security_headers::harden;
 use crate::listen::Client;

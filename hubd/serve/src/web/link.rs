@@ -10,10 +10,10 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use super::Hub;
+use super::csrf::client;
 use super::error::Problem;
 use super::form::Form;
 use super::frame::{Frame, Look, render};
-use super::guard::client;
 use super::login::{cookies, forget_other, is_unencrypted, replace_session};
 use super::outside::Outside;
 use super::password::sentence;

@@ -12,10 +12,10 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use hub_core::config::{Config, LoginName, Provider};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::csrf::{Origin, Visitor, client};
 use super::error::Problem;
 use super::form::Form;
 use super::frame::{Confirm, Frame, Look, render};
-use super::guard::{Origin, Visitor, client};
 use super::next::Next;
 use super::outside::Outside;
 use super::spawn::go;

@@ -2,9 +2,9 @@
 
 use http::{HeaderMap, HeaderValue};
 
+use super::csrf::same;
 use super::error::Problem;
 use super::form::Form;
-use super::guard::same;
 use crate::auth::Token;
 use crate::auth::sessions::values;
 

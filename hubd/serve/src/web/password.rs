@@ -13,10 +13,10 @@ use hub_core::config::{LoginName, Provider};
 use hub_core::password::PasswordProblem;
 
 use super::Hub;
+use super::csrf::Visitor;
 use super::error::Problem;
 use super::form::Form;
 use super::frame::{Frame, Look, render};
-use super::guard::Visitor;
 use super::login::{cookies, is_unencrypted, unexpected};
 use super::state::seconds_in_words;
 use crate::auth::{LoginError, PeopleError};

@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
 use super::Hub;
+use super::csrf::Visitor;
 use super::error::Problem;
 use super::form::Form;
 use super::frame::{Frame, Look, render};
-use super::guard::Visitor;
 use super::next::Next;
 use super::spawn::target;
 use super::state;

@@ -17,9 +17,9 @@ use hub_core::outside::{Request, TroubleKind};
 pub(super) use link::submit as link;
 
 use super::Hub;
+use super::csrf::{self, Origin, Visitor, client};
 use super::error::Problem;
 use super::form::Form;
-use super::guard::{self, Origin, Visitor, client};
 use super::login::{cookies, forget_other};
 use super::next::Next;
 use super::outside::Outside;
@@ -46,7 +46,7 @@ pub(super) async fn begin(
         return Ok(go(&hub, &visitor.session, next.as_ref(), visitor.origin != Origin::Foreign));
     }
     let client = client(&parts)?;
-    let is_foreign = guard::origin(&parts.headers, client, config.hub.origin()) == Origin::Foreign;
+    let is_foreign = csrf::origin(&parts.headers, client, config.hub.origin()) == Origin::Foreign;
     let mut kept = next.as_ref().map_or_else(String::new, |next| next.as_str().to_owned());
     if is_foreign {
         kept.insert(0, FOREIGN);

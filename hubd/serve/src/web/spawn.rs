@@ -9,11 +9,11 @@ use hub_core::accounts::Username;
 use hub_core::control::ServerPhase;
 
 use super::Hub;
+use super::csrf::{Origin, Visitor};
 use super::error::Problem;
 use super::followed::{followed, what};
 use super::form::Form;
 use super::frame::{Confirm, Frame, Look, render};
-use super::guard::{Origin, Visitor};
 use super::next::{Next, ask_location, login_location, progress_location};
 use crate::auth::Session;
 use crate::below::Followed;

@@ -10,9 +10,9 @@ use hub_core::config::Role;
 use hub_core::control::{Reply, Request};
 
 use super::Hub;
+use super::csrf::Visitor;
 use super::error::Problem;
 use super::frame::Frame;
-use super::guard::Visitor;
 use crate::control;
 
 /// A helper, teacher or administrator who is logged in. As an extractor it answers everybody else.

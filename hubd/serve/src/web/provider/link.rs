@@ -13,10 +13,10 @@ use hub_core::config::Provider;
 use hub_core::outside::Request;
 
 use super::super::Hub;
+use super::super::csrf::{Visitor, same};
 use super::super::error::Problem;
 use super::super::form::Form;
 use super::super::frame::{Frame, Look, render};
-use super::super::guard::{Visitor, same};
 use super::super::password::refused_password;
 use super::{ask, find, in_words, not_begun, to_provider};
 use crate::auth::{NotLinked, Purpose};
