@@ -57,7 +57,7 @@ pub fn work(paths: &Paths) -> Result<()> {
     while let Some(job) = store.job()? {
         if let Some(record) = store.record()?.filter(|record| record.number == job.number && !record.is_over()) {
             let mut work = Work { paths, store: &store, record };
-            work.obey(&job.task)?;
+            work.run(&job.task)?;
             store.save(&work.record)?;
         }
         store.clear_job(job.number)?;
@@ -81,7 +81,7 @@ impl Work<'_> {
         }
     }
 
-    fn obey(&mut self, task: &Task) -> Result<()> {
+    fn run(&mut self, task: &Task) -> Result<()> {
         if self.record.state == State::Running {
             self.refuse(&refusal("it was interrupted before anything was changed", "ask for it once more"));
             return Ok(());

@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(4 * 24 * 3600);
 /// More than any password has.
 const LONGEST_PASSWORD: u64 = 4096;
 
-pub(super) fn obey(verb: BackupVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(verb: BackupVerb, world: &mut World) -> Result<Exit> {
     if let BackupVerb::Receive { home, date, path } = &verb {
         let place = receive::receive(Path::new(home), date, Path::new(path), world.input)?;
         // As it is: who reads it is a program.

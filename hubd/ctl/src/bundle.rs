@@ -98,7 +98,7 @@ struct Held {
     wheels: Vec<String>,
 }
 
-pub(super) fn obey(verb: BundleVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(verb: BundleVerb, world: &mut World) -> Result<Exit> {
     only_on_the_host(world, "a bundle", "bundle ...")?;
     let done = match verb {
         BundleVerb::Create { file, more, no_packages, apt } => create(world, &file, &more, (!no_packages, apt)),

@@ -38,7 +38,7 @@ use review::Consent;
 
 pub(crate) use machine::findings;
 
-pub(super) fn obey(verb: ConfigVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(verb: ConfigVerb, world: &mut World) -> Result<Exit> {
     match verb {
         ConfigVerb::Edit { yes, allow_lockout } => edit::edit(world, Consent { yes, allow_lockout }),
         ConfigVerb::Show { effective } => show::show(world, effective),

@@ -36,12 +36,12 @@ use super::failure::{Cause, Exit, Failure};
 /// No list of packages is longer.
 const LARGEST_FILE: u64 = 3 << 20;
 
-pub(super) fn obey(kernel: Option<KernelName>, verb: EnvVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(kernel: Option<KernelName>, verb: EnvVerb, world: &mut World) -> Result<Exit> {
     use EnvironmentRequest as Ask;
     let (kernel, ask) = match (verb, kernel) {
         (EnvVerb::Kernels, None) => (None, Ask::Kernels),
         (EnvVerb::RemoveKernel { name }, None) => (Some(name), Ask::RemoveKernel),
-        (EnvVerb::Apt { verb }, None) => return apt::obey(verb, world),
+        (EnvVerb::Apt { verb }, None) => return apt::run(verb, world),
         (EnvVerb::Kernels | EnvVerb::RemoveKernel { .. } | EnvVerb::Apt { .. }, Some(_)) => {
             return Err(Failure::plain("--kernel has no meaning for this command; leave it away").into());
         }

@@ -31,7 +31,7 @@ const SOON_DAYS: i64 = 14;
 
 pub(super) use check::{doubts, obstacles, uncertified, unusable};
 
-pub(super) fn obey(verb: HttpsVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(verb: HttpsVerb, world: &mut World) -> Result<Exit> {
     match verb {
         HttpsVerb::Status => status(world),
         HttpsVerb::Check { certificate: Some(certificate), key: Some(key), host } => {

@@ -137,7 +137,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: &mut World) -> 
         }
     };
     (world.printer.json, world.printer.quiet) = (arguments.json, arguments.quiet);
-    let exit = match obey(arguments.noun, world) {
+    let exit = match run_noun(arguments.noun, world) {
         Ok(exit) => exit,
         Err(error) if nobody_reads(&error) => return Err(error),
         Err(error) => report(world, &error)?,
@@ -155,21 +155,21 @@ fn report(world: &mut World, error: &anyhow::Error) -> Result<Exit> {
     Ok(exit_of(error))
 }
 
-fn obey(noun: Noun, world: &mut World) -> Result<Exit> {
+fn run_noun(noun: Noun, world: &mut World) -> Result<Exit> {
     match noun {
         Noun::Status => status::show(world),
-        Noun::User { verb } => user::obey(verb, world),
-        Noun::Roster { verb } => roster::obey(verb, world),
-        Noun::Server { verb } => server::obey(verb, world),
-        Noun::Env { kernel, verb } => env::obey(kernel, verb, world),
-        Noun::Backup { verb } => backup::obey(verb, world),
-        Noun::Bundle { verb } => bundle::obey(verb, world),
-        Noun::Config { verb } => config::obey(verb, world),
-        Noun::Limits { verb } => limits::obey(verb, world),
-        Noun::Login { verb } => login::obey(verb, world),
-        Noun::Token { verb } => token::obey(verb, world),
-        Noun::Https { verb } => https::obey(verb, world),
-        Noun::Upgrade(arguments) => upgrade::obey(&arguments, world),
+        Noun::User { verb } => user::run(verb, world),
+        Noun::Roster { verb } => roster::run(verb, world),
+        Noun::Server { verb } => server::run(verb, world),
+        Noun::Env { kernel, verb } => env::run(kernel, verb, world),
+        Noun::Backup { verb } => backup::run(verb, world),
+        Noun::Bundle { verb } => bundle::run(verb, world),
+        Noun::Config { verb } => config::run(verb, world),
+        Noun::Limits { verb } => limits::run(verb, world),
+        Noun::Login { verb } => login::run(verb, world),
+        Noun::Token { verb } => token::run(verb, world),
+        Noun::Https { verb } => https::run(verb, world),
+        Noun::Upgrade(arguments) => upgrade::run(&arguments, world),
     }
 }
 

@@ -25,7 +25,7 @@ struct Explained {
     limits: Vec<ExplainedLimit>,
 }
 
-pub(super) fn obey(verb: LimitsVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(verb: LimitsVerb, world: &mut World) -> Result<Exit> {
     match verb {
         LimitsVerb::Explain { name } => explain(world, name),
     }

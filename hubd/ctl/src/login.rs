@@ -37,7 +37,7 @@ struct Checked {
     looked: Vec<Looked>,
 }
 
-pub(super) fn obey(verb: LoginVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(verb: LoginVerb, world: &mut World) -> Result<Exit> {
     match verb {
         LoginVerb::List => list(world),
         LoginVerb::Check { name } => check(world, &name),

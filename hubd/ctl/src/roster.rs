@@ -61,7 +61,7 @@ struct Choices {
     yes: bool,
 }
 
-pub(super) fn obey(verb: RosterVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(verb: RosterVerb, world: &mut World) -> Result<Exit> {
     let RosterVerb::Apply { list, dry_run, columns, whole_class, many_leave, yes } = verb;
     let content = world.caller.read(&list, LARGEST, world.input)?;
     let called = if list.as_os_str() == "-" { "standard input".to_owned() } else { list.display().to_string() };

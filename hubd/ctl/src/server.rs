@@ -34,7 +34,7 @@ struct Log {
     memory_kills: MemoryKills,
 }
 
-pub(super) fn obey(verb: ServerVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(verb: ServerVerb, world: &mut World) -> Result<Exit> {
     match verb {
         ServerVerb::List => list(world),
         ServerVerb::Start { names, without_own } => change(world, &names, |name| Request::ServerStart { name, without_own }),

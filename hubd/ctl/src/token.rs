@@ -33,7 +33,7 @@ struct Revoked {
     revoked: Vec<i64>,
 }
 
-pub(super) fn obey(verb: TokenVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(verb: TokenVerb, world: &mut World) -> Result<Exit> {
     match verb {
         TokenVerb::Create { scopes, note, expires } => create(world, scopes, note, expires),
         TokenVerb::List => list(world),

@@ -48,16 +48,16 @@ pub(super) struct UpgradeArguments {
     automatic: bool,
 }
 
-/// Obeys.
-pub(super) fn obey(arguments: &UpgradeArguments, world: &mut World) -> Result<Exit> {
+/// Runs the verb.
+pub(super) fn run(arguments: &UpgradeArguments, world: &mut World) -> Result<Exit> {
     if arguments.automatic {
-        return automatic::obey(world);
+        return automatic::run(world);
     }
     let asker = Asker::Host { account: account(world)? };
     if arguments.status {
         return show_status(world, &asker);
     }
-    let record = run(world, &asker, &UpgradeRequest::Prepare { source: source(world, arguments.which.as_deref())? })?;
+    let record = ask_and_follow(world, &asker, &UpgradeRequest::Prepare { source: source(world, arguments.which.as_deref())? })?;
     let Some(version) = record.to.clone().filter(|_| record.state == State::Prepared) else {
         return conclude(world, &record);
     };
@@ -75,7 +75,7 @@ pub(super) fn obey(arguments: &UpgradeArguments, world: &mut World) -> Result<Ex
         world.confirm("People's servers run on, and the hub restarts within a moment. Upgrade?")?;
     }
     world.printer.say("It goes on when this terminal closes; hubctl upgrade --status tells how it went.")?;
-    let record = run(world, &asker, &UpgradeRequest::Perform { version })?;
+    let record = ask_and_follow(world, &asker, &UpgradeRequest::Perform { version })?;
     conclude(world, &record)
 }
 
@@ -130,7 +130,7 @@ fn source(world: &World, which: Option<&str>) -> Result<Source> {
 }
 
 /// Has something done and follows it to its end.
-fn run(world: &mut World, asker: &Asker, request: &UpgradeRequest) -> Result<Record> {
+fn ask_and_follow(world: &mut World, asker: &Asker, request: &UpgradeRequest) -> Result<Record> {
     let number = match ask(world, asker, request)? {
         UpgradeReply::Begun { number } => number,
         other => return Err(unexpected(&other).into()),

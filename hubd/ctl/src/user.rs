@@ -66,7 +66,7 @@ struct Block {
     blocked: bool,
 }
 
-pub(super) fn obey(verb: UserVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(verb: UserVerb, world: &mut World) -> Result<Exit> {
     match verb {
         UserVerb::Add { who, password } => add::add(world, &who, &password),
         UserVerb::List => list(world),

@@ -75,7 +75,7 @@ pub(crate) struct Consent {
     yes: bool,
 }
 
-pub(super) fn obey(verb: AptVerb, world: &mut World) -> Result<Exit> {
+pub(super) fn run(verb: AptVerb, world: &mut World) -> Result<Exit> {
     let (change, consent) = match verb {
         AptVerb::Install { packages, consent } => (AptChange::Install { packages }, consent),
         AptVerb::Remove { packages, consent } => (AptChange::Remove { packages }, consent),

@@ -13,13 +13,13 @@ use super::super::World;
 use super::super::connect::{self, only_on_the_host};
 use super::super::failure::{Cause, Exit, Failure};
 use super::super::text::counted;
-use super::{conclude, run};
+use super::{ask_and_follow, conclude};
 
 /// From one look at what there is to the next; longer than most windows.
 const PAUSE: SignedDuration = SignedDuration::from_hours(6);
 
 /// Upgrades if this is the time for it, and says why if not.
-pub(super) fn obey(world: &mut World) -> Result<Exit> {
+pub(super) fn run(world: &mut World) -> Result<Exit> {
     only_on_the_host(world, "upgrading by itself", "upgrade --automatic")?;
     let path = world.paths.config_file();
     let wanted = match config::read(&path) {
@@ -46,11 +46,11 @@ pub(super) fn obey(world: &mut World) -> Result<Exit> {
         world.printer.line(&text)?;
         return Ok(Exit::Done);
     }
-    let record = run(world, &Asker::Timer, &UpgradeRequest::Prepare { source: Source::Untried })?;
+    let record = ask_and_follow(world, &Asker::Timer, &UpgradeRequest::Prepare { source: Source::Untried })?;
     let Some(version) = record.to.clone().filter(|_| record.state == State::Prepared) else {
         return conclude(world, &record);
     };
-    let record = run(world, &Asker::Timer, &UpgradeRequest::Perform { version })?;
+    let record = ask_and_follow(world, &Asker::Timer, &UpgradeRequest::Perform { version })?;
     conclude(world, &record)
 }
 
