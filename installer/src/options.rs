@@ -10,7 +10,7 @@ use hub_core::packages::Requirement;
 use hub_core::token::Token;
 use hub_environment::bundle::Opened;
 
-use crate::behind::Behind;
+use crate::reverse_proxy::ReverseProxy;
 
 /// The account in which a verification starts its server; nobody may be called so.
 pub const VERIFY_NAME: &str = "hubd-verify";
@@ -29,7 +29,7 @@ pub struct Options {
     /// Where the hub listens; `None`: as configured, else every address, port 80.
     pub listen: Option<SocketAddr>,
     /// The web server in front of the hub; `None`: as configured, else none.
-    pub behind: Option<Behind>,
+    pub behind: Option<ReverseProxy>,
     /// The hub's address as people type it; `None`: as configured, else guessed.
     pub url: Option<String>,
     /// How the hub gets its certificate; `None`: as configured, else not at all.

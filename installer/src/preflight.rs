@@ -6,10 +6,10 @@ use hub_core::upgrade::{Version, Way, way};
 use hub_environment::pyenv;
 
 use crate::addresses::{https_listen, listen};
-use crate::behind::Behind;
 use crate::facts::{ConfigFact, Facts};
 use crate::finding::Finding;
 use crate::options::{Options, SHORTEST_PASSWORD};
+use crate::reverse_proxy::ReverseProxy;
 use crate::settings;
 
 /// Systems the hub is proven on; all have systemd 249 or later and Python 3.11 or later.
@@ -258,7 +258,7 @@ fn check_ports(facts: &Facts, options: &Options, judgement: &mut Judgement) {
         for listener in facts.listeners.iter().filter(|listener| listener.blocks(*wanted)) {
             let what = format!("port {} is taken by {}", wanted.port(), listener.who());
             if !told.contains(&what) {
-                let server = listener.process.as_ref().and_then(|(_, name)| Behind::of_process(name));
+                let server = listener.process.as_ref().and_then(|(_, name)| ReverseProxy::of_process(name));
                 let behind = server.map_or(String::new(), |server| {
                     format!("put the hub behind it: --behind {} --url https://hub.example.org; or ", server.name())
                 });

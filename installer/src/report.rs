@@ -8,9 +8,9 @@ use hub_core::paths::Paths;
 use serde::Serialize;
 
 use crate::action::Invitation;
-use crate::behind::Snippet;
 use crate::finding::Finding;
 use crate::receipt::Outcome;
+use crate::reverse_proxy::Snippet;
 use crate::verify::{TriedLimit, Verification};
 
 /// What `plan` found.

@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn a_web_server_in_front_has_the_ports() {
         let url = Some("https://hub.example.org".to_owned());
-        let behind = Options { behind: Some(crate::behind::Behind::Nginx), url, ..options() };
+        let behind = Options { behind: Some(crate::reverse_proxy::ReverseProxy::Nginx), url, ..options() };
         let new = parsed(&machine(), &behind);
         assert_eq!((new.http.listen.len(), new.http.proxy_group.as_deref()), (0, Some("www-data")));
         let source = "# mine\n[http]\nlisten = [\"[::]:80\"] # all\n[roles]\nadmins = [\"ada\"]\n[hub]\nurl = \"http://a\"\n";

@@ -2,13 +2,13 @@
 //! keep us waiting, and hands whole requests to a [`Handler`].
 
 mod admission;
-mod behind;
 mod connection;
 mod framing;
 mod listener;
 mod liveness;
 mod redirect;
 mod request_filter;
+mod reverse_proxy;
 mod stream;
 mod strict;
 mod tls;
@@ -32,10 +32,10 @@ pub use stream::Stream;
 pub use tls::{Source, Tls, TlsError, TlsStatus};
 
 use admission::{Admission, Full, Permit};
-use behind::Behind;
 use connection::Bounds;
 use listener::{Accepting, Arrival};
 use redirect::Redirect;
+use reverse_proxy::ReverseProxy;
 use strict::Strict;
 
 /// Pause after a connection could not be accepted because something has run out.
@@ -108,7 +108,7 @@ pub enum Service {
     /// The hub, in clear.
     Plain,
     /// The hub, for a web server in front of it, which says who its clients are. Whoever can connect is believed.
-    Behind,
+    ReverseProxy,
     /// The hub, encrypted.
     Tls(Tls),
     /// A redirect to the encrypted socket, and the few pages of the hub that are open to everybody.
@@ -228,7 +228,9 @@ impl Port {
             let _permit = permit;
             match service {
                 Service::Plain => connection::serve(stream, client, handler, bounds).await,
-                Service::Behind => connection::serve(stream, client, Arc::new(Behind { pages: handler }), bounds).await,
+                Service::ReverseProxy => {
+                    connection::serve(stream, client, Arc::new(ReverseProxy { pages: handler }), bounds).await
+                }
                 Service::Redirect { port, base, tls } => {
                     let redirect = Arc::new(Redirect { port, base, tls, pages: handler });
                     connection::serve(stream, client, redirect, bounds).await;

@@ -11,10 +11,10 @@ use hub_core::packages::Requirement;
 use hub_core::packages::requirement::RequirementError;
 use hub_environment::pyenv::FIRST_LESSON;
 
-use crate::behind::Behind;
 use crate::options::{self, HttpsWish};
 use crate::progress::Loudness;
 use crate::receipt::State;
+use crate::reverse_proxy::ReverseProxy;
 use crate::trial;
 use crate::verify::Probe;
 
@@ -101,7 +101,7 @@ pub(super) struct InstallArguments {
     /// Leave the ports to a web server that runs here already: the hub listens at a socket for it alone, and what to put
     /// into its configuration is printed; needs --url
     #[arg(long, value_name = "SERVER")]
-    pub(super) behind: Option<Behind>,
+    pub(super) behind: Option<ReverseProxy>,
     /// The hub's address as people type it, as in https://hub.example.org [default: guessed]
     #[arg(long)]
     pub(super) url: Option<String>,

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use hub_core::config::{self, HomesInReach};
 
 use super::*;
-use crate::behind::Behind;
 use crate::facts::certificate::Judged;
 use crate::facts::{Index, Listener, OwnAccount, System};
 use crate::receipt::Receipt;
+use crate::reverse_proxy::ReverseProxy;
 
 pub(crate) fn machine() -> Facts {
     Facts {
@@ -155,12 +155,12 @@ fn each_obstacle_is_named_with_a_remedy() {
         (
             |facts, options| {
                 (facts.has_proxy_group, options.url) = (false, Some("http://hub.example.org".into()));
-                options.behind = Some(Behind::Caddy);
+                options.behind = Some(ReverseProxy::Caddy);
             },
             "no group `caddy`",
             "install caddy first",
         ),
-        (|_, options| options.behind = Some(Behind::Apache), "can't guess its own address", "--url"),
+        (|_, options| options.behind = Some(ReverseProxy::Apache), "can't guess its own address", "--url"),
         (|_, options| options.admins.clear(), "nobody is named", "--admin ada"),
         (|_, options| options.admin_password = Some("short".into()), "HUBD_ADMIN_PASSWORD is shorter", "longer one"),
     ];

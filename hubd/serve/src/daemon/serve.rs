@@ -52,7 +52,7 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
     let people = People::open(&paths.database(), Policy::from(&*config.get())).await.context("opening the database of people")?;
     let tls = config.get().https.as_ref().map(|https| Tls::open(encryption(https, paths)));
     let mut browsers = browser_sockets(sockets.http, sockets.https, tls.as_ref(), &config.get())?;
-    browsers.extend(sockets.front.map(|listener| Socket { listener: listener.into(), service: Service::Behind }));
+    browsers.extend(sockets.front.map(|listener| Socket { listener: listener.into(), service: Service::ReverseProxy }));
 
     tell(&[NotifyState::Status("Asking which servers run")]);
     let launcher = Client::new(paths.launcher_socket());

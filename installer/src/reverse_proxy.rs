@@ -5,7 +5,7 @@ use url::Url;
 
 /// A web server that is known to work in front of the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Behind {
+pub enum ReverseProxy {
     /// nginx
     Nginx,
     /// Caddy
@@ -25,7 +25,7 @@ pub struct Snippet {
     pub command: &'static str,
 }
 
-impl Behind {
+impl ReverseProxy {
     /// The group it runs with, on every system the hub is made for.
     pub fn group(self) -> &'static str {
         match self {
@@ -74,18 +74,20 @@ impl Behind {
         let site = if is_https { authority } else { format!("http://{authority}") };
         let matcher = if path.is_empty() { String::new() } else { format!(" {path}/*") };
         let (file, template, command) = match self {
-            Self::Nginx => {
-                ("/etc/nginx/conf.d/hubd.conf", include_str!("assets/behind/nginx.conf"), "nginx -t && systemctl reload nginx")
-            }
-            Self::Caddy => ("/etc/caddy/Caddyfile", include_str!("assets/behind/Caddyfile"), "systemctl reload caddy"),
+            Self::Nginx => (
+                "/etc/nginx/conf.d/hubd.conf",
+                include_str!("assets/reverse_proxy/nginx.conf"),
+                "nginx -t && systemctl reload nginx",
+            ),
+            Self::Caddy => ("/etc/caddy/Caddyfile", include_str!("assets/reverse_proxy/Caddyfile"), "systemctl reload caddy"),
             Self::Apache if is_https => (
                 "/etc/apache2/sites-available/hubd.conf",
-                include_str!("assets/behind/apache.conf"),
+                include_str!("assets/reverse_proxy/apache.conf"),
                 "a2enmod headers proxy proxy_http ssl && a2ensite hubd && systemctl restart apache2",
             ),
             Self::Apache => (
                 "/etc/apache2/sites-available/hubd.conf",
-                include_str!("assets/behind/apache.conf"),
+                include_str!("assets/reverse_proxy/apache.conf"),
                 "a2enmod headers proxy proxy_http && a2ensite hubd && systemctl restart apache2",
             ),
         };
@@ -109,11 +111,11 @@ mod tests {
 
     #[test]
     fn nothing_is_left_to_fill_in_but_a_certificate() {
-        for behind in [Behind::Nginx, Behind::Caddy, Behind::Apache] {
+        for behind in [ReverseProxy::Nginx, ReverseProxy::Caddy, ReverseProxy::Apache] {
             for url in ["http://hub.example.org", "https://hub.example.org", "https://hub.example.org:8443/jupyter"] {
                 let text = behind.snippet(url).unwrap().text;
                 assert!(!text.contains("{{") && text.contains("/run/hubd-front.sock"), "{behind:?} {url}: {text}");
-                let needs_certificate = url.starts_with("https") && behind != Behind::Caddy;
+                let needs_certificate = url.starts_with("https") && behind != ReverseProxy::Caddy;
                 assert_eq!(text.contains("Your own"), needs_certificate, "{behind:?} {url}: {text}");
                 assert_eq!(text.matches("/jupyter").count() > 1, url.ends_with("/jupyter"), "{behind:?} {url}: {text}");
             }
@@ -128,7 +130,7 @@ mod tests {
             ("https://hub.example.org", "\nhub.example.org {\n    reverse_proxy unix//"),
             ("https://hub.example.org:8443/jupyter", "\nhub.example.org:8443 {\n    reverse_proxy /jupyter/* unix//"),
         ] {
-            let text = Behind::Caddy.snippet(url).unwrap().text;
+            let text = ReverseProxy::Caddy.snippet(url).unwrap().text;
             assert!(text.contains(site), "{text}");
         }
     }

@@ -11,12 +11,12 @@ use hyper::body::Incoming;
 use super::{Answer, Client, Handler};
 
 /// The hub's pages, for clients of the server in front.
-pub(super) struct Behind<H> {
+pub(super) struct ReverseProxy<H> {
     /// The pages.
     pub pages: Arc<H>,
 }
 
-impl<H: Handler> Handler for Behind<H> {
+impl<H: Handler> Handler for ReverseProxy<H> {
     type Body = H::Body;
 
     async fn handle(&self, request: Request<Incoming>, client: Client) -> Answer<H::Body> {
