@@ -17,7 +17,7 @@ pub struct AppName(String);
 #[error("{0:?} is no name for an app; expected up to {LONGEST} of a-z, 0-9 and `-`, a letter first and no `-` last")]
 pub struct AppNameError(String);
 
-judged_text!(AppName, AppNameError, 0);
+validated_text!(AppName, AppNameError, 0);
 
 impl FromStr for AppName {
     type Err = AppNameError;

@@ -36,7 +36,7 @@ pub use apps::{App, AppName};
 pub use check::parse;
 pub use decode::{LARGEST, decode};
 pub use diagnostic::{Diagnostic, Problems};
-pub use file::{Loaded, ReadError, denied, judge, read};
+pub use file::{Loaded, ReadError, denied, read, validate};
 pub use findings::{Finding, HomesInReach, Reality, findings};
 pub use index_url::{IndexUrl, without_secret};
 pub use keys::Effect;

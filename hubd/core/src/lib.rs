@@ -2,7 +2,7 @@
 //! privilege, speaks to no bus and listens on no network; what faces the network links this and nothing below it.
 
 #[macro_use]
-mod judged;
+mod validated_text;
 
 pub mod accounts;
 pub mod app_name;

@@ -90,12 +90,12 @@ pub(crate) async fn discover(web: &Web, provider: &Provider) -> Result<(Metadata
     }
     let metadata: Metadata = serde_json::from_slice(&answer.body)
         .map_err(|error| settings(format!("what {address} says is no description of a provider: {error}")))?;
-    judge(&metadata, provider)?;
+    validate(&metadata, provider)?;
     Ok((metadata, answer))
 }
 
 /// Whether a provider may say that of itself.
-fn judge(metadata: &Metadata, provider: &Provider) -> Result<(), Trouble> {
+fn validate(metadata: &Metadata, provider: &Provider) -> Result<(), Trouble> {
     if metadata.issuer != provider.issuer {
         return Err(settings(format!("it calls itself {:?}, and `issuer` says {:?}", metadata.issuer, provider.issuer)));
     }
@@ -153,7 +153,7 @@ mod tests {
     fn a_provider_is_who_the_configuration_says() {
         let issuer = "https://id.example.org";
         let provider = provider();
-        assert_eq!(judge(&metadata(issuer, "https://id.example.org/x"), &provider), Ok(()));
+        assert_eq!(validate(&metadata(issuer, "https://id.example.org/x"), &provider), Ok(()));
         for (says, endpoint) in [
             ("https://id.example.org/", "https://id.example.org/x"),
             ("https://evil.example", "https://id.example.org/x"),
@@ -162,22 +162,22 @@ mod tests {
             (issuer, "file:///etc/passwd"),
             (issuer, "https://a@id.example.org/x"),
         ] {
-            let refused = judge(&metadata(says, endpoint), &provider).unwrap_err();
+            let refused = validate(&metadata(says, endpoint), &provider).unwrap_err();
             assert_eq!(refused.kind, TroubleKind::Settings, "{says} {endpoint}");
         }
         let implicit = Metadata {
             response_types_supported: Some(vec!["id_token".to_owned()]),
             ..metadata(issuer, "https://id.example.org/x")
         };
-        assert!(judge(&implicit, &provider).is_err());
+        assert!(validate(&implicit, &provider).is_err());
     }
 
     #[test]
     fn on_this_machine_clear_text_is_enough_and_leads_nowhere_else() {
         let provider = Provider { issuer: "http://127.0.0.1:81".to_owned(), ..provider() };
-        assert_eq!(judge(&metadata("http://127.0.0.1:81", "http://127.0.0.1:81/x"), &provider), Ok(()));
-        assert!(judge(&metadata("http://127.0.0.1:81", "http://169.254.169.254/x"), &provider).is_err());
-        assert!(judge(&metadata("http://127.0.0.1:81", "http://127.0.0.1:8000/x"), &provider).is_err());
-        assert!(judge(&metadata("http://127.0.0.1:81", "http://localhost/x"), &provider).is_err());
+        assert_eq!(validate(&metadata("http://127.0.0.1:81", "http://127.0.0.1:81/x"), &provider), Ok(()));
+        assert!(validate(&metadata("http://127.0.0.1:81", "http://169.254.169.254/x"), &provider).is_err());
+        assert!(validate(&metadata("http://127.0.0.1:81", "http://127.0.0.1:8000/x"), &provider).is_err());
+        assert!(validate(&metadata("http://127.0.0.1:81", "http://localhost/x"), &provider).is_err());
     }
 }

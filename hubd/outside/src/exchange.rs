@@ -72,7 +72,7 @@ impl Hub<'_> {
         }
         let metadata = known.metadata(web, self.provider).await?;
         let answer = self.redeem(web, &metadata, code, verifier).await?;
-        let tokens = judge(&answer, &metadata)?;
+        let tokens = validate(&answer, &metadata)?;
         let Some(token) = tokens.id_token else {
             return Err(settings("the provider signed nothing about who it is (no id_token); is \"openid\" allowed?"));
         };
@@ -129,7 +129,7 @@ fn basic(question: RequestBuilder, client: &str, secret: &str) -> RequestBuilder
     question.basic_auth(encoded(client), Some(encoded(secret)))
 }
 
-fn judge(answer: &Answer, metadata: &Metadata) -> Result<Tokens, Trouble> {
+fn validate(answer: &Answer, metadata: &Metadata) -> Result<Tokens, Trouble> {
     let whom = place(&metadata.token_endpoint);
     if answer.is_success() {
         return serde_json::from_slice(&answer.body).map_err(|_| settings(&format!("what {whom} says are no tokens")));
@@ -207,7 +207,7 @@ mod tests {
             (503, "nothing", TroubleKind::Away),
             (200, "nothing", TroubleKind::Settings),
         ] {
-            let refused = judge(&answer(status, body), &metadata()).unwrap_err();
+            let refused = validate(&answer(status, body), &metadata()).unwrap_err();
             assert_eq!(refused.kind, kind, "{body}");
             assert!(!refused.message.contains('<'));
         }

@@ -44,7 +44,7 @@ pub(crate) fn verify(token: &str, keys: &JwkSet, provider: &Provider, nonce: &st
     for key in candidates {
         let key = DecodingKey::from_jwk(key).map_err(|error| forged(format!("its key can't be used: {error}")))?;
         match decode::<Signed>(token, &key, &validation) {
-            Ok(found) => return judge(found.claims, provider, nonce).map_err(NotBelieved::Trouble),
+            Ok(found) => return validate(found.claims, provider, nonce).map_err(NotBelieved::Trouble),
             Err(error) => last = Some(error),
         }
     }
@@ -68,7 +68,7 @@ fn is_same(of_key: KeyAlgorithm, of_token: Algorithm) -> bool {
 }
 
 /// What the signature does not show: that it is this login, and that the hub alone is meant.
-fn judge(claims: Signed, provider: &Provider, nonce: &str) -> Result<Signed, Trouble> {
+fn validate(claims: Signed, provider: &Provider, nonce: &str) -> Result<Signed, Trouble> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     // The crate takes a list of issuers, too.
     if text("iss") != Some(&provider.issuer) {

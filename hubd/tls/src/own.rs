@@ -62,7 +62,7 @@ pub struct Doubt {
 /// # Errors
 /// What is wrong with the first that can't be used.
 pub fn load(certificate: &Path, key: &Path) -> Result<Own, Flaw> {
-    judge(&(certificate, &read(certificate, plain)?), &(key, &read(key, plain)?))
+    validate(&(certificate, &read(certificate, plain)?), &(key, &read(key, plain)?))
 }
 
 /// The same for one file with both that `hubd-certificates` keeps in `directory`.
@@ -71,7 +71,7 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Own, Flaw> {
 /// What is wrong with it.
 pub fn load_entrusted(directory: &Path, path: &Path) -> Result<Own, Flaw> {
     let bytes = read(path, |path| entrusted::read(directory, path, LARGEST))?;
-    judge(&(path, &bytes), &(path, &bytes))
+    validate(&(path, &bytes), &(path, &bytes))
 }
 
 /// A file where the administrator says, who may have links lead there.
@@ -109,7 +109,7 @@ type Content<'a> = (&'a Path, &'a [u8]);
 ///
 /// # Errors
 /// What is wrong with the first that can't be used.
-pub fn judge(certificate: &Content<'_>, key: &Content<'_>) -> Result<Own, Flaw> {
+pub fn validate(certificate: &Content<'_>, key: &Content<'_>) -> Result<Own, Flaw> {
     let (certificate_pem, key_pem) = (pem(certificate)?, pem(key)?);
     let (certificate, key) = (certificate.0, key.0);
     let has = |pem: &str, label: &str| labels(pem).any(|found| found == label);

@@ -148,7 +148,7 @@ fn obstacles(paths: &Paths) -> Result<Vec<Finding>> {
 }
 
 fn refusals(answer: &str) -> Result<Vec<Finding>> {
-    Ok(certificate::judge(answer)?.bad)
+    Ok(certificate::validate(answer)?.bad)
 }
 
 /// Units that systemd has loaded; it complains about others.

@@ -1,5 +1,5 @@
 //! What `hubctl https check` finds, and own certificate files, judged by it before anything is changed: by the `hubctl` of the
-//! release, as the hub and every later change judge them.
+//! release, as the hub and every later change validate them.
 
 use std::time::Duration;
 
@@ -58,7 +58,8 @@ pub(super) fn probe(options: &Options) -> Judged {
     if let Some(host) = &host {
         command = command.args(["--host", host]);
     }
-    let answer = command.output().and_then(|output| judge(&output.stdout).with_context(|| output.stderr.trim_end().to_owned()));
+    let answer =
+        command.output().and_then(|output| validate(&output.stdout).with_context(|| output.stderr.trim_end().to_owned()));
     answer.unwrap_or_else(|error| Judged {
         bad: vec![Finding {
             what: format!("the certificate can't be judged: {error:#}"),
@@ -72,7 +73,7 @@ pub(super) fn probe(options: &Options) -> Judged {
 ///
 /// # Errors
 /// When it is something else.
-pub(crate) fn judge(answer: &str) -> Result<Judged> {
+pub(crate) fn validate(answer: &str) -> Result<Judged> {
     let mut judged = Judged::default();
     let findings = match serde_json::from_str(answer)? {
         Checked::Found { findings } => findings,
@@ -100,9 +101,9 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_named() {
         let answer = r#"{"error":{"message":"reading `/nope`: No such file or directory","hint":null}}"#;
-        let judged = judge(answer).unwrap();
+        let judged = validate(answer).unwrap();
         assert_eq!(judged.bad[0].what, "reading `/nope`: No such file or directory");
-        assert!(judge("{}").is_err());
+        assert!(validate("{}").is_err());
     }
 
     #[test]
@@ -110,7 +111,7 @@ mod tests {
         let answer = r#"{"method":"files","ok":false,"findings":[{"weight":"good","what":"a","remedy":null},
             {"weight":"doubtful","what":"b","remedy":"c"},{"weight":"bad","what":"d","remedy":"e"}]}"#;
         let finding = |what: &str, remedy: &str| Finding { what: what.to_owned(), remedy: remedy.to_owned() };
-        assert_eq!(judge(answer).unwrap(), Judged { bad: vec![finding("d", "e")], doubtful: vec![finding("b", "c")] });
-        assert!(judge("").is_err());
+        assert_eq!(validate(answer).unwrap(), Judged { bad: vec![finding("d", "e")], doubtful: vec![finding("b", "c")] });
+        assert!(validate("").is_err());
     }
 }

@@ -59,17 +59,17 @@ fn ask(address: SocketAddr, page: &str) -> Result<()> {
     let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
     stream.set_read_timeout(Some(DEADLINE))?;
     stream.set_write_timeout(Some(DEADLINE))?;
-    judge(http::get(stream, &address.to_string(), page, "")?.status)
+    expect_status(http::get(stream, &address.to_string(), page, "")?.status)
 }
 
 fn ask_front(socket: &Path, page: &str) -> Result<()> {
     let stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(DEADLINE))?;
     stream.set_write_timeout(Some(DEADLINE))?;
-    judge(http::get(stream, "localhost", page, "")?.status)
+    expect_status(http::get(stream, "localhost", page, "")?.status)
 }
 
-fn judge(status: u16) -> Result<()> {
+fn expect_status(status: u16) -> Result<()> {
     if !WELL.contains(&status) {
         bail!("it answered with status {status}, expected 200");
     }

@@ -9,7 +9,7 @@ use std::io::empty;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use hub_core::config::judge;
+use hub_core::config::validate;
 use hub_core::paths::Paths;
 use hubctl::{Caller, Interruptions, Printer, Terminal, World, run};
 use jiff::tz::TimeZone;
@@ -86,7 +86,7 @@ fuzz_target!(|session: Session<'_>| {
     assert!(EXITS.contains(&code), "exit code {code}");
 
     let saved = std::fs::read(&live).unwrap();
-    assert!(saved == VALID.as_bytes() || judge(&saved, "live").is_ok(), "{:?}", String::from_utf8_lossy(&saved));
+    assert!(saved == VALID.as_bytes() || validate(&saved, "live").is_ok(), "{:?}", String::from_utf8_lossy(&saved));
     assert_eq!(std::fs::metadata(&live).unwrap().permissions().mode() & 0o7777, 0o640);
     assert!(std::fs::symlink_metadata(&live).unwrap().is_file());
     assert_eq!(std::fs::read_to_string(place.join("bystander")).unwrap(), BYSTANDER);

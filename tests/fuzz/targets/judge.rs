@@ -3,11 +3,11 @@
 
 #![no_main]
 
-use hub_core::config::{judge, parse};
+use hub_core::config::{parse, validate};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    match judge(bytes, "config.toml") {
+    match validate(bytes, "config.toml") {
         Ok(loaded) => {
             let written = loaded.config.to_toml();
             let again = parse(&written, "written").unwrap_or_else(|problems| panic!("{written}\n{problems}"));

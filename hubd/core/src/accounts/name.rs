@@ -42,7 +42,7 @@ pub enum NameError {
     Edge(String),
 }
 
-judged_text!(Username, NameError, 0);
+validated_text!(Username, NameError, 0);
 
 impl FromStr for Username {
     type Err = NameError;

@@ -39,12 +39,12 @@ const SMALLEST_MEMORY: u64 = 128 << 20;
 /// Every problem found, in the order of the file.
 pub fn parse(source: &str, path: &str) -> Result<Config, Problems> {
     let mut found = Found::new(source);
-    let config = judge(&mut found);
+    let config = validate(&mut found);
     found.finish(path).map(|()| config)
 }
 
 /// The configuration that the text of `found` makes, with defaults in place of what is wrong.
-pub(super) fn judge(found: &mut Found<'_>) -> Config {
+pub(super) fn validate(found: &mut Found<'_>) -> Config {
     let (root, errors) = DeTable::parse_recoverable(found.source.text);
     syntax::report(root.get_ref(), errors, found);
     let tree = tree::read(root.get_ref(), found);

@@ -53,7 +53,7 @@ pub fn read(path: &Path) -> Result<Loaded, ReadError> {
     let mut bytes = Vec::new();
     // One more than allowed tells a file that is too large from one that just fits.
     File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-    Ok(judge(&bytes, &path.display().to_string())?)
+    Ok(validate(&bytes, &path.display().to_string())?)
 }
 
 /// What people's programs and builds don't reach, by the configuration of the machine at `paths`; as by default while that
@@ -70,10 +70,10 @@ pub fn denied(paths: &Paths) -> Denied {
 ///
 /// # Errors
 /// Every problem found, in the order of the file.
-pub fn judge(bytes: &[u8], path: &str) -> Result<Loaded, Problems> {
+pub fn validate(bytes: &[u8], path: &str) -> Result<Loaded, Problems> {
     let text = decode(bytes).map_err(|reason| unreadable(bytes, path, &reason))?.text;
     let mut found = Found::new(&text);
-    let config = check::judge(&mut found);
+    let config = check::validate(&mut found);
     found.finish(path)?;
     Ok(Loaded { config, text })
 }
@@ -98,12 +98,12 @@ mod tests {
     use super::*;
 
     fn shown(bytes: &[u8]) -> String {
-        judge(bytes, "config.toml").unwrap_err().to_string()
+        validate(bytes, "config.toml").unwrap_err().to_string()
     }
 
     #[test]
     fn what_windows_editors_add_means_nothing() {
-        let loaded = judge(b"\xef\xbb\xbf[limits]\r\ntasks = 100\r\n", "config.toml").unwrap();
+        let loaded = validate(b"\xef\xbb\xbf[limits]\r\ntasks = 100\r\n", "config.toml").unwrap();
         assert_eq!((loaded.config.limits.tasks, loaded.text.as_str()), (100, "[limits]\ntasks = 100\n"));
         let error = shown(b"\xef\xbb\xbf[limits]\r\ntasks = 1\r\n");
         assert!(error.starts_with("config.toml:2:9: 1 is out of range; expected 32 to 1000000\n  |\n2 | tasks = 1\n"), "{error}");
@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn what_powershell_and_old_editors_write_is_read() {
         let wide: Vec<u8> = "\u{feff}[limits]\r\ntasks = 100\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert_eq!(judge(&wide, "config.toml").unwrap().config.limits.tasks, 100);
-        assert_eq!(judge(b"[limits]\ntasks = 100 # f\xfcr alle\n", "config.toml").unwrap().config.limits.tasks, 100);
+        assert_eq!(validate(&wide, "config.toml").unwrap().config.limits.tasks, 100);
+        assert_eq!(validate(b"[limits]\ntasks = 100 # f\xfcr alle\n", "config.toml").unwrap().config.limits.tasks, 100);
         assert!(shown(b"[hub]\nname = \"a\0b\"\n").starts_with("config.toml:2:10: a NUL character"));
     }
 
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn thousands_of_problems_are_found_in_little_time_and_not_all_shown() {
         let text: String = (0..100_000).map(|number| format!("k{number}=1\n")).collect();
-        let problems = judge(text.as_bytes(), "config.toml").unwrap_err();
+        let problems = validate(text.as_bytes(), "config.toml").unwrap_err();
         assert_eq!((problems.diagnostics.len(), problems.left_out), (100, 99_900));
         assert!(problems.to_string().ends_with("\nand 99900 more"));
     }

@@ -20,7 +20,7 @@ pub struct LoginName(String);
 #[error("{0:?} is no name for a login; expected up to {LONGEST} of a-z, 0-9 and `-`, a letter first and no `-` last")]
 pub struct LoginNameError(String);
 
-judged_text!(LoginName, LoginNameError, 0);
+validated_text!(LoginName, LoginNameError, 0);
 
 impl FromStr for LoginName {
     type Err = LoginNameError;

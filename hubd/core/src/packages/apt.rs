@@ -21,7 +21,7 @@ pub struct PackageNameError {
     problem: &'static str,
 }
 
-judged_text!(PackageName, PackageNameError, 0);
+validated_text!(PackageName, PackageNameError, 0);
 
 impl FromStr for PackageName {
     type Err = PackageNameError;

@@ -74,7 +74,7 @@ impl Channel {
     }
 }
 
-judged_text!(CondaSpec, SpecError, text);
+validated_text!(CondaSpec, SpecError, text);
 
 impl FromStr for CondaSpec {
     type Err = SpecError;
@@ -102,7 +102,7 @@ impl FromStr for CondaSpec {
     }
 }
 
-judged_text!(Channel, SpecError, 0);
+validated_text!(Channel, SpecError, 0);
 
 impl FromStr for Channel {
     type Err = SpecError;

@@ -25,7 +25,7 @@ pub enum KernelNameError {
     Taken(String),
 }
 
-judged_text!(KernelName, KernelNameError, 0);
+validated_text!(KernelName, KernelNameError, 0);
 
 impl FromStr for KernelName {
     type Err = KernelNameError;

@@ -34,7 +34,7 @@ impl Requirement {
     }
 }
 
-judged_text!(Requirement, RequirementError, text);
+validated_text!(Requirement, RequirementError, text);
 
 impl FromStr for Requirement {
     type Err = RequirementError;

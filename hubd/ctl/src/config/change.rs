@@ -42,7 +42,7 @@ pub(super) fn change(world: &mut World, change: &Change, consent: Consent, dry_r
         Failure::plain(format!("with that, there would be {count} in the configuration, so nothing was changed\n{problems}"))
     })?;
     let review = Review::new(world, &before, text, &new)?;
-    inside::judge(world, &change.key(), &before, &review)?;
+    inside::validate(world, &change.key(), &before, &review)?;
     review.show(world)?;
     if dry_run {
         untouched(world, Outcome::DryRun, Some(&review), "Nothing was changed: this was a dry run.")?;

@@ -144,7 +144,7 @@ fn work(world: &mut World, editor: &Editor, draft: Draft, consent: Consent, comm
                 world.printer.error(&reason, None)?;
                 Turn::Again(None)
             }
-            None => judge(world, &draft)?,
+            None => validate(world, &draft)?,
         };
         let review = match turn {
             Turn::Unchanged => {
@@ -188,7 +188,7 @@ fn work(world: &mut World, editor: &Editor, draft: Draft, consent: Consent, comm
 }
 
 /// Reads the draft once, and judges what was read.
-fn judge(world: &mut World, draft: &Draft) -> Result<Turn> {
+fn validate(world: &mut World, draft: &Draft) -> Result<Turn> {
     let bytes = match draft.read()? {
         Ok(bytes) => bytes,
         Err(unusable) => {

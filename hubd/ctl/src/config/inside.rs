@@ -42,7 +42,7 @@ pub(super) fn request(world: &mut World, what: &Change, consent: Consent, dry_ru
 
 /// Refuses a change of which root's file, as it is `before`, does not grant every part. The first limit of a group also makes
 /// the group, without members.
-pub(super) fn judge(world: &World, key: &KeyPath, before: &str, review: &Review) -> Result<(), Failure> {
+pub(super) fn validate(world: &World, key: &KeyPath, before: &str, review: &Review) -> Result<(), Failure> {
     let Some(requester) = &world.on_behalf_of else { return Ok(()) };
     let refused = |message| Failure::new(Cause::Refused, message, None);
     let config: Config = config::parse(before, &world.paths.config_file().display().to_string())

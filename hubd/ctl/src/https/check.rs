@@ -139,7 +139,7 @@ fn present(status: &HttpsStatus) -> Vec<Finding> {
 /// `hubctl https check --certificate FILE --key FILE`: these files alone, opened as the one who called sudo.
 pub(super) fn given(world: &mut World, certificate: &Path, key: &Path, host: Option<&str>) -> Result<Exit> {
     let [certificate_pem, key_pem] = [certificate, key].map(|path| world.caller.read(path, LARGEST_FILE, world.input));
-    let own = own::judge(&(certificate, &certificate_pem?), &(key, &key_pem?));
+    let own = own::validate(&(certificate, &certificate_pem?), &(key, &key_pem?));
     let mut findings = judged(own, &world.paths, host, world.now);
     if User::from_name(READER).is_ok_and(|user| user.is_some()) {
         findings.extend([certificate, key].into_iter().filter_map(closed));

@@ -125,7 +125,7 @@ impl Requests {
     fn task(&self, request: &EnvironmentRequest) -> Result<(String, Task), Problem> {
         let task = match request {
             EnvironmentRequest::Build { change } => {
-                self.judge(change)?;
+                self.validate(change)?;
                 Task::Build { change: change.clone() }
             }
             EnvironmentRequest::Rollback { to } => Task::Rollback { to: self.rollback_target(*to)? },
@@ -150,7 +150,7 @@ impl Requests {
         Ok((format!("{about}{what}"), task))
     }
 
-    fn judge(&self, change: &Change) -> Result<(), Problem> {
+    fn validate(&self, change: &Change) -> Result<(), Problem> {
         if let Change::Configured = change
             && let Some(name) = self.paths.kernel()
             && !settings::read(&self.paths)?.environment.kernels.contains_key(name)
@@ -160,7 +160,7 @@ impl Requests {
                 Some("hubctl env --kernel NAME install PACKAGE makes it"),
             ));
         }
-        if conda::judge(self, change)? {
+        if conda::validate(self, change)? {
             return Ok(());
         }
         let (Change::Install { packages }

@@ -34,7 +34,7 @@ fn chain(names: &[&str]) -> Chain {
 }
 
 fn judged(certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Own, Flaw> {
-    judge(&(Path::new("hub.pem"), certificate.as_ref()), &(Path::new("hub.key"), key.as_ref()))
+    validate(&(Path::new("hub.pem"), certificate.as_ref()), &(Path::new("hub.key"), key.as_ref()))
 }
 
 fn told(certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> (String, String) {

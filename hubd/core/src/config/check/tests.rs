@@ -97,7 +97,7 @@ fn reads_what_a_released_version_knew() {
 const BAD: &str = include_str!("fixtures/bad.txt");
 
 /// Every file in `fixtures/bad.txt` with the problems found in it: `=== name`, the file, `---`, the problems.
-fn judged() -> (String, usize) {
+fn validated() -> (String, usize) {
     let (mut text, mut count) = (String::new(), 0);
     for case in BAD.split("=== ").filter(|case| !case.is_empty()) {
         let (name, rest) = case.split_once('\n').unwrap();
@@ -115,7 +115,7 @@ fn judged() -> (String, usize) {
 
 #[test]
 fn every_bad_file_gets_exactly_these_messages() {
-    let (text, count) = judged();
+    let (text, count) = validated();
     if std::env::var_os("HUBD_UPDATE").is_some() {
         std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/check/fixtures/bad.txt"), &text).unwrap();
     } else {
@@ -206,12 +206,12 @@ fn seeds() -> Vec<Vec<u8>> {
 
 /// Damages files and judges them: nothing may panic, every refusal has a problem and every place is in the file, what is
 /// accepted says the same when it is written out, and the text for terminals drives none.
-fn judge_damaged(rounds: usize, seed: u64) {
+fn validate_damaged(rounds: usize, seed: u64) {
     let (mut chance, seeds) = (Chance(seed), seeds());
     for round in 0..rounds {
         let bytes = damaged(&seeds[chance.below(seeds.len())], &mut chance);
         let shown = || format!("round {round} of {seed}: {:?}", String::from_utf8_lossy(&bytes));
-        match crate::config::judge(&bytes, "config.toml") {
+        match crate::config::validate(&bytes, "config.toml") {
             Ok(loaded) => {
                 let again =
                     parse(&loaded.config.to_toml(), "written").unwrap_or_else(|problems| panic!("{}\n{problems}", shown()));
@@ -232,7 +232,7 @@ fn judge_damaged(rounds: usize, seed: u64) {
 
 #[test]
 fn damaged_files_are_judged_and_never_stumbled_over() {
-    judge_damaged(3_000, 1);
+    validate_damaged(3_000, 1);
 }
 
 /// `HUBD_ROUNDS=1000000 cargo test --release -p hub-core --lib damaged -- --ignored`, with `HUBD_SEED` for other files.
@@ -240,7 +240,7 @@ fn damaged_files_are_judged_and_never_stumbled_over() {
 #[ignore = "takes minutes; for the night"]
 fn damaged_files_for_a_night() {
     let number = |name: &str, usual: u64| std::env::var(name).ok().map_or(usual, |text| text.parse().unwrap());
-    judge_damaged(usize::try_from(number("HUBD_ROUNDS", 1_000_000)).unwrap(), number("HUBD_SEED", 2));
+    validate_damaged(usize::try_from(number("HUBD_ROUNDS", 1_000_000)).unwrap(), number("HUBD_SEED", 2));
 }
 
 #[test]

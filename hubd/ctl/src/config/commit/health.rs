@@ -89,9 +89,9 @@ fn ask(world: &World, config: &Config, files: Files) -> Result<Option<String>> {
         let status = connect(address).and_then(|stream| page(stream, &address.to_string(), &page_path)).with_context(context)?;
         // With https, the plain listener sends people there, and tells them when it can't.
         match (&config.https, waits) {
-            (None, _) => judge(status, 200),
+            (None, _) => expect_status(status, 200),
             (Some(_), true) if status == 503 => Ok(()),
-            (Some(_), _) => judge(status, 308),
+            (Some(_), _) => expect_status(status, 308),
         }
         .with_context(context)?;
     }
@@ -99,7 +99,7 @@ fn ask(world: &World, config: &Config, files: Files) -> Result<Option<String>> {
         let socket = world.paths.front_socket();
         let context = || format!("asking for the login page at `{}`", socket.display());
         let status = connect_front(&socket).and_then(|stream| page(stream, "localhost", &page_path)).with_context(context)?;
-        judge(status, 200).with_context(context)?;
+        expect_status(status, 200).with_context(context)?;
     }
     if waits {
         return Ok(https_problem);
@@ -109,12 +109,12 @@ fn ask(world: &World, config: &Config, files: Files) -> Result<Option<String>> {
         let status = connect(address)
             .and_then(|stream| page(tls::encrypted(stream)?, &address.to_string(), &page_path))
             .with_context(context)?;
-        judge(status, 200).with_context(context)?;
+        expect_status(status, 200).with_context(context)?;
     }
     Ok(None)
 }
 
-fn judge(status: u16, expected: u16) -> Result<()> {
+fn expect_status(status: u16, expected: u16) -> Result<()> {
     if status == expected { Ok(()) } else { bail!("it answered with status {status}, expected {expected}") }
 }
 

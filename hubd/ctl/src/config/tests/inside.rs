@@ -5,7 +5,7 @@ use hub_core::control::change::{ChangeVerb, Ended, KeyChange, Manner, Requester}
 use hub_core::control::{Reply, Request};
 use hub_system::config_change::Asked;
 
-use super::super::inside::judge;
+use super::super::inside::validate;
 use super::super::review::Review;
 use crate::tests::Machine;
 
@@ -81,7 +81,7 @@ fn a_change_that_would_change_another_key_as_well_is_refused() {
             world.on_behalf_of = Some(Requester::Person(name.parse().unwrap()));
             let new = hub_core::config::parse(&text, "").unwrap();
             let review = Review::new(world, FILE, text, &new).unwrap();
-            answer = Some(judge(world, &key, FILE, &review).map_err(|failure| failure.message));
+            answer = Some(validate(world, &key, FILE, &review).map_err(|failure| failure.message));
             0
         });
         answer.unwrap()

@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::jobs::requests::{MOST_PACKAGES, Problem, Requests, refused, settings};
 
 /// Judges a change that is about conda's packages, or that would take them from a kernel. False: it is neither.
-pub(super) fn judge(requests: &Requests, change: &Change) -> Result<bool, Problem> {
+pub(super) fn validate(requests: &Requests, change: &Change) -> Result<bool, Problem> {
     let asked = settings::asked(&settings::read(&requests.paths)?, requests.paths.kernel())?.conda;
     let specs = match (change, &asked) {
         (Change::Set { .. }, Some(_)) => {

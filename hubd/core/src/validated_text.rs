@@ -1,9 +1,9 @@
-//! What all texts have in common that are judged when they are parsed: names of people, of packages, of kernels. Their rules
+//! What all texts have in common that are validated when they are parsed: names of people, of packages, of kernels. Their rules
 //! and the words of their errors are their own.
 
 /// For a type that keeps its text in the field `$field` and is made by its own `FromStr`: reading it again, and the way from
-/// and to `String` that serde takes, so that what comes from a file or a socket is judged like what is typed.
-macro_rules! judged_text {
+/// and to `String` that serde takes, so that what comes from a file or a socket is validated like what is typed.
+macro_rules! validated_text {
     ($name:ident, $error:ty, $field:tt) => {
         impl $name {
             /// The text, without blanks around it.
@@ -33,8 +33,8 @@ macro_rules! judged_text {
         }
 
         impl From<$name> for String {
-            fn from(judged: $name) -> Self {
-                judged.$field
+            fn from(validated: $name) -> Self {
+                validated.$field
             }
         }
     };
