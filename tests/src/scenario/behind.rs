@@ -84,6 +84,8 @@ fn run(context: &Context) -> Result<()> {
         let last = 10 + u8::try_from(server.len())?;
         known(&hub, &Client::new(url, address, &authority)?, Ipv4Addr::new(127, 88, 1, last))?;
         context.step(&format!("behind {server} each client counts for itself, whatever it says of itself"))?;
+        own_refusals(&hub, url)?;
+        context.step(&format!("what {server} refuses can't be framed or reached into"))?;
         // Caddy waits for the open WebSocket until systemd kills it, which then counts as a failure.
         hub.sh(&format!(
             "systemctl stop {unit}.service; systemctl reset-failed {unit}.service 2>/dev/null || true
@@ -191,6 +193,25 @@ fn known(hub: &Hub, client: &Client, guesser: Ipv4Addr) -> Result<()> {
     let sources = hub.sh("journalctl -u hubd -o json --no-pager | grep -o '\"[A-Z_]*SOURCE\":\"[0-9.]*\"' | sort -u")?;
     ensure!(sources.contains(&guesser.to_string()), "the log does not name {guesser}: {sources}");
     ensure!(!sources.contains("192.0.2.7"), "the log has what a client said of itself: {sources}");
+    Ok(())
+}
+
+/// A page that fills the cookies of the hub's site makes the web server refuse what comes next, the way back from a provider of
+/// logins for one: it must not be able to read the address of that answer, in a frame or a window. The hub's own pages have
+/// each such header once.
+fn own_refusals(hub: &Hub, url: &str) -> Result<()> {
+    for (name, size) in [("refused", 60_000), ("answered", 10)] {
+        let head = hub.sh(&format!(
+            "curl -skD - -o /dev/null -H \"Cookie: x=$(head -c {size} /dev/zero | tr '\\0' a)\" '{url}/hub/login/any/callback?code=1'"
+        ))?;
+        let values = |wanted: &str| -> Vec<String> {
+            let lines = head.lines().filter_map(|line| line.split_once(": "));
+            lines.filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim().to_owned()).collect()
+        };
+        ensure!(head.starts_with("HTTP/") && head.split(' ').nth(1).is_some_and(|code| code.starts_with('4')), "{name}: {head}");
+        ensure!(values("X-Frame-Options") == ["DENY"], "{name}: {head}");
+        ensure!(values("Cross-Origin-Opener-Policy") == ["same-origin"], "{name}: {head}");
+    }
     Ok(())
 }
 
