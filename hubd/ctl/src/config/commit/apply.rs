@@ -57,15 +57,16 @@ pub(super) fn apply(world: &World, old: Option<&Config>, new: &Config, way: Way)
         homes::restart(&systemctl)?;
     }
     applied.is_running = true;
+    // Before the hub follows: whatever it asks from then on is answered by the new configuration.
+    if is_other_login && let Err(error) = systemctl.job(["stop", OUTSIDE]) {
+        applied.warnings.push(format!("Logins at providers may go on as they were for some minutes: {error:#}"));
+    }
     // One that is not up has nobody to take anything away from, and reads the file when it starts.
     let mut restart = state != "active";
     if state == "active" {
         let reloaded = reload(world).context("telling the hub")?;
         restart |= reloaded.restart_needed;
         tell(&mut applied, &reloaded);
-    }
-    if is_other_login && let Err(error) = systemctl.job(["stop", OUTSIDE]) {
-        applied.warnings.push(format!("Logins at providers may go on as they were for some minutes: {error:#}"));
     }
     let followed = follow(world).context("telling the launcher")?;
     if moved || way == Way::Back && restart {
