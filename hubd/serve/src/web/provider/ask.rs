@@ -1,5 +1,7 @@
 //! The hub's end of the socket of `hubd-outside`.
 
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use hub_core::config::{Claims, Provider};
@@ -36,9 +38,11 @@ pub(super) async fn person(hub: &Hub, provider: &Provider, request: &Request) ->
 async fn ask(hub: &Hub, request: &Request) -> Result<Reply, Trouble> {
     let socket = hub.control.paths.outside_socket();
     let talk = async {
-        let mut stream = UnixStream::connect(&socket).await?;
-        wire::send_async(&mut stream, request).await?;
-        wire::receive_async::<Reply>(&mut stream).await
+        match talk(&socket, request).await {
+            // It ended for want of questions while this one came: systemd closes what waits, and starts it for the next one.
+            Ok(None) | Err(_) => talk(&socket, request).await,
+            answered => answered,
+        }
     };
     match timeout(PATIENCE, talk).await {
         Ok(Ok(Some(Reply::Refused(trouble)))) => Err(trouble),
@@ -50,6 +54,12 @@ async fn ask(hub: &Hub, request: &Request) -> Result<Reply, Trouble> {
         }
         Err(_) => Err(Trouble::new(TroubleKind::Away, format!("hubd-outside did not answer in {} s", PATIENCE.as_secs()))),
     }
+}
+
+async fn talk(socket: &Path, request: &Request) -> io::Result<Option<Reply>> {
+    let mut stream = UnixStream::connect(socket).await?;
+    wire::send_async(&mut stream, request).await?;
+    wire::receive_async(&mut stream).await
 }
 
 fn unexpected() -> Trouble {
