@@ -49,9 +49,9 @@ fn the_page_of_installer_steps_is_up_to_date() {
 }
 
 const HUBCTL: &str = "\
-Manages the hub: on the machine for its operators and with sudo, and for administrators in a terminal of their own server. Every \
-command has this text as `--help`, too.";
+Manages the hub. Operators, and accounts with sudo, run it on the machine; administrators run it in a terminal of their own \
+server. Every command prints its text with `--help`.";
 
 const HUB_INSTALLER: &str = "\
-Installs, verifies and removes the hub. It lies in `/opt/hubd/bin/` and is not in the `PATH`. Every command has this text as \
-`--help`, too.";
+Installs, verifies and removes the hub. It is in `/opt/hubd/bin/`, which is not in the `PATH`. Every command prints its text \
+with `--help`.";

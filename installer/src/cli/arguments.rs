@@ -33,10 +33,10 @@ pub(super) struct Output {
     /// Print one JSON object at the end
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// Say only what went wrong
+    /// Print errors only
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Say what is looked at, too
+    /// Also print what is checked
     #[arg(long, short, global = true)]
     verbose: bool,
 }
@@ -53,17 +53,17 @@ impl Output {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Show what an install would do, and what stands in its way; change nothing
+    /// Show what an install would do, and what would prevent it; change nothing
     Plan(InstallArguments),
     /// Install the hub; continue an install that was cut short; upgrade
     Install(InstallArguments),
-    /// Prove that the hub works: start a throw-away server, and see limits hold
+    /// Check that the hub works: start a temporary server and test that limits hold
     Verify,
-    /// Remove the hub; homes, logins and configuration stay, for root alone
+    /// Remove the hub; homes, logins and configuration stay, closed to everybody but root
     Uninstall(UninstallArguments),
-    /// Show what is installed and how it is
+    /// Show what is installed and whether it works
     Status,
-    /// Show the hub in a throw-away Debian on this machine, installed for real
+    /// Try the hub out in a temporary Debian on this machine, installed for real
     Try(TryArguments),
     /// Take more than a limit would allow (used by `verify`)
     #[command(hide = true)]
@@ -90,16 +90,16 @@ impl Command {
 
 #[derive(Debug, Args)]
 pub(super) struct InstallArguments {
-    /// Somebody who manages the hub; may be given several times. HUBD_ADMIN_PASSWORD in the environment becomes the
-    /// first one's password; without it a one-time link is printed, at which the install can be watched in a browser.
-    /// HUBD_LINK_KEY is the secret in it, where it must be known beforehand (32 random bytes in base64url)
+    /// Who manages the hub; may be given several times. The environment variable HUBD_ADMIN_PASSWORD sets the first one's
+    /// password; without it a one-time link is printed, where you can also watch the install in a browser. HUBD_LINK_KEY sets the
+    /// secret in that link, if it must be known beforehand (32 random bytes in base64url)
     #[arg(long = "admin", value_name = "NAME", value_parser = options::parse_admin)]
     pub(super) admins: Vec<Username>,
     /// Where the hub listens, as in 127.0.0.1:8000 [default: every address, port 80]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = options::parse_listen)]
     pub(super) listen: Option<SocketAddr>,
-    /// Leave the ports to a web server that runs here already: the hub listens at a socket for it alone, and what to put
-    /// into its configuration is printed; needs --url
+    /// Run behind a web server that is already here: the hub listens on a socket just for it, and prints what to put into its
+    /// configuration; needs --url
     #[arg(long, value_name = "SERVER")]
     pub(super) behind: Option<ReverseProxy>,
     /// The hub's address as people type it, as in https://hub.example.org [default: guessed]
@@ -112,10 +112,10 @@ pub(super) struct InstallArguments {
     /// Ask no question
     #[arg(long)]
     pub(super) yes: bool,
-    /// The directory with hubd, hubctl and hub-installer [default: where this program lies]
+    /// The directory with hubd, hubctl and hub-installer [default: where this program is]
     #[arg(long, value_name = "DIRECTORY")]
     programs: Option<PathBuf>,
-    /// Install from this file, made with `hubctl bundle create` on a hub like this one, and ask no network for anything
+    /// Install from this file, made with `hubctl bundle create` on a hub like this one, without using a network
     #[arg(long, value_name = "FILE", conflicts_with_all = ["programs", "packages"])]
     pub(super) bundle: Option<PathBuf>,
     /// For tests of the installer: die like in a power cut when STEP was begun or done
@@ -132,8 +132,8 @@ impl InstallArguments {
 /// What everybody's environment begins with.
 #[derive(Debug, Args)]
 pub(super) struct PackagesArguments {
-    /// Packages that everybody can import on a new hub, as in --packages numpy 'scipy>=1.15'; `none`: nothing beside
-    /// JupyterLab. hubctl env changes them later [default: numpy pandas matplotlib; with a bundle: what is in it]
+    /// Packages that everybody can import on a new hub, as in --packages numpy 'scipy>=1.15'; `none`: nothing besides JupyterLab.
+    /// hubctl env changes them later [default: numpy pandas matplotlib; with a bundle: what is in it]
     #[arg(long, value_name = "PACKAGE", num_args = 1.., value_parser = parse_packages)]
     packages: Option<Vec<Packages>>,
 }
@@ -188,7 +188,7 @@ pub(super) struct HttpsArguments {
     /// A name that leads to this machine, as in hub.example.org; may be given several times
     #[arg(long = "domain", value_name = "NAME", requires = "method")]
     domains: Vec<String>,
-    /// Where the authority may write to when something is wrong with the certificate
+    /// Where the authority can write if something is wrong with the certificate
     #[arg(long, value_name = "ADDRESS", requires = "method")]
     email: Option<String>,
     /// The certificate with its chain, PEM
@@ -197,10 +197,10 @@ pub(super) struct HttpsArguments {
     /// Its key, PEM; the account `hubd` must be able to read it
     #[arg(long, value_name = "FILE", requires = "method")]
     key: Option<PathBuf>,
-    /// Where the hub listens encrypted [default: every address, port 443]
+    /// Where the hub listens for https [default: every address, port 443]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = options::parse_listen, requires = "method")]
     https_listen: Option<SocketAddr>,
-    /// The directory of another authority than Let's Encrypt
+    /// The ACME directory of an authority other than Let's Encrypt
     #[arg(long, value_name = "URL", requires = "method")]
     acme_directory: Option<String>,
     /// The certificate that vouches for that authority's directory, PEM
@@ -264,7 +264,7 @@ pub(super) struct TryArguments {
     /// The name of the throw-away machine, for more than one trial at a time
     #[arg(long, value_name = "NAME", default_value = trial::MACHINE, hide = true)]
     pub(super) machine: String,
-    /// The directory with hubd, hubctl and hub-installer [default: where this program lies]
+    /// The directory with hubd, hubctl and hub-installer [default: where this program is]
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) programs: Option<PathBuf>,
 }
