@@ -31,11 +31,11 @@ pub(super) struct Arguments {
     pub(super) noun: Noun,
 }
 
-const ABOUT: &str = "Manage the hub: who may use it, whose servers run, what its configuration says.
+const ABOUT: &str = "Manage the hub: people, servers, packages and configuration.
 
-In a terminal inside the hub, administrators run it as it is, and on the machine so do its operators (host_operators in the \
-configuration): people, servers, packages and limits are managed that way. What amounts to root, as roles, addresses or a bundle, is \
-for accounts of the machine with full sudo, and says so.";
+Administrators run it without sudo in a terminal inside the hub, and so do the machine's operators (host_operators in the \
+configuration) in a shell: that is enough for people, servers, packages and limits. Whatever amounts to root, such as roles, \
+addresses or bundles, needs an account with full sudo on the machine; hubctl tells you when.";
 
 const EXAMPLES: &str = "Examples:
   sudo hubctl status                        is everything well?
@@ -46,7 +46,7 @@ const EXAMPLES: &str = "Examples:
   sudo hubctl env install pandas            a package for everybody
 
 Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 saved but not applied, 4 busy (try again), \
-5 unchanged, 6 rolled back, 7 refused, 141 nobody read the output any more.";
+5 unchanged, 6 rolled back, 7 refused, 141 the output was cut off (as by head).";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Noun {
@@ -54,11 +54,11 @@ pub(super) enum Noun {
     #[command(after_help = "Example:
   sudo hubctl status
 
-Ends with 1 when something is wrong, so it can be used in a health check.")]
+Exits with 1 when something is wrong, so it can be used in a health check.")]
     Status,
-    /// Enrol people, give them passwords and links, keep them out
+    /// Enrol, block and remove people; give them passwords and links
     #[command(after_help = "Examples:
-  sudo hubctl user add ada                  enrol ada and print her one-time link
+  sudo hubctl user add ada                  enrol ada and print a one-time link
   sudo hubctl user list                     everybody who is enrolled")]
     User {
         #[command(subcommand)]
@@ -76,19 +76,19 @@ Ends with 1 when something is wrong, so it can be used in a health check.")]
     /// See, start and stop people's servers
     #[command(after_help = "Examples:
   sudo hubctl server list                   everything that runs
-  sudo hubctl server logs ada               what ada's server said last")]
+  sudo hubctl server logs ada               the last lines of ada's server log")]
     Server {
         #[command(subcommand)]
         verb: ServerVerb,
     },
     /// Change the packages that everybody has, and go back
-    #[command(after_help = "Every change makes a new environment beside the present one. It is tried out before anybody gets \
-it; running servers keep theirs until they are started again.
+    #[command(after_help = "Every change builds a new environment next to the current one and tests it before anyone gets it. \
+Running servers keep theirs until they are restarted.
 
 Examples:
   hubctl env install pandas matplotlib      two packages for everybody
   hubctl env status                         what is in force, who runs on what, what is being built
-  hubctl env rollback                       back to the one before
+  hubctl env rollback                       back to the previous one
   hubctl env --kernel pytorch install torch a kernel of its own, in everybody's menus")]
     Env {
         /// Act on this kernel, an environment of its own beside everybody's
@@ -97,13 +97,13 @@ Examples:
         #[command(subcommand)]
         verb: EnvVerb,
     },
-    /// Copy what can't be made again to another place, and bring it back, also onto another machine
+    /// Back up the hub to another place, and restore it, on this machine or another
     #[command(
-        after_help = "Homes, class folder, people and passwords, accounts, configuration, certificates and the locks of packages, \
-encrypted, with restic. Once it is set up, a backup is made every night.
+        after_help = "Backs up homes, the class folder, people and passwords, accounts, the configuration, certificates and the \
+locks of packages, encrypted, with restic. Once it is set up, a backup is made every night.
 
 Examples:
-  sudo hubctl backup init /mnt/disk/hubd    where they go
+  sudo hubctl backup init /mnt/disk/hubd    choose where backups go
   sudo hubctl backup create                 make one now
   sudo hubctl backup restore --repository /mnt/disk/hubd
                                             on a new machine: everything as it was"
@@ -112,7 +112,7 @@ Examples:
         #[command(subcommand)]
         verb: BackupVerb,
     },
-    /// Carry the hub and its packages to machines that reach no network
+    /// Carry the hub and its packages to machines without a network
     #[command(after_help = "Examples:
   sudo hubctl bundle create class.bundle    all an install needs, in one file
   sudo hubctl bundle add more.bundle        more packages, on the machine without a network")]
@@ -135,24 +135,24 @@ Examples:
     },
     /// See what one person may use, and why
     #[command(after_help = "Example:
-  sudo hubctl limits explain ada            each limit, and the line that says it")]
+  sudo hubctl limits explain ada            each limit, and the line that sets it")]
     Limits {
         #[command(subcommand)]
         verb: LimitsVerb,
     },
-    /// Logins of your institution: what is wrong with one, and which account there is which person here
+    /// Manage logins with your institution's accounts: check one, and see whose account is whose
     #[command(after_help = "Examples:
-  sudo hubctl login check school            what stands in the way?
-  sudo hubctl login list                    which there are, and who came by them")]
+  sudo hubctl login check school            is anything wrong with it?
+  sudo hubctl login list                    all of them, and whose account is whose")]
     Login {
         #[command(subcommand)]
         verb: LoginVerb,
     },
-    /// Let programs ask the hub: make, list and revoke API tokens
+    /// Make, list and revoke API tokens, with which programs use the hub
     #[command(after_help = "Examples:
   sudo hubctl token create read:metrics --note prometheus
                                             make a token and print it, once
-  sudo hubctl token list                    which there are, and when each was used last")]
+  sudo hubctl token list                    all tokens, and when each was last used")]
     Token {
         #[command(subcommand)]
         verb: TokenVerb,
@@ -160,17 +160,17 @@ Examples:
     /// See which certificate browsers get, and why there may be none
     #[command(after_help = "Examples:
   sudo hubctl https status                  for which names, from whom, until when
-  sudo hubctl https check                   what stands in the way?")]
+  sudo hubctl https check                   is anything wrong?")]
     Https {
         #[command(subcommand)]
         verb: HttpsVerb,
     },
     /// Upgrade the hub to another release; rolls back automatically if the new one is unhealthy
     #[command(
-        after_help = "The release's signature and checksum are verified before anything of it is run. The plan is shown first. \
-Kernels run on, and no request is refused: connections wait while the hub restarts. Whatever goes wrong, the old version comes \
-back with its data, and the reason is told. One minor version forward is possible at a time. Releases come from where the \
-configuration's upgrade.source says. Administrators inside the hub and operators can do all of it but name a file.
+        after_help = "Signature and checksum are verified before any part of the release runs, and you see the plan first. \
+Kernels keep running and no request is refused: connections wait while the hub restarts. If anything goes wrong, the old version \
+comes back with its data and you are told why. An upgrade goes forward by one minor version at a time. Releases come from \
+upgrade.source in the configuration. Administrators inside the hub and operators can do all of this except name a file.
 
 Examples:
   hubctl upgrade --check                    is there a newer release, and what would it change?
@@ -181,7 +181,7 @@ Examples:
   hubctl upgrade --status                   how did the latest one go?
   sudo hubctl upgrade --automatic           what the timer does: upgrade now, or say why not
 
-Ends with 6 when the old version is back, with 7 when nothing was touched."
+Exits with 6 if the old version was put back, with 7 if nothing was touched."
     )]
     Upgrade(UpgradeArguments),
 }
@@ -189,7 +189,7 @@ Ends with 6 when the old version is back, with 7 when nothing was touched."
 #[derive(Debug, Subcommand)]
 pub(super) enum LimitsVerb {
     /// Show somebody's limits, and where each comes from: the person's own, a group's, everybody's, or the default
-    #[command(after_help = "A person's own limits go before those of the groups, and those before everybody's. Of several \
+    #[command(after_help = "A person's own limits win over those of their groups, and those over everybody's. With several \
 groups the largest value counts.
 
 Examples:
@@ -204,14 +204,14 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub(super) enum HttpsVerb {
     /// Show the certificate that browsers get, and what is wrong with it or with getting the next one
-    #[command(after_help = "Ends with 1 when something is wrong.
+    #[command(after_help = "Exits with 1 when something is wrong.
 
 Example:
   sudo hubctl https status")]
     Status,
     /// Look for problems: names, ports, files, clock, authority
-    #[command(after_help = "Nothing is changed, and no authority is asked for anything but the time. Ends with 1 when \
-something is wrong. With --certificate and --key it judges these files alone, also before there is a hub.
+    #[command(after_help = "Changes nothing, and asks no certificate authority for anything but the time. Exits with 1 when \
+something is wrong. With --certificate and --key it checks only these files, even before there is a hub.
 
 Examples:
   sudo hubctl https check
@@ -227,8 +227,8 @@ Examples:
         #[arg(long, value_name = "NAME", requires = "certificate")]
         host: Option<String>,
     },
-    /// Ask for a certificate now if one is due, without waiting after failures
-    #[command(after_help = "Authorities count failures: five in an hour are too many, so look with `https check` first.
+    /// Get a certificate now if one is due, even right after failures
+    #[command(after_help = "Certificate authorities count failures, and five in an hour are too many: run `https check` first.
 
 Example:
   sudo hubctl https renew")]
@@ -238,9 +238,9 @@ Example:
 #[derive(Debug, Subcommand)]
 pub(super) enum UserVerb {
     /// Enrol people; those without a password get a one-time link
-    #[command(after_help = "People who are already enrolled are left unchanged, so a list can be extended and given again.
-A FILE has one name a line, or is CSV whose first line names the columns: `username`, and `password` where there is one; others \
-are not used. Exports of Moodle, Canvas and spreadsheets are read as they are. Lines that start with # are skipped. If any line is wrong, every wrong line is shown and nobody is added.
+    #[command(after_help = "People who are already enrolled are left unchanged, so you can add to a list and use it again.
+A FILE has one name a line, or is CSV whose first line names the columns: `username`, and optionally `password`; others are \
+ignored. Exports from Moodle, Canvas and spreadsheets work as they are. Lines that start with # are skipped. If any line is wrong, every wrong line is shown and nobody is added.
 For a list without login names: hubctl roster apply.
 
 Examples:
@@ -268,11 +268,13 @@ Examples:
         name: Username,
     },
     /// Retire unix accounts of people who are not enrolled (on the host only)
-    #[command(after_help = "Their homes stay, for root alone; whoever is enrolled again under the same name gets theirs back, \
-with another account. It shows them and asks first.
+    #[command(
+        after_help = "Their homes stay, closed to everybody but root. Anyone enrolled again under the same name gets that \
+home back, with a new account. Lists the accounts and asks first.
 
 Examples:
-  sudo hubctl user prune")]
+  sudo hubctl user prune"
+    )]
     Prune {
         /// Do it without asking
         #[arg(short, long)]
@@ -297,8 +299,8 @@ Examples:
         yes: bool,
     },
     /// Set somebody's password; their sessions elsewhere end
-    #[command(after_help = "Without an option it asks for the password twice and does not show it. A password is never an \
-argument: everybody on the machine could read it there.
+    #[command(after_help = "Without an option it asks for the password twice, without showing it. A password can't be an \
+argument, because everybody on the machine could read it there.
 
 Examples:
   sudo hubctl user password ada
@@ -310,7 +312,7 @@ Examples:
         password: PasswordSource,
     },
     /// Print a new one-time link with which somebody sets a password
-    #[command(after_help = "An older link of the same person stops working. The present password works until the link is used.
+    #[command(after_help = "Any older link for the same person stops working. The current password works until the link is used.
 
 Examples:
   sudo hubctl user link ada
@@ -319,10 +321,10 @@ Examples:
         #[command(flatten)]
         who: Who,
     },
-    /// Move somebody's own packages aside, so that they get in nobody's way; nothing is deleted
-    #[command(after_help = "What `pip install` brought in somebody's terminal or notebook lies in one directory of that \
-person's home. It gets another name there, which is printed. A running server keeps what it has loaded until it is started \
-again; it is offered.
+    /// Move somebody's own packages out of the way; nothing is deleted
+    #[command(after_help = "Whatever somebody installed with `pip install` in a terminal or notebook is in one directory of \
+their home. That directory is renamed, and the new name is printed. A running server keeps what it has loaded until it is \
+restarted, which you are offered.
 
 Examples:
   sudo hubctl user reset-packages bob
@@ -337,8 +339,8 @@ Examples:
         #[arg(long)]
         restart: bool,
     },
-    /// End all logins of people, as of a lost laptop; their servers go on
-    #[command(after_help = "They may log in again at once. `hubctl user link` gives them a new password, too.
+    /// Log people out everywhere, for example after a lost laptop; their servers keep running
+    #[command(after_help = "They can log in again right away. To have them choose a new password: `hubctl user link`.
 
 Example:
   sudo hubctl user logout bob")]
@@ -346,7 +348,7 @@ Example:
         #[command(flatten)]
         who: Who,
     },
-    /// Keep people out at once: their sessions end, their servers stop
+    /// Block people: they are logged out at once and their servers stop
     #[command(after_help = "Nothing of theirs is deleted; `hubctl user unblock` lets them in again.
 
 Example:
@@ -374,27 +376,27 @@ pub(super) enum ServerVerb {
     /// Start servers and wait until they answer
     #[command(after_help = "Examples:
   sudo hubctl server start ada bob
-  sudo hubctl server start ada --without-own    when own packages or settings are in the way")]
+  sudo hubctl server start ada --without-own    when their own packages or settings break it")]
     Start {
         /// Whose servers
         #[arg(required = true, value_name = "NAME")]
         names: Vec<Username>,
-        /// Leave out what its owner installed and set, this time
+        /// Start without the owner's own packages and settings, this once
         #[arg(long)]
         without_own: bool,
     },
-    /// Start servers anew and wait until they answer; what was not saved in a notebook is lost
-    #[command(after_help = "A server waits for its turn before it goes down, and comes up again also when hubctl is ended \
-meanwhile. One that does not run is started; one that is starting begins anew.
+    /// Restart servers and wait until they answer; what was not saved in a notebook is lost
+    #[command(after_help = "Each server waits for its turn before it stops, and comes back even if hubctl is interrupted. A \
+stopped server is started; one that is starting starts over.
 
 Examples:
   sudo hubctl server restart ada bob
-  sudo hubctl server restart ada --without-own  when own packages or settings are in the way")]
+  sudo hubctl server restart ada --without-own  when their own packages or settings break it")]
     Restart {
         /// Whose servers
         #[arg(required = true, value_name = "NAME")]
         names: Vec<Username>,
-        /// Leave out what its owner installed and set, this time
+        /// Start without the owner's own packages and settings, this once
         #[arg(long)]
         without_own: bool,
     },
@@ -406,7 +408,7 @@ Examples:
         #[arg(required = true, value_name = "NAME")]
         names: Vec<Username>,
     },
-    /// Print what somebody's server logged last
+    /// Print the last lines of somebody's server log
     #[command(after_help = "To watch a log as it grows, on the host: journalctl --namespace=hubd-users -f -u 'hubd-user-*'
 
 Examples:

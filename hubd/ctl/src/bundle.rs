@@ -29,10 +29,10 @@ const LINE_EVERY: usize = 20;
 /// What to do with bundles.
 #[derive(Debug, Subcommand)]
 pub(super) enum BundleVerb {
-    /// Make a file with the hub's programs, uv, and every package of the present environment and kernels, conda's too
+    /// Make a file with the hub's programs, uv, and every package of the current environment and kernels, conda's too
     #[command(
-        after_help = "The packages are downloaded once more, and checked against the locks. The file serves machines of the \
-same distribution release and the same kind of processor. It has no secret in it, and nothing of people or configuration.
+        after_help = "All packages are downloaded again and checked against the locks. The file works on machines with the same \
+distribution release and the same kind of processor. It contains no secrets, no people and no configuration.
 
 Examples:
   sudo hubctl bundle create class.bundle
@@ -45,19 +45,19 @@ On the other machine:
     Create {
         /// The file to make
         file: PathBuf,
-        /// A package that is not installed here, to be installed from the bundle later; may be given several times
+        /// A package that is not installed here, to install from the bundle later; may be given several times
         #[arg(long = "with", value_name = "PACKAGE")]
         more: Vec<Requirement>,
-        /// Leave out packages of the distribution; the other machine then needs git, python3-pip-whl and the like already
+        /// Leave out distribution packages; the other machine must then already have git, python3-pip-whl and the like
         #[arg(long)]
         no_packages: bool,
-        /// Take along the packages of the distribution that the configuration's environment.apt names, with all they need
+        /// Include the distribution packages listed in environment.apt in the configuration, with all they need
         #[arg(long)]
         apt: bool,
     },
-    /// Take in the packages of a bundle, to install from
-    #[command(after_help = "From then on this machine installs from its bundles alone, unless the configuration's \
-environment.index_url names an index.
+    /// Copy the packages of a bundle to this machine, to install from
+    #[command(after_help = "From then on this machine installs only from its bundles, unless environment.index_url in the \
+configuration names an index.
 
 Example:
   sudo hubctl bundle add /media/stick/more.bundle")]
@@ -65,15 +65,15 @@ Example:
         /// The bundle
         file: PathBuf,
     },
-    /// Show what a bundle has, or what this machine has taken in
+    /// Show what is in a bundle, or in all bundles added to this machine
     #[command(after_help = "Examples:
   sudo hubctl bundle show
   sudo hubctl bundle show /media/stick/class.bundle")]
     Show {
-        /// The bundle [default: what was taken in]
+        /// The bundle [default: all that were added]
         file: Option<PathBuf>,
     },
-    /// Forget every bundle that was taken in: packages come from an index again
+    /// Remove all bundles: packages come from an index again
     #[command(after_help = "What is installed stays installed.
 
 Example:

@@ -18,20 +18,22 @@ use super::text::{counted, enumerate, printable};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RosterVerb {
-    /// Bring the hub in line with a class list: who is new, who is called otherwise, who has left
-    #[command(after_help = "FILE has one person a line, or is CSV as Excel, Moodle, Canvas and others write it: names, e-mail \
-addresses, ID numbers, login names. Which column is what is found out and shown; --columns says it otherwise. Login names that the \
-list has not are made, and stay: the next list finds people by e-mail address, ID number or full name. What would change is shown \
-first; then it is done completely, or not at all if any line is wrong. The same list again changes nothing.
+    /// Bring the hub in line with a class list: add new people, correct names, see who is missing
+    #[command(
+        after_help = "FILE has one person per line, or is CSV from Excel, Moodle, Canvas or another program: names, e-mail \
+addresses, ID numbers, login names. The kind of each column is detected and shown; --columns overrides it. If the list has no \
+login names they are made, and stay: the next list finds people by e-mail address, ID number or full name. You see first what \
+would change; then all of it is done, or nothing if any line is wrong. The same list again changes nothing.
 
-Nobody is blocked by a list unless it is said to be the --whole-class. Then students who are not on it are blocked: logged out at \
+Nobody is blocked unless you say that the list is the --whole-class. Then students who are not on it are blocked: logged out at \
 once, their servers stopped. Their files stay, and `hubctl user unblock` lets them in again.
 
 Examples:
   sudo hubctl roster apply class.csv --dry-run
   sudo hubctl roster apply class.csv
   sudo hubctl roster apply class.csv --columns family,given,unused,email
-  sudo hubctl roster apply class.csv --whole-class --yes --json")]
+  sudo hubctl roster apply class.csv --whole-class --yes --json"
+    )]
     Apply {
         /// The list; `-` is standard input
         #[arg(value_name = "FILE")]
@@ -39,13 +41,13 @@ Examples:
         /// Show what would change, and do nothing
         #[arg(long)]
         dry_run: bool,
-        /// What the columns are, from the first on: login, name, given, family, email, id, password, unused
+        /// What each column is, in order: login, name, given, family, email, id, password, unused
         #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
         columns: Vec<Column>,
         /// Block students who are not on the list
         #[arg(long)]
         whole_class: bool,
-        /// Block them also when they are more than one in five
+        /// Block them even if they are more than one in five
         #[arg(long, requires = "whole_class")]
         many_leave: bool,
         /// Do it without asking

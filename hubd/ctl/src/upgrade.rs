@@ -29,8 +29,8 @@ const SILENCE_PATIENCE: Duration = Duration::from_secs(40 * 60);
 /// What is asked for.
 #[derive(Debug, Args)]
 pub(super) struct UpgradeArguments {
-    /// A version as in 0.3.1, or 0.3 for the newest of these, or the tarball of a release with SHA256SUMS and
-    /// SHA256SUMS.minisig beside it [default: the newest that one can get to in one step]
+    /// A version such as 0.3.1, or 0.3 for the newest 0.3.x, or the tarball of a release with SHA256SUMS and SHA256SUMS.minisig
+    /// beside it [default: the newest that can be reached in one step]
     #[arg(value_name = "VERSION|FILE", value_hint = ValueHint::FilePath)]
     which: Option<String>,
     /// Verify the release and show what it would change; change nothing
@@ -42,7 +42,7 @@ pub(super) struct UpgradeArguments {
     /// Show how the latest upgrade went
     #[arg(long, conflicts_with_all = ["which", "check", "yes"])]
     status: bool,
-    /// Upgrade without asking if the configuration wants that now (upgrade.automatic, upgrade.window, upgrade.max_online),
+    /// Upgrade without asking if the configuration says so now (upgrade.automatic, upgrade.window, upgrade.max_online),
     /// and say why if not; a timer does this every few minutes
     #[arg(long, conflicts_with_all = ["which", "check", "yes", "status"])]
     automatic: bool,

@@ -113,7 +113,7 @@ pub enum Service {
     Tls(Tls),
     /// A redirect to the encrypted socket, and the few pages of the hub that are open to everybody.
     Redirect {
-        /// Where the hub listens encrypted.
+        /// Where the hub listens for https.
         port: u16,
         /// The path below which the hub is; empty: none.
         base: Arc<str>,

@@ -33,7 +33,7 @@ pub enum ChangeVerb {
     Unset,
     /// Add entries to a list.
     Add,
-    /// Take entries out of a list.
+    /// Remove entries from a list.
     Remove,
 }
 

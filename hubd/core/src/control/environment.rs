@@ -113,7 +113,7 @@ pub enum EnvironmentRequest {
         /// What is asked of it.
         about: Box<EnvironmentRequest>,
     },
-    /// Take a kernel out of everybody's menus, and off the disk; only asked of a kernel.
+    /// Remove a kernel from everybody's menus and from the disk; only asked of a kernel.
     RemoveKernel,
     /// Packages of the distribution.
     Apt {

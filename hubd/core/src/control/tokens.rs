@@ -44,7 +44,7 @@ pub enum Scope {
 const SCOPES: [(Scope, &str, &str); 10] = [
     (Scope::ListUsers, "list:users", "see who is enrolled, and who is an administrator"),
     (Scope::ReadUsers, "read:users", "see role, groups and last activity of people, and whether a server runs"),
-    (Scope::ReadUsersActivity, "read:users:activity", "see when people did something last"),
+    (Scope::ReadUsersActivity, "read:users:activity", "see when people were last active"),
     (Scope::ReadServers, "read:servers", "see people's servers"),
     (Scope::StartServers, "start:servers", "start servers"),
     (Scope::DeleteServers, "delete:servers", "stop servers"),

@@ -9,12 +9,13 @@ use hub_core::config::Repository;
 /// What to do with backups.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BackupVerb {
-    /// Choose where backups go, make their password, and begin
+    /// Set up backups: choose where they go and make their password
     #[command(
-        after_help = "A repository is a directory, as of a disk that is mounted there; `sftp:user@host:/path`, where root of this \
-machine gets without being asked for anything; or `s3:https://host/bucket`, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in \
-/etc/hubd/backup.env. Backups are encrypted. Their password is printed once: write it down and keep it elsewhere, for without it \
-nobody can read them, and this machine may be gone. Where backups are already, it goes on with them and asks for their password.
+        after_help = "A repository is a directory, for example on a mounted disk; `sftp:user@host:/path`, if root on this \
+machine can log in there without being asked for anything; or `s3:https://host/bucket`, with AWS_ACCESS_KEY_ID and \
+AWS_SECRET_ACCESS_KEY in /etc/hubd/backup.env. Backups are encrypted. Their password is printed once: write it down and keep it \
+somewhere else. Without it nobody can read them, and this machine may be gone by then. If the repository has backups already, \
+you are asked for their password and new ones are added.
 
 Examples:
   sudo hubctl backup init /mnt/disk/hubd
@@ -23,12 +24,12 @@ Examples:
     Init {
         /// Where backups go
         repository: Repository,
-        /// Take the password from this file, or from - for standard input
+        /// Read the password from this file; `-` is standard input
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
     /// Make a backup now
-    #[command(after_help = "The hub and everybody's servers go on meanwhile.
+    #[command(after_help = "The hub and everybody's servers keep running meanwhile.
 
 Example:
   sudo hubctl backup create")]
@@ -42,12 +43,12 @@ Example:
         from: From,
     },
     /// Show how backups are doing
-    #[command(after_help = "Ends with 1 when something is wrong with them, as hubctl status does.
+    #[command(after_help = "Exits with 1 when something is wrong with them, as hubctl status does.
 
 Example:
   sudo hubctl backup status")]
     Status,
-    /// Look whether the backups are whole
+    /// Check that the backups are intact
     #[command(after_help = "Examples:
   sudo hubctl backup check
   sudo hubctl backup check --read-data      also read every byte, which takes long")]
@@ -58,14 +59,14 @@ Example:
         #[command(flatten)]
         from: From,
     },
-    /// Bring back a whole hub, also onto another machine, or one file of one person
+    /// Restore a whole hub, on this machine or another, or one person's file
     #[command(
-        after_help = "A whole hub: on this machine, where hubd is installed, people log in with the passwords of then and find \
-the files of then; packages, certificates and the configuration are as they were. It shows what it will replace, and asks. What is \
-replaced is put aside, not deleted. Everybody's servers are stopped while files take their places. When it is cut short, run the same line \
-again. Sessions, one-time links and API tokens do not come back.
+        after_help = "A whole hub: install hubd on this machine first. Afterwards people log in with the passwords they had at \
+the time of the backup and find the files they had; packages, certificates and the configuration are as they were. It shows what \
+it will replace, and asks. Whatever is replaced is moved aside, not deleted. Everybody's servers are stopped while files are put \
+in place. If it is interrupted, run the same command again. Sessions, one-time links and API tokens are not restored.
 
-One file: it is written as that person into a new directory, restored-DATE, in their home, and never over another.
+One file: it is written to a new directory, restored-DATE, in that person's home, so nothing is overwritten.
 
 Examples:
   sudo hubctl backup restore --repository /mnt/disk/hubd --dry-run
@@ -104,10 +105,10 @@ Examples:
 /// Which backups are meant.
 #[derive(Debug, Args)]
 pub(crate) struct From {
-    /// Take the backups that are here, in place of those of the configuration
+    /// Use the backups in this place instead of the configured one
     #[arg(long, value_name = "REPOSITORY")]
     pub(crate) repository: Option<Repository>,
-    /// Take their password from this file, or from - for standard input, in place of asking
+    /// Read their password from this file instead of asking; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 }
@@ -115,12 +116,12 @@ pub(crate) struct From {
 /// What to bring back.
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArguments {
-    /// Which backup; the newest if none is named
+    /// Which backup [default: the newest]
     pub(crate) snapshot: Option<String>,
-    /// Only one file of this person
+    /// Restore only one file, of this person
     #[arg(long, value_name = "NAME", requires = "path")]
     pub(crate) person: Option<Username>,
-    /// Which, as seen from the home
+    /// Which file: its path below their home
     #[arg(long, value_name = "BELOW_HOME", requires = "person")]
     pub(crate) path: Option<String>,
     /// Keep the configuration of this machine

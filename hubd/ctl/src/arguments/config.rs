@@ -9,14 +9,14 @@ use hub_core::config::edit::KeyPath;
 pub(crate) enum ConfigVerb {
     /// Change the configuration in your editor
     #[command(
-        after_help = "The editor is the one in SUDO_EDITOR, VISUAL or EDITOR, else editor, nano or vi; it runs as you, not as root. \
-Nothing is saved before it is valid: every problem is shown with its place, and you go on editing. Then you see what each \
-change does (now, for new servers, restarts the hub, ...), are asked once, and it is in force. If the hub fails its \
-health check, the configuration before is put back.
+        after_help = "The editor is taken from SUDO_EDITOR, VISUAL or EDITOR, else editor, nano or vi; it runs as you, not as \
+root. Only a valid file is saved: you see where each problem is, and can go on editing. Then you see what each change does (now, \
+for new servers, restarts the hub, ...) and are asked once before it is applied. If the hub fails its health check, the previous \
+configuration is put back.
 
-Whatever interrupts you, your text is kept, and the next `hubctl config edit` offers it.
+If you are interrupted, your text is kept, and the next `hubctl config edit` offers it.
 
-Ends with 0 applied, 3 saved but not applied, 4 somebody else is editing, 5 unchanged, 6 rolled back, 7 refused.
+Exit codes: 0 applied, 3 saved but not applied, 4 somebody else is editing, 5 unchanged, 6 rolled back, 7 refused.
 
 Examples:
   sudo hubctl config edit
@@ -26,7 +26,7 @@ Examples:
         /// Save a valid text without asking
         #[arg(short, long)]
         yes: bool,
-        /// Even if it shuts somebody out: the last administrator, yourself, an address that is not here
+        /// Do it even if it locks somebody out: the last administrator, yourself, or everybody, by an address that is not here
         #[arg(long)]
         allow_lockout: bool,
     },
@@ -39,15 +39,17 @@ Examples:
         #[arg(long)]
         effective: bool,
     },
-    /// Print the value in force of one setting
-    #[command(after_help = "Prints the default where the file says nothing; the entries of a list one a line. Ends with 1 if \
-there is no value.
+    /// Print the current value of one setting
+    #[command(
+        after_help = "Prints the default if the file does not set it, and the entries of a list one per line. Exits with 1 \
+if there is no value.
 
 Examples:
   sudo hubctl config get limits.memory
-  sudo hubctl config get roles.admins")]
+  sudo hubctl config get roles.admins"
+    )]
     Get {
-        /// The setting, its section first
+        /// The setting, as in limits.memory
         key: KeyPath,
     },
     /// Give one setting a value
@@ -60,7 +62,7 @@ Examples:
   sudo hubctl config set http.listen 0.0.0.0:80 [::1]:8000
   sudo hubctl config set servers.idle_timeout 90m --dry-run")]
     Set {
-        /// The setting, its section first
+        /// The setting, as in limits.memory
         key: KeyPath,
         /// The value, without quotation marks; several for a list
         #[arg(required = true, value_name = "VALUE")]
@@ -68,7 +70,7 @@ Examples:
         #[command(flatten)]
         careful: Careful,
     },
-    /// Take one setting, or a whole section, out of the file: the default counts again
+    /// Remove one setting, or a whole section, from the file, so that the default applies again
     #[command(after_help = "Examples:
   sudo hubctl config unset limits.cpu_quota
   sudo hubctl config unset users.ada")]
@@ -79,13 +81,13 @@ Examples:
         careful: Careful,
     },
     /// Add entries to a list
-    #[command(after_help = "Entries that are in the list already stay as they are.
+    #[command(after_help = "Entries that are already in the list are left unchanged.
 
 Examples:
   sudo hubctl config add roles.admins grace
   sudo hubctl config add groups.math.members ada bob")]
     Add {
-        /// The list, its section first
+        /// The list, as in roles.admins
         key: KeyPath,
         /// What to add
         #[arg(required = true, value_name = "VALUE")]
@@ -93,16 +95,14 @@ Examples:
         #[command(flatten)]
         careful: Careful,
     },
-    /// Take entries out of a list
-    #[command(
-        after_help = "What an entry gave is taken back at once: an administrator who is removed is none with the next click.
+    /// Remove entries from a list
+    #[command(after_help = "This takes effect at once: an administrator who is removed loses the role with the next click.
 
 Examples:
   sudo hubctl config remove roles.admins grace
-  sudo hubctl config remove groups.math.members ada bob"
-    )]
+  sudo hubctl config remove groups.math.members ada bob")]
     Remove {
-        /// The list, its section first
+        /// The list, as in roles.admins
         key: KeyPath,
         /// What to take out
         #[arg(required = true, value_name = "VALUE")]
@@ -110,8 +110,8 @@ Examples:
         #[command(flatten)]
         careful: Careful,
     },
-    /// Check the configuration, or another file that may become it
-    #[command(after_help = "Every problem is shown with its place. Ends with 1 when there is one. Nothing is changed.
+    /// Check the configuration, or a file that you want to use as one
+    #[command(after_help = "Shows where each problem is, and changes nothing. Exits with 1 if there is a problem.
 
 Examples:
   sudo hubctl config check
@@ -121,7 +121,7 @@ Examples:
         file: Option<PathBuf>,
     },
     /// Show what differs between two versions, and what each difference does
-    #[command(after_help = "Without an argument: what the file says that is not in force yet. With a FILE: what `hubctl config \
+    #[command(after_help = "Without an argument: what is in the file but not applied yet. With a FILE: what `hubctl config \
 apply FILE` would change. With a NUMBER: what `hubctl config rollback NUMBER` would change.
 
 Examples:
@@ -150,7 +150,7 @@ Example:
     /// Make the change that an operator or somebody inside the hub asked for (hubd-config.service runs it)
     #[command(
         hide = true,
-        after_help = "What the launcher left is judged by root's configuration once more, and done as `hubctl config set` does it.
+        after_help = "What the launcher left is checked against root's configuration once more, and done as `hubctl config set` does it.
 
 Example:
   sudo hubctl config perform"
@@ -158,15 +158,15 @@ Example:
     Perform,
     /// Go back to an earlier version
     #[command(
-        after_help = "Without a number: to the last version that the hub was healthy with and that says something else. It \
-shows what changes, and asks.
+        after_help = "Without a number: to the last different version that the hub was healthy with. You see what changes and \
+are asked first.
 
 Examples:
   sudo hubctl config rollback
   sudo hubctl config rollback 7 --yes"
     )]
     Rollback {
-        /// Which version, as the history numbers them
+        /// Which version; `hubctl config history` lists them
         #[arg(value_name = "NUMBER")]
         number: Option<u32>,
         /// Do it without asking
@@ -175,10 +175,10 @@ Examples:
         #[command(flatten)]
         careful: Careful,
     },
-    /// Put a file in force: the hub's own after it was written by a program, or another one in its place
+    /// Apply a configuration file: the hub's own after a program has written it, or another one in its place
     #[command(
-        after_help = "The hub is asked from outside afterwards. If it is unhealthy, the configuration it was healthy with \
-before is put back. `hubctl config edit` does all of this by itself.
+        after_help = "Afterwards the hub's health is checked. If it is unhealthy, the last configuration it was healthy with is \
+put back. `hubctl config edit` does all of this for you.
 
 Examples:
   sudo hubctl config apply
@@ -201,7 +201,7 @@ pub(crate) struct Careful {
     /// Show what would change, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Even if it shuts somebody out: the last administrator, yourself, an address that is not here
+    /// Do it even if it locks somebody out: the last administrator, yourself, or everybody, by an address that is not here
     #[arg(long)]
     pub(crate) allow_lockout: bool,
 }

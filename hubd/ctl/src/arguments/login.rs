@@ -6,14 +6,15 @@ use hub_core::config::LoginName;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LoginVerb {
-    /// List the logins of your institution, and which account there is which person here
+    /// List your institution's logins, and which account belongs to which person
     #[command(after_help = "Example:
   sudo hubctl login list")]
     List,
-    /// Say in words what is wrong with a login, before anybody tries it
+    /// Check a login and say what is wrong with it, before anybody tries it
     #[command(
-        after_help = "Looks from where the hub itself looks: does the provider answer, is it who `issuer` says, do the clocks agree, \
-does it know the redirect address, does it take the secret? Nobody is logged in by it. Ends with 1 when nobody would get in.
+        after_help = "Checks from where the hub itself connects: does the provider answer, is it the one that `issuer` names, do \
+the clocks agree, does it know the redirect address, does it accept the secret? Nobody is logged in. Exits with 1 if nobody \
+could log in.
 
 Example:
   sudo hubctl login check school"
@@ -22,10 +23,10 @@ Example:
         /// Its name in the configuration, as in [login.NAME]
         name: LoginName,
     },
-    /// Forget which account of a provider is somebody, and end their logins
+    /// Unlink people from their accounts at a provider, and log them out
     #[command(
-        after_help = "They log in with a password afterwards, and may link an account anew. Somebody who was taken off the list and is \
-enrolled again has to be unlinked, or to come by the account of before.
+        after_help = "Afterwards they log in with a password, and can link an account again. Somebody who was removed and \
+enrolled again has to be unlinked, or to use the same account as before.
 
 Example:
   sudo hubctl login unlink ada"

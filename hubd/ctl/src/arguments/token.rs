@@ -9,15 +9,15 @@ use hub_core::control::tokens::Scope;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenVerb {
-    /// Make an API token and print it; it is shown this once
+    /// Make an API token and print it, once
     #[command(
-        after_help = "A token acts by the right of whoever made it, and may only what its scopes say. It stops working at its \
-time, when it is revoked, and when its maker is blocked, removed, or no administrator or operator any more.
+        after_help = "A token acts with the rights of whoever made it, and can only do what its scopes allow. It stops working \
+when it expires or is revoked, and when its maker is blocked, removed, or no longer an administrator or operator.
 
 Scopes:
   list:users           see who is enrolled, and who is an administrator
   read:users           see role, groups and last activity of people, and whether a server runs
-  read:users:activity  see when people did something last
+  read:users:activity  see when people were last active
   read:servers         see people's servers
   start:servers        start servers
   delete:servers       stop servers
@@ -34,7 +34,7 @@ Examples:
         /// What it may do
         #[arg(required = true, value_name = "SCOPE")]
         scopes: Vec<Scope>,
-        /// What it is for, for whoever looks at the list later
+        /// What it is for; the list shows this
         #[arg(long, value_name = "TEXT", default_value = "")]
         note: String,
         /// When it stops working: 12h, 30d, never

@@ -23,8 +23,8 @@ const MOST_LINES: usize = 60;
 pub(crate) enum AptVerb {
     /// Install packages of the distribution
     #[command(
-        after_help = "By name, from the archives that this machine uses. Everybody has them at once. What it takes is shown \
-first; nothing that is there is removed for it. If it does not work, what had come is taken away again.
+        after_help = "Packages are named as for apt, and come from the archives that this machine uses. Everybody has them at \
+once. You see first what would be installed; nothing is removed for it. If it fails, whatever it had installed is removed again.
 
 Examples:
   sudo hubctl env apt install r-cran-irkernel   R, as a kernel in every server
@@ -39,7 +39,7 @@ Examples:
     },
     /// Remove packages that were asked for
     #[command(
-        after_help = "What came because of them and nothing else needs goes, too. What was there before the hub asked for it \
+        after_help = "Packages that came only because of them are removed too. Whatever was there before the hub asked for it \
 stays.
 
 Example:
@@ -52,8 +52,8 @@ Example:
         #[command(flatten)]
         consent: Consent,
     },
-    /// Do what `apt` under [environment] in the configuration says
-    #[command(after_help = "For when that was edited by hand.
+    /// Install and remove what `apt` under [environment] in the configuration says
+    #[command(after_help = "Use this after editing it by hand.
 
 Example:
   sudo hubctl env apt apply")]

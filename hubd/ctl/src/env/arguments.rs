@@ -14,7 +14,7 @@ use super::apt::AptVerb;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EnvVerb {
-    /// Show which environment is in force, who runs on which, and what is being built
+    /// Show the current environment, which one each server runs on, and what is being built
     #[command(after_help = "Examples:
   hubctl env status
   hubctl env status --json")]
@@ -33,15 +33,15 @@ pub(crate) enum EnvVerb {
     },
     /// Install packages for everybody
     #[command(
-        after_help = "A package is written as in a requirements file: a name, with versions and extras as wanted. What is \
-installed already stays at its version where it can. The new environment is tried out before anybody gets it: when it \
-does not work, nobody is affected. It goes on when this terminal goes away. Running servers keep what they have; people \
-get the new packages with the next start of their server.
+        after_help = "Write a package as in a requirements file: a name, optionally with versions and extras. Installed packages \
+keep their versions where possible. The new environment is tested before anyone gets it; if it does not work, nobody is \
+affected. It continues if you close this terminal. Running servers keep what they have; people get the new packages the next \
+time their server starts.
 
 With full sudo on the machine a PACKAGE may also be a wheel: ./course-1.0-py3-none-any.whl
 
-A kernel may be made of conda packages (--conda), written as in an environment.yml; what is installed in it later is conda's, \
-too, unless --pip says otherwise.
+A kernel can be made of conda packages (--conda), written as in an environment.yml. Later installs into it use conda too, unless \
+you add --pip.
 
 Examples:
   hubctl env install pandas matplotlib
@@ -56,7 +56,7 @@ Examples:
         from: From,
     },
     /// Remove packages that were asked for
-    #[command(after_help = "What only they needed goes, too. What the hub or another package needs stays.
+    #[command(after_help = "Packages that only they needed are removed too. Whatever the hub or another package needs stays.
 
 Example:
   hubctl env remove pandas")]
@@ -67,7 +67,7 @@ Example:
         #[command(flatten)]
         from: From,
     },
-    /// Bring packages to newer versions, all of them or some
+    /// Upgrade packages, all of them or some
     #[command(after_help = "Examples:
   hubctl env upgrade                        everything, JupyterLab too
   hubctl env upgrade pandas")]
@@ -78,14 +78,14 @@ Example:
         #[command(flatten)]
         from: From,
     },
-    /// Ask for exactly what a file lists, or build what the configuration says
+    /// Install exactly what a file lists, or what the configuration says
     #[command(
-        after_help = "FILE is a requirements.txt, a pyproject.toml whose dependencies count, a uv.lock, what hubctl env export \
-printed, or an environment.yml, which makes a kernel of conda packages (with --kernel). With a lock, or requirements that all have \
-hashes, it is exactly these versions and files, or nothing. It is opened with your own rights. Options in it (--index-url, -r, -e) \
-are refused: mirrors are set in the configuration of the machine. A file that does not say what is needed is refused, too; one \
-that says that nothing is (dependencies = []) asks first. Without a FILE \
-it builds what `packages` under [environment] in the configuration says, for when that was edited by hand.
+        after_help = "FILE is a requirements.txt, a pyproject.toml (its dependencies are used), a uv.lock, the output of hubctl \
+env export, or an environment.yml, which makes a kernel of conda packages (with --kernel). With a lock, or with requirements \
+that all have hashes, you get exactly those versions and files, or nothing. The file is opened with your own rights. Options in \
+it (--index-url, -r, -e) are refused: mirrors are set in the machine's configuration. A file that does not list what is needed \
+is refused, too; for one that lists nothing (dependencies = []) you are asked first. Without a FILE it builds what `packages` \
+under [environment] in the configuration says; use that after editing it by hand.
 
 Examples:
   hubctl env apply requirements.txt
@@ -96,13 +96,13 @@ Examples:
     Apply {
         /// The file; `-` is standard input
         file: Option<PathBuf>,
-        /// Do not ask when the list says that there are to be no packages at all
+        /// Do not ask, even if the list is empty
         #[arg(long)]
         yes: bool,
     },
     /// Print the lock of an environment: every package with its version and hashes
     #[command(
-        after_help = "On another machine hubctl env apply lock.txt makes the same environment of it. Of a kernel of conda \
+        after_help = "On another machine, hubctl env apply lock.txt builds the same environment from it. For a kernel of conda \
 packages it is an environment.yml with the exact versions.
 
 Examples:
@@ -113,7 +113,7 @@ Examples:
     Export {
         /// Which environment [default: the one that new servers get]
         number: Option<u32>,
-        /// Of conda packages: addresses with hashes, as `conda create --file` takes them
+        /// For conda packages: addresses with hashes, as `conda create --file` reads them
         #[arg(long)]
         explicit: bool,
     },
@@ -122,46 +122,48 @@ Examples:
   hubctl env diff                           the last change
   hubctl env diff 2 5")]
     Diff {
-        /// The one before [default: the one kept before the other]
+        /// The older one [default: the one kept before the other]
         from: Option<u32>,
-        /// The one after [default: the one that new servers get]
+        /// The newer one [default: the one that new servers get]
         to: Option<u32>,
     },
-    /// Show everything that was asked for, by whom, and what came of it
+    /// Show every change that was asked for, by whom, and how it ended
     #[command(after_help = "Example:
   hubctl env history")]
     History,
-    /// Give new servers an earlier environment; takes a moment
+    /// Go back to an earlier environment for new servers; takes a moment
     #[command(
-        after_help = "The configuration asks for what that environment was asked to hold, too. Works on the host also when \
-the hub is down.
+        after_help = "The list of packages in the configuration goes back with it. On the host this works even when the hub is \
+down.
 
 Examples:
-  hubctl env rollback                       to the one before
+  hubctl env rollback                       to the previous one
   hubctl env rollback 2"
     )]
     Rollback {
-        /// Which environment [default: the one kept before the present one]
+        /// Which environment [default: the one kept before the current one]
         number: Option<u32>,
     },
     /// Delete environments that are neither among the newest nor in use
-    #[command(after_help = "Every successful change does this by itself. How many are kept: `keep` under [environment].
+    #[command(after_help = "Every successful change does this automatically. How many are kept: `keep` under [environment].
 
 Example:
   hubctl env gc")]
     Gc,
     /// List the kernels that are environments of their own
-    #[command(after_help = "With --kernel every other command here is about one of them. The first `install` makes it; it is \
-in the menus of all servers at once, also of those that run. Kernels that run keep their environment.
+    #[command(
+        after_help = "With --kernel, every other command here works on one of them. The first `install` creates it, and it \
+appears at once in the menus of all servers, even running ones. Running kernels keep their environment.
 
 Examples:
   hubctl env kernels
   hubctl env --kernel pytorch install 'torch==2.9.*'
   hubctl env --kernel pytorch status
-  hubctl env --kernel pytorch rollback")]
+  hubctl env --kernel pytorch rollback"
+    )]
     Kernels,
-    /// Take a kernel out of everybody's menus, and off the disk
-    #[command(after_help = "What runs in it goes on until it is ended. The configuration does not name it any more.
+    /// Remove a kernel from everybody's menus and from the disk
+    #[command(after_help = "Whatever runs in it keeps running until it ends. The kernel is also removed from the configuration.
 
 Example:
   hubctl env remove-kernel pytorch")]
@@ -169,10 +171,10 @@ Example:
         /// Which kernel
         name: KernelName,
     },
-    /// Change the packages of the distribution that everybody has
+    /// Change the distribution packages (apt) that everybody has
     #[command(
-        after_help = "Scripts of such packages run as root, so it takes full sudo on the machine, unless the configuration lets \
-administrators and operators do it: apt_by_admins under [environment].
+        after_help = "Scripts of these packages run as root, so this needs full sudo on the machine, unless apt_by_admins under \
+[environment] lets administrators and operators do it.
 
 Examples:
   sudo hubctl env apt install r-cran-irkernel   R, as a kernel in every server
@@ -182,8 +184,8 @@ Examples:
         #[command(subcommand)]
         verb: AptVerb,
     },
-    /// Check that the environment is whole, as asked for, and fits the machine's Python
-    #[command(after_help = "Ends with 1 when something is wrong.
+    /// Check that the environment is complete, is what was asked for, and fits the machine's Python
+    #[command(after_help = "Exits with 1 when something is wrong.
 
 Example:
   hubctl env check")]
@@ -193,10 +195,10 @@ Example:
 /// Where packages come from.
 #[derive(Debug, Args)]
 pub(crate) struct From {
-    /// Conda packages, of a kernel [default: where the kernel has some]
+    /// Use conda packages, in a kernel [default: if the kernel already has some]
     #[arg(long)]
     conda: bool,
-    /// Packages of the package index, also where the kernel has conda packages
+    /// Use the package index, even if the kernel has conda packages
     #[arg(long, conflicts_with = "conda")]
     pip: bool,
 }
