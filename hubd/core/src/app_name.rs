@@ -14,7 +14,7 @@ pub struct AppName(String);
 
 /// Why a text is no name of an app.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no name for an app; expected up to {LONGEST} of a-z, 0-9 and `-`, a letter first and no `-` last")]
+#[error("{0:?} is not a name for an app; expected up to {LONGEST} of a-z, 0-9 and `-`, a letter first and no `-` last")]
 pub struct AppNameError(String);
 
 validated_text!(AppName, AppNameError, 0);

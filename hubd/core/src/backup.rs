@@ -150,24 +150,24 @@ pub fn problem(config: &Backup, record: Option<&Record>, now: Timestamp) -> Opti
         return None;
     }
     let Some(record) = record else {
-        return Some(Problem::new("no backup was ever made", "on the machine: sudo hubctl backup create"));
+        return Some(Problem::new("there is no backup yet", "on the machine: sudo hubctl backup create"));
     };
     if let Some(problem) = record.last.as_ref().and_then(|last| last.problem.as_ref()) {
-        return Some(Problem::new(format!("the latest backup did not work: {}", problem.what), problem.hint.clone()));
+        return Some(Problem::new(format!("the latest backup failed: {}", problem.what), problem.hint.clone()));
     }
     let latest = record.success.as_ref().map_or(record.since, |success| success.began);
     let age = now.duration_since(latest);
     if age > OLD {
         let hint = "on the machine: systemctl status hubd-backup.timer; sudo hubctl backup create";
         let what = match &record.success {
-            None => "no backup was ever made".to_owned(),
+            None => "there is no backup yet".to_owned(),
             Some(_) => format!("the latest backup is {} hours old", age.as_hours()),
         };
         return Some(Problem::new(what, hint));
     }
     let unread = record.success.as_ref().map_or(0, |success| success.unread);
     (unread > 0).then(|| {
-        let what = format!("{} could not be read, and the latest backup lacks them", files(unread));
+        let what = format!("{} could not be read, so they are missing from the latest backup", files(unread));
         Problem::new(what, "on the machine: journalctl --unit hubd-backup names them")
     })
 }
@@ -244,8 +244,8 @@ mod tests {
         let unread = Record { success: Some(Attempt { unread: 2, ..done(fresh) }), ..record(Some(done(fresh)), None) };
         let told = |text: &str, record: Option<&Record>| problem(&wanted(text), record, now).map(|problem| problem.what);
         for (record, expected) in [
-            (None, Some("no backup was ever made")),
-            (Some(record(None, None)), Some("no backup was ever made")),
+            (None, Some("there is no backup yet")),
+            (Some(record(None, None)), Some("there is no backup yet")),
             (Some(record(Some(done(fresh)), Some(fresh))), None),
             (Some(record(Some(done(fresh)), Some("2026-11-18T03:00:00Z"))), Some("the latest backup is 57 hours old")),
             (Some(record(Some(failed), Some(fresh))), Some("the latest backup did not work: the disk is full")),
@@ -265,8 +265,8 @@ mod tests {
             problem_of_hub(&config, record, now, Duration::from_secs(60 * minutes)).map(|problem| problem.what)
         };
         assert_eq!(told(None, 59), None);
-        assert_eq!(told(None, 60).as_deref(), Some("no backup was ever made"));
-        assert_eq!(told(Some(&record(None, None)), 1).as_deref(), Some("no backup was ever made"), "asked for 19 days ago");
+        assert_eq!(told(None, 60).as_deref(), Some("there is no backup yet"));
+        assert_eq!(told(Some(&record(None, None)), 1).as_deref(), Some("there is no backup yet"), "asked for 19 days ago");
     }
 
     #[test]

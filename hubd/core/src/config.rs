@@ -63,13 +63,13 @@ pub struct Config {
     pub http: Http,
     /// The encrypted listener; `None` without a certificate.
     pub https: Option<Https>,
-    /// How people get in.
+    /// How people log in.
     pub login: Login,
     /// Who may do more than use a server, and who may do nothing.
     pub roles: Roles,
     /// People who have something in common.
     pub groups: BTreeMap<GroupName, Group>,
-    /// What holds for one person alone.
+    /// What applies to one person only.
     pub users: BTreeMap<Username, UserSettings>,
     /// Unix accounts behind the people.
     pub accounts: Accounts,
@@ -224,7 +224,7 @@ impl DefaultApp {
 /// `[sessions]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sessions {
-    /// A login ends when it was not used for so long.
+    /// A login ends when it has not been used for this long.
     pub lifetime: Duration,
 }
 

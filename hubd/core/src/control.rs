@@ -87,7 +87,7 @@ pub enum Request {
         /// `true` keeps out.
         blocked: bool,
     },
-    /// End all logins of somebody, who may log in again at once. Their server goes on.
+    /// End all logins of somebody, who can log in again at once. Their server goes on.
     UserLogout {
         /// Who.
         name: Username,

@@ -95,7 +95,7 @@ impl NoText {
             Self::TooLarge(_) => "long lists of people belong into the hub: hubctl user add --from FILE",
             Self::Other(kind) => kind.hint(),
             Self::Utf16 | Self::NotUtf8 { .. } => "save it as UTF-8 in the editor",
-            Self::Nul { .. } => "it is no plain text, or UTF-16 without a byte order mark; save it as UTF-8 in the editor",
+            Self::Nul { .. } => "it is not plain text, or UTF-16 without a byte order mark; save it as UTF-8 in the editor",
         }
     }
 }

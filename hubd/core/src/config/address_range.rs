@@ -71,7 +71,7 @@ impl FromStr for AddressRange {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let expected =
-            || format!("{text:?} is no address; expected one as in \"169.254.169.254\", or a range as in \"10.0.0.0/8\"");
+            || format!("{text:?} is not an address; expected one as in \"169.254.169.254\", or a range as in \"10.0.0.0/8\"");
         let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let address: IpAddr = address.parse().map_err(|_| expected())?;
         let prefix = prefix.map_or(Ok(width(address)), str::parse).map_err(|_| expected())?;
@@ -141,9 +141,9 @@ mod tests {
             assert_eq!(text.parse::<AddressRange>().unwrap().to_string(), written);
         }
         for (text, expected) in [
-            ("metadata.google.internal", "is no address"),
-            ("10.0.0.0/33", "is no address"),
-            ("10.0.0.0/", "is no address"),
+            ("metadata.google.internal", "is not an address"),
+            ("10.0.0.0/33", "is not an address"),
+            ("10.0.0.0/", "is not an address"),
             ("10.0.0.1/8", "\"10.0.0.0/8\" would be all"),
             ("127.0.0.53", "addresses of the machine itself"),
             ("0.0.0.0/0", "addresses of the machine itself"),

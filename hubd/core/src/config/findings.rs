@@ -194,13 +194,13 @@ impl Search<'_> {
         let HomesInReach { to_come, there } = self.reality.homes;
         if *to_come {
             let place = self.config.accounts.homes.display();
-            let what = format!("homes of people to come are where others than root get to (`{place}`): {WHY}");
+            let what = format!("new homes would be in a directory that others than root can enter (`{place}`): {WHY}");
             let remedy = format!("if there is nothing else in it: sudo chmod 0700 {place}; else name a directory of its own");
             self.note("accounts.homes", what, remedy, false);
         }
         if let [first, others @ ..] = there.as_slice() {
             let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
-            let what = format!("homes are where others than root get to (`{}`{more}): {WHY}", first.display());
+            let what = format!("homes are in a directory that others than root can enter (`{}`{more}): {WHY}", first.display());
             self.note("accounts.homes", what, "docs/howto/move.md says how to move them", false);
         }
     }
@@ -303,7 +303,7 @@ mod tests {
         assert!(
             found.len() == 2
                 && found[0].starts_with(
-                    "`accounts.homes` (line 2): homes of people to come are where others than root get to (`/srv/homes`): "
+                    "`accounts.homes` (line 2): new homes would be in a directory that others than root can enter (`/srv/homes`): "
                 )
                 && found[0].contains("sudo chmod 0700 /srv/homes;")
                 && found[1].contains("(`/home/jupyter-ada` and 1 more)"),

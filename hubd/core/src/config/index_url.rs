@@ -18,7 +18,7 @@ impl IndexUrl {
         const EXPECTED: &str = "expected one as in \"https://mirror.example.org/simple/\", or \"file:///srv/index/\"";
         let Ok(url) = url::Url::parse(text) else {
             // What can't be read may have a password anywhere.
-            return Err(format!("this is no address of a package index; {EXPECTED}"));
+            return Err(format!("this is not the address of a package index; {EXPECTED}"));
         };
         let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace() || "\"\\<>`".contains(c));
         match url.scheme() {
@@ -27,7 +27,7 @@ impl IndexUrl {
                 Err(format!("builds can't see {:?}; put the index into another directory, as in \"/srv/index\"", url.path()))
             }
             "file" if plain && !url.has_host() && text.starts_with("file:///") => Ok(Self(text.to_owned())),
-            _ => Err(format!("{:?} is no address of a package index; {EXPECTED}", without_secret(text))),
+            _ => Err(format!("{:?} is not the address of a package index; {EXPECTED}", without_secret(text))),
         }
     }
 
@@ -77,12 +77,12 @@ mod tests {
             assert_eq!(IndexUrl::parse(good).unwrap().as_str(), good);
         }
         for (wrong, said) in [
-            ("/srv/index", "this is no address of a package index"),
-            ("ftp://mirror.example/", "is no address"),
-            ("file://host/srv", "is no address"),
-            ("https://mirror.example/a b", "is no address"),
+            ("/srv/index", "this is not the address of a package index"),
+            ("ftp://mirror.example/", "is not the address"),
+            ("file://host/srv", "is not the address"),
+            ("https://mirror.example/a b", "is not the address"),
             ("file:///home/ada/wheels", "builds can't see \"/home/ada/wheels\""),
-            ("https://", "no address"),
+            ("https://", "not the address"),
         ] {
             let problem = IndexUrl::parse(wrong).unwrap_err();
             assert!(problem.contains(said), "{wrong}: {problem}");

@@ -17,7 +17,7 @@ pub struct LoginName(String);
 
 /// Why a text is no name of a login.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no name for a login; expected up to {LONGEST} of a-z, 0-9 and `-`, a letter first and no `-` last")]
+#[error("{0:?} is not a name for a login; expected up to {LONGEST} of a-z, 0-9 and `-`, a letter first and no `-` last")]
 pub struct LoginNameError(String);
 
 validated_text!(LoginName, LoginNameError, 0);
@@ -42,7 +42,7 @@ pub struct Provider {
     pub title: String,
     /// Whose word counts, exactly as it calls itself.
     pub issuer: String,
-    /// As which the provider knows this hub.
+    /// The name under which the provider knows this hub.
     pub client_id: String,
     /// The file with the secret that goes with it, in [`crate::paths::Paths::secrets`]; `None`: there is none.
     pub client_secret_file: Option<PathBuf>,

@@ -20,7 +20,7 @@ impl FromStr for TimeOfDay {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || format!("{text:?} is no time of day; expected one as in \"03:00\"");
+        let expected = || format!("{text:?} is not a time of day; expected one as in \"03:00\"");
         let minutes = minutes(text).ok_or_else(expected)?;
         let (hour, minute) = (u8::try_from(minutes / 60), u8::try_from(minutes % 60));
         match (hour, minute) {

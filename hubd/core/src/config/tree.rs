@@ -211,7 +211,7 @@ impl Walk<'_, '_> {
         let span = value.span();
         if not_in_this_version(&path, self.source.get(span.clone()).unwrap_or_default()) {
             let message = format!("`{} = {}` is not in this version of hubd", key.name, &self.source[span.clone()]);
-            self.problem("not_in_this_version", span, message, Some("take it out: this version can't do it yet"));
+            self.problem("not_in_this_version", span, message, Some("remove it: this version can't do that yet"));
             return;
         }
         let typed = match (key.kind, value.get_ref()) {
@@ -260,7 +260,7 @@ impl Walk<'_, '_> {
             (Kind::Integer, DeValue::Integer(_)) => ("a whole number of fewer digits".to_owned(), None),
             (kind @ (Kind::Integer | Kind::Number), DeValue::String(text)) => {
                 let fits = if kind == Kind::Integer { text.parse::<i64>().is_ok() } else { text.parse::<f64>().is_ok() };
-                (format!("{} like {example}", kind.name()), fits.then(|| format!("leave the quotes away: {name} = {text}")))
+                (format!("{} like {example}", kind.name()), fits.then(|| format!("leave out the quotes: {name} = {text}")))
             }
             (kind @ (Kind::Integer | Kind::Number), _) => (format!("{} like {example}", kind.name()), None),
             (Kind::Switch, _) => ("true or false".to_owned(), Some("write true or false, without quotes".to_owned())),

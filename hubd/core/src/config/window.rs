@@ -37,7 +37,7 @@ impl FromStr for Window {
         let (from, until) = text.split_once('-').ok_or_else(expected)?;
         let (from, until) = (minutes(from).ok_or_else(expected)?, minutes(until).ok_or_else(expected)?);
         if from == until {
-            return Err(format!("{text:?} is no time at all; expected one as in \"03:00-05:00\", or \"00:00-24:00\" for always"));
+            return Err(format!("{text:?} is an empty span; expected one as in \"03:00-05:00\", or \"00:00-24:00\" for always"));
         }
         if from == DAY { Err(expected()) } else { Ok(Self { from, until }) }
     }

@@ -48,7 +48,7 @@ impl fmt::Display for Asker {
             Self::Host { account: Some(account) } | Self::Operator { account } => write!(formatter, "{account} on the host"),
             Self::Host { account: None } => formatter.write_str("root on the host"),
             Self::Admin { name } => formatter.write_str(name.as_str()),
-            Self::Timer => formatter.write_str("the hub by itself"),
+            Self::Timer => formatter.write_str("the hub itself"),
         }
     }
 }

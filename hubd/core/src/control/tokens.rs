@@ -105,7 +105,7 @@ impl FromStr for Scope {
     fn from_str(text: &str) -> Result<Self, String> {
         SCOPES.iter().find(|(_, name, _)| *name == text).map(|(scope, ..)| *scope).ok_or_else(|| {
             let names: Vec<&str> = SCOPES.iter().map(|(_, name, _)| *name).collect();
-            format!("{text:?} is no scope; expected one of {}", names.join(", "))
+            format!("{text:?} is not a scope; expected one of {}", names.join(", "))
         })
     }
 }

@@ -31,7 +31,7 @@ impl FromStr for PackageName {
         let problem = if text.contains('=') {
             Some("asks for a version; expected the name alone: the archives of this machine decide on versions")
         } else if text.contains(['/', ':', '_']) || text.ends_with(".deb") {
-            Some("is no name of a package; expected one as in \"ffmpeg\", without release, processor or path")
+            Some("is not the name of a package; expected one as in \"ffmpeg\", without release, processor or path")
         } else if text.len() < 2
             || text.len() > LONGEST
             || !text.starts_with(is_plain)
@@ -39,7 +39,7 @@ impl FromStr for PackageName {
             || !text.ends_with(|c| is_plain(c) || c == '+')
             || !text.chars().all(|c| is_plain(c) || "+-.".contains(c))
         {
-            Some("is no name of a package of the distribution; expected one as in \"ffmpeg\" or \"r-cran-irkernel\"")
+            Some("is not the name of a distribution package; expected one as in \"ffmpeg\" or \"r-cran-irkernel\"")
         } else {
             None
         };

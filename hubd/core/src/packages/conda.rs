@@ -93,7 +93,9 @@ impl FromStr for CondaSpec {
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(rest.len());
         let (name, versions) = rest.split_at(end);
         if !name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(wrong("is no conda package; expected a name, as in `numpy`, `python=3.12` or `r-base>=4.4`".to_owned()));
+            return Err(wrong(
+                "is not a conda package; expected a name, as in `numpy`, `python=3.12` or `r-base>=4.4`".to_owned(),
+            ));
         }
         if let Some(strange) = versions.chars().find(|c| !(c.is_ascii_alphanumeric() || MARKS.contains(*c))) {
             return Err(wrong(format!("has the character {strange:?}; expected a name with versions, as in `python=3.12`")));
@@ -122,7 +124,7 @@ impl FromStr for Channel {
         if text.split('/').all(is_part) {
             return Ok(Self(text.to_owned()));
         }
-        Err(wrong("is no channel; expected a name, as in `conda-forge`, or an address with https:// or file:///"))
+        Err(wrong("is not a channel; expected a name, as in `conda-forge`, or an address with https:// or file:///"))
     }
 }
 
@@ -133,7 +135,7 @@ impl FromStr for Channel {
 pub fn check_alias(text: &str) -> Result<(), SpecError> {
     let wrong = |problem: &str| SpecError { text: shown(text), problem: problem.to_owned() };
     if !is_address(text) {
-        return Err(wrong("is no address; expected one as in `https://conda.anaconda.org` or `file:///srv/conda`"));
+        return Err(wrong("is not an address; expected one as in `https://conda.anaconda.org` or `file:///srv/conda`"));
     }
     check_text(text).map_err(|problem| wrong(&problem))?;
     check_address(text).map_err(wrong)
@@ -150,7 +152,7 @@ fn check_address(text: &str) -> Result<(), &'static str> {
         return Err("has a password in it, and the addresses of packages are no secret; expected one without");
     }
     if rest.contains(['?', '#', ' ', '"', '\\']) || rest.split('/').any(|part| part == "..") {
-        return Err("is no plain address; expected one as in `https://mirror.example.org/conda-forge`");
+        return Err("is not a plain address; expected one as in `https://mirror.example.org/conda-forge`");
     }
     Ok(())
 }

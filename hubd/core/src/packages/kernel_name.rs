@@ -18,7 +18,7 @@ pub struct KernelName(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KernelNameError {
     /// It has other characters, or too many of them.
-    #[error("{0:?} is no name for a kernel; expected up to {LONGEST} of a-z, 0-9, `-` and `_`, a letter or digit first")]
+    #[error("{0:?} is not a name for a kernel; expected up to {LONGEST} of a-z, 0-9, `-` and `_`, a letter or digit first")]
     Spelling(String),
     /// There is one.
     #[error("{0:?} is the kernel of everybody's environment; expected another name")]

@@ -82,7 +82,7 @@ fn name_of(text: &str) -> Result<&str, String> {
     let (name, rest) = text.split_at(end);
     let ends_well = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     if !ends_well(name.chars().next()) || !ends_well(name.chars().next_back()) {
-        return Err("is no package; expected a name, as in `pandas`, `pandas>=2` or `dask[array]`".to_owned());
+        return Err("is not a package; expected a name, as in `pandas`, `pandas>=2` or `dask[array]`".to_owned());
     }
     let (rest, marker) = match rest.split_once(';') {
         Some((rest, marker)) => (rest.trim(), Some(marker.trim())),

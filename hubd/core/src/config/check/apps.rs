@@ -12,7 +12,7 @@ fn path(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-~?&=".contains(c);
     match text.starts_with('/') && text.len() <= 200 && text.chars().all(is_plain) {
         true => Ok(text.to_owned()),
-        false => Err(format!("{text:?} is no path to ask for; expected a slash first, as in \"/health\"")),
+        false => Err(format!("{text:?} is not a path to ask for; expected a slash first, as in \"/health\"")),
     }
 }
 
@@ -91,10 +91,10 @@ mod tests {
             ("[apps.x]\n", "app `x`: an app needs a `command`"),
             ("[apps.x]\ncommand = [\"x\", \"$HOME/{port}\"]\n", "has a `$`"),
             ("[apps.x]\ncommand = [\"x\", \"{port}\", \"%n\"]\n", "has a `%`"),
-            ("[apps.x]\ncommand = [\"x\", \"{port}\"]\nready = \"health\"\n", "is no path to ask for"),
+            ("[apps.x]\ncommand = [\"x\", \"{port}\"]\nready = \"health\"\n", "is not a path to ask for"),
             ("[apps.x]\ncommand = [\"x\", \"{port}\"]\nprefix = \"none\"\n", "is neither \"stripped\" nor \"kept\""),
             ("[apps.x]\ncommand = \"x {port}\"\n", "put it in brackets"),
-            ("[apps.a_b]\ncommand = [\"x\", \"{port}\"]\n", "is no name for an app"),
+            ("[apps.a_b]\ncommand = [\"x\", \"{port}\"]\n", "is not a name for an app"),
             ("[apps]\nx = 1\n", "`apps.x` is a table"),
             ("apps = 1\n", "`apps` is a table; expected [apps.NAME]"),
             ("[apps.x]\nport = 80\ncommand = [\"x\", \"{port}\"]\n", "`port` is not a key"),

@@ -52,7 +52,7 @@ impl Check<'_, '_> {
             ("directory_ca", &root_place, &[Method::Acme]),
         ] {
             if let Some(place) = place.clone().filter(|_| !methods.contains(&method)) {
-                self.conflict(place, format!("`{key}` has no meaning with method {}", written(method)), Some("take it out"));
+                self.conflict(place, format!("`{key}` means nothing with method {}", written(method)), Some("take it out"));
             }
         }
         let listen = self.addresses("https.listen", 443);
@@ -129,7 +129,7 @@ fn method(text: &str) -> Result<Method, String> {
         "files" => Ok(Method::Files),
         "acme" => Ok(Method::Acme),
         "lan" => Ok(Method::Lan),
-        other => Err(format!("{other:?} is no way to get a certificate; expected \"files\", \"acme\" or \"lan\"")),
+        other => Err(format!("{other:?} is not a way to get a certificate; expected \"files\", \"acme\" or \"lan\"")),
     }
 }
 

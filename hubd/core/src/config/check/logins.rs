@@ -15,7 +15,7 @@ const MOST: usize = 8;
 fn kind(text: &str) -> Result<(), String> {
     match text {
         "oidc" => Ok(()),
-        other => Err(format!("{other:?} is no type of login that this version has; expected \"oidc\"")),
+        other => Err(format!("{other:?} is not a type of login that this version has; expected \"oidc\"")),
     }
 }
 
@@ -38,7 +38,7 @@ fn issuer(text: &str) -> Result<String, String> {
         return wrong("it has more than scheme, host, port and path");
     }
     if text.contains("/.well-known/") {
-        return wrong("leave away what begins with /.well-known/");
+        return wrong("leave out the part from /.well-known/ on");
     }
     Ok(text.to_owned())
 }
@@ -61,7 +61,7 @@ fn word(what: &'static str, longest: usize) -> impl Fn(&str) -> Result<String, S
 
 fn scope(text: &str) -> Result<String, String> {
     let is_plain = !text.is_empty() && text.len() <= 100 && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-    if is_plain { Ok(text.to_owned()) } else { Err(format!("{text:?} is no scope; expected one word, as in \"profile\"")) }
+    if is_plain { Ok(text.to_owned()) } else { Err(format!("{text:?} is not a scope; expected one word, as in \"profile\"")) }
 }
 
 fn domain(text: &str) -> Result<String, String> {
@@ -69,7 +69,7 @@ fn domain(text: &str) -> Result<String, String> {
     let has_parts = text.split('.').all(|part| !part.is_empty()) && text.contains('.');
     match has_parts && text.chars().all(is_plain) && text.len() <= 253 {
         true => Ok(text.to_owned()),
-        false => Err(format!("{text:?} is no domain of addresses; expected what follows the @, as in \"school.example\"")),
+        false => Err(format!("{text:?} is not an e-mail domain; expected what follows the @, as in \"school.example\"")),
     }
 }
 
@@ -205,8 +205,8 @@ mod tests {
             ("allow_groups = []\n", "`login.school.allow_groups` lets nobody in"),
             ("allow_domain = [\"school.example\"]\n", "`allow_domain` is not a key"),
             ("allowed_domains = [\"school.example\"]\n", "`allowed_domains` is not a key"),
-            ("allow_domains = [\"@school.example\"]\n", "is no domain of addresses"),
-            ("allow_domains = [\"*\"]\n", "is no domain of addresses"),
+            ("allow_domains = [\"@school.example\"]\n", "is not an e-mail domain"),
+            ("allow_domains = [\"*\"]\n", "is not an e-mail domain"),
             ("allow_domains = \"school.example\"\n", "put it in brackets"),
             ("enrol = true\n", "would let everybody in"),
             ("allow_all = true\n", "`allow_all` is not a key"),
@@ -228,12 +228,12 @@ mod tests {
             (with("https://id.example.org", "http://[::1]:1024"), "students too"),
             (with("https://id", "http://id"), "it has to be at https"),
             (with("https://id.example.org", "http://localhost:1"), "it has to be at https"),
-            (with("https://id.example.org", "https://id.example.org/.well-known/openid-configuration"), "leave away"),
+            (with("https://id.example.org", "https://id.example.org/.well-known/openid-configuration"), "leave out"),
             (with("https://id.example.org", "https://a:b@id.example.org"), "more than scheme"),
             (with("https://id.example.org", "file:///etc/passwd"), "is no issuer"),
             (with("https://id.example.org", "id.example.org"), "is no issuer"),
             (with("client_id = \"hub\"\n", ""), "[login.school] has no `client_id`"),
-            (with("login.school", "login.School"), "is no name for a login"),
+            (with("login.school", "login.School"), "is not a name for a login"),
             (format!("{URL}{SCHOOL}client_secret_file = \"/etc/shadow\"\n"), "is not a file in /etc/hubd/secrets"),
             (format!("{URL}{SCHOOL}client_secret_file = \"/etc/hubd/secrets/../x\"\n"), "is not a plain absolute path"),
             (format!("{URL}{SCHOOL}client_secret = \"abc\"\n"), "`client_secret` is not a key"),

@@ -84,7 +84,7 @@ pub(super) fn sign_up(text: &str) -> Result<SignUp, String> {
     match text {
         "closed" => Ok(SignUp::Closed),
         "open" => Ok(SignUp::Open),
-        other => Err(format!("{other:?} is no way to sign up; expected \"closed\"")),
+        other => Err(format!("{other:?} is not a way to sign up; expected \"closed\"")),
     }
 }
 
@@ -230,7 +230,7 @@ pub(super) fn channel(text: &str) -> Result<Channel, String> {
     match text {
         "stable" => Ok(Channel::Stable),
         "testing" => Ok(Channel::Testing),
-        other => Err(format!("{other:?} is no channel; expected \"stable\" or \"testing\"")),
+        other => Err(format!("{other:?} is not a channel; expected \"stable\" or \"testing\"")),
     }
 }
 

@@ -70,7 +70,7 @@ fn explain(message: &str, text: &str, span: &Range<usize>) -> (String, Option<St
     if unquoted && !written.is_empty() {
         let hint =
             (written.chars().count() <= 60 && !written.contains(['"', '\''])).then(|| format!("put it in quotes: \"{written}\""));
-        return (format!("`{}` is no value by itself", written.escape_debug()), hint);
+        return (format!("`{}` is not a value", written.escape_debug()), hint);
     }
     let key = message.starts_with("invalid unquoted key");
     let comma = message.starts_with("missing comma between array elements");
@@ -104,7 +104,7 @@ fn explain(message: &str, text: &str, span: &Range<usize>) -> (String, Option<St
         (message.starts_with("invalid boolean"), "true and false are written in small letters", "write true or false"),
         (message.starts_with("key with no value"), "`=` and a value are missing here", "a line is as in memory = \"1G\""),
         (key && rest.starts_with(':'), "a key and its value have a `=` between them", "write = in place of :"),
-        (key && rest.starts_with("//"), "this is no comment", "comments begin with #"),
+        (key && rest.starts_with("//"), "this is not a comment", "comments begin with #"),
         (key, "a key can't have this character", "keys are made of a-z, 0-9, `_` and `-`"),
         (
             message.starts_with("unexpected key or value"),

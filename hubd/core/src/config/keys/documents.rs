@@ -21,15 +21,15 @@ const FILE_HEAD: &str = "# The hub's configuration. Change it with
 #
 #     sudo hubctl config edit
 #
-# which saves nothing that is invalid, says what each change does, and does it. Lines that begin with \"#\" are comments;
+# which saves nothing that is invalid, says what each change does, and applies it. Lines that begin with \"#\" are comments;
 # those with a setting show its default, or an example where there is none.
 ";
 
 const MACHINE: &str = "This machine has {{machine_memory}} of memory, of which all students together can have {{users_memory}}.";
 
 const PEOPLE: &str = "
-# People who have something in common may have limits of their own; so may one person. Her own go before her groups', and
-# those before everybody's under [limits]. `hubctl limits explain NAME` shows what comes from where.
+# A group of people can have limits of its own, and so can one person. A person's own limits win over those of their groups,
+# and those over everybody's under [limits]. `hubctl limits explain NAME` shows what comes from where.
 #[groups.exam]
 #members = [\"ada\", \"bob\"]
 #[groups.exam.limits]
@@ -45,14 +45,14 @@ HUBD_UPDATE=1 cargo test -p hub-core --lib documents -->
 # Configuration
 
 The hub has one configuration file, `/etc/hubd/config.toml`, in [TOML](https://toml.io). `sudo hubctl config edit` changes
-it: nothing invalid can be saved, and each change says beforehand what it does. `sudo hubctl config check` judges it,
+it: nothing invalid can be saved, and you see what each change does beforehand. `sudo hubctl config check` checks it,
 `sudo hubctl config show --effective` prints every value in force.
 
 Amounts of memory are strings with `K`, `M`, `G` or `T` (powers of 1024), as in `\"1.5G\"`; spans of time are strings with
 `s`, `m`, `h` or `d`, as in `\"90m\"`. Anything that is not on this page is an error, with its place and the nearest name.
 
-Of a person's limits, her own (`[users.NAME.limits]`) go before those of her groups (`[groups.NAME.limits]`), and those
-before everybody's (`[limits]`), key by key. `hubctl limits explain NAME` says where each comes from.
+A person's own limits (`[users.NAME.limits]`) win over those of their groups (`[groups.NAME.limits]`), and those over everybody's
+(`[limits]`), key by key. `hubctl limits explain NAME` says where each comes from.
 
 `hubctl config get`, `set`, `unset`, `add` and `remove` work in a terminal of the hub, too, for what is not the machine's own:
 each key says who may change it there.

@@ -136,7 +136,7 @@ pub(in crate::config) fn unknown(table: &str, name: &str, is_table: bool) -> Wor
     let path = if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
     let written = path.escape_debug().to_string();
     if LATER.contains(&path.as_str()) {
-        let hint = Some("take it out: this version can't do it yet".to_owned());
+        let hint = Some("remove it: this version can't do that yet".to_owned());
         return Words { kind: "not_in_this_version", message: format!("`{written}` is not in this version of hubd"), hint };
     }
     // What is below a name is the same for every name.

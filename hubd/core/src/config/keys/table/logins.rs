@@ -22,7 +22,7 @@ pub(super) const KEYS: &[Key] = &[
         default: Unset("its name"),
         example: "\"University login\"",
         range: "1 to 40 characters",
-        doc: "What people call it; stands on the button.",
+        doc: "What people call it; this is on the login button.",
         effect: Now,
     },
     Key {
@@ -31,7 +31,7 @@ pub(super) const KEYS: &[Key] = &[
         default: Unset("a login needs one"),
         example: "\"https://id.example.org/realms/school\"",
         range: "an https:// address; http:// for a provider at a loopback address of this machine, at a port below 1024",
-        doc: "The provider, exactly as it calls itself: what comes before /.well-known/openid-configuration.",
+        doc: "The provider's address, exactly as the provider itself writes it: what comes before /.well-known/openid-configuration.",
         effect: Now,
     },
     Key {
@@ -40,7 +40,7 @@ pub(super) const KEYS: &[Key] = &[
         default: Unset("a login needs one"),
         example: "\"hub\"",
         range: "1 to 255 characters",
-        doc: "As which the provider knows this hub.",
+        doc: "The name under which the provider knows this hub.",
         effect: Now,
     },
     Key {
@@ -59,7 +59,7 @@ pub(super) const KEYS: &[Key] = &[
         default: Unset("\"openid\", \"profile\" and \"email\""),
         example: "[\"openid\", \"profile\", \"email\", \"groups\"]",
         range: "words that the provider knows",
-        doc: "What the provider is asked for; \"openid\" always is. Some name a person's groups only when asked for \"groups\".",
+        doc: "What to ask the provider for, always including \"openid\". Some providers only list groups if you ask for \"groups\".",
         effect: Now,
     },
     Key {
@@ -80,7 +80,7 @@ pub(super) const KEYS: &[Key] = &[
         default: Value("\"groups\""),
         example: "\"roles\"",
         range: "the name of a claim",
-        doc: "Which groups people are in there: a list of texts.",
+        doc: "The claim that lists the groups people are in.",
         effect: Now,
     },
     Key {
@@ -89,8 +89,8 @@ pub(super) const KEYS: &[Key] = &[
         default: Unset("addresses do not matter"),
         example: "[\"school.example\"]",
         range: "what follows the @ of an address",
-        doc: "Lets only those in whose address, verified by the provider, is in one of these domains. With Google the account must \
-              be one of that domain's own (its `hd`). Looked at with each login.",
+        doc: "Only lets people in whose address, verified by the provider, is in one of these domains. With Google the account \
+              must be one of that domain's own (its `hd`). Checked at each login.",
         effect: Now,
     },
     Key {
@@ -99,7 +99,7 @@ pub(super) const KEYS: &[Key] = &[
         default: Unset("groups do not matter"),
         example: "[\"physics-101\"]",
         range: "names of groups at the provider",
-        doc: "Lets only those in who are in one of these groups. With `allow_domains`, both must hold. Looked at with each login.",
+        doc: "Only lets people in who are in one of these groups. With `allow_domains`, both must be true. Checked at each login.",
         effect: Now,
     },
     Key {

@@ -16,7 +16,7 @@ pub(super) const ENVIRONMENT: Table = Table {
             default: Value("[]"),
             example: "[\"pandas>=2\", \"matplotlib\"]",
             range: "packages as in a requirements file",
-            doc: "What is installed beside JupyterLab; a new hub starts with what hub-installer was told with --packages. \
+            doc: "What is installed besides JupyterLab; a new hub starts with what hub-installer was given with --packages. \
                   hubctl env install adds to it; after a change by hand, hubctl env apply builds it.",
             effect: Builds,
         },
@@ -26,7 +26,7 @@ pub(super) const ENVIRONMENT: Table = Table {
             default: Value("3"),
             example: "5",
             range: "1 to 100",
-            doc: "How many generations of the environment, and of each kernel, are kept, to go back to.",
+            doc: "How many versions of the environment, and of each kernel, are kept to go back to.",
             effect: Now,
         },
         Key {
@@ -35,8 +35,8 @@ pub(super) const ENVIRONMENT: Table = Table {
             default: Value("[]"),
             example: "[\"r-cran-irkernel\", \"ffmpeg\"]",
             range: "names of packages of the distribution",
-            doc: "What the machine has of its distribution for everybody. hubctl env apt install adds to it; after a change by \
-                  hand, hubctl env apt apply shows what it takes and does it. What is missing when the machine starts is \
+            doc: "The distribution packages that everybody has. hubctl env apt install adds to it; after a change by hand, \
+                  hubctl env apt apply shows what would change and does it. Whatever is missing when the machine starts is \
                   installed then.",
             effect: Builds,
         },
@@ -56,8 +56,8 @@ pub(super) const ENVIRONMENT: Table = Table {
             default: Unset("as the install was told, else the usual one of pip and uv"),
             example: "\"https://mirror.example.org/simple/\"",
             range: "an address that begins with https://, http:// or file:///",
-            doc: "The index that packages come from. Builds use it, and so do pip and uv in students' servers, unless there is \
-                  a password in it.",
+            doc: "The index that packages come from. Builds use it, and so do pip and uv in students' servers, unless it \
+                  contains a password.",
             effect: NewServers,
         },
         Key {
@@ -66,7 +66,7 @@ pub(super) const ENVIRONMENT: Table = Table {
             default: Value("[]"),
             example: "[\"https://wheels.example.org/simple/\"]",
             range: "addresses as for index_url",
-            doc: "Indexes that are asked beside it.",
+            doc: "Additional indexes to ask.",
             effect: NewServers,
         },
         Key {
@@ -75,7 +75,7 @@ pub(super) const ENVIRONMENT: Table = Table {
             default: Value("[\"conda-forge\"]"),
             example: "[\"conda-forge\", \"bioconda\"]",
             range: "names of channels, or addresses with https:// or file:///",
-            doc: "Where conda kernels that name no `channels` have their packages from; the first that has one wins.",
+            doc: "Where conda kernels without `channels` of their own get their packages; the first channel that has one wins.",
             effect: Builds,
         },
         Key {
@@ -84,7 +84,7 @@ pub(super) const ENVIRONMENT: Table = Table {
             default: Value("\"https://conda.anaconda.org\""),
             example: "\"https://mirror.example.org/conda\"",
             range: "an address with https:// or file:///",
-            doc: "Where channels are that are named without an address, as in .condarc: a mirror, or a directory of this \
+            doc: "Where to find channels that are named without an address, as in .condarc: a mirror, or a directory on this \
                   machine.",
             effect: Builds,
         },
@@ -94,7 +94,7 @@ pub(super) const ENVIRONMENT: Table = Table {
 /// `[environment.kernels.NAME]`.
 pub(super) const ENVIRONMENT_KERNELS_ONE: Table = Table {
     name: "environment.kernels.NAME",
-    doc: "A kernel that is an environment of its own, beside the Python of everybody's notebooks. Every server has it.",
+    doc: "A kernel with an environment of its own, next to the Python of everybody's notebooks. Every server has it.",
     keys: &[
         Key {
             name: "packages",
@@ -112,7 +112,7 @@ pub(super) const ENVIRONMENT_KERNELS_ONE: Table = Table {
             default: Value("[]"),
             example: "[\"python=3.12\", \"numpy\", \"ipykernel\"]",
             range: "packages as in the dependencies of an environment.yml",
-            doc: "What is installed in it from conda's channels, its Python too; `packages` come on top. hubctl env --kernel \
+            doc: "What is installed in it from conda's channels, including its Python; `packages` come on top. hubctl env --kernel \
                   NAME apply environment.yml sets it.",
             effect: Builds,
         },

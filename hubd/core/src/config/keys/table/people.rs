@@ -8,7 +8,7 @@ use super::super::{Key, Table};
 /// `[roles]`.
 pub(super) const ROLES: Table = Table {
     name: "roles",
-    doc: "Who may do more than use a server, and who is kept out. Who is enrolled at all is not said here: see hubctl user.",
+    doc: "Who may do more than use a server, and who is blocked. Who is enrolled is not set here: see hubctl user.",
     keys: &[
         Key {
             name: "admins",
@@ -45,7 +45,7 @@ pub(super) const ROLES: Table = Table {
             default: Value("[]"),
             example: "[\"mallory\"]",
             range: "names of people, none of them an administrator",
-            doc: "People who are kept out: they can't log in, and have no server. hubctl user block does the same without \
+            doc: "People who are blocked: they can't log in, and have no server. hubctl user block does the same without \
                   this file.",
             effect: Now,
         },
@@ -56,7 +56,7 @@ pub(super) const ROLES: Table = Table {
             example: "[\"debian\"]",
             range: "unix accounts of this machine, none of them a student's",
             doc: "Accounts of this machine (ssh, console) that run hubctl as themselves, without sudo, and may do with it what \
-                  administrators may inside the hub. They are not the people above. What amounts to root needs full sudo.",
+                  administrators may inside the hub. They are not the people above. Whatever amounts to root needs full sudo.",
             effect: Now,
         },
     ],
@@ -65,7 +65,7 @@ pub(super) const ROLES: Table = Table {
 /// `[groups.NAME]`.
 pub(super) const GROUPS_ONE: Table = Table {
     name: "groups.NAME",
-    doc: "People who have something in common. NAME is any name you like.",
+    doc: "A group of people. NAME is any name you like.",
     keys: &[Key {
         name: "members",
         kind: List,
@@ -80,13 +80,13 @@ pub(super) const GROUPS_ONE: Table = Table {
 /// `[groups.NAME.limits]`.
 pub(super) const GROUPS_ONE_LIMITS: Table = Table {
     name: "groups.NAME.limits",
-    doc: "What each member of the group may use: any of the keys of [limits], instead of what [limits] says. For a person \
-          in several groups the largest value of each key counts.",
+    doc: "What each member of the group may use: any of the keys of [limits], instead of what [limits] says. For somebody in \
+          several groups the largest value of each key counts.",
     keys: LIMIT_KEYS,
 };
 
 /// `[users.NAME]`.
-pub(super) const USERS_ONE: Table = Table { name: "users.NAME", doc: "What holds for one person alone.", keys: &[] };
+pub(super) const USERS_ONE: Table = Table { name: "users.NAME", doc: "What applies to one person only.", keys: &[] };
 
 /// `[users.NAME.limits]`.
 pub(super) const USERS_ONE_LIMITS: Table = Table {
@@ -116,8 +116,9 @@ pub(super) const ACCOUNTS: Table = Table {
             default: Value("\"/home/hubd\""),
             example: "\"/srv/homes\"",
             range: "an absolute path, neither below nor above what the system or the hub needs",
-            doc: "Where the homes of people to come are made; a link is followed. The directory is root's, and so are all on the way to it. \
-                  One that is made for this is open to root alone (mode 0700): servers see their own home in it, and a mail server or sshd none.",
+            doc: "Where new homes are made; a link is followed. The directory and all above it must belong to root. If it is \
+                  created for this, only root can enter it (mode 0700): each server sees its own home in it, and a mail server \
+                  or sshd sees none.",
             effect: NewAccounts,
         },
         Key {
@@ -126,7 +127,7 @@ pub(super) const ACCOUNTS: Table = Table {
             default: Value("5000"),
             example: "20000",
             range: "1 to 40000",
-            doc: "How many accounts there may be. Who would need one more gets no server, and hubctl status says so.",
+            doc: "How many accounts there may be. Once they are used up, new people get no server, and hubctl status says so.",
             effect: Now,
         },
         Key {
@@ -135,15 +136,14 @@ pub(super) const ACCOUNTS: Table = Table {
             default: Value("1000"),
             example: "3000",
             range: "1 to 40000",
-            doc: "How many accounts may be made within an hour. A number is never given twice, so nothing may use them up.",
+            doc: "How many accounts may be made within an hour. Account numbers are never reused, so this keeps anything from using them up.",
             effect: Now,
         },
     ],
 };
 
 /// `[limits]`.
-pub(super) const LIMITS: Table =
-    Table { name: "limits", doc: "What everything that one person runs may use together.", keys: LIMIT_KEYS };
+pub(super) const LIMITS: Table = Table { name: "limits", doc: "What one person's programs may use in total.", keys: LIMIT_KEYS };
 
 const LIMIT_KEYS: &[Key] = &[
     Key {
@@ -152,7 +152,7 @@ const LIMIT_KEYS: &[Key] = &[
         default: Value("\"1G\""),
         example: "\"1.5G\"",
         range: "at least \"128M\"; a number and K, M, G or T",
-        doc: "Memory. What takes more is ended: first the kernel, rarely the server.",
+        doc: "Memory. Programs that need more are stopped: first the kernel, rarely the server.",
         effect: Now,
     },
     Key {
@@ -179,7 +179,7 @@ const LIMIT_KEYS: &[Key] = &[
         default: Value("100"),
         example: "200",
         range: "1 to 10000",
-        doc: "The share when everybody wants the processor at once; 100 is the usual.",
+        doc: "The share when everybody wants the processor at once; 100 is normal.",
         effect: Now,
     },
     Key {
@@ -197,7 +197,7 @@ const LIMIT_KEYS: &[Key] = &[
         default: Value("true"),
         example: "false",
         range: "true or false",
-        doc: "Whether programs reach anything beyond their own server. With false notebooks work and packages can't be \
+        doc: "Whether programs reach anything beyond their own server. With false, notebooks work but packages can't be \
               installed: for an exam, say.",
         effect: NewServers,
     },

@@ -25,7 +25,7 @@ pub(super) const SERVERS: Table = Table {
             default: Value("\"1h\""),
             example: "\"90m\"",
             range: "\"1m\" to \"365d\", or \"off\"",
-            doc: "A server that nobody has used for so long is stopped; \"off\": never. Five minutes before (or half of a shorter time) its \
+            doc: "A server that nobody has used for this long is stopped; \"off\": never. Five minutes before (or half of a shorter time) its \
                   owner is told, on their page and in an open JupyterLab, and can keep it.",
             effect: Now,
         },
@@ -35,7 +35,7 @@ pub(super) const SERVERS: Table = Table {
             default: Value("\"60s\""),
             example: "\"2m\"",
             range: "\"5s\" to \"1h\"",
-            doc: "How long a server may take until it answers, waiting for its turn not counted.",
+            doc: "How long a server may take to answer, not counting the wait for its turn.",
             effect: Now,
         },
         Key {
@@ -53,7 +53,7 @@ pub(super) const SERVERS: Table = Table {
             default: Unset("by the number of processors and their load"),
             example: "4",
             range: "1 to 1000",
-            doc: "How many servers may start at the same time; who comes later waits for a turn.",
+            doc: "How many servers may start at the same time; the others wait for their turn.",
             effect: Now,
         },
     ],
@@ -80,7 +80,7 @@ pub(super) const APPS_ONE: Table = Table {
             default: Unset("nothing is said"),
             example: "\"Clean up tables.\"",
             range: "1 to 200 characters",
-            doc: "What it is for; people read it before they start it.",
+            doc: "What it is for; people see this before they start it.",
             effect: Now,
         },
         Key {
@@ -136,7 +136,7 @@ pub(super) const MACHINE: Table = Table {
             default: Unset("an eighth of the machine, at least 384 MB or a quarter of it"),
             example: "\"512M\"",
             range: "a number and K, M, G or T",
-            doc: "Memory that all students together can never have.",
+            doc: "Memory that is kept free: all students together can never use it.",
             effect: Now,
         },
         Key {
@@ -145,8 +145,8 @@ pub(super) const MACHINE: Table = Table {
             default: Value("[\"169.254.169.254\", \"fd00:ec2::254\"]"),
             example: "[\"169.254.169.254\", \"fd00:ec2::254\", \"10.0.0.0/8\"]",
             range: "addresses, and ranges as in \"10.0.0.0/8\"",
-            doc: "What neither people's programs nor builds of packages reach: by default where providers of machines hand \
-                  out what they know of a machine, credentials among it. The machine's own name servers are left out.",
+            doc: "Addresses that people's programs and package builds can't reach: by default those where cloud providers hand \
+                  out data about a machine, including credentials. The machine's own name servers stay reachable.",
             effect: Now,
         },
     ],

@@ -26,7 +26,7 @@ pub(super) const UPGRADE: Table = Table {
             default: Value("\"stable\""),
             example: "\"testing\"",
             range: "\"stable\" or \"testing\"",
-            doc: "Which releases hubctl upgrade takes when no version is named: those for everybody, or also those before.",
+            doc: "Which releases hubctl upgrade takes when no version is named: stable ones only, or also those still being tested.",
             effect: Now,
         },
         Key {
@@ -35,7 +35,7 @@ pub(super) const UPGRADE: Table = Table {
             default: Value("false"),
             example: "true",
             range: "true or false",
-            doc: "Whether the hub upgrades by itself, one step at a time. A version that did not work is taken back and not \
+            doc: "Whether the hub upgrades automatically, one step at a time. A version that did not work is rolled back and not \
                   tried again; hubctl status says so.",
             effect: Now,
         },
@@ -45,7 +45,7 @@ pub(super) const UPGRADE: Table = Table {
             default: Value("\"03:00-05:00\""),
             example: "\"22:30-04:00\"",
             range: "two times of day, HH:MM-HH:MM; \"00:00-24:00\" is always",
-            doc: "When the hub may begin to upgrade by itself, in the machine's local time.",
+            doc: "When an automatic upgrade may begin, in the machine's local time.",
             effect: Now,
         },
         Key {
@@ -54,7 +54,7 @@ pub(super) const UPGRADE: Table = Table {
             default: Value("0"),
             example: "5",
             range: "0 to 100000",
-            doc: "The hub does not upgrade by itself while more people than this have a server that runs.",
+            doc: "The hub does not upgrade automatically while more people than this have a running server.",
             effect: Now,
         },
     ],
@@ -63,7 +63,7 @@ pub(super) const UPGRADE: Table = Table {
 /// `[backup]`.
 pub(super) const BACKUP: Table = Table {
     name: "backup",
-    doc: "Copies of what can't be made again: homes, class folder, people and passwords, configuration, certificates, locks of \
+    doc: "Backups of everything that can't be recreated: homes, class folder, people and passwords, configuration, certificates, locks of \
           the environment. hubctl backup init writes this table.",
     keys: &[
         Key {
@@ -81,8 +81,8 @@ pub(super) const BACKUP: Table = Table {
             default: Value("\"/etc/hubd/backup.password\""),
             example: "\"/root/hubd-backup.password\"",
             range: "an absolute path",
-            doc: "The file with the password of the backups, for root alone. Without that password nobody can read them, so keep it in another \
-                  place as well.",
+            doc: "The file with the password of the backups, readable by root only. Without that password nobody can read them, \
+                  so keep it somewhere else as well.",
             effect: Now,
         },
         Key {
@@ -91,7 +91,7 @@ pub(super) const BACKUP: Table = Table {
             default: Value("true"),
             example: "false",
             range: "true or false",
-            doc: "Whether backups are made by themselves.",
+            doc: "Whether backups are made automatically.",
             effect: Now,
         },
         Key {
@@ -109,7 +109,7 @@ pub(super) const BACKUP: Table = Table {
             default: Value("7"),
             example: "14",
             range: "0 to 10000",
-            doc: "Of how many days the last backup is kept.",
+            doc: "For how many days the last backup of each day is kept.",
             effect: Now,
         },
         Key {
@@ -118,7 +118,7 @@ pub(super) const BACKUP: Table = Table {
             default: Value("5"),
             example: "8",
             range: "0 to 10000",
-            doc: "Of how many weeks the last backup is kept.",
+            doc: "For how many weeks the last backup of each week is kept.",
             effect: Now,
         },
         Key {
@@ -127,7 +127,7 @@ pub(super) const BACKUP: Table = Table {
             default: Value("12"),
             example: "24",
             range: "0 to 10000",
-            doc: "Of how many months the last backup is kept. The newest one always is.",
+            doc: "For how many months the last backup of each month is kept. The newest one always is.",
             effect: Now,
         },
     ],

@@ -37,7 +37,7 @@ pub(super) const HUB: Table = Table {
             default: Unset("nothing is announced"),
             example: "\"The hub is closed on Friday from 6 pm.\"",
             range: "1 to 500 characters of plain text",
-            doc: "A few words on every page of the hub, and in every JupyterLab that is open. They are shown as they are: no HTML, no Markdown.",
+            doc: "A short text on every page of the hub, and in every open JupyterLab. It is shown as it is: no HTML, no Markdown.",
             effect: Now,
         },
     ],
@@ -46,7 +46,7 @@ pub(super) const HUB: Table = Table {
 /// `[http]`.
 pub(super) const HTTP: Table = Table {
     name: "http",
-    doc: "The plain listener. Without HTTPS, passwords travel in clear.",
+    doc: "The plain (http) listener. Without HTTPS, passwords travel unencrypted.",
     keys: &[
         Key {
             name: "listen",
@@ -155,8 +155,8 @@ pub(super) const HTTPS: Table = Table {
             default: Value("false"),
             example: "true",
             range: "true or false",
-            doc: "Tell browsers to use nothing but HTTPS here from now on. They remember it for long: switch it on when \
-                  HTTPS is there to stay.",
+            doc: "Tell browsers to use only HTTPS here from now on (HSTS). They remember it for a long time: switch it on once \
+                  HTTPS is here to stay.",
             effect: Now,
         },
     ],
@@ -165,7 +165,7 @@ pub(super) const HTTPS: Table = Table {
 /// `[login]`.
 pub(super) const LOGIN: Table = Table {
     name: "login",
-    doc: "How people get in.",
+    doc: "How people log in.",
     keys: &[Key {
         name: "sign_up",
         kind: Text,
@@ -197,7 +197,7 @@ pub(super) const SESSIONS: Table = Table {
         default: Value("\"14d\""),
         example: "\"12h\"",
         range: "\"10m\" to \"365d\"",
-        doc: "A login ends when it was not used for so long.",
+        doc: "A login ends when it has not been used for this long.",
         effect: Now,
     }],
 };
