@@ -233,8 +233,8 @@ main() {
         *)
             command=install
             if ! [ -d /run/systemd/system ]; then
-                fail "systemd is not in charge of this machine (it is not PID 1), and the hub runs everything through it" \
-                    "use a server or a virtual machine with systemd; to look at the hub here, in a throw-away Debian: --try instead"
+                fail "this machine does not run systemd (as PID 1), and the hub needs it for everything" \
+                    "use a server or a virtual machine with systemd; to try the hub out here, in a temporary Debian: --try instead"
             fi
             ;;
     esac

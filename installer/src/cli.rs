@@ -181,7 +181,7 @@ fn install(paths: &Paths, arguments: &InstallArguments, output: &Output, talk: &
     let ending = with_task(paths, arguments, talk, |task| {
         task.install(&mut |pending| {
             if pending.is_empty() {
-                talk.say("Every step is done already; what is missing is the proof that the hub works.");
+                talk.say("Every step is already done; only the check that the hub works is missing.");
                 return Ok(true);
             }
             let text = format!("{}{}", list(pending), about_packages(pending, arguments));
@@ -256,11 +256,11 @@ fn uninstall(paths: &Paths, arguments: &UninstallArguments, output: &Output, tal
         let what = if arguments.purge {
             "This deletes the hub and all that belongs to it: homes, logins, class folder and configuration."
         } else {
-            "This removes the hub and the students' accounts. Homes, logins and configuration stay, for root alone."
+            "This removes the hub and the students' accounts. Homes, logins and configuration stay, closed to everybody but root."
         };
         talk.say(what);
         if !confirm(talk, "Go on?", false)? {
-            talk.say("Nothing was changed. (Without a terminal to ask at, --yes goes on.)");
+            talk.say("Nothing was changed. (Without a terminal to ask on, add --yes to continue.)");
             return Ok(REFUSED);
         }
     }
@@ -300,7 +300,7 @@ fn needs_root() -> Result<()> {
 }
 
 fn busy() -> u8 {
-    progress::say("error: another hub-installer is at work on this machine\nhint: wait until it is done");
+    progress::say("error: another hub-installer is running on this machine\nhint: wait until it is done");
     BUSY
 }
 

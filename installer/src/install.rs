@@ -85,7 +85,7 @@ impl Task<'_> {
         let steps = self.steps(&facts)?;
         let pending = self.pending(&steps, &receipt)?;
         if pending.is_empty() && receipt.complete && receipt.product == self.options.version {
-            self.talk.say("Nothing to change: the hub is installed as asked for.");
+            self.talk.say("Nothing to change: the hub is already installed as asked.");
             let report = InstallReport { seconds: seconds(started), ..self.outcome(&facts) };
             return Ok(Ending::Installed(report));
         }
@@ -108,7 +108,7 @@ impl Task<'_> {
         }
         receipt.product.clone_from(&self.options.version);
         let Applied { steps: applied, invitations, obstacles } = self.apply(&steps, &pending, &mut receipt, &store, &facts)?;
-        self.talk.say("Every step is done. Now the proof: limits are tried, and a throw-away server is started.");
+        self.talk.say("Every step is done. Now the check: limits are tested, and a temporary server is started.");
         let proof = verify::run(self.paths, self.talk).context("verifying the hub, which is installed and runs");
         if proof.is_ok() {
             receipt.complete = true;
@@ -266,7 +266,7 @@ struct Witness<'a> {
     address: Option<IpAddr>,
     wish: &'a page::Wish,
     page: Option<Page>,
-    /// What it said last, while the hub has its place.
+    /// Its last log lines, while the hub has its place.
     news: Option<News>,
 }
 

@@ -77,8 +77,8 @@ fn check_system(facts: &Facts, judgement: &mut Judgement) {
     }
     match system.systemd {
         None => judgement.block(
-            "systemd is not in charge of this machine (it is not PID 1), and the hub runs everything through it",
-            "use a server or a virtual machine with systemd; to look at the hub on this one: hub-installer try",
+            "this machine does not run systemd (as PID 1), and the hub needs it for everything",
+            "use a server or a virtual machine with systemd; to try the hub out on this one: hub-installer try",
         ),
         Some(version) if version < OLDEST_SYSTEMD => judgement.block(
             format!("systemd {version} is too old: the hub needs {OLDEST_SYSTEMD} or later"),
@@ -87,11 +87,11 @@ fn check_system(facts: &Facts, judgement: &mut Judgement) {
         Some(_) => {}
     }
     if !SUPPORTED.iter().any(|(id, version, _)| *id == system.id && *version == system.version) {
-        judgement.block(format!("{} is not a system the hub is made for", system.name), format!("use {}", supported_systems()));
+        judgement.block(format!("{} is not a system that the hub supports", system.name), format!("use {}", supported_systems()));
     }
     if !ARCHITECTURES.contains(&system.architecture.as_str()) {
         judgement.block(
-            format!("the processor ({}) is not one the hub is built for", system.architecture),
+            format!("the processor ({}) is not one that the hub is built for", system.architecture),
             format!("use a machine with {}", ARCHITECTURES.join(" or ")),
         );
     }
@@ -185,7 +185,7 @@ fn check_packages(facts: &Facts, options: &Options, judgement: &mut Judgement) {
     if !missing.is_empty() {
         judgement.block(
             "--packages is for a new hub, and this one has its environment already".to_owned(),
-            format!("leave --packages away, and add to them: sudo hubctl env install {}", missing.join(" ")),
+            format!("leave out --packages, and add to them later: sudo hubctl env install {}", missing.join(" ")),
         );
     } else if asked.is_empty() && !has.is_empty() {
         judgement.warn(
@@ -225,7 +225,7 @@ fn check_network(facts: &Facts, judgement: &mut Judgement) {
     }
 }
 
-const CLOCK: &str = "the clock of this machine is";
+const CLOCK: &str = "this machine's clock is";
 
 impl Judgement {
     fn blockers_about_clock(&self) -> usize {
@@ -306,7 +306,7 @@ fn check_homes(facts: &Facts, judgement: &mut Judgement) {
     let elsewhere = format!("or name another directory in {}, as in homes = \"/srv/homes\" under [accounts]", file.display());
     let remedy =
         if remedy.is_empty() { elsewhere.trim_start_matches("or ").to_owned() } else { format!("{remedy}; {elsewhere}") };
-    judgement.block(format!("homes can't be made where they are to be: {problem}"), remedy);
+    judgement.block(format!("homes can't be made in the configured place: {problem}"), remedy);
 }
 
 fn check_earlier(facts: &Facts, options: &Options, judgement: &mut Judgement) {
@@ -319,7 +319,7 @@ fn check_earlier(facts: &Facts, options: &Options, judgement: &mut Judgement) {
             if let Some((reason, hint)) = closed_way(&receipt.product, &options.version) {
                 judgement.block(reason, hint);
             } else if !receipt.complete {
-                judgement.warn("an earlier install stopped half-way", "nothing to do: this one continues it");
+                judgement.warn("an earlier install was interrupted", "nothing to do: this one continues it");
             }
         }
         Ok(None) => {}
@@ -338,7 +338,7 @@ fn check_earlier(facts: &Facts, options: &Options, judgement: &mut Judgement) {
 fn check_admins(facts: &Facts, options: &Options, judgement: &mut Judgement) {
     let configured = facts.config.config().is_some_and(|config| !config.roles.admins.is_empty());
     if options.admins.is_empty() && !configured && !matches!(facts.config, ConfigFact::Broken(_)) {
-        judgement.block("nobody is named who manages the hub", "name somebody, as in --admin ada");
+        judgement.block("no administrator is named", "name one, as in --admin ada");
     }
     if let Some(password) = &options.admin_password {
         if password.chars().count() < SHORTEST_PASSWORD {

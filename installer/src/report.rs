@@ -140,7 +140,7 @@ pub fn findings(findings: &[Finding]) -> String {
 pub fn verified(verification: &Verification) -> String {
     let mut text = String::new();
     let proof = format!(
-        "Verified: a throw-away server started in {:.1} s (Jupyter Server {}) and was removed again.",
+        "Verified: a temporary server started in {:.1} s (Jupyter Server {}) and was removed again.",
         verification.server_start_seconds, verification.jupyter_server
     );
     push(&mut text, &proof);
@@ -215,7 +215,7 @@ pub fn uncertified(found: &[Finding]) -> String {
 /// What is left to do where a web server stands in front of the hub.
 pub fn behind(snippet: &Snippet) -> String {
     let Snippet { file, text, command } = snippet;
-    format!("\nTo be put into {file}, by hand:\n\n{text}\nThen:  sudo sh -c '{command}'\n")
+    format!("\nPut this into {file} by hand:\n\n{text}\nThen:  sudo sh -c '{command}'\n")
 }
 
 /// The end of an uninstall, for people.
@@ -230,7 +230,7 @@ pub fn uninstalled(report: &UninstallReport, paths: &Paths) -> String {
     }
     if !report.kept.is_empty() {
         let kept: Vec<_> = report.kept.iter().map(|path| path.display().to_string()).collect();
-        push(&mut text, &format!("For root alone, too: {}", kept.join(", ")));
+        push(&mut text, &format!("Also kept, closed to everybody but root: {}", kept.join(", ")));
     }
     if !report.homes.is_empty() || !report.kept.is_empty() {
         push(&mut text, "To delete all of this: hub-installer uninstall --purge, from the release it was installed with");

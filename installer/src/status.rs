@@ -53,7 +53,7 @@ pub fn describe(report: &StatusReport) -> String {
     let mut lines = Lines::default();
     lines.add(format_args!("hubd {version} is installed"));
     if !report.complete {
-        lines.add(format_args!("  its install (or uninstall) stopped half-way: run it again to complete it"));
+        lines.add(format_args!("  its install (or uninstall) was interrupted: run it again to complete it"));
     }
     for path in &report.edited {
         lines.add(format_args!("  changed since: {}", path.display()));

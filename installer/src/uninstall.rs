@@ -165,7 +165,7 @@ fn take_back(
 fn apt_note(paths: &Paths) -> Option<String> {
     let state: serde_json::Value = serde_json::from_slice(&fs_err::read(paths.apt_state()).ok()?).ok()?;
     let names: Vec<&str> = state["brought"].as_array()?.iter().filter_map(|name| name.as_str()).collect();
-    (!names.is_empty()).then(|| format!("packages of the distribution that came for everybody stay: {}", names.join(", ")))
+    (!names.is_empty()).then(|| format!("distribution packages that were installed for everybody stay: {}", names.join(", ")))
 }
 
 fn delete(path: &Path) -> Result<()> {

@@ -83,7 +83,7 @@ impl Work<'_> {
 
     fn run(&mut self, task: &Task) -> Result<()> {
         if self.record.state == State::Running {
-            self.refuse(&refusal("it was interrupted before anything was changed", "ask for it once more"));
+            self.refuse(&refusal("it was interrupted before anything was changed", "ask for it again"));
             return Ok(());
         }
         self.record.state = State::Running;
@@ -143,7 +143,7 @@ impl Work<'_> {
         let plan = Command::new(staged.programs.join("hub-installer"), PLAN_DEADLINE).args(["plan", "--json", "--quiet"]);
         let output = plan.output()?;
         let report: Value = serde_json::from_str(&output.stdout)
-            .map_err(|_| anyhow!("the new version did not say what it would change: {}", output.stderr.trim_end()))?;
+            .map_err(|_| anyhow!("the new version could not list what it would change: {}", output.stderr.trim_end()))?;
         let texts = |list: &str, key: &str| -> Vec<String> {
             let items = report[list].as_array().into_iter().flatten();
             items.filter_map(|item| Some(item[key].as_str()?.to_owned())).collect()
@@ -167,7 +167,7 @@ impl Work<'_> {
         self.record.state = State::Running;
         self.store.save(&self.record)?;
         let Some(mut config) = try_lock(&self.paths.config_lock())? else {
-            return Err(refusal("somebody is changing the configuration", "wait until that is done, then ask for it once more"));
+            return Err(refusal("somebody is changing the configuration", "wait until that is done, then ask for it again"));
         };
         // Not whoever held it before.
         config.leave_note("")?;

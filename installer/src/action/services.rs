@@ -164,7 +164,7 @@ fn known(units: impl IntoIterator<Item = &'static str>) -> Result<Vec<String>> {
 
 fn start(unit: &str, verb: &str) -> Result<()> {
     systemctl::job([verb, unit])
-        .with_context(|| format!("starting {unit}; it said last:\n{}", systemctl::last_words(unit).trim_end()))
+        .with_context(|| format!("starting {unit}; its last log lines:\n{}", systemctl::last_words(unit).trim_end()))
 }
 
 /// Waits until the hub, with its launcher behind it, answers on the control socket.

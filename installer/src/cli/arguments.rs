@@ -80,7 +80,7 @@ impl Command {
     pub(super) fn hint_after_failure(&self) -> Option<&'static str> {
         match self {
             Self::Install(_) => {
-                Some("what was done stays; run the same command again to continue. The log: /var/log/hubd-install.log")
+                Some("what was done so far stays; run the same command again to continue. The log: /var/log/hubd-install.log")
             }
             Self::Uninstall(_) => Some("run the same command again to continue. The log: /var/log/hubd-install.log"),
             _ => None,
@@ -150,7 +150,7 @@ fn parse_packages(text: &str) -> Result<Packages, String> {
         "none" => Ok(Packages::None),
         text => text.parse().map(Packages::One).map_err(|error: RequirementError| {
             let words = FIRST_LESSON.map(|(name, _)| name).join(" ");
-            format!("{error}; packages have blanks between them, as in --packages {words}")
+            format!("{error}; separate packages with spaces, as in --packages {words}")
         }),
     }
 }
@@ -171,7 +171,7 @@ impl PackagesArguments {
             })
             .collect();
         if !packages.is_empty() && packages.len() < said.len() {
-            bail!("--packages asks for packages and for none\nhint: leave `none` away, or the packages");
+            bail!("--packages asks for packages and for none\nhint: leave out `none`, or the packages");
         }
         Ok(Some(packages))
     }

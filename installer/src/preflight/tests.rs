@@ -67,9 +67,9 @@ fn each_obstacle_is_named_with_a_remedy() {
     type Case = (fn(&mut Facts, &mut Options), &'static str, &'static str);
     let cases: [Case; 30] = [
         (|facts, _| facts.root = false, "needs root", "sudo"),
-        (|facts, _| facts.system.systemd = None, "not PID 1", "hub-installer try"),
+        (|facts, _| facts.system.systemd = None, "as PID 1", "hub-installer try"),
         (|facts, _| facts.system.systemd = Some(247), "systemd 247 is too old", "Debian 12, Debian 13 or Ubuntu 24.04"),
-        (|facts, _| facts.system.version = "11".into(), "not a system the hub is made for", "Debian 12"),
+        (|facts, _| facts.system.version = "11".into(), "not a system that the hub supports", "Debian 12"),
         (|facts, _| facts.system.id = "fedora".into(), "not a system", "Ubuntu 24.04"),
         (|facts, _| facts.system.architecture = "riscv64".into(), "riscv64", "x86_64 or aarch64"),
         (|facts, _| facts.system.python = Some((3, 10)), "Python 3.10 is too old", "Debian 12"),
@@ -113,7 +113,7 @@ fn each_obstacle_is_named_with_a_remedy() {
         ),
         (
             |facts, _| facts.homes = Err("`/data` has owner 7\nhint: sudo chown root:root /data".into()),
-            "homes can't be made where they are to be: `/data` has owner 7",
+            "homes can't be made in the configured place: `/data` has owner 7",
             "sudo chown root:root /data; or name another directory in /etc/hubd/config.toml",
         ),
         (|facts, _| facts.system.clock_behind_seconds = 7200, "120 minutes behind", "timedatectl"),
@@ -161,7 +161,7 @@ fn each_obstacle_is_named_with_a_remedy() {
             "install caddy first",
         ),
         (|_, options| options.behind = Some(ReverseProxy::Apache), "can't guess its own address", "--url"),
-        (|_, options| options.admins.clear(), "nobody is named", "--admin ada"),
+        (|_, options| options.admins.clear(), "no administrator is named", "--admin ada"),
         (|_, options| options.admin_password = Some("short".into()), "HUBD_ADMIN_PASSWORD is shorter", "longer one"),
     ];
     for (change, what, remedy) in cases {

@@ -42,7 +42,7 @@ impl Server {
         let ConfigFact::Valid(_, config) = facts::read_config(paths) else { bail!("the configuration can't be read") };
         let Some(base) = config.upgrade.source else {
             let hint = "sudo hubctl config set upgrade.source https://...; or copy a release here: sudo hubctl upgrade FILE";
-            return Err(refusal("the configuration does not say where releases are to be had (upgrade.source)", hint));
+            return Err(refusal("the configuration does not say where to get releases (upgrade.source)", hint));
         };
         let network = Network::recall(paths, std::iter::empty())?;
         Ok(Self { client: client(&network)?, base, channel: config.upgrade.channel })

@@ -48,7 +48,7 @@ pub(super) fn choose(
         let found = index.versions.iter().filter(|version| version.is_of(wanted)).max();
         return found.cloned().ok_or_else(|| {
             let there: Vec<String> = index.versions.iter().map(ToString::to_string).collect();
-            refusal(format!("there is no version {wanted} to be had"), format!("there are {}", there.join(", ")))
+            refusal(format!("there is no version {wanted}"), format!("there are {}", there.join(", ")))
         });
     }
     let Some(newest) = index.channels.get(channel.name()) else {

@@ -117,7 +117,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     };
     let size = fs::metadata(from).map_err(|error| refuse(error.to_string()))?;
     if !size.is_file() || size.len() > LARGEST {
-        return Err(refuse(format!("`{}` is no file of a release", from.display())));
+        return Err(refuse(format!("`{}` is not a file of a release", from.display())));
     }
     fs::copy(from, to).map(drop).map_err(|error| refuse(error.to_string()))
 }
@@ -135,7 +135,7 @@ fn parse_name(name: &str) -> Result<(Version, String)> {
     let refuse = |reason: String, hint: &str| anyhow::Error::from(Refusal { reason, hint: hint.to_owned() });
     let parts = name.strip_prefix("hubd-").and_then(|rest| rest.strip_suffix(".tar.gz")).and_then(|rest| rest.rsplit_once('-'));
     let Some((version, architecture)) = parts else {
-        return Err(refuse(format!("`{name}` is not called like a release"), "as in hubd-0.2.0-x86_64.tar.gz"));
+        return Err(refuse(format!("`{name}` is not named like a release"), "as in hubd-0.2.0-x86_64.tar.gz"));
     };
     if architecture != std::env::consts::ARCH {
         let reason = format!("`{name}` is for {architecture}, and this machine is {}", std::env::consts::ARCH);
@@ -156,9 +156,9 @@ mod tests {
         let (version, directory) = parse_name(&format!("hubd-0.2.0-rc.1-{arch}.tar.gz")).unwrap();
         assert_eq!((version.to_string().as_str(), directory), ("0.2.0-rc.1", format!("hubd-0.2.0-rc.1-{arch}")));
         for (name, reason) in [
-            ("hubd.tar.gz", "not called like"),
+            ("hubd.tar.gz", "not named like"),
             ("hubd-0.2.0-riscv64.tar.gz", "for riscv64"),
-            ("", "not called like"),
+            ("", "not named like"),
             (&format!("hubd-x-{arch}.tar.gz"), "not a version"),
         ] {
             let error = format!("{:#}", parse_name(name).unwrap_err());
