@@ -367,7 +367,7 @@ impl People {
         Ok(Link { path: format!("/hub/link/{}", token.as_str()), expires })
     }
 
-    /// Ends all sessions of `name`, who may log in again.
+    /// Ends all sessions of `name`, who can log in again.
     ///
     /// # Errors
     /// What the database said; the sessions have ended all the same.

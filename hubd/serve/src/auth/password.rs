@@ -44,7 +44,7 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The line for hashes is too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many people are logging in at this moment; expected a place within {} seconds", QUEUE_TIMEOUT.as_secs())]
+#[error("too many people are logging in right now; no place was free within {} seconds", QUEUE_TIMEOUT.as_secs())]
 pub struct Busy;
 
 /// Computes hashes, a few at a time.

@@ -34,7 +34,7 @@ pub(super) async fn start(context: &ControlContext, name: &Username, without_own
     let view = until_up(name, server).await?;
     if without_own && !view.without_own {
         let hint = format!("hubctl server restart {name} --without-own");
-        let message = format!("{name}'s server runs already, with what {name} installed and set");
+        let message = format!("{name}'s server already runs, with {name}'s own packages and settings");
         return Err(Refusal::new(RefusalKind::Invalid, message).hint(hint));
     }
     Ok(Reply::Servers { servers: vec![describe(context, name.clone(), &view)] })
@@ -150,7 +150,7 @@ pub(super) fn failed(name: &Username, view: &View) -> Refusal {
     let why = view.failure.as_ref().map_or(view.message.as_str(), |failure| failure.summary.as_str());
     let mut hint = format!("hubctl server logs {name}");
     if may_be_own(view) {
-        hint += &format!("; without what {name} installed and set: hubctl server start {name} --without-own");
+        hint += &format!("; start without {name}'s own packages and settings: hubctl server start {name} --without-own");
     }
     Refusal::new(RefusalKind::Failed, why).hint(hint)
 }

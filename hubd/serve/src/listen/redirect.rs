@@ -20,11 +20,11 @@ const NO_CERTIFICATE: &str = "<!doctype html>
 <meta charset=\"utf-8\">
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
 <meta name=\"robots\" content=\"noindex\">
-<title>Not safe to log in just now</title>
+<title>Not safe to log in right now</title>
 </head>
 <body>
-<h1>Not safe to log in just now</h1>
-<p>This hub takes encrypted connections only, and at the moment it has no valid certificate for one. Your
+<h1>Not safe to log in right now</h1>
+<p>This hub only accepts encrypted connections, and at the moment it has no valid certificate for them. Your
 work is not affected. Please tell whoever runs the hub, and try again later.</p>
 <p><small>If you run it: <code>sudo hubctl https status</code> says what is wrong.</small></p>
 </body>

@@ -29,7 +29,7 @@ pub(super) fn of_ended(unit: &UnitState, log: Vec<String>) -> Option<Failure> {
         ("resources" | "start-limit-hit" | "protocol" | "exec-condition", _) => {
             (format!("systemd could not start it ({}).", unit.result), TELL_WHO_RUNS_IT)
         }
-        (other, _) => (format!("It ended by itself (systemd says {other:?})."), START_AGAIN),
+        (other, _) => (format!("It ended on its own (systemd says {other:?})."), START_AGAIN),
     };
     // What takes all memory when it has been in use for a while is a notebook.
     Some(Failure { summary, hint: Some(hint.to_owned()), log, is_inside: hint == START_AGAIN })
@@ -90,7 +90,7 @@ fn outside(summary: String, hint: &str) -> Failure {
 
 const LESS_MEMORY: &str = "Start it again and load less data at a time. Whoever runs this hub can raise the limit.";
 const START_AGAIN: &str = "Start it again. If that does not help, the log below says more.";
-const TELL_WHO_RUNS_IT: &str = "This is nothing you did. Show this page to whoever runs this hub.";
+const TELL_WHO_RUNS_IT: &str = "You did nothing wrong. Show this page to whoever runs this hub.";
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -125,7 +125,7 @@ pub(super) mod tests {
             ("exit-code", Some(203), "The program ended with exit code 203."),
             ("timeout", None, "systemd stopped it because it took too long to start or to end."),
             ("resources", None, "systemd could not start it (resources)."),
-            ("moon-phase", None, "It ended by itself (systemd says \"moon-phase\")."),
+            ("moon-phase", None, "It ended on its own (systemd says \"moon-phase\")."),
         ] {
             let failure = of_ended(&unit(Active::Failed, result, status), vec!["last words".to_owned()]).unwrap();
             assert_eq!((failure.summary.as_str(), failure.log.len()), (summary, 1));

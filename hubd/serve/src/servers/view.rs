@@ -70,8 +70,8 @@ fn message(state: &ServerState, around: Surroundings<'_>) -> String {
         ServerState::Stopped => around.note.unwrap_or(NOT_RUNNING).to_owned(),
         ServerState::Queued | ServerState::Replacing(_) => {
             let place = match around.position {
-                Some(position @ 3..) => format!("{} others are before you.", position - 1),
-                Some(2) => "One other is before you.".to_owned(),
+                Some(position @ 3..) => format!("{} people are ahead of you.", position - 1),
+                Some(2) => "One person is ahead of you.".to_owned(),
                 _ => "You are next.".to_owned(),
             };
             around.held_up.map_or(place.clone(), |reason| format!("{reason} {place}"))
@@ -110,9 +110,9 @@ mod tests {
     #[test]
     fn who_waits_sees_how_many_are_before() {
         assert_eq!(queued(1, None).message, "You are next.");
-        assert_eq!(queued(2, None).message, "One other is before you.");
-        assert_eq!(queued(8, None).message, "7 others are before you.");
-        assert_eq!(queued(8, Some("Memory is full.")).message, "Memory is full. 7 others are before you.");
+        assert_eq!(queued(2, None).message, "One person is ahead of you.");
+        assert_eq!(queued(8, None).message, "7 people are ahead of you.");
+        assert_eq!(queued(8, Some("Memory is full.")).message, "Memory is full. 7 people are ahead of you.");
         assert_eq!(queued(8, None).position, Some(8));
     }
 

@@ -68,8 +68,8 @@ impl Problem {
         Self::new(
             StatusCode::BAD_GATEWAY,
             "Your server did not answer properly",
-            "The hub is fine and reached your server, but its answer broke off or made no sense. Try again; if it stays like \
-             this, stop your server and start it anew.",
+            "The hub is fine and reached your server, but its answer broke off or was garbled. Try again; if it stays like \
+             this, stop your server and start it again.",
         )
         .with_action("/hub/home", "Go to my server's page")
     }
@@ -80,7 +80,7 @@ impl Problem {
             StatusCode::BAD_GATEWAY,
             "Something else is in your server's place",
             "The hub is fine, but what listens where your server should be does not belong to you, so nothing was sent to it. \
-             Stop your server and start it anew; if this comes back, tell whoever runs the hub.",
+             Stop your server and start it again; if this comes back, tell whoever runs the hub.",
         )
         .with_action("/hub/home", "Go to my server's page")
     }
@@ -109,13 +109,13 @@ impl Problem {
 
     /// 403, for programs: no session. People are sent to the login page instead. Not 401: Jupyter's clients know 403.
     pub fn not_logged_in() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "Please log in", "Your login is over, or there was none.")
+        Self::new(StatusCode::FORBIDDEN, "Please log in", "You were logged out, or have not logged in yet.")
             .with_action("/hub/login", "Log in")
     }
 
     /// 404: a server that belongs to somebody else. The same whether there is such a person or not.
     pub fn not_yours() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "That is not your server", "Every person here reaches their own server only.")
+        Self::new(StatusCode::NOT_FOUND, "That is not your server", "You can only open your own server.")
             .with_action("/hub/home", "Go to my own server")
     }
 
@@ -144,8 +144,8 @@ impl Problem {
     pub fn not_by_link() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
-            "This is no page to go to",
-            "The address is one that pages of your server use to do something, and nothing for a link. Nothing was done.",
+            "This is not a page to open",
+            "Pages of your server use this address to do something; it is not meant to be opened as a link. Nothing was done.",
         )
         .with_action("/hub/home", "Go to my page")
     }
@@ -161,7 +161,7 @@ impl Problem {
     pub fn framed() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
-            "This opens in a tab of its own only",
+            "This only opens in its own tab",
             "To protect you, the hub shows nothing of your server inside another page.",
         )
         .with_action("/hub/home", "Go to my page")
@@ -180,7 +180,7 @@ impl Problem {
     pub fn stale_form() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
-            "This page was too old",
+            "This page is out of date",
             "You may have logged out or in again meanwhile. Nothing was changed. Load the page again and try once more.",
         )
         .with_action("/hub/home", "Go to my page")
@@ -203,7 +203,7 @@ impl Problem {
 
     /// 400: something to do, and nobody to do it to.
     pub(super) fn nobody_selected() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "Nobody is selected", "Tick the boxes before the names first.")
+        Self::new(StatusCode::BAD_REQUEST, "Nobody is selected", "Tick the boxes next to the names first.")
             .with_action("/hub/people", "Back to the list")
     }
 
@@ -219,7 +219,7 @@ impl Problem {
             RefusalKind::NotAllowed => (StatusCode::FORBIDDEN, "You can't do that"),
             RefusalKind::NotEnrolled => (StatusCode::NOT_FOUND, "Nobody has this name"),
             RefusalKind::Invalid => (StatusCode::BAD_REQUEST, "That can't be done"),
-            RefusalKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Not just now"),
+            RefusalKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Not right now"),
             RefusalKind::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "That did not work"),
         };
         let mut letters = message.chars();
@@ -286,7 +286,7 @@ impl Problem {
 
     /// 413.
     pub fn too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request too large", "The hub's own pages take short texts only.")
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request too large", "The hub's own pages only accept short texts.")
     }
 
     /// 414.
@@ -296,7 +296,11 @@ impl Problem {
 
     /// 415: a form in a format that browsers don't send.
     pub fn wrong_format() -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Bad request", "The hub's forms send another format.")
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Bad request",
+            "The request is not in the format that the hub's forms send.",
+        )
     }
 
     /// 429. `wait`: after how many seconds it makes sense to try again.
@@ -315,7 +319,7 @@ impl Problem {
         Self::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "Your browser sends too many cookies",
-            "Something on this site has filled your browser with cookies until the hub can't take them any more. Removing them \
+            "Something on this site has filled your browser with more cookies than the hub can accept. Removing them \
              helps; you have to log in again afterwards.",
         )
         .with_action("/hub/clear", "Remove the cookies")
@@ -331,7 +335,7 @@ impl Problem {
             StatusCode::INTERNAL_SERVER_ERROR,
             "Something went wrong in the hub",
             format!(
-                "It was not your doing, and your server is not affected. Try again; if it stays like this, tell whoever runs this \
+                "It was not your fault, and your server is not affected. Try again; if it stays like this, tell whoever runs this \
                  hub the number {number:08x}."
             ),
         )
@@ -339,7 +343,7 @@ impl Problem {
 
     /// 503: the hub can't do this now.
     pub fn unavailable(message: &str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not just now", message).with_retry_after(5)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not right now", message).with_retry_after(5)
     }
 }
 

@@ -100,7 +100,7 @@ fn problem_of(error: PeopleError) -> Problem {
         PeopleError::LinkRevoked => Problem::link_revoked(),
         PeopleError::Blocked => Problem::link_of_blocked(),
         PeopleError::Busy(_) => {
-            Problem::unavailable("Very many people are at it at this moment. Please try again in a few seconds.")
+            Problem::unavailable("Very many people are doing this right now. Please try again in a few seconds.")
         }
         error => Problem::internal(&error.into()),
     }

@@ -99,7 +99,7 @@ pub(super) async fn submit(State(hub): State<Arc<Hub>>, parts: Parts, form: Form
             again(StatusCode::TOO_MANY_REQUESTS, &problem, Some(seconds))
         }
         Err(LoginError::Busy(_)) => {
-            let problem = "Very many people are logging in at this moment. Please try again in a few seconds.";
+            let problem = "Very many people are logging in right now. Please try again in a few seconds.";
             again(StatusCode::SERVICE_UNAVAILABLE, problem, Some(5))
         }
         Err(error) => Err(unexpected(error)),
@@ -113,7 +113,7 @@ pub(super) fn unexpected(error: LoginError) -> Problem {
     if full {
         tracing::error!(error = %format_args!("{error:#}"), "no session could be stored");
         return Problem::unavailable(
-            "The hub's disk is full, so nobody can log in at the moment. Who is logged in can go on. Please tell whoever runs \
+            "The hub's disk is full, so nobody can log in at the moment. People who are logged in can carry on. Please tell whoever runs \
              this hub.",
         );
     }

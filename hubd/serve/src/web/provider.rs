@@ -206,7 +206,9 @@ fn not_in(provider: &Provider, why: NotIn) -> Problem {
     match why {
         NotIn::Rules(_) => forbidden(
             "This hub is not for your account",
-            &format!("Only some people of {title} get in here. If you should be one of them, ask whoever runs this hub."),
+            &format!(
+                "Only some people with an account of {title} can log in here. If you should be one of them, ask whoever runs this hub."
+            ),
         ),
         NotIn::NotEnrolled(called) => {
             let called = called.map(|name| format!(" You are called {name} there.")).unwrap_or_default();
@@ -214,9 +216,9 @@ fn not_in(provider: &Provider, why: NotIn) -> Problem {
             forbidden("You are not enrolled here", &text)
         }
         NotIn::Taken(name) => forbidden(
-            "Somebody here is called that already",
+            "That name is already taken here",
             &format!(
-                "{name} is enrolled here and has logged in otherwise, or looks after others. If that is you, log in with your \
+                "{name} is enrolled here and logs in another way, or has a role here. If that is you, log in with your \
                  password and link your account of {title} on the page \u{201c}Change password\u{201d}. If not, or without a \
                  password, ask whoever runs this hub."
             ),
@@ -233,7 +235,7 @@ fn not_in(provider: &Provider, why: NotIn) -> Problem {
         NotIn::Nameless => forbidden(
             "No name can be made for you",
             &format!(
-                "What {title} says of you has no letters for a name to log in with. Ask whoever runs this hub to enrol you."
+                "What {title} says about you has no letters that a login name could be made from. Ask whoever runs this hub to enrol you."
             ),
         ),
         NotIn::Store(error) => super::login::unexpected(error.into()),

@@ -99,8 +99,8 @@ impl State {
             log: failure.map(|failure| failure.log.join("\n")).unwrap_or_default(),
             without_own: match view.phase {
                 ServerPhase::Running if view.without_own => {
-                    "Your server runs without your own packages and settings. They are still there: restart it, and it has \
-                     them again."
+                    "Your server runs without your own packages and settings. They are still there: restart it to use them \
+                     again."
                 }
                 ServerPhase::Queued | ServerPhase::Starting if view.without_own => {
                     "It starts without your own packages and settings. They are still there, and back after a restart."
@@ -153,14 +153,14 @@ fn offer(view: &View) -> (&'static str, &'static str) {
     let why = match (Remedy::of(view), view.phase) {
         (Remedy::Pointless, _) => return ("", ""),
         (Remedy::IsLikely, _) => {
-            "It looks as if something that you installed or set yourself got in the way. Nothing of it is lost when you start \
-             without it once."
+            "It looks as if something that you installed or set yourself caused this. Nothing is lost if you start without it \
+             once."
         }
         (Remedy::MayHelp, ServerPhase::Failed) => {
-            "If you have installed something or changed a setting, that may be why. Nothing of it is lost when you start without \
-             it once."
+            "If you have installed something or changed a setting, that may be why. Nothing is lost if you start without it \
+             once."
         }
-        (Remedy::MayHelp, _) => "Does a package or a setting of your own get in the way?",
+        (Remedy::MayHelp, _) => "Is one of your own packages or settings causing trouble?",
     };
     match view.phase {
         ServerPhase::Running => (why, "Restart without my packages and settings"),

@@ -218,7 +218,7 @@ async fn without_a_good_certificate_nobody_is_sent_to_it_and_nothing_is_asked_in
     let answer = ask("/hub/login").await;
     assert_eq!(answer.status, 503);
     let page = String::from_utf8(answer.body).unwrap();
-    assert!(page.contains("Not safe to log in just now") && !page.contains("<form"), "{page}");
+    assert!(page.contains("Not safe to log in right now") && !page.contains("<form"), "{page}");
     // These two are for whoever gives out certificates, and for whoever has to trust one.
     assert_eq!(ask("/hub/ca").await.status, 200);
     assert_eq!(ask("/.well-known/acme-challenge/x").await.status, 200);

@@ -149,7 +149,7 @@ async fn who_looks_after_servers_has_the_same_remedy_as_their_owners() {
     let restart = |without_own| Request::ServerRestart { name: name("bob"), without_own };
     *hub.servers.fails.lock().unwrap() = true;
     let Reply::Refused { hint, .. } = hub.root(&start(false)).await else { panic!("started") };
-    let offered = "hubctl server logs bob; without what bob installed and set: hubctl server start bob --without-own";
+    let offered = "hubctl server logs bob; start without bob's own packages and settings: hubctl server start bob --without-own";
     assert_eq!(hint.as_deref(), Some(offered));
     let Reply::Servers { servers } = hub.root(&Request::ServerList).await else { panic!("no list") };
     assert!(servers[0].own_may_be_why && !servers[0].without_own, "{servers:?}");
@@ -162,7 +162,7 @@ async fn who_looks_after_servers_has_the_same_remedy_as_their_owners() {
     }
     hub.root(&restart(false)).await;
     let Reply::Refused { message, hint, .. } = hub.root(&start(true)).await else { panic!("started") };
-    assert_eq!(message, "bob's server runs already, with what bob installed and set");
+    assert_eq!(message, "bob's server already runs, with bob's own packages and settings");
     assert_eq!(hint.as_deref(), Some("hubctl server restart bob --without-own"));
     assert_eq!(refusal(hub.root(&Request::ServerRestart { name: name("cyd"), without_own: false }).await).1, "cyd is blocked");
 }

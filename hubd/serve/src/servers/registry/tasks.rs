@@ -19,8 +19,8 @@ const LAUNCHER_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a start waits for an environment that is built for a new Python.
 const REBUILDING_PATIENCE: Duration = Duration::from_secs(30 * 60);
 const REBUILDING_PAUSE: Duration = Duration::from_secs(2);
-const REBUILDING: &str = "The machine was upgraded, and the packages for everybody are being built anew for it. That takes some \
-                          minutes; your server starts by itself when it is done.";
+const REBUILDING: &str = "The machine was upgraded, and everybody's packages are being rebuilt for it. This takes some minutes; \
+                          your server starts automatically when it is done.";
 /// How many of a server's last lines a failure shows.
 const LOG_LINES: u32 = 20;
 

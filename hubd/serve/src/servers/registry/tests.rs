@@ -116,7 +116,7 @@ async fn who_waits_sees_the_place_and_moves_up() {
     }
     let (bob, mut eve) = (registry.ensure(&name("bob")), registry.ensure(&name("eve")));
     assert_eq!(bob.borrow().message, "You are next.");
-    assert_eq!((eve.borrow().position, eve.borrow().message.as_str()), (Some(2), "One other is before you."));
+    assert_eq!((eve.borrow().position, eve.borrow().message.as_str()), (Some(2), "One person is ahead of you."));
 
     registry.stop(&name("bob"));
     assert_eq!((bob.borrow().phase, eve.borrow().position), (Stopped, Some(1)));

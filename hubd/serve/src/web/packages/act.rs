@@ -77,7 +77,7 @@ fn without_command(typed: &str) -> Result<&str, String> {
     }
     match text.split_whitespace().next() {
         Some(tool @ ("conda" | "mamba" | "micromamba" | "apt" | "apt-get" | "sudo")) if text.contains("install") => {
-            Err(format!("That is a command of {tool}. Here go the names of packages on PyPI alone."))
+            Err(format!("That is a {tool} command. Type only the names of packages on PyPI."))
         }
         _ => Ok(typed),
     }

@@ -109,7 +109,7 @@ fn kept(one: GenerationInfo, now: Timestamp) -> Kept {
     let asked: Vec<String> = one.asked.iter().map(ToString::to_string).collect();
     Kept {
         number: one.number,
-        what: if asked.is_empty() { "what the hub brings".to_owned() } else { asked.join(", ") },
+        what: if asked.is_empty() { "what comes with the hub".to_owned() } else { asked.join(", ") },
         when: one.when.map_or_else(|| "with the hub".to_owned(), |when| ago(&when, now)),
         is_current: one.is_current,
     }

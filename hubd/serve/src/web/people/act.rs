@@ -122,7 +122,7 @@ impl Act {
             )),
             Self::LogOut => Some((
                 format!("Log {people} out everywhere?"),
-                "In every browser they have to log in again, as after a lost laptop. Their server and their open work go on.",
+                "They have to log in again in every browser, for example after a lost laptop. Their server and their open work keep running.",
             )),
             Self::Block => Some((
                 format!("Block {people}?"),

@@ -121,10 +121,12 @@ pub(in super::super) async fn submit(
     }
     let is_sure = form.text("many") == "yes";
     let alert = match () {
-        () if form.text("mark") != plan.mark => "Nothing was done yet: it is not what was shown before. Look at it once more.",
+        () if form.text("mark") != plan.mark => {
+            "Nothing was done yet, because something has changed since you last looked. Look at it once more."
+        }
         () if !plan.problems.is_empty() => "Nothing was done yet.",
         () if plan.absent_leave && plan.many_leave && !is_sure => {
-            "Nothing was done yet: many would be blocked. Say that this is right, or that this is not the whole class."
+            "Nothing was done yet: many people would be blocked. Confirm that this is right, or say that this is not the whole class."
         }
         () => "",
     };
@@ -247,7 +249,7 @@ fn outcome(hub: &Hub, staff: &Staff, plan: &RosterPlan, done: RosterDone) -> Res
     ];
     let mut title = title.into_iter().flatten();
     let mut notes: Vec<String> = Vec::new();
-    let first = title.next().unwrap_or_else(|| "Nothing was to be done".to_owned());
+    let first = title.next().unwrap_or_else(|| "There was nothing to do".to_owned());
     notes.extend(title.map(|more| format!("{more}.")));
     let given = plan.comes.iter().filter(|comer| comer.has_password).count();
     if given > 0 {

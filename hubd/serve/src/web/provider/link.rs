@@ -78,7 +78,9 @@ fn not_linked(provider: &Provider, why: NotLinked) -> Problem {
     let title = &provider.title;
     let message = match why {
         NotLinked::Rules(_) => {
-            format!("Only some people of {title} get in here, and the account that you used is not one of them.")
+            format!(
+                "Only some people with an account of {title} can log in here, and the account that you used is not one of them."
+            )
         }
         NotLinked::Others => {
             format!(
@@ -86,7 +88,9 @@ fn not_linked(provider: &Provider, why: NotLinked) -> Problem {
             )
         }
         NotLinked::Another => {
-            format!("Another account of {title} is yours here already. Whoever runs this hub can undo that: hubctl login unlink.")
+            format!(
+                "You have already linked another account of {title} here. Whoever runs this hub can undo that: hubctl login unlink."
+            )
         }
         NotLinked::Over => return not_begun(),
         NotLinked::Store(error) => return super::super::login::unexpected(error.into()),

@@ -127,11 +127,11 @@ fn told<'page>(mut page: Page<'page>, ended: &Ended, key: &KeyPath, asked: Asked
     page.title = match saved.outcome {
         Outcome::Unchanged | Outcome::DryRun if saved.changes.is_empty() => {
             if let Some(field) = field.filter(|_| asked.verb == "unset") {
-                page.notes.push(format!("An empty field stands for what holds without a setting: {}.", field.default));
+                page.notes.push(format!("An empty field means the default: {}.", field.default));
             }
-            "It is like that already".to_owned()
+            "It is already set to that".to_owned()
         }
-        Outcome::Unchanged => "It is like that already".to_owned(),
+        Outcome::Unchanged => "It is already set to that".to_owned(),
         Outcome::DryRun => {
             page.question = Some(asked);
             "Change this?".to_owned()
@@ -142,11 +142,11 @@ fn told<'page>(mut page: Page<'page>, ended: &Ended, key: &KeyPath, asked: Asked
             "Changed".to_owned()
         }
         Outcome::SavedNotApplied => {
-            page.problem = reason("The hub could not put it in force");
-            "Saved, but not in force".to_owned()
+            page.problem = reason("The hub could not apply it");
+            "Saved, but not applied".to_owned()
         }
         Outcome::RolledBack => {
-            page.problem = reason("The hub did not work with it, so it is as it was before");
+            page.problem = reason("The hub did not work with it, so the old value was put back");
             "Nothing was changed".to_owned()
         }
     };

@@ -149,7 +149,7 @@ fn launcher(paths: &Paths, changes: Changes) {
 /// What `hubctl config` prints of a change of a key that was "1G".
 fn configured(change: &KeyChange) -> Ended {
     if change.values == ["many"] {
-        let output = r#"{"error":{"message":"\"many\" is no value for it","hint":"as in: 2G"}}"#.to_owned();
+        let output = r#"{"error":{"message":"\"many\" is not a value for it","hint":"as in: 2G"}}"#.to_owned();
         return Ended { code: 1, output, messages: String::new() };
     }
     let new = change.values.first().map(|value| format!("{value:?}")).unwrap_or_default();

@@ -111,7 +111,7 @@ async fn what_is_used_is_for_teachers_and_drawn_with_a_table_behind_each() {
     let desk = desk().await;
     assert_eq!(as_somebody(&desk, "hugo").await.get("/hub/usage").await.status, StatusCode::FORBIDDEN, "a helper");
     let mut browser = as_somebody(&desk, "tess").await;
-    assert!(browser.get("/hub/usage").await.text().contains("Nothing is known yet."));
+    assert!(browser.get("/hub/usage").await.text().contains("There are no figures yet."));
     has_available(&desk, 100_000);
     for address in ["/hub/usage", "/hub/usage?span=term"] {
         let page = browser.get(address).await;
@@ -229,7 +229,7 @@ async fn a_list_with_mistakes_adds_nobody_and_keeps_what_was_typed() {
     for (list, says) in [
         ("eve\n???\n", "Line 2: no login name can be made of this line"),
         ("  \n", "There is no name in the list."),
-        ("username,email\neve,x\n", "Line 2: `x` is no e-mail address"),
+        ("username,email\neve,x\n", "Line 2: `x` is not an e-mail address"),
     ] {
         let answer = browser.fill("/hub/people/add", "/hub/people/add", &[("list", list)]).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{list}");

@@ -75,7 +75,7 @@ async fn what_was_typed_comes_back_with_what_is_wrong() {
     let form = [("key", "limits.tasks"), ("value", "many"), ("do", "set")];
     let page = browser.fill("/hub/settings", "/hub/settings", &form).await;
     assert!(
-        page.text().contains("Nothing was changed") && page.text().contains("\"many\" is no value for it"),
+        page.text().contains("Nothing was changed") && page.text().contains("\"many\" is not a value for it"),
         "{}",
         page.text()
     );
