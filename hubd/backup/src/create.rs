@@ -29,8 +29,8 @@ const UNFINISHED: &str = ".hubd-*";
 pub fn wanted(paths: &Paths) -> Result<(Backup, Repository)> {
     let backup = config::read(&paths.config_file())?.config.backup;
     let Some(repository) = backup.repository.clone() else {
-        let hint = "sudo hubctl backup init /mnt/disk/hubd makes a place for them, and says so in the configuration";
-        return Err(Problem::new("the configuration says nothing of where backups go", hint).into());
+        let hint = "sudo hubctl backup init /mnt/disk/hubd sets up a place for them";
+        return Err(Problem::new("the configuration does not say where backups go", hint).into());
     };
     Ok((backup, repository))
 }
@@ -43,9 +43,7 @@ pub fn alone(paths: &Paths) -> Result<LockGuard> {
     fs_err::create_dir_all(paths.backup_state())?;
     match try_lock(&paths.backup_lock())? {
         Some(guard) => Ok(guard),
-        None => {
-            Err(Problem::new("a backup is being made, or brought back", "wait until that is done: hubctl backup status").into())
-        }
+        None => Err(Problem::new("a backup is being made or restored", "wait until that is done: hubctl backup status").into()),
     }
 }
 
@@ -93,7 +91,7 @@ fn make(paths: &Paths, service: Option<&str>, version: &str, attempt: &mut Attem
     tree::remove(&paths.backup_stage())?;
     let host = host()?;
     let keep = [backup.keep_daily, backup.keep_weekly, backup.keep_monthly];
-    restic.forget(&host, keep).context("the backup is made, but older ones could not be let go")
+    restic.forget(&host, keep).context("the backup was made, but older ones could not be removed")
 }
 
 /// Has the hub leave a copy of its database.
@@ -101,7 +99,7 @@ fn copy_database(paths: &Paths) -> Result<()> {
     match control::call(&paths.control_socket(), &Request::CopyDatabase) {
         Ok(Reply::Done) => Ok(()),
         Ok(Reply::Refused { message, hint, .. }) => Err(Problem::new(message, hint.unwrap_or_default()).into()),
-        Ok(other) => bail!("the hub gave an answer to something else: {other:?}"),
+        Ok(other) => bail!("unexpected answer of the hub: {other:?}"),
         Err(error) => {
             let what = format!("the hub does not answer, so its database can't be copied: {error}");
             Err(Problem::new(what, "sudo hubctl status says why").into())

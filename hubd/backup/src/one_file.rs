@@ -27,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(3600);
 /// When there is no such person or file, or it can't be written.
 pub fn bring(paths: &Paths, restic: &Restic, snapshot: &str, name: &Username, path: &Path, zone: &TimeZone) -> Result<PathBuf> {
     if !is_below_a_home(path) {
-        let what = format!("`{}` is no path of a file below a home", path.display());
+        let what = format!("`{}` is not the path of a file below a home", path.display());
         return Err(Problem::new(what, "name it as seen from the home: notebooks/x.ipynb").into());
     }
     let table = TableFile::new(paths.accounts()).read()?;
@@ -38,10 +38,10 @@ pub fn bring(paths: &Paths, restic: &Restic, snapshot: &str, name: &Username, pa
         return Err(Problem::new(format!("{name} has no account on this machine"), hint).into());
     };
     let (Some(parent), Some(leaf)) = (account.home.parent(), account.home.file_name()) else {
-        bail!("`{}` is no home", account.home.display());
+        bail!("`{}` is not a home", account.home.display());
     };
     let home = homes::resolve(parent)?.join(leaf);
-    let text = home.join(path).to_str().context("this name is not in UTF-8, which hubctl can't ask for")?.to_owned();
+    let text = home.join(path).to_str().context("hubctl can't handle this name: it is not UTF-8")?.to_owned();
     let file = tempfile::tempfile_in(paths.large_temporary()).context("making a temporary file")?;
     restic.dump(snapshot, &text, file.as_fd().try_clone_to_owned().context("handing over a file")?.into())?;
     std::io::Seek::rewind(&mut &file).context("reading what the backup had")?;

@@ -224,7 +224,7 @@ fn refuse_others(path: &Path) -> Result<()> {
     let found = fs_err::symlink_metadata(path)?;
     if !found.is_dir() || found.uid() != geteuid().as_raw() {
         bail!(
-            "`{}` is not a directory of root's, so nothing is moved there\nhint: look who made it, move it away, run the same line again",
+            "`{}` is not a directory of root's, so nothing is moved there\nhint: find out who made it, move it away, run the same command again",
             path.display()
         );
     }

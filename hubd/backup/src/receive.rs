@@ -17,7 +17,7 @@ const MOST: u32 = 1000;
 /// When `path` leads out of the home, or it can't be written.
 pub fn receive(home: &Path, date: &str, path: &Path, content: &mut dyn Read) -> Result<PathBuf> {
     if !is_below_a_home(path) || !date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
-        bail!("`{}` is no path of a file below a home", path.display());
+        bail!("`{}` is not the path of a file below a home", path.display());
     }
     let directory = new_directory(home, date)?;
     let place = directory.join(path);

@@ -82,7 +82,7 @@ const KNOWN: &[(&[&str], &str, &str)] = &[
     (
         &["wrong password or no key found"],
         "the password is not the one of the backups in {place}",
-        "it was shown when these backups were set up; put it into the file that backup.password_file in the configuration names, \
+        "it was printed when these backups were set up; put it into the file that backup.password_file in the configuration names, \
          or give it with --password-file",
     ),
     (
@@ -92,12 +92,12 @@ const KNOWN: &[(&[&str], &str, &str)] = &[
     ),
     (
         &["no space left on device", "disk quota exceeded", "enospc"],
-        "there is no room left in {place}; earlier backups are whole",
+        "there is no room left in {place}; earlier backups are intact",
         "make room there, or keep fewer with backup.keep_daily, keep_weekly and keep_monthly; then: sudo hubctl backup create",
     ),
     (
         &["repository is already locked", "unable to create lock in backend"],
-        "somebody else is at work on the backups in {place}, or something there was cut short",
+        "the backups in {place} are in use, or something there was interrupted",
         "wait until that is done; if nothing is: restic unlock takes the lock away",
     ),
     (
@@ -131,7 +131,7 @@ const KNOWN: &[(&[&str], &str, &str)] = &[
         "that is not in this backup",
         "sudo hubctl backup list says which others there are",
     ),
-    (&["read-only file system"], "{place} can be read and not written", "mount that disk so that it can be written"),
+    (&["read-only file system"], "{place} is read-only", "mount that disk so that it can be written"),
     (
         &[
             "permission denied (publickey",
@@ -149,7 +149,7 @@ const KNOWN: &[(&[&str], &str, &str)] = &[
     ),
     (
         &["access denied", "invalidaccesskeyid", "signaturedoesnotmatch", "no credentials"],
-        "the store of {place} refuses",
+        "{place} refused access",
         "its keys, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, belong into /etc/hubd/backup.env, for root alone",
     ),
     (
@@ -172,7 +172,7 @@ pub(crate) fn problem(ended: &Ended, place: &str) -> Problem {
     let last: Vec<&str> = ended.stderr.lines().filter(is_words).collect();
     let last = last[last.len().saturating_sub(3)..].join("; ");
     let how = ended.code.map_or("a signal ended it".to_owned(), |code| format!("exit code {code}"));
-    Problem::new(format!("restic did not do it ({how}): {last}"), "journalctl --unit hubd-backup says more")
+    Problem::new(format!("restic failed ({how}): {last}"), "journalctl --unit hubd-backup says more")
 }
 
 #[cfg(test)]

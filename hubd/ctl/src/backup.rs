@@ -128,7 +128,7 @@ fn given_password(world: &mut World, file: Option<&Path>, repository: &Repositor
             typed.ok_or_else(|| Failure::new(Cause::Refused, "nothing was done", None))?
         }
         None => {
-            let hint = "it was shown when they were set up: --password-file FILE".to_owned();
+            let hint = "it was printed when backups were set up; give it with --password-file FILE".to_owned();
             return Err(Failure::new(Cause::Failed, "the password of the backups is needed", hint).into());
         }
     };
@@ -142,7 +142,9 @@ fn given_password(world: &mut World, file: Option<&Path>, repository: &Repositor
 fn create_now(world: &mut World) -> Result<Exit> {
     let (_, repository) = create::wanted(&world.paths)?;
     fs_err::write(world.paths.backup_asked(), "")?;
-    world.printer.say(&format!("Making a backup in {repository}; it goes on when you stop looking: hubctl backup status"))?;
+    world
+        .printer
+        .say(&format!("Making a backup in {repository}; it continues if you close this terminal: hubctl backup status"))?;
     let before = world.now;
     let started = Command::new(world.paths.systemctl(), DEADLINE).args(["--no-ask-password", "start", SERVICE]).output()?;
     let record = Record::load(&world.paths)?;

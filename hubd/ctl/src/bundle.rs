@@ -192,8 +192,8 @@ fn add(world: &mut World, file: &Path) -> Result<()> {
         let held = Held { bundle: Some(bundle.manifest().clone()), new: Some(new), wheels: Vec::new() };
         return Ok(world.printer.json(&held)?);
     }
-    world.printer.line(&format!("{} taken in.", counted(new, "new package", "new packages")))?;
-    world.printer.say("Packages come from bundles alone now. Install what is in them: hubctl env install PACKAGE")?;
+    world.printer.line(&format!("{} added.", counted(new, "new package", "new packages")))?;
+    world.printer.say("Packages now come only from bundles. To install one: hubctl env install PACKAGE")?;
     Ok(())
 }
 
@@ -206,7 +206,7 @@ fn show(world: &mut World, file: Option<&Path>) -> Result<()> {
         return Ok(world.printer.json(&Held { bundle, new: None, wheels })?);
     }
     let Some(manifest) = bundle else {
-        world.printer.line("This machine has taken in no bundle; packages come from an index.")?;
+        world.printer.line("No bundle was added to this machine; packages come from an index.")?;
         return Ok(());
     };
     let python = manifest.machine.python.as_deref().unwrap_or("?");
@@ -265,7 +265,7 @@ fn left_out(manifest: &Manifest) -> Vec<String> {
 
 fn remove(world: &mut World, yes: bool) -> Result<()> {
     if store::latest(&world.paths)?.is_none() {
-        return Ok(world.printer.line("Nothing to remove: this machine has taken in no bundle.")?);
+        return Ok(world.printer.line("Nothing to remove: no bundle was added to this machine.")?);
     }
     if !yes {
         world.confirm("Packages will come from an index again, which this machine must reach. Remove the bundles?")?;
@@ -280,7 +280,7 @@ fn remove(world: &mut World, yes: bool) -> Result<()> {
 fn workshop(world: &World) -> Result<Workshop> {
     Builder::new(world.paths.clone()).enter()?.ok_or_else(|| {
         let hint = "hubctl env status says which; try again after it".to_owned();
-        Failure::new(Cause::Busy, "an environment is being built just now", hint).into()
+        Failure::new(Cause::Busy, "an environment is being built right now", hint).into()
     })
 }
 

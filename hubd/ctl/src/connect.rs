@@ -105,7 +105,7 @@ pub(super) fn people(world: &World) -> Option<Vec<UserInfo>> {
 pub(super) fn unexpected(reply: &Reply) -> Failure {
     Failure::new(
         Cause::Hub(RefusalKind::Failed),
-        format!("the hub gave an answer to something else ({})", kind_of(reply)),
+        format!("unexpected answer of the hub ({})", kind_of(reply)),
         "hubctl and the running hub seem to be of different versions: systemctl restart hubd".to_owned(),
     )
 }

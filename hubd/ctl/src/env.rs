@@ -43,7 +43,7 @@ pub(super) fn run(kernel: Option<KernelName>, verb: EnvVerb, world: &mut World) 
         (EnvVerb::RemoveKernel { name }, None) => (Some(name), Ask::RemoveKernel),
         (EnvVerb::Apt { verb }, None) => return apt::run(verb, world),
         (EnvVerb::Kernels | EnvVerb::RemoveKernel { .. } | EnvVerb::Apt { .. }, Some(_)) => {
-            return Err(Failure::plain("--kernel has no meaning for this command; leave it away").into());
+            return Err(Failure::plain("this command does not take --kernel; leave it out").into());
         }
         (EnvVerb::Status, kernel) => (kernel, Ask::Status),
         (EnvVerb::List, kernel) => (kernel, Ask::List),
@@ -123,8 +123,8 @@ fn wanted(world: &mut World, packages: &[String]) -> Result<Vec<Requirement>> {
         && matches!(tool.as_str(), "pip" | "pip3" | "conda" | "mamba")
         && verb == "install"
     {
-        let message = format!("`{tool} install` is a command and no package");
-        let hint = format!("leave it away: sudo hubctl env install {}", packages[2..].join(" "));
+        let message = format!("`{tool} install` is a command, not a package");
+        let hint = format!("leave it out: sudo hubctl env install {}", packages[2..].join(" "));
         return Err(Failure::new(Cause::Failed, message, hint.trim_end().to_owned()).into());
     }
     let mut wanted = Vec::new();
@@ -199,12 +199,14 @@ fn applied(world: &mut World, kernel: Option<&KernelName>, path: &Path) -> Resul
         Some(_) => file,
         None if file.is_for_the_index() => {
             if file.packages.is_empty() {
-                let hint = "packages for everybody are listed below `pip:`; of conda packages a kernel is made: --kernel NAME";
+                let hint = "list packages for everybody under `pip:`; conda packages make a kernel: --kernel NAME";
                 let plain = Failure::plain(format!("`{}` lists no package but Python itself", path.display()));
                 return Err(Failure { hint: Some(hint.to_owned()), ..plain }.into());
             }
             if !file.specs.is_empty() {
-                world.printer.say("The Python of everybody's environment is the machine's own; packages of `pip:` are taken")?;
+                world
+                    .printer
+                    .say("Everybody's environment uses the machine's own Python; only the packages under `pip:` are installed")?;
             }
             EnvironmentFile { specs: Vec::new(), ..file }
         }
@@ -212,7 +214,7 @@ fn applied(world: &mut World, kernel: Option<&KernelName>, path: &Path) -> Resul
             let name = file.name.as_deref().filter(|name| name.parse::<KernelName>().is_ok()).unwrap_or("NAME");
             let hint = format!("it can be a kernel for everybody: hubctl env --kernel {name} apply {}", path.display());
             let plain = Failure::plain(format!(
-                "`{}` asks for conda packages, and everybody's environment is made of the package index",
+                "`{}` asks for conda packages, but everybody's environment is made from the package index",
                 path.display()
             ));
             return Err(Failure { hint: Some(hint), ..plain }.into());

@@ -58,7 +58,7 @@ fn status(world: &mut World) -> Result<Exit> {
         return Ok(exit);
     }
     if status.method == "off" {
-        world.printer.line("https is off: passwords and notebooks travel in clear")?;
+        world.printer.line("https is off: passwords and notebooks travel unencrypted")?;
         world.printer.say(
             "hint: sudo /opt/hubd/bin/hub-installer install --https acme --domain hub.example.org --email you@example.org",
         )?;
@@ -116,7 +116,7 @@ fn renew(world: &mut World) -> Result<Exit> {
     only_on_the_host(world, "asking for a certificate", "https renew")?;
     let before = ask_hub(world)?;
     if matches!(before.method.as_str(), "files" | "off") {
-        world.printer.say("The hub gets no certificate by itself, so there is nothing to ask for.")?;
+        world.printer.say("The hub is not set up to get certificates itself, so there is nothing to renew.")?;
         return Ok(Exit::Done);
     }
     // Without the record of failures nothing has to be waited for; a certificate that is fine stays.
@@ -127,7 +127,7 @@ fn renew(world: &mut World) -> Result<Exit> {
     {
         return Err(error).with_context(|| format!("removing `{}`", record.display()));
     }
-    world.printer.say("Looking after the certificate; an authority may take a minute.")?;
+    world.printer.say("Getting the certificate; this can take a minute.")?;
     Command::new(world.paths.systemctl(), RENEW_PATIENCE)
         .args(["start", CERTIFICATES])
         .run()

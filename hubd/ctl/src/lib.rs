@@ -191,7 +191,7 @@ impl World<'_> {
         if !self.terminal.present() {
             let hint = "add --yes if you are sure";
             return Err(
-                Failure::new(Cause::Refused, "there is no terminal to ask at, so nothing was done", hint.to_owned()).into()
+                Failure::new(Cause::Refused, "there is no terminal to ask on, so nothing was done", hint.to_owned()).into()
             );
         }
         let answer = self.terminal.ask(&format!("{question} [y/N] "))?;

@@ -55,7 +55,7 @@ fn explain(world: &mut World, name: Username) -> Result<Exit> {
     }
     world.printer.table(&table)?;
     if exit != Exit::Done {
-        let message = format!("{name} is not enrolled; this is what would hold");
+        let message = format!("{name} is not enrolled; these limits would apply");
         world.printer.error(&message, Some(&format!("hubctl user list shows who is; hubctl user add {name}")))?;
     }
     Ok(exit)

@@ -114,24 +114,24 @@ fn check(world: &mut World, name: &LoginName) -> Result<Exit> {
     // The next one to ask starts it, with what the files say then.
     systemctl.job(["stop", OUTSIDE]).with_context(|| format!("stopping {OUTSIDE}"))?;
     let reply = wire::ask(&world.paths.outside_socket(), &outside::Request::Check { login: name.clone() }, PATIENCE)
-        .with_context(|| format!("asking {OUTSIDE}; it said last:\n{}", systemctl.last_words(OUTSIDE).trim_end()))?;
+        .with_context(|| format!("asking {OUTSIDE}; its last log lines:\n{}", systemctl.last_words(OUTSIDE).trim_end()))?;
     match reply {
         outside::Reply::Checked(more) => looked.extend(more),
         outside::Reply::Refused(trouble) => return Err(Failure::plain(trouble.message).into()),
-        _ => return Err(Failure::plain(format!("{OUTSIDE} gave an answer to something else")).into()),
+        _ => return Err(Failure::plain(format!("unexpected answer of {OUTSIDE}")).into()),
     }
     let is_bad = looked.iter().any(|looked| looked.verdict == Verdict::Bad);
     if world.printer.json {
         world.printer.json(&Checked { login: name.clone(), callback, looked })?;
     } else {
         show(world, &callback, &looked)?;
-        world.printer.say(if is_bad { "\nNobody gets in like this." } else { "\nNothing stands in the way." })?;
+        world.printer.say(if is_bad { "\nNobody can log in this way." } else { "\nNo problems found." })?;
     }
     Ok(if is_bad { Exit::Failed } else { Exit::Done })
 }
 
 fn show(world: &mut World, callback: &str, looked: &[Looked]) -> Result<()> {
-    world.printer.say(&format!("The redirect address, which the provider has to know: {callback}\n"))?;
+    world.printer.say(&format!("The redirect address to register at the provider: {callback}\n"))?;
     for Looked { verdict, text, hint } in looked {
         let mark = match verdict {
             Verdict::Good => "ok      ",

@@ -93,8 +93,8 @@ fn apply(world: &mut World, called: &str, request: RosterRequest, choices: &Choi
     let go = Some(Go { mark: plan.mark.clone(), many_leave: is_sure });
     let reply = look(world, &RosterRequest { go, ..request })?;
     let Some(done) = &reply.done else {
-        let message = "somebody changed the list of people meanwhile, so nothing was done";
-        return Err(Failure::new(Cause::Busy, message, "look again, and do it then".to_owned()).into());
+        let message = "somebody else changed the list of people meanwhile, so nothing was done";
+        return Err(Failure::new(Cause::Busy, message, "run the command again".to_owned()).into());
     };
     if world.printer.json {
         world.printer.json(&reply)?;

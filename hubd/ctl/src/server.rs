@@ -111,7 +111,7 @@ pub(super) fn remarks(server: &ServerInfo) -> impl Iterator<Item = String> {
 fn without_own(server: &ServerInfo) -> Option<String> {
     let ServerInfo { name, .. } = server;
     let text = || {
-        format!("{name}'s server is there without what {name} installed and set; hubctl server restart {name} brings that back.")
+        format!("{name}'s server runs without {name}'s own packages and settings; hubctl server restart {name} brings them back.")
     };
     (server.without_own && server.phase != ServerPhase::Failed).then(text)
 }

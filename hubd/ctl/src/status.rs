@@ -124,15 +124,15 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
         world.printer.warn(&format!("warning: {shortage}"))?;
     }
     for server in status.servers.iter().filter(|server| server.phase == ServerPhase::Failed) {
-        let problem = server.problem.as_deref().unwrap_or("it ended by itself");
+        let problem = server.problem.as_deref().unwrap_or("it ended on its own");
         world.printer.line("")?;
         world.printer.line(&format!("{}: {problem}", server.name))?;
         world.printer.say(&format!("hint: hubctl server logs {}", server.name))?;
         if server.own_may_be_why {
             let name = &server.name;
-            world
-                .printer
-                .say(&format!("hint: without what {name} installed and set: hubctl server start {name} --without-own"))?;
+            world.printer.say(&format!(
+                "hint: start without {name}'s own packages and settings: hubctl server start {name} --without-own"
+            ))?;
         }
     }
     for text in status.servers.iter().flat_map(remarks) {
@@ -262,7 +262,7 @@ fn explain_silence(world: &mut World, failure: &Failure) -> Result<Exit> {
     }
     let next = match units.iter().find(|unit| !unit.is_well()) {
         _ if upgrade::is_half_installed(&world.paths) => {
-            "an install or uninstall of the hub was cut short; run the same line again, and it goes on from there".to_owned()
+            "an install or uninstall of the hub was interrupted; run the same command again to continue".to_owned()
         }
         Some(unit) => format!("systemctl status {0}; journalctl -u {0}", unit.unit),
         None => failure.hint.clone().unwrap_or_default(),

@@ -57,7 +57,7 @@ fn create(world: &mut World, scopes: Vec<Scope>, note: String, Lifetime(lifetime
         .as_deref()
         .map_or_else(|| "until it is revoked".to_owned(), |expires| format!("until {}", moment(expires, world.now, &world.zone)));
     world.printer.say(&format!(
-        "\nThat is API token {}. It is shown this once and works {until}. Whoever has it can {}.",
+        "\nThis is API token {}. It is shown only once and works {until}. Whoever has it can {}.",
         info.id,
         info.scopes.iter().map(|scope| scope.about()).collect::<Vec<_>>().join("; "),
     ))?;

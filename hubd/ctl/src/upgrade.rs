@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &UpgradeArguments, world: &mut World) -> Result<Exi
     if !arguments.yes {
         world.confirm("People's servers run on, and the hub restarts within a moment. Upgrade?")?;
     }
-    world.printer.say("It goes on when this terminal closes; hubctl upgrade --status tells how it went.")?;
+    world.printer.say("It continues if you close this terminal; hubctl upgrade --status shows how it went.")?;
     let record = ask_and_follow(world, &asker, &UpgradeRequest::Perform { version })?;
     conclude(world, &record)
 }
@@ -97,7 +97,7 @@ pub(super) fn describe(outcome: &Record) -> String {
     let version = |version: &Option<_>| version.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
     let (from, to) = (version(&outcome.from), version(&outcome.to));
     let asked = format!("asked for by {} at {}", outcome.who, outcome.when);
-    let reason = outcome.reason.as_deref().unwrap_or("it is not known why");
+    let reason = outcome.reason.as_deref().unwrap_or("the reason is unknown");
     match outcome.state {
         State::RolledBack => format!("hubd {to} did not work and was taken back ({asked}): {reason}"),
         State::Failed => format!("hubd {to} did not work, and could not be taken back ({asked}): {reason}"),
@@ -124,7 +124,7 @@ fn source(world: &World, which: Option<&str>) -> Result<Source> {
     };
     let (caller, path) = (world.caller, world.caller.resolve(Path::new(which)).map_err(refused)?);
     let open = |path: &Path| caller.open(path).map_err(refused);
-    let name = path.file_name().and_then(|name| name.to_str()).context("this is not called like a release")?;
+    let name = path.file_name().and_then(|name| name.to_str()).context("this file is not named like a release")?;
     let beside = [(sums, open(&path.with_file_name(sums))?), (signature, open(&path.with_file_name(signature))?)];
     JobStore::new(&world.paths).take_in(name, &open(&path)?, &beside).map_err(refused)
 }
@@ -156,7 +156,7 @@ fn ask_and_follow(world: &mut World, asker: &Asker, request: &UpgradeRequest) ->
                 }
             }
             Err(error) if answered.elapsed() > ABSENCE_PATIENCE => {
-                return Err(error.context("it goes on, but this hubctl can't hear of it any more"));
+                return Err(error.context("it continues, but this hubctl has lost contact with it"));
             }
             Err(error) => tracing::debug!("asking how it goes: {error:#}"),
         }
@@ -202,7 +202,7 @@ fn account(world: &World) -> Result<Option<String>> {
 }
 
 fn unexpected(answer: &UpgradeReply) -> Failure {
-    Failure::plain(format!("the hub gave an answer to something else ({answer:?})"))
+    Failure::plain(format!("unexpected answer of the hub ({answer:?})"))
 }
 
 /// Tells how it ended.
@@ -212,16 +212,14 @@ fn conclude(world: &mut World, record: &Record) -> Result<Exit> {
     }
     let version = |version: &Option<_>| version.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
     let (from, to) = (version(&record.from), version(&record.to));
-    let reason = record.reason.as_deref().unwrap_or("it is not known why");
+    let reason = record.reason.as_deref().unwrap_or("the reason is unknown");
     let (exit, text) = match record.state {
         State::Waiting | State::Running => (Exit::Busy, "It is under way.".to_owned()),
         State::Prepared => (Exit::Done, format!("hubd {to} is verified and can be installed.")),
         State::Unchanged => (Exit::Done, format!("Nothing to change: hubd {to} is installed.")),
-        State::Upgraded => (Exit::Done, format!("The hub runs with hubd {to}.")),
+        State::Upgraded => (Exit::Done, format!("The hub runs hubd {to}.")),
         State::Refused => (Exit::Refused, format!("{reason}\nNothing was touched.")),
-        State::RolledBack => {
-            (Exit::RolledBack, format!("{reason}\nThe hub runs with hubd {from} again, with its data of before."))
-        }
+        State::RolledBack => (Exit::RolledBack, format!("{reason}\nThe hub runs hubd {from} again, with the data from before.")),
         State::Failed => (Exit::Failed, reason.to_owned()),
     };
     match exit {

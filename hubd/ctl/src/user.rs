@@ -164,7 +164,7 @@ fn block(world: &mut World, who: &Who, blocked: bool) -> Result<Exit> {
             Reply::Done => {
                 if !world.printer.json {
                     let what =
-                        if blocked { "is kept out: sessions ended, and the server is stopping" } else { "may log in again" };
+                        if blocked { "is blocked: sessions ended, and the server is stopping" } else { "can log in again" };
                     world.printer.say(&format!("{name} {what}"))?;
                 }
                 Ok(Block { name: name.clone(), blocked })

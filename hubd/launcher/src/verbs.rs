@@ -134,7 +134,7 @@ impl<M: Machine + 'static> Launcher<M> {
     async fn needed_to_start(&self, name: &Username) -> Result<(Arc<Config>, u32), Refusal> {
         let config = self.config().await?;
         if config.is_blocked(name) {
-            let message = format!("{name} is kept out: the configuration names {name} under `blocked` in [roles]");
+            let message = format!("{name} is blocked: the configuration lists {name} under `blocked` in [roles]");
             return Err(refusal(RefusalKind::NotAllowed, message));
         }
         let environment = self.environment()?;

@@ -45,7 +45,7 @@ pub(super) fn email(text: &str) -> Result<Option<String>, String> {
     let shown: String = text.chars().take(60).collect();
     let halves = text.split_once('@').filter(|(person, host)| !person.is_empty() && !host.is_empty() && !host.contains('@'));
     if text.len() > LONGEST_ADDRESS || halves.is_none() || text.contains(char::is_whitespace) {
-        return Err(format!("`{shown}` is no e-mail address"));
+        return Err(format!("`{shown}` is not an e-mail address"));
     }
     Ok(Some(text.to_owned()))
 }

@@ -29,7 +29,8 @@ impl Description {
     /// # Errors
     /// When it is none; a sentence.
     pub fn read(der: &[u8]) -> Result<Self, String> {
-        let (_, certificate) = X509Certificate::from_der(der).map_err(|error| format!("it is no X.509 certificate: {error}"))?;
+        let (_, certificate) =
+            X509Certificate::from_der(der).map_err(|error| format!("it is not an X.509 certificate: {error}"))?;
         let names = match certificate.subject_alternative_name() {
             Ok(Some(names)) => names.value.general_names.iter().filter_map(name).collect(),
             Ok(None) => Vec::new(),
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_certificate() {
-        assert!(Description::read(b"hello").unwrap_err().starts_with("it is no X.509 certificate"));
+        assert!(Description::read(b"hello").unwrap_err().starts_with("it is not an X.509 certificate"));
     }
 
     #[test]

@@ -199,7 +199,10 @@ fn pem((path, bytes): &Content<'_>) -> Result<String, Flaw> {
     }
     let decoded = text::decode_guessing(bytes, LARGEST);
     decoded.map(|decoded| decoded.text).map_err(|error| {
-        flaw(format!("`{}` is no PEM: {error}", path.display()), "give certificate and key as PEM: text with -----BEGIN ...-----")
+        flaw(
+            format!("`{}` is not PEM: {error}", path.display()),
+            "give certificate and key as PEM: text with -----BEGIN ...-----",
+        )
     })
 }
 

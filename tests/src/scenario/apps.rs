@@ -183,7 +183,7 @@ fn configured(context: &Context, hub: &Hub) -> Result<()> {
     for (wrong, told) in [
         ("[apps.x]\ncommand = [\"/usr/bin/x\"]\n", "neither {socket} nor {port}"),
         ("[apps.x]\ncommand = [\"/usr/bin/x\", \"{port}\"]\nnetwork = true\n", "everybody on the machine could reach that port"),
-        ("[apps.X]\ncommand = [\"/usr/bin/x\", \"{port}\"]\n", "is no name for an app"),
+        ("[apps.X]\ncommand = [\"/usr/bin/x\", \"{port}\"]\n", "is not a name for an app"),
     ] {
         let refused = put(wrong)?;
         ensure!(!refused.success() && refused.text().contains(told), "{wrong}: {}", refused.text());

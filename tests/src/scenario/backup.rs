@@ -92,7 +92,7 @@ fn made(context: &Context, hub: &Hub) -> Result<String> {
     let listed = hub.hubctl(&["backup", "list"])?;
     ensure!(listed["backups"].as_array().is_some_and(|backups| backups.len() == 1), "list: {listed}");
     let (code, text) = said(hub, &["backup", "check"])?;
-    ensure!(code == 0 && text.contains("are whole"), "check: {code} {text}");
+    ensure!(code == 0 && text.contains("are intact"), "check: {code} {text}");
     let status = hub.hubctl(&["status"])?;
     ensure!(status["backup"].is_string() && status["backup_problem"].is_null(), "status: {status}");
     context.step(&format!("a backup of two people: {}", text.trim()))?;
@@ -118,8 +118,8 @@ fn one_file(context: &Context, hub: &Hub) -> Result<()> {
     let today = hub.sh("cat /home/hubd/jupyter-bob/notebooks/x.ipynb; ls -d /etc/notebooks 2>&1 | wc -l")?;
     ensure!(today == "today\n1", "what was there: {today}");
     for (path, words) in [
-        ("../jupyter-cleo/private", "no path of a file below a home"),
-        ("/etc/shadow", "no path of a file below a home"),
+        ("../jupyter-cleo/private", "not the path of a file below a home"),
+        ("/etc/shadow", "not the path of a file below a home"),
         ("way-out/shadow", "that is not in this backup"),
         ("notebooks/nothing", "that is not in this backup"),
         (".cache/big", "that is not in this backup"),

@@ -171,7 +171,7 @@ fn changed(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
     let back = kernel.about(&["rollback"])?;
     ensure!(back["to"] == more["to"], "back: {back}");
     ensure!(kernel.cell("import course; print(course.version)")? == "1.0", "not taken back");
-    ensure!(kernel.about(&["status"])?["is_as_asked"] == true, "the configuration asks for something else");
+    ensure!(kernel.about(&["status"])?["is_as_asked"] == true, "the configuration asks for other packages");
     let copy = OwnKernel { name: "copy", ..kernel };
     let made = copy.change(&["apply", "/root/exported.yml"])?;
     ensure!(made["state"] == "done", "what was exported, as another kernel: {made}");

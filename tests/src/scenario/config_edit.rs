@@ -217,7 +217,7 @@ fn hostile_editor(context: &Context, hub: &Hub) -> Result<()> {
     for (script, words) in [
         ("rm \"$1\"; ln -s /etc/shadow \"$1\"", "it is a symbolic link"),
         ("rm \"$1\"; mkfifo \"$1\"", "it is no file"),
-        ("ln \"$1\" \"$1.second\"", "it has a second name"),
+        ("ln \"$1\" \"$1.second\"", "it has a second name (a hard link)"),
         ("cd \"$(dirname \"$1\")\"; mv ../* ./x; rm config.toml; ln -s /etc/shadow config.toml", "it is a symbolic link"),
     ] {
         let said = unchanged(hub, || edit(hub, script, &[(WHAT_NOW, "q\\n")]))?;
@@ -248,7 +248,7 @@ fn meanwhile(context: &Context, hub: &Hub) -> Result<()> {
 fn lock_out(context: &Context, hub: &Hub) -> Result<()> {
     let out = "sed -i 's/^admins = .*/admins = []/' \"$1\"";
     let said = unchanged(hub, || edit(hub, out, &[("[y/N]", "\\n"), (WHAT_NOW, "q\\n")]))?;
-    said.expect(5, &["warning: Nobody is an administrator of the hub any more."])?;
+    said.expect(5, &["warning: The hub would have no administrator any more."])?;
     let output = unchanged(hub, || hub.hubctl_output(&["config", "unset", "roles.admins"]))?;
     ensure!(output.code == 7, "unset without a terminal: {output:?}");
     let output = hub.hubctl_output(&["config", "unset", "roles.admins", "--allow-lockout"])?;

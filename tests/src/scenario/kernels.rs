@@ -115,7 +115,7 @@ fn changed(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
     ensure!(back["to"] == first["to"], "back: {back}");
     ensure!(kernel.cell("import pyfiglet")?.starts_with("ModuleNotFoundError"), "it was not taken back");
     let config = hub.sh("cat /etc/hubd/config.toml")?;
-    ensure!(config.contains("pyjokes") && !config.contains("pyfiglet"), "the configuration asks for something else: {config}");
+    ensure!(config.contains("pyjokes") && !config.contains("pyfiglet"), "the configuration asks for other packages: {config}");
     let kernels = hub.hubctl(&["env", "kernels"])?;
     ensure!(kernels["kernels"][0]["is_as_asked"] == true, "kernels: {kernels}");
     hub.hubctl(&["server", "stop", STUDENT])?;

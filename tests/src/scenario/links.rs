@@ -52,7 +52,7 @@ fn run(context: &Context) -> Result<()> {
 
 fn refused(context: &Context, hub: &Hub, bob: &Browser, site: &Site) -> Result<()> {
     let evil = "repo=file:///srv/class/evil";
-    let (page, link) = ("This is no page to go to", "This link can't be followed");
+    let (page, link) = ("This is not a page to open", "This link can't be followed");
     for (path, title) in [
         (format!("/hub/user-redirect/git-pull?{evil}&targetpath={STARTUP}"), link),
         (format!("/user/bob/git-pull?{evil}&targetPath={STARTUP}"), link),

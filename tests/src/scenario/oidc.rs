@@ -92,7 +92,7 @@ fn checked(context: &Context, hub: &Hub, provider: &Provider) -> Result<()> {
         context.step(&format!("login check: {expected}"))
     };
     check("it takes client and secret", true)?;
-    check("Nothing stands in the way", true)?;
+    check("No problems found", true)?;
     hub.write(SECRET_FILE, "another secret", 0o600)?;
     check("it does not take the secret", false)?;
     hub.write(SECRET_FILE, SECRET, 0o644)?;
@@ -112,7 +112,7 @@ fn checked(context: &Context, hub: &Hub, provider: &Provider) -> Result<()> {
     set("login.school.client_id", "nobody")?;
     check("it does not know the client or the redirect address", false)?;
     set("login.school.client_id", "hub")?;
-    check("Nothing stands in the way", true)
+    check("No problems found", true)
 }
 
 /// In a browser, by the button, up to a notebook.
@@ -142,9 +142,9 @@ fn logs_in(context: &Context, hub: &Hub) -> Result<Browser> {
 /// Nobody becomes somebody else by being called so.
 fn who_is_who(context: &Context, hub: &Hub) -> Result<()> {
     for (subject, told) in [
-        ("2", "Somebody here is called that already"),
-        ("3", "Somebody here is called that already"),
-        ("4", "Somebody here is called that already"),
+        ("2", "That name is already taken here"),
+        ("3", "That name is already taken here"),
+        ("4", "That name is already taken here"),
         ("5", "You are not enrolled here"),
         ("6", "You are not enrolled here"),
     ] {

@@ -94,7 +94,7 @@ fn broken(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
     bob.wait_for(offer, DEADLINE)?;
     let page = bob.text("main")?;
     ensure!(page.contains("breaksmine.py wants another tornado"), "the page does not say why: {page}");
-    ensure!(page.contains("It looks as if something that you installed or set yourself got in the way."), "{page}");
+    ensure!(page.contains("It looks as if something that you installed or set yourself caused this."), "{page}");
     bob.screenshot("failed")?;
     bob.resize(390, 800)?;
     bob.screenshot("failed-phone")?;

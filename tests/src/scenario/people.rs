@@ -139,7 +139,7 @@ fn limits(context: &Context, hub: &Hub, anna: &Browser) -> Result<()> {
     anna.goto(&format!("{}/hub/people/eve", hub.url()))?;
     anna.click("details:has(#full_name) summary")?;
     anna.fill("#full_name", "Eve Moneypenny")?;
-    anna.click_text("Look at the change")?;
+    anna.click_text("Preview the change")?;
     anna.wait_for_text("main", "Eve Moneypenny", DEADLINE)?;
     anna.click_text("Do it")?;
     anna.wait_for_text("h1", "was changed", DEADLINE)?;

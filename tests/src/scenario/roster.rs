@@ -95,7 +95,7 @@ fn again_and_the_next(context: &Context, hub: &Hub, tess: &Browser) -> Result<()
     tess.click("[name=whole]")?;
     pictures(tess, "leaver")?;
     tess.click_text("Do it")?;
-    tess.wait_for_text("main", "many would be blocked", DEADLINE)?;
+    tess.wait_for_text("main", "many people would be blocked", DEADLINE)?;
     tess.click("[name=many]")?;
     tess.screenshot("many")?;
     tess.click_text("Do it")?;

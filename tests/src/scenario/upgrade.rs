@@ -125,7 +125,7 @@ fn inside(context: &Context, hub: &Hub) -> Result<()> {
     context.step(&format!("inside the hub: {}", ran.printed))?;
     ensure!(ran.error.is_none() && ran.printed.contains("file [7]"), "a file from inside: {ran:?}");
     ensure!(ran.printed.contains("check [0] The upgrade from 0.2.0 to 0.3.0 changes:"), "--check: {ran:?}");
-    ensure!(ran.printed.contains("status [0] The hub runs with hubd 0.3.0"), "--status: {ran:?}");
+    ensure!(ran.printed.contains("status [0] The hub runs hubd 0.3.0"), "--status: {ran:?}");
     is_installed(hub, "0.3.0")?;
     let record: serde_json::Value = hub.hubctl(&["upgrade", "--status"])?;
     ensure!(record["who"] == ADMIN, "recorded: {record}");

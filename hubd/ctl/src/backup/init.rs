@@ -42,8 +42,8 @@ pub(super) fn init(world: &mut World, place: &Repository, password_file: Option<
         world.printer.say("The password of these backups, which is shown this once:")?;
         world.printer.line(&format!("\n  {made}\n"))?;
         world.printer.say(&format!(
-            "Write it down and keep it elsewhere: without it nobody can read them, nobody can make another one, and `{}` may be \
-             gone with this machine.",
+            "Write it down and keep it somewhere else: without it nobody can read the backups, and `{}` may be lost with this \
+             machine.",
             password.display()
         ))?;
     }

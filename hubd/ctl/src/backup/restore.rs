@@ -50,7 +50,7 @@ pub(super) fn restore(world: &mut World, what: &RestoreArguments) -> Result<Exit
     let chosen = place.choose(what.snapshot.as_deref().or(before.as_ref().map(|before| before.snapshot.as_str())))?;
     if let Some(unfinished) = before.as_ref().filter(|before| before.snapshot != chosen) {
         let hint = format!("finish that first: sudo hubctl backup restore {}", unfinished.snapshot);
-        let what = format!("bringing back backup {} was cut short, and half of it may be here", unfinished.snapshot);
+        let what = format!("restoring backup {} was interrupted, and half of it may be here", unfinished.snapshot);
         return Err(Failure::new(Cause::Busy, what, hint).into());
     }
     let mut progress = match before.filter(|before| before.snapshot == chosen) {
@@ -110,10 +110,10 @@ pub(super) fn restore(world: &mut World, what: &RestoreArguments) -> Result<Exit
     })();
     // Whatever came of it, nobody is kept out.
     start(&systemctl)?;
-    let aside = placed.context("it was cut short; run the same line again, and it goes on from there")?;
+    let aside = placed.context("it was interrupted; run the same command again to continue")?;
     wait_for_hub(&world.paths)?;
     for path in &aside {
-        world.printer.say(&format!("What was there is in `{path}` now."))?;
+        world.printer.say(&format!("What was there before is now in `{path}`."))?;
     }
     if Record::load(&world.paths)?.is_none() {
         Record::new(world.now).save(&world.paths)?;
@@ -169,7 +169,7 @@ fn show(world: &mut World, parts: &Parts, chosen: &str, target: &Config, keep_co
     world.printer.say("  the class folder; what is in it now is put aside")?;
     world.printer.say("  certificates that the hub had got, and files beside the configuration that are not here")?;
     world.printer.say(match keep_config {
-        true => "  not the configuration, as you wish",
+        true => "  not the configuration (--keep-config)",
         false => "  the configuration; the present one stays in its history",
     })?;
     world.printer.say("  packages, built anew from their lock")?;
@@ -227,7 +227,8 @@ fn packages(world: &mut World, parts: &Parts) -> Result<Exit> {
         Ok(record) => record.reason.unwrap_or_else(|| "it did not work".to_owned()),
         Err(error) => format!("{error:#}"),
     };
-    let hint = "people log in and find their files, with the packages of this machine; again: sudo hubctl env apply";
+    let hint =
+        "people can log in and find their files, but with the packages of this machine; to try again: sudo hubctl env apply";
     world.printer.error(&format!("the packages could not be built as they were: {why}"), Some(hint))?;
     Ok(Exit::Failed)
 }

@@ -102,7 +102,7 @@ pub(super) fn check(world: &mut World, read_data: bool, from: &From) -> Result<E
     let place = Place::find(world, from)?;
     place.restic.check(read_data)?;
     if !world.printer.json {
-        world.printer.line(&format!("The backups in {} are whole.", place.repository))?;
+        world.printer.line(&format!("The backups in {} are intact.", place.repository))?;
     }
     Ok(Exit::Done)
 }

@@ -28,7 +28,7 @@ pub(super) fn change(world: &mut World, change: &Change, consent: Consent, dry_r
     let live = Live::read(world)?;
     let before = if live.bytes.is_none() { String::new() } else { live.text(world)?.text };
     let Some(text) = edited(&before, change)?.filter(|text| *text != before) else {
-        untouched(world, Outcome::Unchanged, None, "The file says so already; nothing to do.")?;
+        untouched(world, Outcome::Unchanged, None, "The file already says so; nothing to do.")?;
         return Ok(Exit::Done);
     };
     let new = config::parse(&text, &world.paths.config_file().display().to_string()).map_err(|problems| {
@@ -39,7 +39,7 @@ pub(super) fn change(world: &mut World, change: &Change, consent: Consent, dry_r
             return Failure::new(Cause::Failed, problems.diagnostics.iter().map(said).collect::<Vec<_>>().join("; "), first);
         }
         let count = counted(problems.diagnostics.len(), "problem", "problems");
-        Failure::plain(format!("with that, there would be {count} in the configuration, so nothing was changed\n{problems}"))
+        Failure::plain(format!("the configuration would then have {count}, so nothing was changed\n{problems}"))
     })?;
     let review = Review::new(world, &before, text, &new)?;
     inside::validate(world, &change.key(), &before, &review)?;

@@ -114,7 +114,7 @@ impl Draft {
             return Ok(Err(Unusable::Strange("it is no file")));
         }
         if about.nlink() != 1 {
-            return Ok(Err(Unusable::Strange("it has a second name")));
+            return Ok(Err(Unusable::Strange("it has a second name (a hard link)")));
         }
         if about.uid() != self.caller.person().as_raw() {
             return Ok(Err(Unusable::Strange("it belongs to somebody else")));

@@ -111,7 +111,7 @@ fn begin(world: &mut World, live: &Live) -> Result<Option<Draft>> {
         world.printer.say("The configuration has been changed since you began it.")?;
     }
     loop {
-        let answer = world.terminal.ask("(c)ontinue with it, (s)tart anew and throw it away, (q)uit? [c] ")?;
+        let answer = world.terminal.ask("(c)ontinue with it, (s)tart over and throw it away, (q)uit? [c] ")?;
         match answer.as_deref().map(str::trim) {
             Some("" | "c" | "C") => return Ok(Some(left)),
             Some("s" | "S") => {
@@ -233,7 +233,7 @@ fn changed_meanwhile(world: &mut World, draft: &Draft) -> Result<()> {
     for line in difference(&String::from_utf8_lossy(&base), &live.lossy(), world.printer.color) {
         world.printer.warn(&line)?;
     }
-    world.printer.say("Take over into your text what you want to keep of that; what you save replaces it.")?;
+    world.printer.say("Copy into your text what you want to keep of that; what you save replaces it.")?;
     draft.rebase(&live.bytes.unwrap_or_default())
 }
 

@@ -43,7 +43,7 @@ fn unknown(key: &KeyPath) -> Failure {
         None => Failure::new(
             Cause::Failed,
             format!("`{key}` is not a key of the configuration"),
-            "a key is its section and its name, as in limits.memory; all of them: hubctl config show --effective".to_owned(),
+            "write a key as section and name, as in limits.memory; to see all of them: hubctl config show --effective".to_owned(),
         ),
     }
 }
@@ -54,7 +54,7 @@ fn unknown(key: &KeyPath) -> Failure {
 /// When it can't be one.
 pub(super) fn value(key: &KeyPath, known: &Key, typed: &[String]) -> Result<Value, Failure> {
     let wrong = |given: &str| {
-        let message = format!("{given:?} is no value for `{key}`; expected {}", known.kind.name());
+        let message = format!("{given:?} is not a value for `{key}`; expected {}", known.kind.name());
         Failure::new(Cause::Failed, message, format!("as in: hubctl config set {key} {}", example(known)))
     };
     let text = match typed {
@@ -117,11 +117,11 @@ mod tests {
     #[test]
     fn a_value_of_another_type_is_refused() {
         for (name, words, message) in [
-            ("limits.tasks", &["many"][..], "\"many\" is no value for `limits.tasks`; expected a whole number"),
-            ("limits.tasks", &["1.5"], "\"1.5\" is no value for `limits.tasks`; expected a whole number"),
-            ("limits.cpu_quota", &["nan"], "\"nan\" is no value for `limits.cpu_quota`; expected a number"),
-            ("limits.network", &["yes"], "\"yes\" is no value for `limits.network`; expected true or false"),
-            ("hub.name", &["Maths", "1"], "\"Maths 1\" is no value for `hub.name`; expected a string"),
+            ("limits.tasks", &["many"][..], "\"many\" is not a value for `limits.tasks`; expected a whole number"),
+            ("limits.tasks", &["1.5"], "\"1.5\" is not a value for `limits.tasks`; expected a whole number"),
+            ("limits.cpu_quota", &["nan"], "\"nan\" is not a value for `limits.cpu_quota`; expected a number"),
+            ("limits.network", &["yes"], "\"yes\" is not a value for `limits.network`; expected true or false"),
+            ("hub.name", &["Maths", "1"], "\"Maths 1\" is not a value for `hub.name`; expected a string"),
         ] {
             assert_eq!(typed(name, words).unwrap_err(), message);
         }

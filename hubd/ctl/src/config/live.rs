@@ -41,7 +41,7 @@ impl Live {
         let about = file.metadata().with_context(|| format!("looking at `{}`", path.display()))?;
         if !about.is_file() {
             let hint = "move it away; hubctl config edit then begins a new one".to_owned();
-            return Err(Failure::new(Cause::Failed, format!("`{}` is no regular file", path.display()), hint).into());
+            return Err(Failure::new(Cause::Failed, format!("`{}` is not a regular file", path.display()), hint).into());
         }
         let mut bytes = Vec::new();
         file.take(LARGEST + 1).read_to_end(&mut bytes).with_context(|| format!("reading `{}`", path.display()))?;

@@ -24,7 +24,7 @@ pub(super) fn lockouts(old: Option<&Config>, new: &Config, facts: &Facts<'_>) ->
     let mut found = Vec::new();
     let admins = &new.roles.admins;
     if admins.is_empty() && old.is_none_or(|old| !old.roles.admins.is_empty()) {
-        found.push("Nobody is an administrator of the hub any more.".to_owned());
+        found.push("The hub would have no administrator any more.".to_owned());
     }
     if let Some(people) = people {
         let can_log_in =
@@ -40,11 +40,11 @@ pub(super) fn lockouts(old: Option<&Config>, new: &Config, facts: &Facts<'_>) ->
     if let Some(old) = old {
         let operated = |config: &Config| config.roles.host_operators.iter().any(|operator| operator == account);
         if operated(old) && !operated(new) {
-            found.push(format!("Your own account, `{account}`, is no operator of the hub any more."));
+            found.push(format!("Your own account, `{account}`, would no longer be an operator of the hub."));
         }
         let own = old.roles.admins.iter().filter(|name| is_same(old, name.as_str(), account));
         for name in own.filter(|name| !admins.contains(name)) {
-            found.push(format!("You yourself, `{name}`, are no administrator of the hub any more."));
+            found.push(format!("You yourself, `{name}`, would no longer be an administrator of the hub."));
         }
         if let Some(url) = old.hub.url.as_ref().filter(|url| new.hub.url.as_ref() != Some(url)) {
             let to = new.hub.url.as_ref().map_or_else(|| "is not set any more".to_owned(), |to| format!("becomes {to}"));
@@ -54,7 +54,7 @@ pub(super) fn lockouts(old: Option<&Config>, new: &Config, facts: &Facts<'_>) ->
     let before: Vec<SocketAddr> = old.map(addresses).unwrap_or_default();
     for address in addresses(new) {
         if !before.contains(&address) && !is_here(address.ip()) {
-            found.push(format!("{address} is no address of this machine, so the hub can't listen there."));
+            found.push(format!("{address} is not an address of this machine, so the hub can't listen there."));
         }
     }
     found
@@ -92,27 +92,27 @@ mod tests {
     fn each_way_to_shut_people_out_is_found() {
         for (from, to, account, sentence) in [
             ("", "", "debian", None),
-            ("[\"ada\", \"grace\"]", "[]", "debian", Some("Nobody is an administrator of the hub any more.")),
+            ("[\"ada\", \"grace\"]", "[]", "debian", Some("The hub would have no administrator any more.")),
             ("[\"ada\", \"grace\"]", "[\"eve\"]", "debian", None),
-            ("\"debian\", ", "", "debian", Some("Your own account, `debian`, is no operator of the hub any more.")),
+            ("\"debian\", ", "", "debian", Some("Your own account, `debian`, would no longer be an operator of the hub.")),
             ("\"debian\", ", "", "root", None),
             (
                 "[\"ada\", \"grace\"]",
                 "[\"grace\"]",
                 "ada",
-                Some("You yourself, `ada`, are no administrator of the hub any more."),
+                Some("You yourself, `ada`, would no longer be an administrator of the hub."),
             ),
             (
                 "[\"ada\", \"grace\"]",
                 "[\"grace\"]",
                 "jupyter-ada",
-                Some("You yourself, `ada`, are no administrator of the hub any more."),
+                Some("You yourself, `ada`, would no longer be an administrator of the hub."),
             ),
             (
                 "127.0.0.1:80",
                 "192.0.2.7:80",
                 "debian",
-                Some("192.0.2.7:80 is no address of this machine, so the hub can't listen there."),
+                Some("192.0.2.7:80 is not an address of this machine, so the hub can't listen there."),
             ),
             ("127.0.0.1:80", "127.0.0.1:8000", "debian", None),
             (

@@ -19,7 +19,7 @@ pub(super) fn recover(world: &mut World) -> Result<Exit> {
     only_on_the_host(world, "the configuration", "config recover")?;
     let Some(_turn) = try_lock(&world.paths.config_lock())? else {
         // It is its own guard as long as it lives.
-        world.printer.say("somebody is putting a configuration in force just now")?;
+        world.printer.say("somebody is applying a configuration right now")?;
         return Ok(Exit::Done);
     };
     let history = History::open(&world.paths);

@@ -158,7 +158,7 @@ impl Review {
                     let hint = "if that is what you want, add --allow-lockout".to_owned();
                     return Err(Failure::new(Cause::Refused, "this could lock people out, so nothing was changed", hint).into());
                 }
-                let answer = world.terminal.ask("Do it all the same? [y/N] ")?;
+                let answer = world.terminal.ask("Do it anyway? [y/N] ")?;
                 return Ok(matches!(answer.as_deref().map(str::trim), Some("y" | "Y" | "yes" | "Yes")));
             }
         }
@@ -166,7 +166,7 @@ impl Review {
             Some(question) if !consent.yes => {
                 if !world.terminal.present() {
                     let hint = "add --yes if you are sure".to_owned();
-                    let message = "there is no terminal to ask at, so nothing was changed";
+                    let message = "there is no terminal to ask on, so nothing was changed";
                     return Err(Failure::new(Cause::Refused, message, hint).into());
                 }
                 world.agree(question)

@@ -47,7 +47,7 @@ pub(super) fn save_with(world: &mut World, review: &Review, how: How, commit: Co
     let reason = reason.unwrap_or_default();
     match exit {
         Exit::NotApplied => world.printer.error(
-            &format!("saved as version {version}, but not in force: {reason}"),
+            &format!("saved as version {version}, but not applied: {reason}"),
             Some("hubctl status says how the hub is, hubctl config apply tries again"),
         )?,
         Exit::RolledBack => world.printer.error(

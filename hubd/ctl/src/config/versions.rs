@@ -110,7 +110,7 @@ pub(super) fn rollback(world: &mut World, number: Option<u32>, consent: Consent,
     };
     let text = history.text(number)?;
     if text == live {
-        untouched(world, Outcome::Unchanged, None, &format!("Version {number} is what the file says already; nothing to do."))?;
+        untouched(world, Outcome::Unchanged, None, &format!("The file already is version {number}; nothing to do."))?;
         return Ok(Exit::Done);
     }
     let new = parse(&text, &format!("version {number}"))?;

@@ -94,7 +94,7 @@ pub(super) fn run(verb: AptVerb, world: &mut World) -> Result<Exit> {
 
 /// Shows what it takes that the configuration was changed, and does it at once where that is wanted.
 pub(crate) fn offer(world: &mut World) -> Result<Exit> {
-    world.printer.say("The configuration names other packages of the distribution. What that takes:")?;
+    world.printer.say("The configuration asks for other distribution packages. This would change:")?;
     let planned = plan(world, AptChange::Configured)?;
     if planned.state != BuildState::Planned {
         return follow::conclude(world, &planned);
@@ -137,7 +137,7 @@ fn started(reply: EnvironmentReply) -> Result<u32> {
 
 fn show(world: &mut World, plan: &AptPlan, changes: &[VersionChange]) -> Result<()> {
     if changes.is_empty() {
-        return Ok(world.printer.line("Nothing comes or goes; the configuration says so from now on.")?);
+        return Ok(world.printer.line("Nothing to install or remove; the configuration is up to date now.")?);
     }
     for change in changes.iter().take(MOST_LINES) {
         world.printer.line(&change_line(change))?;
@@ -151,7 +151,8 @@ fn show(world: &mut World, plan: &AptPlan, changes: &[VersionChange]) -> Result<
 
 fn sizes(plan: &AptPlan, changes: &[VersionChange]) -> String {
     let disk = format_bytes(plan.disk_bytes.unsigned_abs());
-    let disk = if plan.disk_bytes < 0 { format!("{disk} of the disk get free") } else { format!("{disk} of the disk are used") };
+    let disk =
+        if plan.disk_bytes < 0 { format!("this frees {disk} on the disk") } else { format!("this takes {disk} on the disk") };
     let download = format_bytes(plan.download_bytes);
     format!("{}: {download} are downloaded, {disk}.", counted(changes.len(), "package changes", "packages change"))
 }
@@ -164,7 +165,7 @@ fn list(world: &mut World) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     if packages.is_empty() {
-        world.printer.say("No package of the distribution is asked for. To ask for one: sudo hubctl env apt install PACKAGE")?;
+        world.printer.say("No distribution package was asked for. To add one: sudo hubctl env apt install PACKAGE")?;
         return Ok(Exit::Done);
     }
     let mut table = Table::with_heading(["PACKAGE", "VERSION", ""]);
@@ -191,7 +192,10 @@ mod tests {
         let change = VersionChange { name: "ffmpeg".into(), from: None, to: Some("5.1".into()) };
         let plan = |disk_bytes| AptPlan { change: AptChange::Configured, asked: Vec::new(), download_bytes: 2 << 20, disk_bytes };
         let changes = [change.clone(), change];
-        assert_eq!(sizes(&plan(5 << 20), &changes), "2 packages change: 2 MB are downloaded, 5 MB of the disk are used.");
-        assert_eq!(sizes(&plan(-(5 << 20)), &changes[..1]), "1 package changes: 2 MB are downloaded, 5 MB of the disk get free.");
+        assert_eq!(sizes(&plan(5 << 20), &changes), "2 packages change: 2 MB are downloaded, this takes 5 MB on the disk.");
+        assert_eq!(
+            sizes(&plan(-(5 << 20)), &changes[..1]),
+            "1 package changes: 2 MB are downloaded, this frees 5 MB on the disk."
+        );
     }
 }

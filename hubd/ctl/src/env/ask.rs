@@ -52,7 +52,7 @@ pub(super) fn unexpected(reply: &EnvironmentReply) -> Failure {
     let name = text.split([' ', '(', '{']).next().unwrap_or_default();
     Failure::new(
         Cause::Hub(RefusalKind::Failed),
-        format!("the hub gave an answer to something else ({name})"),
+        format!("unexpected answer of the hub ({name})"),
         "hubctl and the running hub seem to be of different versions: systemctl restart hubd".to_owned(),
     )
 }

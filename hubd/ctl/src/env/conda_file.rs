@@ -91,7 +91,7 @@ fn read(node: Node, text: &str, problems: &mut Vec<String>) -> EnvironmentFile {
             ("channels" | "dependencies", _) => {
                 problems.push(format!("line {line}: `{name}` takes a list, one `- ` in each line"))
             }
-            _ => problems.push(format!("line {line}: `{name}` is no part of an environment")),
+            _ => problems.push(format!("line {line}: `{name}` is not part of an environment")),
         }
         seen.push(name);
     }
@@ -221,7 +221,7 @@ fn following<'text>(events: &mut Events<'text>) -> Result<(Event<'text>, Span), 
 }
 
 fn unreadable(error: &ScanError) -> String {
-    format!("line {}: this is no YAML: {}", error.marker().line(), error.info())
+    format!("line {}: this is not YAML: {}", error.marker().line(), error.info())
 }
 
 #[cfg(test)]
@@ -281,7 +281,7 @@ mod tests {
             ("- a\n", "line 1: expected `dependencies:`"),
             ("dependencies: numpy\n", "line 1: `dependencies` takes a list"),
             ("dependencies:\n  - \n", "line 2"),
-            ("dependencies: [a\n", "this is no YAML"),
+            ("dependencies: [a\n", "this is not YAML"),
             ("a: &x [1]\nb: *x\n", "line 1: anchors"),
             ("dependencies: [a]\n---\nname: b\n", "a second document"),
             ("dependencies: [[[[[[[[[[a]]]]]]]]]]\n", "lists in lists"),

@@ -52,7 +52,7 @@ pub(super) fn wait(world: &mut World, number: u32) -> Result<Record> {
             }
             Ok(other) => return Err(unexpected(&other).into()),
             Err(error) if answered.elapsed() > ABSENCE_PATIENCE => {
-                return Err(error.context("it goes on, but this hubctl can't hear of it any more"));
+                return Err(error.context("it continues, but this hubctl has lost contact with it"));
             }
             Err(error) => tracing::debug!("asking how it goes: {error:#}"),
         }
@@ -69,9 +69,7 @@ pub(super) fn conclude(world: &mut World, record: &Record) -> Result<Exit> {
         let reason = record.reason.as_deref().unwrap_or("it did not work");
         // What packages of the distribution do is everybody's at once.
         let nobody = if record.apt.is_some() { "" } else { "Nobody is affected. " };
-        world
-            .printer
-            .error(&format!("{reason}\n{nobody}Everything that was said: {}", record.log.display()), record.hint.as_deref())?;
+        world.printer.error(&format!("{reason}\n{nobody}The whole log: {}", record.log.display()), record.hint.as_deref())?;
         return Ok(Exit::Failed);
     }
     if !world.printer.json {
@@ -84,7 +82,7 @@ fn tell(world: &mut World, record: &Record) -> Result<()> {
     let seconds = record.seconds.map_or(String::new(), |seconds| format!(" ({seconds:.1} s)"));
     match (record.state, record.to) {
         (BuildState::Unchanged, _) => {
-            world.printer.line("Nothing to change: what is asked for is there.")?;
+            world.printer.line("Nothing to change: everything asked for is installed.")?;
         }
         _ if record.apt.is_some() => tell_of_apt(world, record)?,
         (_, Some(to)) => {
@@ -99,12 +97,12 @@ fn tell(world: &mut World, record: &Record) -> Result<()> {
                 record.own_bytes.map_or(String::new(), |bytes| format!(" It takes {} more on the disk.", format_bytes(bytes)));
             if let Some(name) = &record.kernel {
                 world.printer.line(&format!("Kernel {name} is environment {to} in every server from now on{seconds}.{size}"))?;
-                let text = format!("Kernels that run keep theirs. To go back: hubctl env --kernel {name} rollback");
+                let text = format!("Running kernels keep theirs. To go back: hubctl env --kernel {name} rollback");
                 world.printer.say(&text)?;
                 return Ok(());
             }
             world.printer.line(&format!("New servers get environment {to} from now on{seconds}.{size}"))?;
-            world.printer.say("Running servers keep theirs until they are started again. To go back: hubctl env rollback")?;
+            world.printer.say("Running servers keep theirs until they are restarted. To go back: hubctl env rollback")?;
         }
         _ if record.deleted.is_empty() => world.printer.line("Nothing to delete.")?,
         _ => {

@@ -70,7 +70,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Option<Change>> {
 
 fn uv(text: &str) -> Result<Change> {
     let lock: UvLock =
-        toml::from_str(text).map_err(|error| Failure::plain(format!("this is no lock of uv: {}", error.message())))?;
+        toml::from_str(text).map_err(|error| Failure::plain(format!("this is not a lock of uv: {}", error.message())))?;
     let (mut packages, mut locked): (Vec<Requirement>, String) = (Vec::new(), String::new());
     for package in &lock.package {
         let from = |kind: &str| package.source.contains_key(kind);
@@ -178,7 +178,7 @@ wheels = [{ url = "https://x/numpy.whl", hash = "sha256:BB", size = 1 }]
             ),
             ("hash = ", "other = ", "`numpy` has no hash"),
             ("{ virtual = \".\" }", "{ registry = \"https://pypi.org/simple\" }", "`course` has no hash"),
-            ("[[package]]", "[[package", "this is no lock of uv"),
+            ("[[package]]", "[[package", "this is not a lock of uv"),
             ("dask", "-e", "`-e"),
         ] {
             let error = read("uv.lock", &lock().replace(from, to)).unwrap_err().to_string();

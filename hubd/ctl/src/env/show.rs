@@ -33,7 +33,7 @@ pub(super) fn answer(world: &mut World, request: &EnvironmentRequest) -> Result<
         EnvironmentReply::Diff { from, to, changes } => diff(world, from, to, &changes)?,
         EnvironmentReply::History { records } => history(world, &records)?,
         EnvironmentReply::Checked { problems } if problems.is_empty() => {
-            world.printer.say("The environment is whole, holds what is asked for, and fits this machine.")?;
+            world.printer.say("The environment is complete, has everything that was asked for, and fits this machine.")?;
         }
         EnvironmentReply::Checked { problems } => {
             for problem in problems {
@@ -63,14 +63,14 @@ fn status(world: &mut World, status: &EnvironmentStatus) -> Result<()> {
     };
     table.row(["New servers get".into(), current]);
     let asked = words(&status.asked, status.conda.as_ref());
-    let asked = if asked.is_empty() { "nothing beside what the hub needs".to_owned() } else { asked };
+    let asked = if asked.is_empty() { "nothing besides what the hub needs".to_owned() } else { asked };
     table.row(["Asked for".into(), asked.into()]);
     if !status.is_as_asked {
-        let hint = "the configuration asks for something else than is in it: hubctl env apply builds that";
+        let hint = "the configuration asks for other packages than it has: hubctl env apply builds those";
         table.row([Cell::new("", Tone::Plain), Cell::new(hint, Tone::Warning)]);
     }
     if !status.is_of_this_version {
-        let hint = "another version of hubd made it, without kernels of their own maybe: hubctl env apply builds it anew";
+        let hint = "another version of hubd built it, maybe without newer features: hubctl env apply rebuilds it";
         table.row([Cell::new("", Tone::Plain), Cell::new(hint, Tone::Warning)]);
     }
     match &status.building {
@@ -178,7 +178,7 @@ fn history(world: &mut World, records: &[Record]) -> Result<()> {
 
 fn kernels(world: &mut World, kernels: &[KernelInfo]) -> Result<()> {
     if kernels.is_empty() {
-        let text = "There is no kernel beside everybody's Python. To make one: hubctl env --kernel NAME install PACKAGE";
+        let text = "There are no extra kernels beside everybody's Python. To make one: hubctl env --kernel NAME install PACKAGE";
         return Ok(world.printer.say(text)?);
     }
     let mut table = Table::with_heading(["KERNEL", "ENVIRONMENT", "", "ASKED FOR"]);

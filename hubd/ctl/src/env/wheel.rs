@@ -33,7 +33,10 @@ pub(super) fn take(world: &mut World, path: &Path) -> Result<Requirement> {
 /// `NAME-VERSION-...-PYTHON-ABI-PLATFORM.whl`
 fn described(path: &Path) -> Result<(String, Requirement), Failure> {
     let wrong = || {
-        Failure::plain(format!("`{}` is no name of a wheel; expected one as in `course-1.0-py3-none-any.whl`", path.display()))
+        Failure::plain(format!(
+            "`{}` is not the name of a wheel; expected one as in `course-1.0-py3-none-any.whl`",
+            path.display()
+        ))
     };
     let file = path.file_name().and_then(|name| name.to_str()).ok_or_else(wrong)?;
     let parts: Vec<&str> = file.strip_suffix(".whl").ok_or_else(wrong)?.split('-').collect();

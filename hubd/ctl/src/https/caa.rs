@@ -66,7 +66,7 @@ pub(super) fn judge(name: &str, found: &Result<Option<Policy>, String>, signer: 
     let unknown = |record: &&Record| record.is_critical && !KNOWN.iter().any(|known| record.property.eq_ignore_ascii_case(known));
     if let Some(record) = policy.records.iter().find(unknown) {
         let what = format!("{at} has a critical CAA record `{}`, which authorities don't know, so they refuse", record.property);
-        return Finding::bad(what, "take that record out, where you manage the domain");
+        return Finding::bad(what, "remove that record where you manage the domain");
     }
     let lines: Vec<Line<'_>> =
         policy.records.iter().filter(|record| record.property.eq_ignore_ascii_case("issue")).map(Line::parse).collect();

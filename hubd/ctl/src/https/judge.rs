@@ -160,11 +160,11 @@ pub(super) fn authority(directory: &str, asked: Result<&Offer, &anyhow::Error>, 
 fn clock(own: Timestamp, theirs: Timestamp) -> Finding {
     let error = own.duration_since(theirs);
     if error.abs() <= LARGEST_CLOCK_ERROR {
-        return Finding::good("the clock of this machine is right");
+        return Finding::good("this machine's clock is right");
     }
     let direction = if error.is_positive() { "ahead" } else { "behind" };
     let minutes = error.abs().as_mins();
-    Finding::bad(format!("the clock of this machine is {minutes} minutes {direction}"), "sudo timedatectl set-ntp true")
+    Finding::bad(format!("this machine's clock is {minutes} minutes {direction}"), "sudo timedatectl set-ntp true")
 }
 
 /// Judges a certificate that is in use or about to be. `host` is what people type.
@@ -172,9 +172,9 @@ pub(super) fn certificate(certificate: &Description, host: Option<&str>, now: Ti
     let mut findings = Vec::new();
     let Description { not_before, not_after, issuer, .. } = certificate;
     findings.push(if now < *not_before {
-        Finding::bad(format!("the certificate is good only from {not_before} on"), "is the clock of this machine right?")
+        Finding::bad(format!("the certificate is not valid before {not_before}"), "is the clock of this machine right?")
     } else if now >= *not_after {
-        Finding::bad(format!("the certificate expired at {not_after}"), "get a new one; the hub notices it by itself")
+        Finding::bad(format!("the certificate expired at {not_after}"), "get a new one; the hub notices it automatically")
     } else {
         Finding::good(format!("the certificate is from {issuer} and good until {not_after}"))
     });
@@ -242,8 +242,8 @@ mod tests {
         let own: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
         assert_eq!(clock(own, "2026-11-20T12:02:59Z".parse().unwrap()).weight, Weight::Good);
         let behind = clock(own, "2026-11-20T14:00:00Z".parse().unwrap());
-        assert_eq!(behind.what, "the clock of this machine is 120 minutes behind");
-        assert_eq!(clock(own, "2026-11-20T11:00:00Z".parse().unwrap()).what, "the clock of this machine is 60 minutes ahead");
+        assert_eq!(behind.what, "this machine's clock is 120 minutes behind");
+        assert_eq!(clock(own, "2026-11-20T11:00:00Z".parse().unwrap()).what, "this machine's clock is 60 minutes ahead");
     }
 
     #[test]

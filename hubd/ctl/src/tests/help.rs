@@ -172,6 +172,6 @@ fn a_verb_without_its_noun_is_told_with_it() {
 fn a_command_of_pip_is_not_taken_for_packages() {
     let ran = Machine::host().run("env install pip install numpy pandas");
     assert_ne!(ran.code, 0);
-    assert!(ran.messages.contains("`pip install` is a command and no package"), "{}", ran.messages);
+    assert!(ran.messages.contains("`pip install` is a command, not a package"), "{}", ran.messages);
     assert!(ran.messages.contains("sudo hubctl env install numpy pandas"), "{}", ran.messages);
 }

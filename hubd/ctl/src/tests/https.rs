@@ -81,5 +81,5 @@ fn own_files_are_not_asked_for() {
     let files = HttpsStatus { method: "files".to_owned(), ..status() };
     let (ran, _) = Machine::host().run_with("https renew", vec![Reply::Https(files)]);
     assert_eq!(ran.code, 0);
-    assert!(ran.messages.contains("nothing to ask for"), "{}", ran.messages);
+    assert!(ran.messages.contains("nothing to renew"), "{}", ran.messages);
 }

@@ -35,7 +35,7 @@ fn somebody_who_is_not_enrolled_has_no_limits_yet() {
     assert_eq!((ran.code, ran.output.lines().count()), (1, 7));
     assert_eq!(
         ran.messages,
-        "error: nobody is not enrolled; this is what would hold\nhint: hubctl user list shows who is; hubctl user add nobody\n"
+        "error: nobody is not enrolled; these limits would apply\nhint: hubctl user list shows who is; hubctl user add nobody\n"
     );
 }
 

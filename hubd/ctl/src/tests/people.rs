@@ -334,7 +334,7 @@ fn logging_out_says_what_it_did() {
 fn blocking_says_what_it_did() {
     let (ran, asked) = Machine::host().run_with("user block bob", vec![Reply::Done]);
     assert_eq!(asked, [Request::UserBlock { name: "bob".parse().unwrap(), blocked: true }]);
-    assert_eq!(ran.messages, "bob is kept out: sessions ended, and the server is stopping\n");
+    assert_eq!(ran.messages, "bob is blocked: sessions ended, and the server is stopping\n");
     let (ran, asked) = Machine::host().run_with("user unblock bob --quiet", vec![Reply::Done]);
     assert_eq!(asked, [Request::UserBlock { name: "bob".parse().unwrap(), blocked: false }]);
     assert_eq!((ran.code, ran.messages.as_str(), ran.output.as_str()), (0, "", ""));

@@ -110,11 +110,11 @@ fn many_leave_only_when_that_is_said_too() {
 #[test]
 fn problems_are_told_with_their_lines_and_json_is_the_whole_answer() {
     let problem =
-        LineProblem { line: Some(3), message: "`x` is no e-mail address".to_owned(), hint: Some("correct it".to_owned()) };
+        LineProblem { line: Some(3), message: "`x` is not an e-mail address".to_owned(), hint: Some("correct it".to_owned()) };
     let wrong = RosterPlan { problems: vec![problem], ..plan() };
     let (ran, requests) = Machine::host().typing("x\n").run_with("roster apply - --yes", vec![seen(wrong)]);
     assert_eq!((ran.code, requests.len()), (1, 1));
-    let said = "1 problem in the list, so nothing was done\nstandard input:3: `x` is no e-mail address\n  = hint: correct it";
+    let said = "1 problem in the list, so nothing was done\nstandard input:3: `x` is not an e-mail address\n  = hint: correct it";
     assert!(ran.messages.contains(said), "{}", ran.messages);
     let ran = Machine::host().typing(&b"PK\x03\x04\0\0xl/workbook.xml"[..]).run("roster apply -");
     assert!(ran.code == 1 && ran.messages.contains("it is a spreadsheet"), "{}", ran.messages);

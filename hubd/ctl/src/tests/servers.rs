@@ -57,7 +57,7 @@ fn status_says_what_is_wrong_and_fails() {
     assert!(ran.output.contains("environment  unknown: only the launcher can tell\n"), "{}", ran.output);
     assert!(ran.output.ends_with("\ncyd: it used more memory than it may\n"), "{}", ran.output);
     let hints = "hint: hubctl server logs cyd\n\
-                 hint: without what cyd installed and set: hubctl server start cyd --without-own\n";
+                 hint: start without cyd's own packages and settings: hubctl server start cyd --without-own\n";
     assert!(ran.messages.starts_with(hints), "{}", ran.messages);
     assert!(ran.messages.contains("To let the hub follow: systemctl restart hubd\n"), "{}", ran.messages);
 }
@@ -218,7 +218,7 @@ fn a_restart_is_one_request_for_each_and_tells_what_is_left_out() {
     let (ran, asked) = Machine::inside().run_with("server restart ada bob --without-own", replies);
     let restart = |text: &str| Request::ServerRestart { name: text.parse().unwrap(), without_own: true };
     assert_eq!((ran.code, asked), (0, vec![restart("ada"), restart("bob")]));
-    let said = "ada's server is there without what ada installed and set; hubctl server restart ada brings that back.\n";
+    let said = "ada's server runs without ada's own packages and settings; hubctl server restart ada brings them back.\n";
     assert!(ran.output.ends_with(said), "{}", ran.output);
     let (ran, _) = Machine::host().run_with("server list", vec![Reply::Servers { servers: vec![plain.clone()] }]);
     assert!(ran.output.ends_with(said), "{}", ran.output);

@@ -27,7 +27,7 @@ fn a_new_token_is_the_only_thing_on_standard_output() {
     assert_eq!(ran.output, "s3cret\n");
     assert_eq!(
         ran.messages,
-        "\nThat is API token 3. It is shown this once and works until Tue 8 Sep, 10:00. Whoever has it can see who is enrolled, \
+        "\nThis is API token 3. It is shown only once and works until Tue 8 Sep, 10:00. Whoever has it can see who is enrolled, \
          and who is an administrator; stop servers.\n"
     );
     let (ran, _) = Machine::host().run_with(&format!("{line} --json"), vec![made()]);

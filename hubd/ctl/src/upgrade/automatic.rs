@@ -36,7 +36,7 @@ pub(super) fn run(world: &mut World) -> Result<Exit> {
         other => return Err(connect::unexpected(&other).into()),
     };
     if let Some(problem) = &status.launcher_problem {
-        let hint = "an upgrade by itself begins from a hub that is well: sudo hubctl status".to_owned();
+        let hint = "automatic upgrades only start from a healthy hub: sudo hubctl status".to_owned();
         return Err(Failure::new(Cause::Failed, format!("the launcher does not answer: {problem}"), hint).into());
     }
     let online = online(&status);

@@ -45,12 +45,12 @@ pub(super) fn given(world: &mut World, source: &PasswordSource) -> Result<String
 fn typed(world: &mut World, name: &Username) -> Result<String> {
     if !world.terminal.present() {
         let hint = "give the password with --password-stdin or --password-file";
-        return Err(Failure::new(Cause::Refused, "there is no terminal to ask for the password at", hint.to_owned()).into());
+        return Err(Failure::new(Cause::Refused, "there is no terminal to ask for the password on", hint.to_owned()).into());
     }
     let none = || Failure::new(Cause::Refused, "no password was given, so nothing was changed", None);
     let first = world.terminal.ask_secret(&format!("New password for {name}: "))?;
     let first = first.filter(|password| !password.is_empty()).ok_or_else(none)?;
-    let second = world.terminal.ask_secret("The same again: ")?.ok_or_else(none)?;
+    let second = world.terminal.ask_secret("Repeat password: ")?.ok_or_else(none)?;
     if first != second {
         return Err(Failure::plain("the two passwords differ, so nothing was changed").into());
     }

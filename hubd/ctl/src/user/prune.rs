@@ -31,13 +31,13 @@ pub(super) fn prune(world: &mut World, yes: bool) -> Result<Exit> {
     let names: Vec<Username> =
         table.records().map(|record| record.name.clone()).filter(|name| !enrolled.contains(name)).collect();
     if names.is_empty() && !world.printer.json {
-        world.printer.say("Somebody is enrolled behind each account.")?;
+        world.printer.say("Every account belongs to somebody who is enrolled.")?;
         return Ok(Exit::Done);
     }
     if !yes {
         let accounts = counted(names.len(), "account", "accounts");
         world.printer.say(&format!("This retires the unix {accounts} of people who are not enrolled: {}.", enumerate(&names)))?;
-        world.printer.say("Their homes stay, for root alone.")?;
+        world.printer.say("Their homes stay, closed to everybody but root.")?;
         world.confirm("Retire them?")?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("preparing to ask the launcher")?;

@@ -31,7 +31,7 @@ pub(super) fn reset(world: &mut World, name: Username, settings: bool, restart: 
     if !world.printer.json {
         let what = if settings { "packages or settings" } else { "packages" };
         if places.is_empty() {
-            world.printer.say(&format!("{name} has no own {what}; there is nothing to move."))?;
+            world.printer.say(&format!("{name} has no {what} of their own; there is nothing to move."))?;
         }
         for place in &places {
             world.printer.line(&format!("moved aside, nothing is lost: {}", place.display()))?;
@@ -51,9 +51,9 @@ pub(super) fn reset(world: &mut World, name: Username, settings: bool, restart: 
     } else if restarted {
         world.printer.say(&format!("{name}'s server was restarted."))?;
     } else if restart_needed {
-        world.printer.say(&format!(
-            "{name}'s server runs with what it had loaded until it is started again: hubctl server restart {name}"
-        ))?;
+        world
+            .printer
+            .say(&format!("{name}'s server keeps what it has loaded until it is restarted: hubctl server restart {name}"))?;
     }
     Ok(Exit::Done)
 }

@@ -53,7 +53,7 @@ pub(super) fn show(world: &mut World, name: &Username) -> Result<Exit> {
         world.printer.table(&table(&shown, world))?;
     }
     if let Some(failure) = silence {
-        world.printer.say(&format!("\nWhether {name} is enrolled is not known: {failure}"))?;
+        world.printer.say(&format!("\nCan't tell whether {name} is enrolled: {failure}"))?;
     } else if user.is_none() {
         world.printer.say(&format!("\n{name} is not enrolled, so nobody can log in as {name}: hubctl user add {name}"))?;
         return Ok(Exit::Failed);

@@ -138,7 +138,7 @@ impl Making<'_> {
         let (uv, own) = (self.paths.uv(), self.paths.environment_wheels());
         let places = (uv.as_path(), own.as_path());
         let Some(workshop) = Builder::new(self.paths.of_everybody()).enter()? else {
-            bail!("an environment is being built just now\nhint: hubctl env status says which; make the bundle after it");
+            bail!("an environment is being built right now\nhint: hubctl env status says which; make the bundle after it");
         };
         let everybodys = current(&self.paths.of_everybody())?.context("there is no Python environment yet")?;
         let text = everybodys.lock()?;

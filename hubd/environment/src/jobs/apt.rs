@@ -115,8 +115,8 @@ pub(super) fn perform(
         let text = format!("{error:#}");
         let (reason, hint) = text.split_once("\nhint: ").unwrap_or((&text, "the log tells more: hubctl env history"));
         let back = match apt.take_back(&arrivals, journal) {
-            Ok(()) => "What had come was taken away again.".to_owned(),
-            Err(error) => format!("What had come could not be taken away again: {error:#}"),
+            Ok(()) => "What had been installed was removed again.".to_owned(),
+            Err(error) => format!("What had been installed could not be removed again: {error:#}"),
         };
         forget_absent(&mut state, paths)?;
         bail!("{reason}\n{back}\nhint: {hint}");
@@ -153,7 +153,7 @@ fn steps(apt: &Apt<'_>, state: &State, former: &[PackageName], asked: &[PackageN
         let gone = simulation.unexpected_removals(&[]);
         if !gone.is_empty() {
             bail!(
-                "{} would have to go for that, and stays\nhint: ask for other packages, or take it out on the machine with sudo apt-get remove",
+                "{} would have to be removed for that, so nothing was done\nhint: ask for other packages, or take it out on the machine with sudo apt-get remove",
                 gone.join(", ")
             );
         }

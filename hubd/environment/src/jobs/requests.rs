@@ -101,7 +101,7 @@ impl Requests {
         if is_apt && !is_root && !settings::read(&self.paths)?.environment.apt_by_admins {
             return Err(Problem::Refused {
                 kind: RefusalKind::NotAllowed,
-                message: "packages of the distribution run scripts as root, so they need full root on the machine".to_owned(),
+                message: "distribution packages run scripts as root, so they need full root on the machine".to_owned(),
                 hint: Some(
                     "an account with full sudo can: sudo hubctl env apt; or let administrators and operators, which makes them \
                      mightier: sudo hubctl config set environment.apt_by_admins true"
@@ -136,9 +136,9 @@ impl Requests {
             EnvironmentRequest::Apt { about } if self.paths.kernel().is_none() => match about {
                 AptRequest::Plan { change } => Task::PlanApt { change: change.clone() },
                 AptRequest::Perform { plan } => self.planned(*plan)?,
-                AptRequest::List => return Err(refused("a list is nothing to be done", None)),
+                AptRequest::List => return Err(refused("there is nothing to do with a list", None)),
             },
-            EnvironmentRequest::Apt { .. } => return Err(refused("packages of the distribution are in no kernel", None)),
+            EnvironmentRequest::Apt { .. } => return Err(refused("distribution packages do not belong to a kernel", None)),
             _ => Task::Collect,
         };
         let what = match &task {
@@ -171,7 +171,7 @@ impl Requests {
             return Ok(());
         };
         if packages.len() > MOST_PACKAGES {
-            return Err(refused(format!("{} packages at once, at most {MOST_PACKAGES} are possible", packages.len()), None));
+            return Err(refused(format!("{} packages at once; at most {MOST_PACKAGES} are possible", packages.len()), None));
         }
         if let Change::Set { lock: Some(text), .. } = change
             && let Err(error) = lock::parse(text)
@@ -186,7 +186,7 @@ impl Requests {
             let is_asked = |package: &&Requirement| asked.packages.iter().any(|one| one.name() == package.name());
             if let Some(unknown) = packages.iter().find(|package| !is_asked(package)) {
                 return Err(refused(
-                    format!("nobody asked for `{}`, so it can't be taken back", unknown.name()),
+                    format!("`{}` was not asked for, so it can't be removed", unknown.name()),
                     Some("what was asked for: hubctl env show; other packages are there because these, or the hub, need them"),
                 ));
             }
@@ -297,7 +297,7 @@ fn no_kernel(name: &KernelName) -> Problem {
 
 /// A record that nobody works on any more.
 fn interrupted(record: Record) -> Record {
-    let reason = "it was cut short, by a power cut or a kill; the environment that was current still is".to_owned();
+    let reason = "it was interrupted, by a power cut or a kill; the environment has not changed".to_owned();
     Record { state: BuildState::Failed, reason: Some(reason), hint: Some("ask for it again".to_owned()), ..record }
 }
 

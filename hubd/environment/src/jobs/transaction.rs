@@ -62,7 +62,7 @@ pub(super) fn resume(paths: &Paths, store: &JobStore, record: Record) -> Record 
             Ok(BuildState::Done)
         }
         None => {
-            bail!("it was cut short, by a power cut or a kill; the environment that was current still is\nhint: ask for it again")
+            bail!("it was interrupted, by a power cut or a kill; the environment has not changed\nhint: ask for it again")
         }
     });
     journal.end(done);

@@ -116,7 +116,7 @@ pub(super) fn resolution(places: &Places<'_>, python: &Python, upgrade: &Upgrade
         Upgrade::Packages(names) => arguments.extend(names.iter().map(|name| format!("--upgrade-package={name}"))),
     }
     arguments.push(input("requirements.in"));
-    Step { title: "finding versions that go together".to_owned(), network: true, arguments }
+    Step { title: "finding versions that fit together".to_owned(), network: true, arguments }
 }
 
 /// Where uv looks for packages beside an index, or in place of one.
@@ -257,22 +257,21 @@ pub(super) fn hint(said: &str, is_bundle_only: bool) -> Option<&'static str> {
     if any(&["py-rattler"]) && any(&["no solution found", "unsatisfiable"]) {
         return Some(if is_bundle_only {
             "the bundles of this machine have no conda packages; on a hub with internet make the kernel, then another bundle, \
-             bring it here, and take it in: hubctl bundle add FILE"
+             and add it here: hubctl bundle add FILE"
         } else {
             "py-rattler reads conda channels, and has to be in the package index of this machine; a mirror may lack it"
         });
     }
     if is_bundle_only && any(&["no solution found", "unsatisfiable", "no matching distribution"]) {
         return Some(
-            "this machine installs from a bundle alone, and that does not have it (hubctl bundle show); on a hub with \
-             internet make another, hubctl bundle create FILE --with PACKAGE, bring it here, and take it in: \
-             hubctl bundle add FILE",
+            "this machine installs only from bundles, and they do not have it (hubctl bundle show); on a hub with internet make \
+             another, hubctl bundle create FILE --with PACKAGE, and add it here: hubctl bundle add FILE",
         );
     }
     if is_bundle_only && any(&["no candidates were found"]) {
         return Some(
-            "this machine has its conda packages from bundles alone (hubctl bundle show); on a hub with internet install it in \
-             a kernel, make another bundle, bring it here, and take it in: hubctl bundle add FILE",
+            "this machine gets conda packages only from bundles (hubctl bundle show); on a hub with internet install it in a \
+             kernel, make another bundle, and add it here: hubctl bundle add FILE",
         );
     }
     if any(&["no matching distribution"]) {

@@ -38,7 +38,7 @@ pub fn answer(paths: &Paths, asker: &Asker, request: &UpgradeRequest) -> Upgrade
         Ok(Left::Begun(number)) => UpgradeReply::Begun { number },
         Ok(Left::Busy(record)) => {
             let message = format!("an upgrade is under way, asked for by {} at {}", record.who, record.when);
-            refused(RefusalKind::Busy, message, Some("hubctl upgrade --status tells how it went"))
+            refused(RefusalKind::Busy, message, Some("hubctl upgrade --status shows how it went"))
         }
         Err(error) => failed(&error),
     }

@@ -70,7 +70,7 @@ impl JobStore {
     /// is open already, so it is what whoever opened it may read.
     ///
     /// # Errors
-    /// When one of them is no file of a release, or the disk is full.
+    /// When one of them is not a file of a release, or the disk is full.
     pub fn take_in(&self, name: &str, tarball: &File, beside: &[(&str, File)]) -> Result<Source> {
         jobs::make_directory(&self.paths.upgrade_state())?;
         let directory = self.paths.upgrade_incoming();
@@ -79,7 +79,7 @@ impl JobStore {
         for (name, mut file) in [(name, tarball)].into_iter().chain(beside.iter().map(|(name, file)| (*name, file))) {
             let about = file.metadata()?;
             if !about.is_file() || about.len() > LARGEST {
-                bail!("`{name}` is no file of a release");
+                bail!("`{name}` is not a file of a release");
             }
             let mut copy = File::options().write(true).create_new(true).mode(0o600).open(directory.join(name))?;
             std::io::copy(&mut file, &mut copy).with_context(|| format!("copying `{name}`"))?;

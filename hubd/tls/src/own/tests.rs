@@ -140,7 +140,7 @@ fn binary_shapes_are_named() {
         (pkcs7.to_vec(), "PKCS#7", "openssl pkcs7 -inform der -print_certs"),
         (vec![0x30, 0x01, 0xff], "something binary", "PEM"),
         (vec![0xfe, 0xed, 0xfe, 0xed], "a key store of Java", "keytool"),
-        (vec![0x00, 0x01], "no PEM", "PEM"),
+        (vec![0x00, 0x01], "not PEM", "PEM"),
     ] {
         let (told, helps) = told(&certificate, key);
         assert!(told.contains(what), "{told}");

@@ -71,7 +71,7 @@ pub(super) fn expired(context: &Context, hub: &Hub, pebble: &Pebble<'_>, bob: &B
 pub(super) fn wrong_clock(context: &Context, hub: &Hub) -> Result<()> {
     hub.sh("DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends faketime >/dev/null")?;
     let check = hub.command(["/usr/bin/faketime", "-f", "+100d", "/usr/local/bin/hubctl", "https", "check"]).output()?;
-    let ahead = "the clock of this machine is 144000 minutes ahead";
+    let ahead = "this machine's clock is 144000 minutes ahead";
     ensure!(check.code == 1 && check.text().contains(ahead), "{}", check.text());
     let before = fingerprint(hub)?;
     let directory = "/run/systemd/system/hubd-certificates.service.d";
@@ -103,7 +103,7 @@ pub(super) fn time_passes(hub: &Hub, minutes: u32) -> Result<()> {
 pub(super) fn nobody_is_asked(address: Ipv4Addr) -> Result<()> {
     let page = plain()?.get(format!("http://{address}/hub/login")).send()?;
     let (status, text) = (page.status(), page.text()?);
-    ensure!(status == 503 && text.contains("Not safe to log in just now") && !text.contains("<form"), "{status}: {text}");
+    ensure!(status == 503 && text.contains("Not safe to log in right now") && !text.contains("<form"), "{status}: {text}");
     let sent = plain()?.post(format!("http://{address}/hub/login")).body("username=bob&password=secret").send()?;
     ensure!(sent.status() == 503, "a password was taken in clear: {sent:?}");
     Ok(())

@@ -75,7 +75,7 @@ pub(super) fn apply(world: &World, old: Option<&Config>, new: &Config, way: Way)
     } else if restart {
         systemctl
             .job(["restart", SERVE])
-            .with_context(|| format!("restarting {SERVE}; it said last:\n{}", systemctl.last_words(SERVE).trim_end()))?;
+            .with_context(|| format!("restarting {SERVE}; its last log lines:\n{}", systemctl.last_words(SERVE).trim_end()))?;
         applied.done.push("The hub was restarted; running servers were not touched.".to_owned());
     }
     if !followed.limited.is_empty() {
@@ -105,8 +105,8 @@ fn tell(applied: &mut Applied, reloaded: &Reloaded) {
     }
     for name in &reloaded.promoted {
         applied.done.push(format!(
-            "{name} has a higher role now, and has to log in again. A server that runs gets what goes with it by: hubctl server \
-             restart {name}"
+            "{name} has a higher role now, and has to log in again. To apply it to a running server: hubctl server restart \
+             {name}"
         ));
     }
     for name in &reloaded.need_link {
@@ -116,7 +116,7 @@ fn tell(applied: &mut Applied, reloaded: &Reloaded) {
         ));
     }
     for name in reloaded.blocked.iter().filter(|name| reloaded.stopping.contains(name)) {
-        applied.done.push(format!("{name} is kept out: sessions ended, server stopped."));
+        applied.done.push(format!("{name} is blocked: sessions ended, server stopped."));
     }
 }
 
@@ -124,7 +124,7 @@ fn reload(world: &World) -> Result<Reloaded> {
     match wire::ask(&world.paths.control_socket(), &Request::Reload, RELOAD_DEADLINE)? {
         Reply::Reloaded(reloaded) => Ok(reloaded),
         Reply::Refused { message, .. } => bail!("{message}"),
-        other => bail!("it gave an answer to something else: {other:?}"),
+        other => bail!("unexpected answer: {other:?}"),
     }
 }
 
@@ -132,6 +132,6 @@ fn follow(world: &World) -> Result<Followed> {
     match wire::ask(&world.paths.launcher_socket(), &protocol::Request::Apply, FOLLOW_DEADLINE)? {
         protocol::Reply::Applied(followed) => Ok(followed),
         protocol::Reply::Refused(refusal) => bail!("{refusal}"),
-        other => bail!("it gave an answer to something else: {other:?}"),
+        other => bail!("unexpected answer: {other:?}"),
     }
 }

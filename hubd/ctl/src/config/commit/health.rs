@@ -48,7 +48,7 @@ pub(super) fn wait(world: &World, config: &Config, files: Files, patience: Durat
         match ask(world, config, files) {
             Ok(https_problem) => return Ok(https_problem),
             Err(error) if Instant::now() >= deadline => {
-                return Err(error).with_context(|| format!("waited {} s for the hub to be well", patience.as_secs()));
+                return Err(error).with_context(|| format!("the hub was still unhealthy after {} s", patience.as_secs()));
             }
             Err(_) => thread::sleep(POLL_INTERVAL),
         }
@@ -66,13 +66,13 @@ fn ask(world: &World, config: &Config, files: Files) -> Result<Option<String>> {
                 None => status.https_problem,
                 Some(problem) => bail!("the hub's launcher does not answer: {problem}"),
             },
-            other => bail!("the hub gave an answer to something else than its status: {other:?}"),
+            other => bail!("unexpected answer of the hub about its status: {other:?}"),
         };
     let socket = world.paths.launcher_socket();
     match wire::ask(&socket, &protocol::Request::List, ASK_DEADLINE).context("asking the launcher which servers run")? {
         protocol::Reply::States { .. } => {}
         protocol::Reply::Refused(refusal) => bail!("the launcher does not know which servers run: {refusal}"),
-        other => bail!("the launcher gave an answer to something else than which servers run: {other:?}"),
+        other => bail!("unexpected answer of the launcher about running servers: {other:?}"),
     }
     // An authority takes its time, and may refuse: that is a finding of the hub's, and no fault of the configuration. Files
     // that are no certificate are one, when the configuration is what names them.

@@ -59,5 +59,5 @@ pub(super) fn restart(systemctl: &Systemctl) -> Result<()> {
     systemctl.reload()?;
     systemctl
         .job(["try-restart", LAUNCHER])
-        .with_context(|| format!("restarting {LAUNCHER}; it said last:\n{}", systemctl.last_words(LAUNCHER).trim_end()))
+        .with_context(|| format!("restarting {LAUNCHER}; its last log lines:\n{}", systemctl.last_words(LAUNCHER).trim_end()))
 }

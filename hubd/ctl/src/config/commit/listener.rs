@@ -43,7 +43,7 @@ pub(super) fn restart(systemctl: &Systemctl) -> Result<()> {
     for unit in SERVE_SOCKETS.into_iter().chain([SERVE]) {
         systemctl
             .job(["start", unit])
-            .with_context(|| format!("starting {unit}; it said last:\n{}", systemctl.last_words(unit).trim_end()))?;
+            .with_context(|| format!("starting {unit}; its last log lines:\n{}", systemctl.last_words(unit).trim_end()))?;
     }
     Ok(())
 }

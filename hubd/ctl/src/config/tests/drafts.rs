@@ -8,7 +8,7 @@ const QUIT: &[Option<&str>] = &[Some("q")];
 fn a_draft_that_is_no_plain_file_of_the_person_is_not_read() {
     for (turn, message) in [
         ("rm \"$1\"; ln -s /etc/passwd \"$1\"", "it is a symbolic link; expected a regular file that only you can write"),
-        ("ln \"$1\" other", "it has a second name; expected"),
+        ("ln \"$1\" other", "it has a second name (a hard link); expected"),
         ("rm \"$1\"; mkfifo \"$1\"", "it is no file; expected"),
         ("rm \"$1\"; mkdir \"$1\"", "it is no file; expected"),
         ("rm \"$1\"", "the file is gone; the editor has deleted it or saved it elsewhere"),
@@ -84,8 +84,8 @@ fn a_strange_configuration_says_what_it_is() {
             "rm $F; ln -s /tmp/elsewhere.toml $F",
             "is a symbolic link to `/tmp/elsewhere.toml`; expected the file itself\nhint: saving would replace the link: cp --remove-destination /tmp/elsewhere.toml ",
         ),
-        ("rm $F; mkdir $F", "is no regular file\nhint: move it away"),
-        ("rm $F; mkfifo $F", "is no regular file\n"),
+        ("rm $F; mkdir $F", "is not a regular file\nhint: move it away"),
+        ("rm $F; mkfifo $F", "is not a regular file\n"),
         ("head -c 10000000 /dev/zero >$F", "has 9765 kB; expected at most 1024\nhint: hubctl config rollback"),
     ] {
         let machine = machine(&["echo x >\"$1\""]).answering(QUIT);

@@ -36,7 +36,7 @@ fn the_outcome_of_a_commit_is_the_exit_code() {
         (
             Outcome::SavedNotApplied { number: 2, reason: "no hub".into() },
             3,
-            "error: saved as version 2, but not in force: no hub\n",
+            "error: saved as version 2, but not applied: no hub\n",
         ),
         (Outcome::RolledBack { number: 2, reason: "no answer".into() }, 6, "in force again: no answer\n"),
     ] {

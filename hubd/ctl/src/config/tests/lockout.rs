@@ -6,8 +6,8 @@ use super::super::super::tests::servers::status;
 use super::*;
 
 const OUT: &str = "sed -i 's/\\[\"ada\"\\]/[]/' \"$1\"";
-const SENTENCE: &str = "warning: Nobody is an administrator of the hub any more.\n";
-const QUESTION: &str = "Do it all the same? [y/N] ";
+const SENTENCE: &str = "warning: The hub would have no administrator any more.\n";
+const QUESTION: &str = "Do it anyway? [y/N] ";
 
 #[test]
 fn an_edit_that_locks_out_asks_once_more() {
@@ -66,7 +66,7 @@ fn the_other_verbs_ask_too_and_refuse_without_a_terminal() {
 fn an_address_that_is_elsewhere_and_a_moved_hub_are_asked_about() {
     let before = format!("{VALID}[hub]\nurl = \"https://hub.example.org\"\n");
     for (line, sentence) in [
-        ("config set http.listen 192.0.2.7:80", "warning: 192.0.2.7:80 is no address of this machine"),
+        ("config set http.listen 192.0.2.7:80", "warning: 192.0.2.7:80 is not an address of this machine"),
         ("config set hub.url https://lab.example.org", "warning: The hub's address becomes https://lab.example.org;"),
     ] {
         let machine = machine(&[]);
@@ -152,7 +152,7 @@ fn the_callers_own_way_in_is_asked_about() {
     assert_eq!(machine.run("config remove roles.host_operators debian --dry-run").code, 0);
     let ran = machine.run(&format!("config remove roles.host_operators {account}"));
     assert_eq!(ran.code, 7);
-    assert!(ran.messages.contains(&format!("Your own account, `{account}`, is no operator")), "{}", ran.messages);
+    assert!(ran.messages.contains(&format!("Your own account, `{account}`, would no longer be an operator")), "{}", ran.messages);
 }
 
 #[test]

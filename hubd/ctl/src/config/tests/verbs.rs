@@ -18,20 +18,20 @@ fn one_setting_is_changed_and_everything_else_stays() {
         assert_eq!((ran.code, live(&machine)), (3, VALID.replace(from, to)), "{line}: {}", ran.messages);
         let again = machine.run(line);
         assert_eq!(again.code, 0, "{line}: {}", again.messages);
-        assert_eq!(again.messages, "The file says so already; nothing to do.\n", "{line}");
+        assert_eq!(again.messages, "The file already says so; nothing to do.\n", "{line}");
     }
 }
 
 #[test]
 fn what_edit_would_refuse_is_refused() {
     for (line, message) in [
-        ("config set limits.memory banana", "with that, there would be 1 problem in the configuration, so nothing was changed\n"),
-        ("config set http.listen 0.0.0.0:99999", "with that, there would be 1 problem"),
-        ("config set limits.tasks many", "\"many\" is no value for `limits.tasks`; expected a whole number\n"),
+        ("config set limits.memory banana", "the configuration would then have 1 problem, so nothing was changed\n"),
+        ("config set http.listen 0.0.0.0:99999", "the configuration would then have 1 problem"),
+        ("config set limits.tasks many", "\"many\" is not a value for `limits.tasks`; expected a whole number\n"),
         ("config set limits.memroy 2G", "`memroy` is not a key of [limits]\nhint: did you mean `memory`?\n"),
         ("config unset limits.memroy", "`memroy` is not a key of [limits]\n"),
         ("config add limits.memory 2G", "`limits.memory` is not a list"),
-        ("config add roles.admins Ada", "with that, there would be 1 problem"),
+        ("config add roles.admins Ada", "the configuration would then have 1 problem"),
         ("config get limits.memroy", "`memroy` is not a key of [limits]\n"),
     ] {
         let machine = machine(&[]);

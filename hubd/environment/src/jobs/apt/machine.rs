@@ -43,9 +43,9 @@ const MOST_SAID: u64 = 64 << 10;
 const LAST_LINES: usize = 30;
 /// What to do about a package that is not there.
 const IN_NO_ARCHIVE: &str = "apt-cache search WORD finds packages";
-const IN_NO_BUNDLE: &str = "this machine has packages of the distribution from bundles alone (hubctl bundle show); on a hub with \
-                            internet ask for it, hubctl env apt install PACKAGE, make another, hubctl bundle create FILE --apt, bring \
-                            it here, and take it in: hubctl bundle add FILE";
+const IN_NO_BUNDLE: &str = "this machine gets distribution packages only from bundles (hubctl bundle show); on a hub with \
+                            internet install it, hubctl env apt install PACKAGE, make another bundle, hubctl bundle create FILE \
+                            --apt, and add it here: hubctl bundle add FILE";
 
 /// A package that is installed.
 pub(super) struct Package {
@@ -182,7 +182,7 @@ impl<'a> Apt<'a> {
         let others = simulation.unexpected_removals(names);
         if !others.is_empty() {
             bail!(
-                "{} would go with it, and did not come because of the hub\n\
+                "{} would be removed with it, but were not installed by the hub\n\
                  hint: on the machine, where that is wanted: sudo apt-get remove {}",
                 others.join(", "),
                 others.join(" ")

@@ -135,7 +135,7 @@ impl Requests {
             match Python::probe(&python.interpreter) {
                 Ok(found) if found == *python => {}
                 Ok(found) => problems
-                    .push(format!("it was built with {python}, and the machine has {found}: hubctl env apply builds it anew")),
+                    .push(format!("it was built with {python}, but the machine has {found}: hubctl env apply rebuilds it")),
                 Err(error) => problems.push(format!("its Python does not run: {error:#}")),
             }
         }
@@ -143,16 +143,16 @@ impl Requests {
         if !missing.is_empty() {
             let names: Vec<&str> = missing.iter().map(PackageName::as_str).collect();
             let names = names.join(", ");
-            problems.push(format!("packages of the distribution are missing: {names}: hubctl env apt apply installs them"));
+            problems.push(format!("distribution packages are missing: {names}: hubctl env apt apply installs them"));
         }
         let asked = settings::asked(&settings::read(&self.paths)?, self.paths.kernel())?;
         if generation.manifest().wanted() != asked {
-            problems.push("the configuration asks for something else than is in it: hubctl env apply builds that".to_owned());
+            problems.push("the configuration asks for other packages than it has: hubctl env apply builds those".to_owned());
         }
         if self.paths.kernel().is_none() && !generation.is_of_this_version() {
             problems.push(
-                "another version of hubd made it, and it lacks what came since (kernels of their own, a library of R): \
-                 hubctl env apply builds it anew"
+                "another version of hubd built it, and it lacks what came since (kernels of their own, a library of R): hubctl \
+                 env apply rebuilds it"
                     .to_owned(),
             );
         }

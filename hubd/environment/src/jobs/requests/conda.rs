@@ -24,7 +24,7 @@ pub(super) fn validate(requests: &Requests, change: &Change) -> Result<bool, Pro
     };
     if requests.paths.kernel().is_none() {
         let hint = "conda packages go into a kernel of their own: hubctl env --kernel NAME install --conda PACKAGE";
-        return Err(refused("everybody's environment is made of the package index", Some(hint)));
+        return Err(refused("everybody's environment is made from the package index", Some(hint)));
     }
     if specs.is_empty() || specs.len() > MOST_PACKAGES {
         return Err(refused(format!("{} conda packages are named, expected 1 to {MOST_PACKAGES}", specs.len()), None));
@@ -34,7 +34,7 @@ pub(super) fn validate(requests: &Requests, change: &Change) -> Result<bool, Pro
     if let Change::RemoveConda { .. } = change {
         if let Some(unknown) = specs.iter().find(|spec| !is_in(&asked, spec)) {
             return Err(refused(
-                format!("nobody asked conda for `{}`, so it can't be taken back", unknown.name()),
+                format!("`{}` was not asked for from conda, so it can't be removed", unknown.name()),
                 Some("what was asked for: hubctl env --kernel NAME show; --pip is for packages of the package index"),
             ));
         }
@@ -47,7 +47,7 @@ pub(super) fn validate(requests: &Requests, change: &Change) -> Result<bool, Pro
         let there = requests.generation(None)?.conda_lock()?.unwrap_or_default();
         if let Some(unknown) = specs.iter().find(|spec| there.version(spec.name()).is_none()) {
             return Err(refused(
-                format!("`{}` is no conda package in it", unknown.name()),
+                format!("`{}` is not a conda package in it", unknown.name()),
                 Some("hubctl env --kernel NAME show lists them; --pip is for packages of the package index"),
             ));
         }

@@ -229,12 +229,12 @@ fn a_kernel_of_conda_packages_is_judged_by_them_and_written_out() {
     for (request, message) in [
         (about(build(Change::RemoveConda { specs: specs(&["r-base"]) })), "no conda package would be left"),
         (about(build(Change::RemoveConda { specs: specs(&["x"]) })), "nobody asked conda for `x`, so it can't be taken back"),
-        (about(build(Change::UpgradeConda { specs: specs(&["x"]) })), "`x` is no conda package in it"),
+        (about(build(Change::UpgradeConda { specs: specs(&["x"]) })), "`x` is not a conda package in it"),
         (
             about(build(Change::Set { packages: list(&["x"]), lock: None })),
             "this kernel is made of conda packages, and the file lists none",
         ),
-        (build(Change::InstallConda { specs: specs(&["x"]) }), "everybody's environment is made of the package index"),
+        (build(Change::InstallConda { specs: specs(&["x"]) }), "everybody's environment is made from the package index"),
     ] {
         assert_eq!(machine.refusal(&request), (RefusalKind::Invalid, message.to_owned()));
     }

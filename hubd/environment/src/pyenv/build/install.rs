@@ -26,7 +26,7 @@ impl Workshop {
         if let Some(candidate) = self.build_with(request, &python, previous, &inheritance, progress)? {
             return Ok(candidate);
         }
-        progress(BuildEvent::Phase("what is new does not fit beside what is there, so everything is made anew"));
+        progress(BuildEvent::Phase("the new packages do not fit with the old ones, so everything is rebuilt"));
         self.clear()?;
         let candidate = self.build_with(request, &python, previous, &Inheritance::default(), progress)?;
         candidate.context("nothing is taken over, and still something is in its way")

@@ -101,11 +101,11 @@ impl Program {
             (Some(_), _) => return Ok(Self::python(place)),
             (None, [only]) => only,
             (None, []) => bail!(
-                "no package in it is a kernel, so no notebook can use it\nhint: ask for one more package: ipykernel for Python, \
+                "none of its packages is a kernel, so notebooks can't use it\nhint: ask for one more package: ipykernel for Python, \
                  r-irkernel for R"
             ),
             (None, several) => bail!(
-                "it holds several kernels: {}\nhint: call yours as one of them: hubctl env --kernel {} apply FILE",
+                "it has several kernels: {}\nhint: name yours like one of them: hubctl env --kernel {} apply FILE",
                 several.join(", "),
                 several[0]
             ),

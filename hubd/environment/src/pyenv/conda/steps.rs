@@ -30,7 +30,14 @@ pub(in crate::pyenv) fn request(conda: &Conda, channels: &Channels<'_>, installe
 /// Finds out which packages go together.
 pub(in crate::pyenv) fn solving(places: &Places<'_>, python: &Path, tool: &Path) -> Step {
     let files = [places.input.join(REQUEST_FILE), places.environment.join(RECORDS_FILE)];
-    script("finding conda packages that go together", places, python, tool, "solve", &files.each_ref().map(|file| file.as_path()))
+    script(
+        "finding conda packages that fit together",
+        places,
+        python,
+        tool,
+        "solve",
+        &files.each_ref().map(|file| file.as_path()),
+    )
 }
 
 /// Downloads the archives of what is locked, and calls each by its hash.
@@ -65,7 +72,7 @@ pub(in crate::pyenv) fn adding_packages(places: &Places<'_>) -> Step {
 
 /// Looks whether all packages go together.
 pub(in crate::pyenv) fn checking_packages(places: &Places<'_>) -> Step {
-    uv("looking whether all packages go together", places, false, &["check"])
+    uv("checking that all packages fit together", places, false, &["check"])
 }
 
 fn uv(title: &str, places: &Places<'_>, network: bool, arguments: &[&str]) -> Step {

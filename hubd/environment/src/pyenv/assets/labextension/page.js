@@ -69,7 +69,7 @@
   const plain = () => {
     if (!config.hubPlain) return;
     note(`plain-${config.hubPlain}`, 'This server runs without your own packages and settings. They are still there: restart it ' +
-      'on your page, and it has them again.', { label: 'My page', page: 'home' });
+      'on your page to use them again.', { label: 'My page', page: 'home' });
   };
 
   // The hub's answers say by a number whether there is other news than before.
