@@ -162,7 +162,7 @@ fn check_disk(facts: &Facts, options: &Options, judgement: &mut Judgement) {
     let names: String = packages.iter().map(|package| format!(", {}", package.name())).collect();
     let room = "free some space (apt-get clean often helps), or use a larger disk";
     let remedy = if options.bundle.is_none() && free >= least {
-        format!("{room}; or begin without packages beside JupyterLab, which needs {}: --packages none", format_bytes(least))
+        format!("{room}; or begin without packages besides JupyterLab, which needs {}: --packages none", format_bytes(least))
     } else {
         room.to_owned()
     };
@@ -204,7 +204,7 @@ fn check_bundle(facts: &Facts, options: &Options, judgement: &mut Judgement) {
     if !missing.is_empty() && bundle.packages().is_none() {
         judgement.warn(
             format!("{} missing, and the bundle was made without packages of the distribution", missing.join(", ")),
-            "apt takes them from where it usually does; without a network, make the bundle anew without --no-packages",
+            "apt takes them from where it usually does; without a network, make the bundle again without --no-packages",
         );
     }
 }

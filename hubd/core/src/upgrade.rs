@@ -67,7 +67,7 @@ impl fmt::Display for Source {
         match self {
             Self::File(path) => write!(formatter, "`{}`", path.display()),
             Self::Newest => formatter.write_str("the newest release"),
-            Self::Untried => formatter.write_str("the newest release that was not taken back"),
+            Self::Untried => formatter.write_str("the newest release that was not rolled back"),
             Self::Version(version) => formatter.write_str(version),
         }
     }

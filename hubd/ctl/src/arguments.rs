@@ -122,7 +122,7 @@ Examples:
     },
     /// Edit, show and check the configuration, and go back to earlier ones
     #[command(
-        after_help = "A change is checked before it is saved, put in force at once, and taken back if the hub fails its health check.
+        after_help = "A change is checked before it is saved, applied at once, and rolled back if the hub fails its health check.
 
 Examples:
   sudo hubctl config edit                   change the file in your editor

@@ -181,7 +181,7 @@ fn configuration(world: &World) -> Result<Option<Cell>> {
         State::RolledBack => {
             let healthy =
                 history.last_healthy()?.map_or_else(|| "an earlier one".to_owned(), |entry| format!("version {}", entry.number));
-            Some(Cell::new(format!("{healthy}; version {} was taken back: {reason}", last.number), Tone::Warning))
+            Some(Cell::new(format!("{healthy}; version {} was rolled back: {reason}", last.number), Tone::Warning))
         }
         State::Pending => Some(Cell::new(format!("version {} is not confirmed: {reason}", last.number), Tone::Warning)),
     })

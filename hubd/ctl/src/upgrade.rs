@@ -99,8 +99,8 @@ pub(super) fn describe(outcome: &Record) -> String {
     let asked = format!("asked for by {} at {}", outcome.who, outcome.when);
     let reason = outcome.reason.as_deref().unwrap_or("the reason is unknown");
     match outcome.state {
-        State::RolledBack => format!("hubd {to} did not work and was taken back ({asked}): {reason}"),
-        State::Failed => format!("hubd {to} did not work, and could not be taken back ({asked}): {reason}"),
+        State::RolledBack => format!("hubd {to} did not work and was rolled back ({asked}): {reason}"),
+        State::Failed => format!("hubd {to} did not work, and could not be rolled back ({asked}): {reason}"),
         _ => format!("from hubd {from} to {to} ({asked})"),
     }
 }

@@ -4,8 +4,8 @@
 //! A kernel that is an environment of its own is built the same way ([`kernel`]), from the package index or from conda
 //! channels ([`conda`]).
 //!
-//! What a student installs goes to her *layer*, a small virtual environment in her home above the shared one
-//! (`assets/hubd_layer.py`); her server runs without it (`python -I`), her kernels and terminals with it.
+//! What a student installs goes to their *layer*, a small virtual environment in their home above the shared one
+//! (`assets/hubd_layer.py`); their server runs without it (`python -I`), their kernels and terminals with it.
 
 mod build;
 pub mod conda;

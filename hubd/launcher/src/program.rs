@@ -10,7 +10,7 @@ use hub_environment::pyenv::{ServerRequest, server_command};
 use super::spec::Program;
 use super::which::Which;
 
-/// `name`'s server; a plain one is without what she installed and set for herself.
+/// `name`'s server; a plain one is without what they installed and set for themselves.
 pub(super) fn server(paths: &Paths, name: &Username, account: &Account, config: &Config, is_plain: bool) -> Program {
     let command = server_command(
         paths,

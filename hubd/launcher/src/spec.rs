@@ -194,7 +194,7 @@ fn variables(order: &Order<'_>) -> Vec<String> {
     order.program.environment.iter().map(|(name, value)| format!("{name}={value}")).chain(cores).collect()
 }
 
-/// What everything of one student may use, on the slice as on the one server: the slice holds for all of her servers
+/// What everything of one student may use, on the slice as on the one server: the slice holds for all of their servers
 /// together, and the unit's own limit tells which of them it was that had no memory left.
 fn limits(limits: &Limits) -> Vec<Property> {
     let mut properties = vec![

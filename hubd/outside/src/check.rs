@@ -146,7 +146,7 @@ async fn credentials(web: &Web, hub: &Hub<'_>, metadata: &Metadata) -> Looked {
         "invalid_grant" => good("it takes client and secret".to_owned()),
         "invalid_client" | "unauthorized_client" => bad(
             format!("it does not take the secret, or not for the client `{}` (invalid_client)", hub.provider.client_id),
-            Some("copy the secret anew from the provider into the file that client_secret_file names, then check again"),
+            Some("copy the secret again from the provider into the file that client_secret_file names, then check again"),
         ),
         error => unsure(format!("it can't be told whether it takes the secret (status {}, {error:?})", answer.status), None),
     }

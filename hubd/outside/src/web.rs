@@ -128,7 +128,7 @@ fn why(error: &reqwest::Error) -> String {
     let all = words.join(": ");
     let last = words.pop().unwrap_or_else(|| "the connection broke off".to_owned());
     match () {
-        () if all.contains("dns error") => format!("its name leads nowhere ({last})"),
+        () if all.contains("dns error") => format!("its name does not resolve ({last})"),
         () if all.contains("certificate") => format!("its certificate is not good here ({last})"),
         () if all.contains("refused") => "nobody listens there (connection refused)".to_owned(),
         () => last,

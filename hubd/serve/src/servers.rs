@@ -26,12 +26,12 @@ pub use view::NOT_RUNNING;
 pub trait Servers: Send + Sync {
     /// Starts `name`'s server unless it is running or on its way, and shows how it goes.
     fn ensure(&self, name: &Username) -> watch::Receiver<View>;
-    /// As [`Servers::ensure`]; one that starts does so without what `name` installed and set for herself.
+    /// As [`Servers::ensure`]; one that starts does so without what `name` installed and set for themselves.
     fn ensure_plain(&self, name: &Username) -> watch::Receiver<View> {
         self.ensure(name)
     }
     /// Starts `name`'s server anew, whatever it does at the moment; a plain one without what `name` installed and set for
-    /// herself.
+    /// themselves.
     fn restart(&self, name: &Username, is_plain: bool) -> watch::Receiver<View>;
     /// Stops `name`'s server unless it is stopped or on its way, and shows how it goes.
     fn stop(&self, name: &Username) -> watch::Receiver<View>;

@@ -12,7 +12,7 @@ use super::{Check, World};
 
 const FIRST: u32 = 1;
 const WITHOUT: &str =
-    "hint: the same command with --packages NAME... takes others, with --packages none nothing beside JupyterLab";
+    "hint: the same command with --packages NAME... takes others, with --packages none nothing besides JupyterLab";
 
 /// Any whole generation will do: which one servers get is the admin's affair once there is one.
 pub(super) fn check(paths: &Paths) -> Result<Check> {

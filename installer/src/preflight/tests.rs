@@ -80,7 +80,7 @@ fn each_obstacle_is_named_with_a_remedy() {
         (
             |facts, _| facts.system.disk_free_bytes = 900 << 20,
             "the Python environment with JupyterLab, numpy, pandas, matplotlib need",
-            "or begin without packages beside JupyterLab, which needs 850 MB: --packages none",
+            "or begin without packages besides JupyterLab, which needs 850 MB: --packages none",
         ),
         (
             |facts, options| {

@@ -33,7 +33,7 @@ impl Distrust {
                 "install a release that its makers signed; one built from the sources is upgraded with bootstrap.sh of newer sources"
             }
             Self::OtherKey => "get the release from where this hub's came from; nothing was touched",
-            _ => "get the release once more; if it stays so, tell whoever hands it out. Nothing was touched",
+            _ => "get the release again; if that does not help, tell whoever hands it out. Nothing was touched",
         }
     }
 }

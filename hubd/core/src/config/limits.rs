@@ -1,4 +1,4 @@
-//! What one person may use: her own limits go before her groups', and those before everybody's.
+//! What one person may use: their own limits go before their groups', and those before everybody's.
 
 use std::fmt;
 
@@ -125,7 +125,7 @@ impl Config {
         self.pick(name, self.limits.cpu_quota, |limits| limits.cpu_quota.map(Some))
     }
 
-    /// The person's own value, or the largest of her groups', or everybody's.
+    /// The person's own value, or the largest of their groups', or everybody's.
     fn pick<T: PartialOrd + Copy>(
         &self,
         name: &Username,

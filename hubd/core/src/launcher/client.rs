@@ -162,7 +162,7 @@ impl Client {
         self.begin(&self.request(Request::Start { name: name.clone() }, AppAsk::Start { name: name.clone() })).await
     }
 
-    /// As [`Client::start`], without what `name` installed and set for herself.
+    /// As [`Client::start`], without what `name` installed and set for themselves.
     ///
     /// # Errors
     /// As [`Client::start`].
@@ -170,7 +170,7 @@ impl Client {
         self.begin(&self.request(Request::StartPlain { name: name.clone() }, AppAsk::Start { name: name.clone() })).await
     }
 
-    /// Stops `name`'s server if it runs, and starts it, a plain one without what `name` installed and set for herself. The
+    /// Stops `name`'s server if it runs, and starts it, a plain one without what `name` installed and set for themselves. The
     /// launcher does both, also when nobody waits for it any more.
     ///
     /// # Errors

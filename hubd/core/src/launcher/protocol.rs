@@ -26,7 +26,7 @@ pub enum Request {
         /// Whose.
         name: Username,
     },
-    /// As `start`, without what the person installed and set for herself.
+    /// As `start`, without what the person installed and set for themselves.
     StartPlain {
         /// Whose.
         name: Username,
@@ -35,7 +35,7 @@ pub enum Request {
     Restart {
         /// Whose.
         name: Username,
-        /// Whether it starts without what the person installed and set for herself.
+        /// Whether it starts without what the person installed and set for themselves.
         plain: bool,
     },
     /// Stop the person's server; the reply comes when nothing of it runs any more.

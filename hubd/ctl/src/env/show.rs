@@ -186,7 +186,7 @@ fn kernels(world: &mut World, kernels: &[KernelInfo]) -> Result<()> {
         let current = kernel.current.map_or_else(|| "not built yet".to_owned(), |number| number.to_string());
         let note = match (&kernel.asked, kernel.is_as_asked) {
             (None, _) => Cell::new("not in the configuration", Tone::Warning),
-            _ if kernel.is_outdated => Cell::new("its Python was replaced; it is being built anew", Tone::Warning),
+            _ if kernel.is_outdated => Cell::new("its Python was replaced; it is being rebuilt", Tone::Warning),
             (_, false) => Cell::new(format!("hubctl env --kernel {} apply builds what is asked for", kernel.name), Tone::Warning),
             (_, true) => Cell::new("as asked for", Tone::Good),
         };

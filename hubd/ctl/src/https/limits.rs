@@ -44,7 +44,7 @@ pub(super) fn judge(directory: &str, names: &[String], orders: &Orders, record: 
         let words = record.and_then(|record| record.problem.as_deref()).unwrap_or_default();
         findings.push(Finding::bad(
             format!("the authority does not want to be asked again before {until:.0}, in its own words: {words}"),
-            "wait: the hub asks again by itself then",
+            "wait: the hub then asks again automatically",
         ));
     }
     if directory != USUAL_DIRECTORY {
@@ -60,7 +60,7 @@ pub(super) fn judge(directory: &str, names: &[String], orders: &Orders, record: 
         match next {
             Some(next) => findings.push(Finding::bad(
                 format!("{so_far}: the next try is allowed after {next:.0}"),
-                "wait: the hub asks again by itself; to try things out there is the staging directory of Let's Encrypt",
+                "wait: the hub asks again automatically; to try things out there is the staging directory of Let's Encrypt",
             )),
             None if left < FEW => {
                 findings.push(Finding::doubtful(format!("{so_far}: {left} left"), "don't ask for more without need"));

@@ -68,7 +68,7 @@ fn too_early(wanted: &Upgrade, latest: Option<&Record>, now: &Zoned) -> Option<S
     let since = now.timestamp().duration_since(last);
     // A clock that was set back is no reason to wait.
     let is_recent = since >= SignedDuration::ZERO && since < PAUSE;
-    is_recent.then(|| format!("it was looked at {}, and is once more {} hours later", latest.when, PAUSE.as_hours()))
+    is_recent.then(|| format!("the last check was {}, and the next is {} hours later", latest.when, PAUSE.as_hours()))
 }
 
 /// People whose server runs or is about to.

@@ -1,4 +1,4 @@
-//! `hubctl user reset-packages`: what somebody installed for herself is moved aside, and is still there.
+//! `hubctl user reset-packages`: what somebody installed for themselves is moved aside, and is still there.
 
 use std::path::PathBuf;
 

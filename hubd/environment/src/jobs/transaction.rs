@@ -81,7 +81,7 @@ fn build(paths: &Paths, builder: &Builder, change: &Change, journal: &mut Journa
             .context("there is no Python environment yet\nhint: run hub-installer install again, it completes it")?,
     };
     let Some(workshop) = builder.enter()? else {
-        bail!("hub-installer is building an environment just now\nhint: wait for it to end, then ask again");
+        bail!("hub-installer is building an environment right now\nhint: wait for it to end, then ask again");
     };
     let (uv, wheels) = (paths.uv(), paths.environment_wheels());
     let before = Locks { packages: base.lock()?, conda: base.conda_lock()? };

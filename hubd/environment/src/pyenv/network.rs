@@ -30,7 +30,7 @@ const VISIBLE: [&str; 2] = ["/etc", "/usr"];
 /// the usual index of uv and pip.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct NetworkSettings {
-    /// By name as in her shell.
+    /// By name as in their shell.
     variables: BTreeMap<String, String>,
     /// `[environment] index_url`
     index_url: Option<String>,

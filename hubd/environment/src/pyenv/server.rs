@@ -25,7 +25,7 @@ pub struct ServerRequest<'a> {
     pub default_url: &'a str,
     /// Memory the student may use, in bytes; shown in JupyterLab's status bar.
     pub memory_limit: u64,
-    /// Whether what the student installed and set for herself is left out.
+    /// Whether what the student installed and set for themselves is left out.
     pub is_plain: bool,
 }
 
@@ -38,11 +38,11 @@ pub struct ServerCommand {
     pub environment: Vec<(String, String)>,
 }
 
-/// The JupyterLab server of a student. It runs where her generation is bound to [`Paths::environment_mount`], with her
+/// The JupyterLab server of a student. It runs where its generation is bound to [`Paths::environment_mount`], with their
 /// home as working directory.
 pub fn server_command(paths: &Paths, request: &ServerRequest<'_>) -> ServerCommand {
     let python = paths.environment_mount().join("bin/python");
-    // Isolated: neither her own packages nor a module in her home, nor a PYTHON variable, can keep it from starting.
+    // Isolated: neither own packages nor a module in their home, nor a PYTHON variable, can keep it from starting.
     let arguments = [python.to_string_lossy().as_ref(), "-I", "-m", "hubd_jupyter"].map(str::to_owned).into();
     let path = format!("/usr/local/bin:/usr/bin:/bin:{}", paths.binaries().display());
     let environment = [

@@ -43,8 +43,7 @@ impl<M: Machine + 'static> Launcher<M> {
                     Some(python) => Err(refusal(
                         RefusalKind::Rebuilding,
                         format!(
-                            "{python} is gone from this machine, and the environment is being built anew for the one that is \
-                             there\nhint: hubctl env status shows how it goes, hubctl env history what went wrong"
+                            "{python} is gone from this machine, so the environment is being rebuilt for the one that is there\nhint: hubctl env status shows how it goes, hubctl env history what went wrong"
                         ),
                     )),
                     None => Ok(number),

@@ -225,7 +225,7 @@ fn rule(request: &Request) -> Rule<'_> {
         Request::TokenRevoke { .. } => rule(Role::Admin, vec![], true, "revoke an API token"),
         Request::UserList => rule(Role::Teacher, vec![], false, "see who is enrolled"),
         Request::UserShow { name } => rule(Role::Teacher, vec![name], false, "see what somebody may do"),
-        // Whoever is enrolled already stays as she is; but somebody may have a role before being enrolled.
+        // Whoever is enrolled already stays as they are; but somebody may have a role before being enrolled.
         Request::UserAdd { users } => rule(Role::Teacher, users.iter().map(|user| &user.name).collect(), true, "enrol somebody"),
         // Whom the list may be about is judged name by name, once it is read.
         Request::Roster { .. } => rule(Role::Teacher, vec![], true, "apply a class list"),

@@ -22,7 +22,7 @@ pub(super) fn limits(context: &ControlContext, name: &Username) -> Reply {
 pub(super) async fn change(context: &ControlContext, actor: &Actor, change: &KeyChange) -> Result<Reply, Refusal> {
     let Some(requester) = actor.requester() else {
         // Root's hubctl needs nobody for this, so that it works while the hub does not.
-        return Err(Refusal::new(RefusalKind::Invalid, "root's hubctl changes the configuration by itself"));
+        return Err(Refusal::new(RefusalKind::Invalid, "root's hubctl changes the configuration without the hub"));
     };
     Ok(Reply::ConfigChanged { ended: context.launcher.configure(requester, change).await? })
 }

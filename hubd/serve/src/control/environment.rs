@@ -12,7 +12,7 @@ pub(super) async fn ask(context: &ControlContext, actor: &Actor, ask: &Environme
         Actor::Operator(account) => Asker::Operator { account: account.clone() },
         // Root's hubctl needs nobody for this, so that it works while the hub does not.
         Actor::Root => {
-            return Err(Refusal::new(RefusalKind::Invalid, "on the host root's hubctl looks after the environment by itself"));
+            return Err(Refusal::new(RefusalKind::Invalid, "on the host, root's hubctl changes the environment without the hub"));
         }
     };
     match context.launcher.environment(asker, ask.clone()).await? {

@@ -13,7 +13,7 @@ pub(super) async fn ask(context: &ControlContext, actor: &Actor, ask: &UpgradeRe
         Actor::Operator(account) => Asker::Operator { account: account.clone() },
         // Root's hubctl needs nobody for this, so that it works while the hub does not.
         Actor::Root => {
-            return Err(Refusal::new(RefusalKind::Invalid, "on the host root's hubctl looks after upgrades by itself"));
+            return Err(Refusal::new(RefusalKind::Invalid, "on the host, root's hubctl upgrades without the hub"));
         }
     };
     match context.launcher.upgrade(asker, ask.clone()).await? {

@@ -32,7 +32,7 @@ impl Remedy {
     }
 }
 
-/// Whether a line of a log is about what a student installed or set herself.
+/// Whether a line of a log is about what a student installed or set themselves.
 fn names_own_things(line: &str) -> bool {
     ["/.local/share/hubd/", "/.local/lib/python", "/.jupyter/", "/.ipython/"].iter().any(|place| line.contains(place))
 }

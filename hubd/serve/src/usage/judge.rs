@@ -113,7 +113,7 @@ fn cpu(readings: &Readings) -> Option<Shortage> {
     let used = readings.people.iter().map(|person| (&person.name, person.cores)).collect();
     let users = users(used, readings.cores as f64, |cores| format_cores(cores, None));
     let remedy = if users.are_why {
-        "Everybody gets their share and goes on, only slower. Stop what computes in vain. An administrator can limit somebody's \
+        "Everybody gets their share and can go on working, only slower. Stop programs that nobody needs. An administrator can limit somebody's \
          processor time."
     } else {
         "Something else on the machine uses them: an administrator finds it with the command top."

@@ -47,7 +47,7 @@ fn run(context: &Context) -> Result<()> {
     ensure!(record["who"] == "the hub itself" && record["state"] == "upgraded", "recorded: {record}");
     let status = hub.sh("hubctl status")?;
     ensure!(status.contains("from hubd 0.1.0 to 0.2.0 (asked for by the hub itself"), "status: {status}");
-    declines(&hub, "it was looked at")?;
+    declines(&hub, "the last check was")?;
     context.step(&format!("upgraded by itself:\n{status}"))?;
 
     let broken = release::later(context, "0.2.1", Some(("hubd", DOES_NOT_START)))?;
@@ -55,7 +55,7 @@ fn run(context: &Context) -> Result<()> {
     hub.sh(&format!("hubctl config set upgrade.source {source}; {NEXT_NIGHT}"))?;
     wake(&hub)?;
     is_installed(&hub, "0.2.0")?;
-    let told = "hubd 0.2.1 did not work and was taken back (asked for by the hub itself";
+    let told = "hubd 0.2.1 did not work and was rolled back (asked for by the hub itself";
     let status = hub.sh("hubctl status")?;
     ensure!(status.contains(told) && status.contains("broken on purpose"), "status: {status}");
     let journal = hub.sh(&format!("journalctl --unit={SERVICE} --priority=notice --output=cat"))?;
@@ -74,7 +74,7 @@ fn run(context: &Context) -> Result<()> {
     hub.sh(&format!("hubctl config set upgrade.source {source}; {NEXT_NIGHT}"))?;
     wake(&hub)?;
     is_installed(&hub, "0.2.2")?;
-    ensure!(!hub.sh("hubctl status")?.contains("taken back"), "the finding stayed");
+    ensure!(!hub.sh("hubctl status")?.contains("rolled back"), "the finding stayed");
     context.step("it was not tried again; a later release was")
 }
 

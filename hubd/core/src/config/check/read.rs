@@ -42,7 +42,7 @@ pub(super) fn text(what: &str, given: &str, longest: usize) -> Result<String, St
         _ if given.chars().any(|c| c.is_control() && c != '\n') => Err(format!("{what} has a control character")),
         _ => match given.chars().find(|c| is_deceptive(*c)) {
             Some(mark) => Err(format!(
-                "{what} has the invisible character U+{:04X}, which makes a text look like another one\nhint: type it anew, without copying",
+                "{what} has the invisible character U+{:04X}, which makes a text look like another one\nhint: type it again, without copying",
                 u32::from(mark)
             )),
             None if given.chars().all(|c| c.is_whitespace() || is_invisible(c)) => Err(format!("{what} has nothing to be seen")),

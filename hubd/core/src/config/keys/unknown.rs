@@ -60,7 +60,7 @@ const RENAMED: &[(&str, &str)] = &[
     ("services.cull.every", "idle servers are looked for all the time; `idle_timeout` under [servers] says what is idle"),
     ("services.cull.max_age", "servers are stopped when idle, however old; see `idle_timeout` under [servers]"),
     ("services.cull.concurrency", "idle servers are stopped one by one; `idle_timeout` under [servers] says what is idle"),
-    ("services.cull.users", "people are never taken off the list by themselves; `idle_timeout` under [servers] stops servers"),
+    ("services.cull.users", "people are never taken off the list automatically; `idle_timeout` under [servers] stops servers"),
     ("servers.timeout", "servers.idle_timeout"),
     ("servers.cull", "servers.idle_timeout"),
     ("servers.cull_timeout", "servers.idle_timeout"),

@@ -36,7 +36,7 @@ fn end(world: &World, account: &Account, applied: &mut Applied) -> Result<()> {
     let name = &account.name;
     if is_in_session_of(world, account)? {
         applied.warnings.push(format!(
-            "{name} is no operator any more, and runs this one: sessions of {name} go on until they are ended by hand \
+            "{name} is no longer an operator, but this command runs in their session: it stays until you end it \
              (loginctl terminate-user {name})"
         ));
     } else {
@@ -49,8 +49,8 @@ fn end(world: &World, account: &Account, applied: &mut Applied) -> Result<()> {
         }
         let left = sweep(world, account)?;
         applied.done.push(match left {
-            0 => format!("{name} is no operator any more; login sessions ended, with all that ran in them."),
-            left => format!("{name} is no operator any more; login sessions ended, and {left} processes outside of them."),
+            0 => format!("{name} is no longer an operator; login sessions ended, with everything in them."),
+            left => format!("{name} is no longer an operator; login sessions ended, and {left} processes outside of them."),
         });
     }
     let groups = lookup::groups_of(account);

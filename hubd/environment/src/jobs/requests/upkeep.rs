@@ -35,7 +35,7 @@ impl Requests {
                 let python = generation.and_then(|generation| generation.manifest().python.clone());
                 let python = python.map_or_else(|| "Python".to_owned(), |python| python.to_string());
                 let what = kernel.as_ref().map_or_else(|| "the environment".to_owned(), |name| format!("kernel {name}"));
-                tracing::warn!("{python} was replaced, so {what} is built anew");
+                tracing::warn!("{python} was replaced, so {what} is rebuilt");
                 let change = Change::Configured;
                 let about = kernel.as_ref().map_or(String::new(), |name| format!("--kernel {name} "));
                 self.leave(&outdated, NEW_PYTHON, format!("{about}{change}"), Task::Build { change })?;

@@ -1,7 +1,7 @@
-"""A student's own layer: a small virtual environment in her home, above the shared environment.
+"""A student's own layer: a small virtual environment in their home, above the shared environment.
 
-What she installs lands there and comes first on her path; everything shared shows through below it. The server itself
-never uses it, so nothing she installs can keep it from starting.
+What students install lands there and comes first on their path; everything shared shows through below it. The server itself
+never uses it, so nothing they install can keep it from starting.
 """
 
 import os

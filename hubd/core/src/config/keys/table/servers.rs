@@ -100,7 +100,7 @@ pub(super) const APPS_ONE: Table = Table {
             example: "\"kept\"",
             range: "\"stripped\" or \"kept\"",
             doc: "What it is asked for: \"stripped\", without its address, as if it were alone on its host; \"kept\", with all of it, for a program \
-                  that is told {prefix}. One that runs has to be started anew.",
+                  that is told {prefix}. A running one has to be restarted.",
             effect: NewServers,
         },
         Key {

@@ -16,8 +16,8 @@ from . import trim
 
 
 def environment(home):
-    """Sets what kernels and terminals inherit; returns the student's layer, or None when her home can't hold one, and a name for
-    this start if it leaves out what is her own."""
+    """Sets what kernels and terminals inherit; returns the student's layer, or None when their home can't hold one, and a name for
+    this start if it leaves out what is their own."""
     env = os.environ
     for name, value in network().items():
         env.setdefault(name, value)
@@ -25,7 +25,7 @@ def environment(home):
     layer = None
     plain = env.pop("HUBD_PLAIN", None)
     if plain:
-        # Neither packages nor settings of her own: whatever in them kept her from working is still there, but not used.
+        # Neither packages nor settings of their own: whatever in them kept them from working is still there, but not used.
         print("started without own packages and settings; they are back with the next start", file=sys.stderr)
         own = os.path.join(runtime_directory(), "plain")
         env["JUPYTER_CONFIG_DIR"], env["IPYTHONDIR"] = os.path.join(own, "jupyter"), os.path.join(own, "ipython")

@@ -1,4 +1,4 @@
-"""How a student's server is set up, and what of it she may change in ~/.jupyter, and the administrator in /etc/jupyter.
+"""How a student's server is set up, and what of it they may change in ~/.jupyter, and the administrator in /etc/jupyter.
 
 `settings.json` has the values. Files are read after `defaults` and before `forced`: each wins over those before it.
 """
