@@ -1,6 +1,6 @@
 #!/bin/sh
-# Packages a release: the tarball, what is in it (CycloneDX), bootstrap.sh, SHA256SUMS and its signature, to be put on any
-# web server as they are.
+# Packages a release: the tarball, what is in it (CycloneDX), bootstrap.sh, SHA256SUMS and its signature, and a page for
+# browsers, to be put on any web server as they are.
 #
 #   installer/release.sh                  builds, and leaves the release in target/package/
 #   installer/release.sh DIRECTORY        ... in DIRECTORY: a new one, or one with earlier releases, which it is added to
@@ -13,6 +13,7 @@
 #   HUBD_RELEASE_KEY    the public key of releases, in minisign's form (the last line of minisign.pub). It goes into the
 #                       programs and into bootstrap.sh; without one neither can tell who made a release
 #   HUBD_SIGNING_KEY    the file with its secret half: SHA256SUMS is signed with it, and minisign asks for the password
+#   HUBD_BASE           the address that the folder will have: it is put into the page, which otherwise needs scripts to know it
 #   HUBD_TARGETS        what to build for, this machine's processor by default; for another one its part of Rust is needed
 #                       (rustup target add aarch64-unknown-linux-gnu)
 #   HUBD_VERSION        the version to package, when it is not the one in Cargo.toml
@@ -88,6 +89,26 @@ package() {
     python3 "$root/installer/release/sbom.py" "$version" "$1" >"$output/$name.cdx.json"
 }
 
+# The page that a browser shows for the folder, and the book beside it where mdBook is there to build it. Nothing that a hub
+# believes, so it is not among the checksums.
+site() {
+    case ${HUBD_BASE:=\$BASE} in
+        \$BASE) note='/<!-- \/*base -->/d' ;;
+        *[!A-Za-z0-9:/._~-]* | */) fail "HUBD_BASE is not an address without a slash at the end: $HUBD_BASE" ;;
+        http://?* | https://?*) note='/<!-- base -->/,/<!-- \/base -->/d' ;;
+        *) fail "HUBD_BASE is not an address as in https://downloads.example.org/hubd: $HUBD_BASE" ;;
+    esac
+    cp "$root/docs/images/lab.png" "$root/hubd/serve/assets/icon.svg" "$output/"
+    if command -v mdbook >/dev/null; then
+        mdbook build "$root/docs" --dest-dir "$(cd "$output" && pwd)/book" >&2
+        book='/<!-- \/*book -->/d'
+    else
+        printf 'mdbook is not there, so the page has no book (cargo install mdbook)\n' >&2
+        book='/<!-- book -->/,/<!-- \/book -->/d'
+    fi
+    sed "$note; $book; s|@BASE@|$HUBD_BASE|g; s|@VERSION@|$(versions | tail -n 1)|" "$root/installer/release/site.html" >"$output/index.html"
+}
+
 main() {
     root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
     output=${1:-$root/target/package}
@@ -110,6 +131,7 @@ main() {
     list_versions >"$output/versions.json"
     (cd "$output" && sha256sum -- bootstrap.sh versions.json hubd-*.tar.gz hubd-*.cdx.json >SHA256SUMS)
     if [ -n "${HUBD_SIGNING_KEY:-}" ]; then sign; fi
+    site
     printf '%s\n' "$output"
 }
 

@@ -253,8 +253,8 @@ impl Browser {
         })
     }
 
-    /// Saves a picture of the page among the artefacts and returns its path. With [`AXE`] set, a page of the hub's own must be one
-    /// in which axe finds nothing, in light colours and dark.
+    /// Saves a picture of the page among the artefacts and returns its path. With [`AXE`] set, a page of our own must be one in
+    /// which axe finds nothing, in light colours and dark.
     pub fn screenshot(&self, name: &str) -> Result<PathBuf> {
         if let Some(axe) = std::env::var_os(AXE) {
             let axe = fs::read_to_string(axe)?;
@@ -272,7 +272,7 @@ impl Browser {
     fn accessible(&self, axe: &str, name: &str) -> Result<()> {
         let script = format!(
             "const done = arguments[arguments.length - 1];
-             if (!location.pathname.includes('/hub/')) return done([]);
+             if (location.pathname !== '/' && !location.pathname.includes('/hub/')) return done([]);
              {axe};
              axe.run().then(found => done(found.violations.map(one =>
                  one.id + ': ' + one.nodes.map(node => node.html).join(' | '))), error => done([String(error)]));"

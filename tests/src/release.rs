@@ -40,7 +40,7 @@ impl ReleaseServer {
         Ok(Self { directory, url })
     }
 
-    /// Serves a release that was built.
+    /// Serves a release that was built, without its book.
     ///
     /// # Errors
     /// When it can't be copied or no port is free.
@@ -50,6 +50,9 @@ impl ReleaseServer {
         fs::create_dir(&release)?;
         for entry in fs::read_dir(built)? {
             let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                continue;
+            }
             fs::copy(entry.path(), release.join(entry.file_name()))?;
         }
         let url = serve(release)?;
@@ -146,9 +149,12 @@ fn answer(mut stream: TcpStream, directory: &Path) -> Result<()> {
         }
     }
     let name = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+    let name = if name.is_empty() { "index.html" } else { name };
     let file = if name.contains('/') { None } else { fs::read(directory.join(name)).ok() };
     let (status, body) = file.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
+    // Browsers draw no picture of a kind that they have to guess.
+    let kind = if name.ends_with(".svg") { "Content-Type: image/svg+xml\r\n" } else { "" };
+    write!(stream, "HTTP/1.1 {status}\r\n{kind}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
     stream.write_all(&body)?;
     Ok(())
 }

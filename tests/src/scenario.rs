@@ -43,6 +43,7 @@ mod revoke;
 mod roster;
 mod settings;
 mod shared_browser;
+mod site;
 mod storm;
 mod survive;
 mod trial;
@@ -144,6 +145,7 @@ pub const ALL: &[Scenario] = &[
     no_internet::SCENARIO,
     no_internet::WHOLE,
     release::SCENARIO,
+    site::SCENARIO,
     conda::SCENARIO,
     release_upgrade::SCENARIO,
     resume::SCENARIO,

@@ -60,6 +60,7 @@ const SEEN_BY: &[(&str, &[&str])] = &[
     ("hubd/serve/tests/", &[]),
     ("hubd/system/src/accounts", &["class", "isolation", "uninstall", "revoke"]),
     ("hubd/tls", &["https"]),
+    ("installer/release", &["install", "site"]),
     ("installer/machine/", &["machine-limits", "try"]),
     ("installer/", &["install", "lived-in", "resume", "try", "uninstall", "upgrade"]),
     ("sudoers.d/", &["operators"]),
