@@ -112,8 +112,8 @@ fn with_task<T>(paths: &Paths, install: &InstallArguments, talk: &Talk, act: imp
     let bundle = match &install.bundle {
         Some(name) => {
             needs_root()?;
-            let file = fs_err::File::open(name).with_context(|| format!("opening the bundle `{}`", name.display()))?;
-            Some(Arc::new(Opened::open(paths, file.file(), name)?))
+            let file = std::fs::File::open(name).with_context(|| format!("opening the bundle `{}`", name.display()))?;
+            Some(Arc::new(Opened::open(paths, &file, name)?))
         }
         None => None,
     };

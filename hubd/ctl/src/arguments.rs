@@ -418,7 +418,7 @@ Examples:
         /// Whose server
         name: Username,
         /// How many lines
-        #[arg(short = 'n', long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(short = 'n', long, default_value_t = 50, value_name = "N", value_parser = line_count)]
         lines: u32,
     },
 }
@@ -455,4 +455,10 @@ impl PasswordSource {
     pub(super) fn is_given(&self) -> bool {
         self.password_stdin || self.password_file.is_some()
     }
+}
+
+/// Of a log; one answer must fit into a message.
+fn line_count(text: &str) -> Result<u32, String> {
+    let count = text.parse().ok().filter(|count| (1..=10_000).contains(count));
+    count.ok_or_else(|| "expected a whole number from 1 to 10000".to_owned())
 }

@@ -4,10 +4,10 @@
 mod new_file;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::unistd::{Gid, Uid, User, getgrouplist, getgroups, setfsgid, setfsuid, setgroups};
 
 use super::failure::Failure;
@@ -56,7 +56,7 @@ impl Caller {
     /// # Errors
     /// When the caller can't open it.
     pub(super) fn open(self, path: &Path) -> Result<File> {
-        self.with_rights(|| File::open(path))?.with_context(|| self.doing("opening", path))
+        self.with_rights(|| File::open(path))?.map_err(|error| self.explain(error, path))
     }
 
     /// Where `path` leads, links followed.
@@ -64,7 +64,15 @@ impl Caller {
     /// # Errors
     /// When it leads nowhere, or the caller can't follow it.
     pub(super) fn resolve(self, path: &Path) -> Result<PathBuf> {
-        self.with_rights(|| std::fs::canonicalize(path))?.with_context(|| self.doing("opening", path))
+        self.with_rights(|| std::fs::canonicalize(path))?.map_err(|error| self.explain(error, path))
+    }
+
+    /// Why `path` can't be opened.
+    fn explain(self, error: io::Error, path: &Path) -> anyhow::Error {
+        match error.kind() {
+            io::ErrorKind::NotFound => anyhow!("there is no file `{}`", path.display()),
+            _ => anyhow::Error::new(error).context(self.doing("opening", path)),
+        }
     }
 
     /// What is done to `path`, and with whose rights where that may surprise: sudo was called a while ago in a root shell.

@@ -75,7 +75,9 @@ pub(super) fn ask(world: &World, request: &Request) -> Result<Reply, Failure> {
                 (Place::Host(_) | Place::Operator(_), ErrorKind::InvalidData) => {
                     "hubctl and the running hub seem to be of different versions: systemctl restart hubd"
                 }
+                (Place::Host(_), _) if matches!(request, Request::Status) => "systemctl status hubd says more",
                 (Place::Host(_), _) => "sudo hubctl status and systemctl status hubd say more",
+                (Place::Operator(_), _) if matches!(request, Request::Status) => "systemctl status hubd says more",
                 (Place::Operator(_), _) => "hubctl status and systemctl status hubd say more",
             };
             let message = match error.kind() {

@@ -192,7 +192,8 @@ fn status_of_a_hub_that_is_down_shows_the_unit_and_its_last_words() {
         )
     );
     assert_eq!(ran.messages, "\nhint: systemctl status hubd.service; journalctl -u hubd.service\n");
-    for (complete, hint) in [(true, "systemctl status hubd.service"), (false, "an install or uninstall of the hub was cut short")]
+    for (complete, hint) in
+        [(true, "systemctl status hubd.service"), (false, "an install or uninstall of the hub was interrupted")]
     {
         let receipt = machine.paths().receipt();
         std::fs::create_dir_all(receipt.parent().unwrap()).unwrap();

@@ -276,10 +276,9 @@ fn the_check_finds_problems_and_fails() {
     let inside = Machine::inside().typing("[hub]\nname = \"x\"\n").run("config check -");
     assert_eq!(inside.code, 0, "checking a text needs no host: {}", inside.messages);
     let missing = machine.run("config check /nonexistent.toml");
-    assert_eq!(
-        (missing.code, missing.messages.as_str()),
-        (1, "error: opening `/nonexistent.toml`: No such file or directory (os error 2)\n")
-    );
+    assert_eq!((missing.code, missing.messages.as_str()), (1, "error: there is no file `/nonexistent.toml`\n"));
+    let ran = machine.run("server logs ada -n many");
+    assert!(ran.code == 2 && ran.messages.contains("expected a whole number from 1 to 10000"), "{}", ran.messages);
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub(super) fn cut_short(context: &Context, hub: &Hub) -> Result<()> {
         settle(hub)?;
         let record = latest(hub)?;
         ensure!(
-            record["state"] == "failed" && record["reason"].to_string().contains("cut short"),
+            record["state"] == "failed" && record["reason"].to_string().contains("interrupted"),
             "killed while {moment}: {record}"
         );
         untouched(hub, &before)?;

@@ -121,7 +121,7 @@ impl Check<'_, '_> {
 
     fn provider(&mut self, written: &str, span: &Span) -> Provider {
         let key = |key: &str| format!("login.{written}.{key}");
-        self.needed(&key("type"), span, "says of no `type` what it is", "type = \"oidc\"");
+        self.needed(&key("type"), span, "has no `type`", "type = \"oidc\"");
         self.needed(&key("issuer"), span, "has no `issuer`", "issuer = \"https://id.example.org\"");
         self.needed(&key("client_id"), span, "has no `client_id`", "client_id = \"hub\"");
         self.text(&key("type"), kind);
@@ -221,7 +221,7 @@ mod tests {
         let with = |from: &str, to: &str| format!("{URL}{}", SCHOOL.replace(from, to));
         for (text, told) in [
             (SCHOOL.to_owned(), "`hub.url` is not set"),
-            (with("type = \"oidc\"\n", ""), "[login.school] says of no `type` what it is"),
+            (with("type = \"oidc\"\n", ""), "[login.school] has no `type`"),
             (with("oidc", "github"), "expected \"oidc\""),
             (with("issuer = \"https://id.example.org\"\n", ""), "[login.school] has no `issuer`"),
             (with("https://id.example.org", "http://127.0.0.1:3000"), "students too"),

@@ -130,7 +130,7 @@ fn a_job_that_nobody_works_on_stands_in_nobodys_way() {
     assert_eq!(reply, EnvironmentReply::Started { number: 4 });
     let EnvironmentReply::History { records } = machine.ask(&EnvironmentRequest::History) else { panic!() };
     assert_eq!(records.iter().map(|record| record.state).collect::<Vec<_>>(), [BuildState::Failed, BuildState::Done]);
-    assert!(records[0].reason.as_ref().unwrap().starts_with("it was cut short"));
+    assert!(records[0].reason.as_ref().unwrap().starts_with("it was interrupted"));
 }
 
 #[test]
