@@ -187,14 +187,14 @@ pub fn installed(report: &InstallReport) -> String {
     }
     if !report.invitations.is_empty() {
         push(&mut text, "");
-        push(&mut text, "Each of these links sets a first password, once, within a day. Who opens it first is in:");
+        push(&mut text, "Each of these links sets a first password, once, within a day. Whoever opens it first gets in:");
         for Invitation { name, link } in &report.invitations {
             push(&mut text, &format!("  {name}  {link}"));
         }
     }
     push(&mut text, "");
     push(&mut text, "Next:  sudo hubctl user add NAME...     enrols students and prints their links");
-    push(&mut text, "       sudo hubctl status               shows how the hub is");
+    push(&mut text, "       sudo hubctl status               shows how the hub is doing");
     text
 }
 

@@ -110,7 +110,7 @@ mod tests {
             hub: None,
         };
         let text = describe(&report);
-        for part in ["half-way", "changed since: /etc/systemd/system/hubd.service", "failed, enabled", "does not answer"] {
+        for part in ["was interrupted", "changed since: /etc/systemd/system/hubd.service", "failed, enabled", "does not answer"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!report.is_well());

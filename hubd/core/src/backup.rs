@@ -248,8 +248,8 @@ mod tests {
             (Some(record(None, None)), Some("there is no backup yet")),
             (Some(record(Some(done(fresh)), Some(fresh))), None),
             (Some(record(Some(done(fresh)), Some("2026-11-18T03:00:00Z"))), Some("the latest backup is 57 hours old")),
-            (Some(record(Some(failed), Some(fresh))), Some("the latest backup did not work: the disk is full")),
-            (Some(unread), Some("2 files could not be read, and the latest backup lacks them")),
+            (Some(record(Some(failed), Some(fresh))), Some("the latest backup failed: the disk is full")),
+            (Some(unread), Some("2 files could not be read, so they are missing from the latest backup")),
         ] {
             assert_eq!(told("repository = \"/mnt/disk/hubd\"", record.as_ref()).as_deref(), expected);
             assert_eq!(told("", record.as_ref()), None);

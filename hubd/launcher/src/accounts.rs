@@ -213,13 +213,13 @@ impl<M: Machine> Accounts<M> {
         let (most, per_hour) = (config.accounts.most, config.accounts.most_per_hour);
         if table.records().count() >= most {
             return Some(format!(
-                "there are {most} accounts, and accounts.most lets no more be made\nhint: sudo hubctl user prune shows those \
+                "there are {most} accounts, and accounts.most allows no more\nhint: sudo hubctl user prune shows those \
                  without a person; or raise it on the host: sudo hubctl config set accounts.most NUMBER"
             ));
         }
         (table.made_since(now.saturating_sub(HOUR)) >= per_hour).then(|| {
             format!(
-                "{per_hour} accounts were made within an hour, and accounts.most_per_hour lets no more be made\nhint: if that \
+                "{per_hour} accounts were made within an hour, and accounts.most_per_hour allows no more\nhint: if that \
                  was a class, wait or raise it on the host: sudo hubctl config set accounts.most_per_hour NUMBER"
             )
         })

@@ -126,13 +126,13 @@ async fn way_back(web: &Web, hub: &Hub<'_>, metadata: &Metadata) -> Looked {
             match error.as_str() {
                 // It would have to ask somebody, and did not say so with a page.
                 "login_required" | "interaction_required" | "consent_required" => {
-                    good("its login page takes this hub".to_owned())
+                    good("its login page accepts this hub".to_owned())
                 }
                 _ => bad(format!("its login page sends everybody back with the error {error}"), Some("are `scopes` right?")),
             }
         }
         () if location.contains("/error") => bad("its login page shows an error to this hub".to_owned(), Some(&register)),
-        () => good(format!("its login page takes this hub, with {} as the way back", hub.callback)),
+        () => good(format!("its login page accepts this hub, with {} as the way back", hub.callback)),
     }
 }
 
@@ -143,12 +143,12 @@ async fn credentials(web: &Web, hub: &Hub<'_>, metadata: &Metadata) -> Looked {
         Err(trouble) => return bad(trouble.message, None),
     };
     match error_of(&answer).as_str() {
-        "invalid_grant" => good("it takes client and secret".to_owned()),
+        "invalid_grant" => good("it accepts client and secret".to_owned()),
         "invalid_client" | "unauthorized_client" => bad(
-            format!("it does not take the secret, or not for the client `{}` (invalid_client)", hub.provider.client_id),
+            format!("it does not accept the secret, or not for the client `{}` (invalid_client)", hub.provider.client_id),
             Some("copy the secret again from the provider into the file that client_secret_file names, then check again"),
         ),
-        error => unsure(format!("it can't be told whether it takes the secret (status {}, {error:?})", answer.status), None),
+        error => unsure(format!("can't tell whether it accepts the secret (status {}, {error:?})", answer.status), None),
     }
 }
 

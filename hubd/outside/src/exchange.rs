@@ -135,7 +135,7 @@ fn validate(answer: &Answer, metadata: &Metadata) -> Result<Tokens, Trouble> {
         return serde_json::from_slice(&answer.body).map_err(|_| settings(&format!("what {whom} says are no tokens")));
     }
     Err(match error_of(answer).as_str() {
-        "invalid_grant" => Trouble::new(TroubleKind::Stale, format!("{whom} does not take the code (invalid_grant)")),
+        "invalid_grant" => Trouble::new(TroubleKind::Stale, format!("{whom} does not accept the code (invalid_grant)")),
         "" if answer.status >= 500 => Trouble::new(TroubleKind::Away, format!("{whom} answered with status {}", answer.status)),
         "" => settings(&format!("{whom} answered with status {}", answer.status)),
         "invalid_client" | "unauthorized_client" => {

@@ -129,8 +129,8 @@ fn why(error: &reqwest::Error) -> String {
     let last = words.pop().unwrap_or_else(|| "the connection broke off".to_owned());
     match () {
         () if all.contains("dns error") => format!("its name does not resolve ({last})"),
-        () if all.contains("certificate") => format!("its certificate is not good here ({last})"),
-        () if all.contains("refused") => "nobody listens there (connection refused)".to_owned(),
+        () if all.contains("certificate") => format!("this machine does not trust its certificate ({last})"),
+        () if all.contains("refused") => "nothing listens there (connection refused)".to_owned(),
         () => last,
     }
 }

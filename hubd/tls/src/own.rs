@@ -87,7 +87,7 @@ fn read(path: &Path, read: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> Result<
         Ok(bytes) if bytes.is_empty() => Err(flaw(format!("`{}` is empty", path.display()), "was it copied whole?")),
         Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Err(flaw(format!("the hub may not read `{}`", path.display()), readable(path)))
+            Err(flaw(format!("the hub is not allowed to read `{}`", path.display()), readable(path)))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(flaw(format!("there is no `{}`", path.display()), "is the path right?"))

@@ -62,7 +62,7 @@ pub(super) fn probe(options: &Options) -> Judged {
         command.output().and_then(|output| validate(&output.stdout).with_context(|| output.stderr.trim_end().to_owned()));
     answer.unwrap_or_else(|error| Judged {
         bad: vec![Finding {
-            what: format!("the certificate can't be judged: {error:#}"),
+            what: format!("the certificate can't be checked: {error:#}"),
             remedy: "are both files there?".to_owned(),
         }],
         doubtful: Vec::new(),

@@ -240,7 +240,7 @@ fn a_half_finished_install_is_continued() {
     let facts = Facts { receipt: Ok(Some(Receipt::default())), ..machine() };
     let judgement = check(&facts, &options());
     assert!(judgement.blockers.is_empty());
-    assert!(judgement.warnings[0].what.contains("half-way"));
+    assert!(judgement.warnings[0].what.contains("interrupted"));
 }
 
 #[test]

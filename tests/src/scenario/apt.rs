@@ -72,10 +72,10 @@ fn installed(context: &Context, hub: &Hub) -> Result<()> {
 fn refused(context: &Context, hub: &Hub) -> Result<()> {
     let before = hub.sh("dpkg --get-selections | grep -v deinstall; sha256sum /etc/hubd/config.toml")?;
     for (package, reason) in [
-        ("hubdt-enemy", "git would have to go"),
+        ("hubdt-enemy", "git would have to be removed"),
         ("hubdt-nowhere", "have no package `hubdt-nowhere`"),
         ("hubdt-virtual", "have no package `hubdt-virtual` of its own"),
-        ("hubdt-broken", "What had come was taken away again"),
+        ("hubdt-broken", "What had been installed was removed again"),
     ] {
         let record = change(hub, &["install", package])?;
         let told = record["reason"].as_str().unwrap_or_default();
@@ -166,7 +166,7 @@ fn removed(context: &Context, hub: &Hub) -> Result<()> {
 
     hub.sh("dpkg --install /srv/archive/hubdt-guest.deb >/dev/null")?;
     let record = change(hub, &["remove", "hubdt-tool"])?;
-    ensure!(record["reason"].to_string().contains("hubdt-guest would go with it"), "somebody's own needs it: {record}");
+    ensure!(record["reason"].to_string().contains("hubdt-guest would be removed with it"), "somebody's own needs it: {record}");
     hub.sh("dpkg --remove hubdt-guest >/dev/null")?;
     let record = change(hub, &["remove", "hubdt-tool", "hubdt-slow"])?;
     ensure!(record["state"] == "done", "removed: {record}");

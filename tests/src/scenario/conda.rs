@@ -134,7 +134,7 @@ fn refused(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
     ensure!(twice["reason"].to_string().contains("course 1.0 is there from conda"), "from both sides: {twice}");
     for (arguments, reason) in [
         (&["install", "--prefix=/etc"][..], "unexpected argument"),
-        (&["remove", "numpy"], "nobody asked conda for `numpy`"),
+        (&["remove", "numpy"], "`numpy` was not asked for from conda"),
         (&["remove", "python", "ipykernel", "course"], "no conda package would be left"),
         (&["upgrade", "course=2"], "only names count"),
     ] {

@@ -91,10 +91,10 @@ fn checked(context: &Context, hub: &Hub, provider: &Provider) -> Result<()> {
         ensure!(!said.contains(SECRET), "the secret is shown: {said}");
         context.step(&format!("login check: {expected}"))
     };
-    check("it takes client and secret", true)?;
+    check("it accepts client and secret", true)?;
     check("No problems found", true)?;
     hub.write(SECRET_FILE, "another secret", 0o600)?;
-    check("it does not take the secret", false)?;
+    check("it does not accept the secret", false)?;
     hub.write(SECRET_FILE, SECRET, 0o644)?;
     check("that nobody else can read (mode 644)", false)?;
     hub.sh(&format!("rm {SECRET_FILE}"))?;
@@ -107,7 +107,7 @@ fn checked(context: &Context, hub: &Hub, provider: &Provider) -> Result<()> {
     set("login.school.issuer", &format!("{}/", provider.issuer()))?;
     check("it calls itself", false)?;
     set("login.school.issuer", "http://127.0.0.1:9")?;
-    check("nobody listens there", false)?;
+    check("nothing listens there", false)?;
     set("login.school.issuer", provider.issuer())?;
     set("login.school.client_id", "nobody")?;
     check("it does not know the client or the redirect address", false)?;

@@ -74,7 +74,7 @@ fn what_goes_wrong_has_words_and_something_to_do() {
     for (run, words, hint) in [
         ("wrong-password", "the password is not the one of the backups in `/mnt/disk/hubd`", "--password-file"),
         ("nowhere", "there are no backups in `/mnt/disk/hubd`", "mounted"),
-        ("full", "there is no room left in `/mnt/disk/hubd`; earlier backups are whole", "make room"),
+        ("full", "there is no room left in `/mnt/disk/hubd`; earlier backups are intact", "make room"),
         ("damaged-check", "is damaged or incomplete", "backup check"),
         ("no-such-snapshot", "there is no such backup", "backup list"),
         ("no-such-file", "that is not in this backup", "backup list"),
@@ -99,7 +99,7 @@ fn what_went_well_is_no_problem() {
 #[test]
 fn what_nobody_knows_is_told_in_its_own_words() {
     let ended = Ended { code: Some(1), stdout: String::new(), stderr: "Fatal: the moon is full\n".to_owned() };
-    assert_eq!(problem(&ended, PLACE).what, "restic did not do it (exit code 1): Fatal: the moon is full");
+    assert_eq!(problem(&ended, PLACE).what, "restic failed (exit code 1): Fatal: the moon is full");
     let killed = Ended { code: None, ..ended };
     assert!(problem(&killed, PLACE).what.contains("a signal ended it"));
     let silent = Ended { code: Some(0), stdout: String::new(), stderr: String::new() };

@@ -164,10 +164,14 @@ impl Check<'_, '_> {
         let hub = self.hub();
         let has_proxy = self.tree.entries.contains_key("http.proxy_group");
         if let Some(span) = self.nowhere("http.listen").filter(|_| self.tree.https.is_none() && !has_proxy) {
-            self.incomplete(span, "the hub listens nowhere", Some("give it an address, as in listen = [\"[::]:80\"]"));
+            self.incomplete(
+                span,
+                "the hub has no address to listen on",
+                Some("give it an address, as in listen = [\"[::]:80\"]"),
+            );
         }
         if let Some(span) = self.nowhere("https.listen") {
-            self.incomplete(span, "https listens nowhere", Some("give it an address, as in listen = [\"[::]:443\"]"));
+            self.incomplete(span, "https has no address to listen on", Some("give it an address, as in listen = [\"[::]:443\"]"));
         }
         let http =
             Http { listen: self.addresses("http.listen", 80), proxy_group: self.text("http.proxy_group", read::group_name) };

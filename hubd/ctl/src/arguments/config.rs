@@ -166,7 +166,7 @@ Examples:
   sudo hubctl config rollback 7 --yes"
     )]
     Rollback {
-        /// Which version; `hubctl config history` lists them
+        /// Which version, by its number in the history
         #[arg(value_name = "NUMBER")]
         number: Option<u32>,
         /// Do it without asking

@@ -67,7 +67,7 @@ fn status_fails_for_each_thing_that_is_wrong_and_for_nothing_else() {
     let wrong: [fn(&mut HubStatus); 6] = [
         |status| status.listen_problem = Some("the hub does not listen at [::]:80".to_owned()),
         |status| status.accounts_problem = Some("20 accounts were made within an hour".to_owned()),
-        |status| status.backup_problem = Some(hub_core::backup::Problem::new("the latest backup did not work", "look there")),
+        |status| status.backup_problem = Some(hub_core::backup::Problem::new("the latest backup failed", "look there")),
         |status| status.https_problem = Some("the certificate expired yesterday".to_owned()),
         |status| status.environment = None,
         |status| status.launcher_problem = Some("nobody listens".to_owned()),

@@ -70,7 +70,7 @@ pub(super) fn describe(directory: &Path, lock: &Lock) -> Result<()> {
         let before = index.insert(archive.file_name, archive.record()?);
         if before.is_some_and(|before| before["sha256"] != archive.sha256) {
             bail!(
-                "two kernels have a `{}`, and each another one: from different channels\nhint: ask for another version in one of \
+                "two kernels have different packages called `{}`, from different channels\nhint: ask for another version in one of \
                  them, or make the bundle without that kernel",
                 archive.file_name
             );
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(found["a-1.0-0.conda"].get("url"), None, "where it was is nobody's business");
         assert!(root.path().join("noarch").join(INDEX).exists(), "no tool takes it for a channel without");
         let error = describe(root.path(), &lock("a", "linux-64", "c")).unwrap_err().to_string();
-        assert!(error.starts_with("two kernels have a `a-1.0-0.conda`"), "{error}");
+        assert!(error.starts_with("two kernels have different packages called `a-1.0-0.conda`"), "{error}");
     }
 
     #[test]

@@ -105,14 +105,14 @@ impl Manifest {
         struct Form {
             format: u32,
         }
-        let Form { format } = serde_json::from_slice(text).context("reading what the bundle says of itself")?;
+        let Form { format } = serde_json::from_slice(text).context("reading the bundle's manifest")?;
         if format != FORMAT {
             bail!(
                 "the bundle has format {format}, expected {FORMAT}\n\
                  hint: use the bootstrap.sh that is in it: tar -xOf FILE bootstrap.sh"
             );
         }
-        serde_json::from_slice(text).context("reading what the bundle says of itself")
+        serde_json::from_slice(text).context("reading the bundle's manifest")
     }
 
     /// Whether it can be used on `machine`.
@@ -121,7 +121,7 @@ impl Manifest {
     /// What does not fit first.
     pub fn check(&self, machine: &Machine) -> Result<(), Misfit> {
         let misfit = |what: &str, made_for: &str, is: &str, where_to: &str| Misfit {
-            what: format!("the bundle is for {what} {made_for}, and this machine has {is}"),
+            what: format!("the bundle is for {what} {made_for}, but this machine has {is}"),
             remedy: format!("make one with `hubctl bundle create` on a hub {where_to}"),
         };
         if self.machine.architecture != machine.architecture {
@@ -133,10 +133,10 @@ impl Manifest {
             ));
         }
         if self.machine.system != machine.system {
-            return Err(misfit("the system", &self.machine.system, &machine.system, "of this very release"));
+            return Err(misfit("the system", &self.machine.system, &machine.system, "of exactly this release"));
         }
         match (&self.machine.python, &machine.python) {
-            (Some(made_for), Some(is)) if made_for != is => Err(misfit("Python", made_for, is, "with this very Python")),
+            (Some(made_for), Some(is)) if made_for != is => Err(misfit("Python", made_for, is, "with exactly this Python")),
             _ => Ok(()),
         }
     }
@@ -173,9 +173,9 @@ pub(super) mod tests {
         assert_eq!(manifest.check(&machine()), Ok(()));
         assert_eq!(manifest.check(&Machine { python: None, ..machine() }), Ok(()), "its Python comes with the bundle");
         for (other, said) in [
-            (Machine { system: "debian 13".into(), ..machine() }, "for the system debian 12, and this machine has debian 13"),
-            (Machine { architecture: "aarch64".into(), ..machine() }, "of the kind x86_64, and this machine has aarch64"),
-            (Machine { python: Some("3.13".into()), ..machine() }, "for Python 3.11, and this machine has 3.13"),
+            (Machine { system: "debian 13".into(), ..machine() }, "for the system debian 12, but this machine has debian 13"),
+            (Machine { architecture: "aarch64".into(), ..machine() }, "of the kind x86_64, but this machine has aarch64"),
+            (Machine { python: Some("3.13".into()), ..machine() }, "for Python 3.11, but this machine has 3.13"),
         ] {
             let misfit = manifest.check(&other).unwrap_err().to_string();
             assert!(misfit.contains(said), "{misfit}");

@@ -69,7 +69,7 @@ pub(super) fn plan(paths: &Paths, change: &AptChange, journal: &mut Journal<'_>)
     let free = machine::free_bytes(paths)?.saturating_sub(SPARE_BYTES);
     if needed > free {
         let (needed, free) = (format_bytes(needed), format_bytes(free));
-        bail!("it takes {needed}, and {free} of the disk of `/usr` can be used\nhint: make room, then ask again");
+        bail!("it needs {needed}, but only {free} of the disk of `/usr` can be used\nhint: make room, then ask again");
     }
     Ok(if is_there { BuildState::Unchanged } else { BuildState::Planned })
 }
@@ -173,7 +173,7 @@ fn steps(apt: &Apt<'_>, state: &State, former: &[PackageName], asked: &[PackageN
         let all = apt.simulate(&["--auto-remove", "remove"], &gone)?;
         steps.remove = all.removals.iter().map(|change| change.name.clone()).filter(|name| brought(name)).collect();
         if let Some(needed) = asked.iter().find(|name| steps.remove.iter().any(|one| one == name.as_str())) {
-            bail!("`{needed}` needs that, and is asked for\nhint: hubctl env apt remove {} {needed}", gone.join(" "));
+            bail!("`{needed}` needs it, and was asked for\nhint: hubctl env apt remove {} {needed}", gone.join(" "));
         }
         let simulation = apt.removal(&steps.remove)?;
         steps.changes.extend(simulation.removals);

@@ -157,7 +157,7 @@ impl Builder {
     ) -> Result<Generation> {
         let Some(workshop) = self.enter()? else {
             let lock = self.paths.workshop_lock();
-            bail!("another build holds `{}`\nhint: wait for it to end, then run this again", lock.display());
+            bail!("another build is running (it holds `{}`)\nhint: wait for it to end, then run this again", lock.display());
         };
         if let Some(generation) = Generation::open(&self.paths, request.generation)? {
             return Ok(generation);

@@ -17,7 +17,7 @@ macro_rules! asset {
 }
 
 /// The extension. Browsers keep it for ever, so its name changes with it.
-const PAGE_SCRIPT: &str = "share/jupyter/labextensions/hubd/static/page.7909b6e6.js";
+const PAGE_SCRIPT: &str = "share/jupyter/labextensions/hubd/static/page.88d5df1c.js";
 
 /// One file, its place below the environment and its mode.
 #[derive(Debug, PartialEq, Eq)]

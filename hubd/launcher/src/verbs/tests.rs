@@ -290,7 +290,7 @@ async fn who_is_blocked_gets_no_server_and_no_account() {
     world.configure("[roles]\nblocked = [\"ada\"]\n");
     let refusal = refusal_of(world.start("ada").await);
     assert_eq!(refusal.kind, RefusalKind::NotAllowed);
-    assert_eq!(refusal.message, "ada is kept out: the configuration names ada under `blocked` in [roles]");
+    assert_eq!(refusal.message, "ada is blocked: the configuration lists ada under `blocked` in [roles]");
     assert_eq!(world.machine.account_names(), Vec::<String>::new());
     world.configure("");
     assert_eq!(state_of(world.start("ada").await).active, Active::Active);

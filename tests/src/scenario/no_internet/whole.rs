@@ -76,7 +76,7 @@ fn changed_meanwhile(hub: &Hub) -> Result<()> {
     hub.sh(&format!("cp {archive} /root/course; echo >>{archive}"))?;
     let output = json(hub, &["bundle", "create", BUNDLE, "--no-packages"])?;
     let told = output.complaint();
-    ensure!(output.code == 1 && told.contains("`course-1.0-0.tar.bz2` is not what the lock has a hash of"), "altered: {told}");
+    ensure!(output.code == 1 && told.contains("`course-1.0-0.tar.bz2` does not match its hash in the lock"), "altered: {told}");
     hub.sh(&format!("cp /root/course {archive}; test ! -e {BUNDLE}; test -z \"$(ls -d /var/tmp/hubd-bundle-* 2>/dev/null)\""))?;
     let output = json(hub, &["bundle", "create", "/root/without.bundle", "--no-packages"])?.checked()?;
     let made: Value = serde_json::from_str(&output.text())?;
@@ -95,7 +95,7 @@ fn of_conda(context: &Context, machine: &TestMachine) -> Result<()> {
     ensure!(printed == expected, "in the kernel: {printed}");
     let missing = record(machine, &["env", "--kernel", "science", "install", "broken"])?;
     let hint = missing["hint"].as_str().unwrap_or_default();
-    ensure!(missing["state"] == "failed" && hint.contains("conda packages from bundles alone"), "in no bundle: {missing}");
+    ensure!(missing["state"] == "failed" && hint.contains("conda packages only from bundles"), "in no bundle: {missing}");
     context.step(&format!("made the kernel of conda packages in {} s; what no bundle has is refused", kernel["seconds"]))
 }
 

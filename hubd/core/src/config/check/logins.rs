@@ -32,7 +32,7 @@ fn issuer(text: &str) -> Result<String, String> {
         "http" if is_loopback(&parsed) => {
             return wrong("everybody on this machine can listen at that port, students too; expected one below 1024, or https");
         }
-        _ => return wrong("it has to be at https, or others could speak for it"),
+        _ => return wrong("it has to use https, or others could impersonate it"),
     }
     if parsed.query().is_some() || parsed.fragment().is_some() || !parsed.username().is_empty() || parsed.password().is_some() {
         return wrong("it has more than scheme, host, port and path");
@@ -135,7 +135,7 @@ impl Check<'_, '_> {
         let enrol = self.switch(&key("enrol")).unwrap_or(false);
         if let Some(span) = enrols.filter(|_| enrol && !has_rule) {
             let hint = "say whom with allow_domains or allow_groups; without enrol, people who are enrolled get in";
-            self.incomplete(span, "`enrol` without a rule would let everybody in whom the provider knows", Some(hint));
+            self.incomplete(span, "`enrol` without a rule would let in everybody the provider knows", Some(hint));
         }
         Provider {
             title: self
@@ -167,7 +167,7 @@ impl Check<'_, '_> {
         let span = self.tree.entries.get(path).map(|entry| entry.span.clone());
         let list = self.items(path, read)?;
         if let Some(span) = span.filter(|_| list.is_empty()) {
-            self.problem(span, format!("`{path}` lets nobody in"), Some("name whom it lets in, or take the line out"));
+            self.problem(span, format!("`{path}` lets nobody in"), Some("name who may log in, or remove the line"));
         }
         Some(list)
     }
@@ -208,7 +208,7 @@ mod tests {
             ("allow_domains = [\"@school.example\"]\n", "is not an e-mail domain"),
             ("allow_domains = [\"*\"]\n", "is not an e-mail domain"),
             ("allow_domains = \"school.example\"\n", "put it in brackets"),
-            ("enrol = true\n", "would let everybody in"),
+            ("enrol = true\n", "would let in everybody"),
             ("allow_all = true\n", "`allow_all` is not a key"),
         ] {
             let problems = parse(&format!("{URL}{SCHOOL}{more}"), "test").unwrap_err().to_string();
@@ -226,8 +226,8 @@ mod tests {
             (with("issuer = \"https://id.example.org\"\n", ""), "[login.school] has no `issuer`"),
             (with("https://id.example.org", "http://127.0.0.1:3000"), "students too"),
             (with("https://id.example.org", "http://[::1]:1024"), "students too"),
-            (with("https://id", "http://id"), "it has to be at https"),
-            (with("https://id.example.org", "http://localhost:1"), "it has to be at https"),
+            (with("https://id", "http://id"), "it has to use https"),
+            (with("https://id.example.org", "http://localhost:1"), "it has to use https"),
             (with("https://id.example.org", "https://id.example.org/.well-known/openid-configuration"), "leave out"),
             (with("https://id.example.org", "https://a:b@id.example.org"), "more than scheme"),
             (with("https://id.example.org", "file:///etc/passwd"), "is no issuer"),

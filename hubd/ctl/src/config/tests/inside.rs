@@ -56,7 +56,7 @@ fn roots_side_judges_the_request_by_roots_file() {
         ("@opal", ChangeVerb::Unset, "roles", &[], 7, "changing `roles` needs full root on this machine"),
         ("@sten", ChangeVerb::Set, "limits.memory", &["2G"], 7, "sten is not an operator of this hub"),
         ("@ada", ChangeVerb::Set, "limits.memory", &["2G"], 7, "ada is not an operator of this hub"),
-        ("ada", ChangeVerb::Set, "limits.memory", &["1G", "2G"], 1, "is no value for `limits.memory`"),
+        ("ada", ChangeVerb::Set, "limits.memory", &["1G", "2G"], 1, "is not a value for `limits.memory`"),
     ] {
         let requester = match name.strip_prefix('@') {
             Some(account) => Requester::Operator(account.to_owned()),

@@ -327,7 +327,7 @@ fn failure(output: &Output, said: &str) -> anyhow::Error {
     }
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     let how = output.code.map_or("a signal ended it".to_owned(), |code| format!("exit code {code}"));
-    anyhow!("apt did not come to its end ({how}):\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
+    anyhow!("apt failed ({how}):\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ fn what_makes_no_sense_is_refused_before_anything_begins() {
     let build = |change| EnvironmentRequest::Build { change };
     for (request, message) in [
         (build(Change::Install { packages: Vec::new() }), "no package is named"),
-        (build(Change::Remove { packages: list(&["numpy"]) }), "nobody asked for `numpy`, so it can't be taken back"),
+        (build(Change::Remove { packages: list(&["numpy"]) }), "`numpy` was not asked for, so it can't be removed"),
         (build(Change::Upgrade { packages: list(&["numpy"]) }), "`numpy` is not installed"),
         (EnvironmentRequest::Rollback { to: Some(9) }, "there is no environment 9"),
         (EnvironmentRequest::Rollback { to: Some(2) }, "environment 2 is what new servers get already"),
@@ -228,7 +228,7 @@ fn a_kernel_of_conda_packages_is_judged_by_them_and_written_out() {
     let build = |change| EnvironmentRequest::Build { change };
     for (request, message) in [
         (about(build(Change::RemoveConda { specs: specs(&["r-base"]) })), "no conda package would be left"),
-        (about(build(Change::RemoveConda { specs: specs(&["x"]) })), "nobody asked conda for `x`, so it can't be taken back"),
+        (about(build(Change::RemoveConda { specs: specs(&["x"]) })), "`x` was not asked for from conda, so it can't be removed"),
         (about(build(Change::UpgradeConda { specs: specs(&["x"]) })), "`x` is not a conda package in it"),
         (
             about(build(Change::Set { packages: list(&["x"]), lock: None })),

@@ -119,7 +119,7 @@ impl Workshop {
                 Ok(())
             }
             (Err(_), problems) => bail!(
-                "the packages of the index do not go together with those of conda:\n{}\nhint: ask conda for other versions",
+                "the packages from the index do not fit with those from conda:\n{}\nhint: ask conda for other versions",
                 problems.join("\n")
             ),
         }
@@ -189,7 +189,7 @@ fn python_for_packages(found: &Lock, environment: &Path) -> Result<Python> {
     match found.python(environment) {
         Some(python) => Ok(python),
         None => bail!(
-            "packages of the package index are asked for, and no conda package in it is Python\nhint: ask conda for python, too"
+            "packages from the package index were asked for, but no conda package in it is Python\nhint: ask conda for python, too"
         ),
     }
 }

@@ -105,7 +105,7 @@ fn take(fetched: &Path, copy: &Path, hashes: &BTreeSet<&str>) -> Result<()> {
     if !hashes.contains(digest::of_file(copy)?.as_str()) {
         let name = copy.file_name().unwrap_or_default().to_string_lossy();
         bail!(
-            "`{name}` is not what the lock has a hash of\nhint: the index or channel has another file of that name by now; \
+            "`{name}` does not match its hash in the lock\nhint: the index or channel has another file of that name by now; \
              hubctl env upgrade takes what is there (for a kernel: hubctl env --kernel NAME upgrade), then make the bundle again"
         );
     }
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(target.join(wheel)).unwrap(), "content");
         std::fs::write(fetched.join(wheel), "something else").unwrap();
         let error = take_wheels(&fetched, &target, &BTreeSet::from([sum.as_str()])).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("`{wheel}` is not what the lock")), "{error}");
+        assert!(error.starts_with(&format!("`{wheel}` does not match its hash in the lock")), "{error}");
         std::fs::remove_file(fetched.join(wheel)).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", fetched.join(wheel)).unwrap();
         assert!(take_wheels(&fetched, &target, &BTreeSet::from([sum.as_str()])).is_err(), "a link");

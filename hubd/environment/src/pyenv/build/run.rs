@@ -55,7 +55,7 @@ pub(super) fn run(step: &Step, places: &Places<'_>, new: &Path, progress: Progre
     })?;
     if full.load(Ordering::Relaxed) {
         bail!(
-            "the disk is almost full, so the build was ended\nhint: make room below `/opt`, then ask again; hubctl env gc may help"
+            "the disk is almost full, so the build was stopped\nhint: make room below `/opt`, then ask again; hubctl env gc may help"
         );
     }
     if output.success() {
