@@ -182,7 +182,7 @@ impl<'a> Apt<'a> {
         let others = simulation.unexpected_removals(names);
         if !others.is_empty() {
             bail!(
-                "{} would be removed with it, but were not installed by the hub\n\
+                "{} would be removed with it, and the hub did not install that\n\
                  hint: on the machine, where that is wanted: sudo apt-get remove {}",
                 others.join(", "),
                 others.join(" ")
