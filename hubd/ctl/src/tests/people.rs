@@ -428,7 +428,10 @@ fn packages_are_moved_aside_and_a_restart_is_offered() {
     assert_eq!((ran.code, ran.messages.as_str()), (0, "bob's server was restarted.\n"));
     let nothing = Reply::PackagesReset { places: Vec::new(), is_running: true };
     let (ran, asked) = Machine::host().run_with("user reset-packages bob --settings --restart", vec![nothing]);
-    assert_eq!((asked.len(), ran.messages.as_str()), (1, "bob has no packages or settings of their own; there is nothing to move.\n"));
+    assert_eq!(
+        (asked.len(), ran.messages.as_str()),
+        (1, "bob has no packages or settings of their own; there is nothing to move.\n")
+    );
 }
 
 /// Retired, with the home kept, is who has an account and is not enrolled; nobody else, and nobody before a yes.
