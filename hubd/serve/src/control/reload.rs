@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use hub_core::accounts::Username;
-use hub_core::config::{self, Config};
+use hub_core::config::{self, Config, Role};
 use hub_core::control::{RefusalKind, Reloaded, Reply, ServerPhase};
 
 use super::{ControlContext, Refusal};
@@ -26,7 +26,9 @@ pub(super) async fn reload(context: &ControlContext) -> Result<Reply, Refusal> {
     }
     let need_link = context.people.without_valid_password().await.map_err(stored)?;
     let mut stopping = Vec::new();
-    for name in blocked.iter().chain(&demoted) {
+    // Something may run in it that waits for the higher role: whoever gave the password may have left it there.
+    let risen = promoted.iter().filter(|name| old.role_of(name) > Role::Student);
+    for name in blocked.iter().chain(&demoted).chain(risen) {
         context.apps.stop(name);
         if !stopping.contains(name) && context.servers.watch(name).borrow().phase != ServerPhase::Stopped {
             context.servers.stop(name);

@@ -38,8 +38,12 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    /// Whether `form` came from one of this session's own pages.
+    /// Whether `form` came from one of this session's own pages, and the session is not over: what was sent may take its time
+    /// to arrive, and somebody who is blocked meanwhile does nothing more.
     pub(super) fn check(&self, form: &Form) -> Result<(), Problem> {
+        if *self.session.ended.borrow() {
+            return Err(Problem::not_logged_in());
+        }
         if same(&self.session.form_token(), form.text("token")) { Ok(()) } else { Err(Problem::stale_form()) }
     }
 }

@@ -104,10 +104,14 @@ fn tell(applied: &mut Applied, reloaded: &Reloaded) {
         applied.done.push(format!("{name} has a lower role now: sessions ended, server stopped."));
     }
     for name in &reloaded.promoted {
-        applied.done.push(format!(
-            "{name} has a higher role now, and has to log in again. To apply it to a running server: hubctl server restart \
-             {name}"
-        ));
+        applied.done.push(if reloaded.stopping.contains(name) {
+            format!("{name} has a higher role now: sessions ended, server stopped. They have to log in again.")
+        } else {
+            format!(
+                "{name} has a higher role now, and has to log in again. To apply it to a running server: hubctl server restart \
+                 {name}"
+            )
+        });
     }
     for name in &reloaded.need_link {
         applied.warnings.push(format!(

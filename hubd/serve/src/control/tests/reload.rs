@@ -121,6 +121,16 @@ async fn whoever_rises_logs_in_anew_and_a_teachers_link_for_them_is_void() {
     assert!(users.iter().all(|user| user.name != name("bob") || user.link.is_none()));
 }
 
+/// What waits in it for the role would have it at once.
+#[tokio::test]
+async fn the_server_of_a_helper_who_rises_is_stopped() {
+    let (hub, _) = Hub::with_open_lab("bob").await;
+    for (role, stopping) in [("helpers = [", vec![]), ("admins = [", vec![name("bob")])] {
+        let Reply::Reloaded(reloaded) = hub.reload(&CONFIG.replace(role, &format!("{role}\"bob\", "))).await else { panic!() };
+        assert_eq!((reloaded.promoted, reloaded.stopping), (vec![name("bob")], stopping), "{role}");
+    }
+}
+
 #[tokio::test]
 async fn whose_password_came_from_a_former_operator_is_said_to_need_a_link() {
     let (hub, _) = Hub::with_open_lab("ada").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
@@ -34,7 +34,7 @@ pub(super) async fn start(
 ) -> Result<Response, Refused> {
     caller.needs(&[Scope::StartServers])?;
     let name = person(name)?;
-    check_body(request).await?;
+    let caller = after_body(&hub, request).await?;
     match phase(&hub, &name) {
         ServerPhase::Running => return Err(Refused::bad_request(format!("{name}/ is already running"))),
         ServerPhase::Stopping => return Err(Refused::bad_request(format!("{name}/ is pending stop"))),
@@ -53,7 +53,7 @@ pub(super) async fn stop(
 ) -> Result<Response, Refused> {
     caller.needs(&[Scope::DeleteServers])?;
     let name = person(name)?;
-    check_body(request).await?;
+    let caller = after_body(&hub, request).await?;
     match phase(&hub, &name) {
         ServerPhase::Stopping => return Ok(empty(StatusCode::ACCEPTED)),
         ServerPhase::Queued | ServerPhase::Starting => {
@@ -95,6 +95,13 @@ pub(super) fn person(name: Result<Path<String>, PathRejection>) -> Result<Userna
 fn phase(hub: &Hub, name: &Username) -> ServerPhase {
     let servers = hub.servers.list();
     servers.iter().find(|(known, _)| known == name).map_or(ServerPhase::Stopped, |(_, view)| view.phase)
+}
+
+/// Who asks, once all of the request is there: it may take its time, and a token that was revoked meanwhile does nothing more.
+async fn after_body(hub: &Arc<Hub>, request: Request) -> Result<Caller, Refused> {
+    let (mut parts, body) = request.into_parts();
+    check_body(Request::from_parts(parts.clone(), body)).await?;
+    Caller::from_request_parts(&mut parts, hub).await
 }
 
 /// Options of a start are read as JupyterHub reads them. There are none yet that change anything here.

@@ -1,6 +1,7 @@
 //! What forms may hold, and what the answers give away.
 
 use axum::body::Body;
+use futures_util::FutureExt;
 use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -221,4 +222,25 @@ async fn refuses_a_request_without_a_client() {
     let answer = desk.ask(request).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(!answer.body.contains("client"), "the page tells what went wrong inside: {}", answer.body);
+}
+
+/// A form may take its time to arrive. Whoever is blocked meanwhile does nothing more.
+#[tokio::test]
+async fn does_nothing_for_a_session_that_ended_while_the_form_was_on_its_way() {
+    let desk = Desk::new().await;
+    let mut browser = desk.browser();
+    browser.log_in("ada").await;
+    let token = browser.get("/hub/home").await.hidden("token");
+    let mut request = browser.request(Method::POST, "/hub/spawn", "same-origin", Some(&[]));
+    let (send, rest) = tokio::sync::oneshot::channel::<String>();
+    *request.body_mut() = Body::from_stream(futures_util::stream::once(rest));
+    desk.servers.asked();
+    let ask = desk.ask(request);
+    tokio::pin!(ask);
+    // The head is read, and the body waited for.
+    assert!(ask.as_mut().now_or_never().is_none());
+    desk.people.set_blocked(&"ada".parse().unwrap(), true).await.unwrap();
+    send.send(format!("token={token}")).unwrap();
+    assert_eq!(ask.await.status, StatusCode::FORBIDDEN);
+    assert_eq!(desk.servers.asked(), Vec::<String>::new());
 }
