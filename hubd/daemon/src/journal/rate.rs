@@ -13,6 +13,8 @@ use tracing_subscriber::layer::{Context, Layer};
 
 /// Lines of one kind about the same within [`WINDOW`].
 const MOST: u32 = 60;
+/// So many are told apart within [`WINDOW`]; whoever comes later counts with all others who do.
+const MOST_SUBJECTS: usize = 4096;
 const WINDOW: Duration = Duration::from_secs(600);
 /// The fields that say who or what a line is about. Lines without one are the process's own. The verb is among them, so that many
 /// harmless acts leave no room to hide another.
@@ -40,7 +42,11 @@ impl Rate {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let over = window.take_if(|window| now.duration_since(window.begun) >= WINDOW).map_or(0, |window| window.left_out);
         let window = window.get_or_insert_with(|| Window { begun: now, lines: HashMap::new(), left_out: 0 });
-        let lines = window.lines.entry((kind, subject)).or_default();
+        let mut key = (kind, subject);
+        if window.lines.len() >= MOST_SUBJECTS && !window.lines.contains_key(&key) {
+            key.1.clear();
+        }
+        let lines = window.lines.entry(key).or_default();
         *lines = lines.saturating_add(1);
         let has_room = *lines <= MOST;
         window.left_out += u64::from(!has_room);
@@ -120,6 +126,16 @@ mod tests {
         let count = |words: &[&str]| text.lines().filter(|line| words.iter().all(|word| line.contains(word))).count();
         assert_eq!(count(&["wrong password", "eve"]), 60);
         assert_eq!((count(&["logged out"]), count(&["bob"]), count(&["own"])), (10, 10, 1000));
+    }
+
+    #[test]
+    fn many_who_come_once_are_cut_together() {
+        let rate = Rate::default();
+        let kind = || tracing::callsite!(name: "test", kind: tracing::metadata::Kind::EVENT, fields: user);
+        let (kind, now) = (tracing::callsite::Identifier(kind()), Instant::now());
+        let kept = (0..100_000).filter(|number| rate.take(kind.clone(), number.to_string(), now).0).count();
+        assert_eq!(kept, MOST_SUBJECTS + MOST as usize);
+        assert!(rate.take(kind, "7".to_owned(), now).0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rusqlite::TransactionBehavior;
 
 use super::password::{self, Busy, PasswordProblem, Slot};
 use super::sessions::{self, Session, cookie_value};
-use super::throttle::{Origin, Verdict};
+use super::throttle::{self, Origin, Verdict};
 use super::token::Token;
 use super::{People, PeopleError};
 use crate::store::sessions::SessionRow;
@@ -247,7 +247,7 @@ impl People {
                     continue;
                 }
             }
-            let slot = self.inner.hasher.slot().await?;
+            let slot = self.inner.hasher.slot_for(name, throttle::network(origin.source)).await?;
             match self.inner.throttle.ask(origin, name, self.inner.clock.elapsed(), slowed) {
                 Verdict::Go => return Ok(slot),
                 Verdict::Refuse(wait) => return Err(LoginError::TooMany(wait)),

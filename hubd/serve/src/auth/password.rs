@@ -1,8 +1,12 @@
 //! Passwords: what is accepted as one, and the slow hash that is kept of it. At most one hash per processor is computed
 //! at a time, so that a rush of logins can't take all memory; the others wait in line.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
@@ -39,6 +43,9 @@ const MAPPED_BLOCKS: usize = 33 << 10;
 /// Longest line of people waiting for their hash.
 const MOST_WAITING: usize = 2_000;
 
+/// Of them, for one account from one place: more is no person who types.
+const MOST_WAITING_FOR_ONE: usize = 4;
+
 /// Longest wait in that line.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -52,6 +59,9 @@ pub struct Busy;
 pub struct Hasher {
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// How many wait for one account from one place, by both.
+    waiting_for: Mutex<HashMap<u64, usize>>,
+    keys: RandomState,
     cost: Cost,
 }
 
@@ -65,7 +75,43 @@ pub struct Slot {
 impl Hasher {
     /// One that computes at most `parallel` hashes at a time, new ones of that `cost`.
     pub fn new(parallel: usize, cost: Cost) -> Self {
-        Self { slots: Arc::new(Semaphore::new(parallel.max(1))), waiting: AtomicUsize::new(0), cost }
+        let slots = Arc::new(Semaphore::new(parallel.max(1)));
+        Self { slots, waiting: AtomicUsize::new(0), waiting_for: Mutex::default(), keys: RandomState::new(), cost }
+    }
+
+    /// As [`Hasher::slot`], for a password of `account` (any text) from `place`. Right passwords are not throttled: without this
+    /// one person could fill the line with their own.
+    ///
+    /// # Errors
+    /// As [`Hasher::slot`], and when several wait for the same already.
+    pub async fn slot_for(&self, account: &str, place: IpAddr) -> Result<Slot, Busy> {
+        struct InLine<'hasher>(&'hasher Hasher, u64);
+        impl Drop for InLine<'_> {
+            fn drop(&mut self) {
+                let mut waiting = self.0.waiting_for();
+                if let Entry::Occupied(mut count) = waiting.entry(self.1) {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
+            }
+        }
+        let key = self.keys.hash_one((account, place));
+        let _in_line = {
+            let mut waiting = self.waiting_for();
+            let count = waiting.entry(key).or_default();
+            if *count >= MOST_WAITING_FOR_ONE {
+                return Err(Busy);
+            }
+            *count += 1;
+            InLine(self, key)
+        };
+        self.slot().await
+    }
+
+    fn waiting_for(&self) -> MutexGuard<'_, HashMap<u64, usize>> {
+        self.waiting_for.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits in line for the right to compute a hash.

@@ -21,7 +21,7 @@ struct Allowance {
 const PAIR: Allowance = Allowance { free: 10.0, regain: Duration::from_secs(30) };
 /// For one account from one browser that got in with it before.
 const BROWSER: Allowance = Allowance { free: 10.0, regain: Duration::from_secs(30) };
-/// For one account from all of a site of version 6, which has 65,536 networks.
+/// For one account from all of a site: of version 6, which has 65,536 networks, or of the machine itself.
 const SITE_PAIR: Allowance = Allowance { free: 30.0, regain: Duration::from_secs(10) };
 /// For one account from sources it never came from: one source alone can't use it up ([`PAIR`] is slower). Beyond it
 /// each try waits, and each source has no more than a [`STRANGER`] has.
@@ -271,17 +271,19 @@ impl Throttle {
     }
 }
 
-/// Whoever has an IPv6 address has 2^64 of them.
-fn network(source: IpAddr) -> IpAddr {
+/// What counts as one place: whoever has an IPv6 address has 2^64 of them.
+pub(super) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         address => address,
     }
 }
 
-/// The /48 of an address of version 6: what one provider's customer has.
+/// The /48 of an address of version 6: what one provider's customer has. The loopback addresses of version 4, too: everybody with
+/// a shell on the machine has them all.
 fn site(source: IpAddr) -> Option<Ipv6Addr> {
     match source.to_canonical() {
+        address if address.is_loopback() => Some(Ipv6Addr::LOCALHOST),
         IpAddr::V6(address) => Some(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80))),
         IpAddr::V4(_) => None,
     }

@@ -1,7 +1,7 @@
 //! How many connections there may be, all together and from one address.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Most connections at a time.
@@ -95,9 +95,11 @@ impl Drop for Permit {
     }
 }
 
-/// Who counts as one: an address, or the /64 of IPv6 that one household has.
+/// Who counts as one: an address, the /64 of IPv6 that one household has, or all of the machine's loopback addresses, of which
+/// everybody with a shell has sixteen million.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
+        address if address.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
             IpAddr::from([a, b, c, d, 0, 0, 0, 0])
@@ -127,6 +129,15 @@ mod tests {
         drop((second, again));
         assert!(admission.counts().by_source.is_empty());
         assert_eq!(admission.counts().total, 0);
+    }
+
+    #[test]
+    fn the_machine_itself_is_one_source() {
+        let admission = Admission::new(Limits { connections: 9, per_source: 1 });
+        let _first = admission.admit(address("127.0.0.1")).unwrap();
+        for other in ["127.1.2.3", "::1", "::ffff:127.0.0.9"] {
+            assert_eq!(admission.admit(address(other)).unwrap_err(), Full::Source, "{other}");
+        }
     }
 
     #[test]

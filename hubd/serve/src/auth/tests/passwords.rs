@@ -68,7 +68,15 @@ async fn does_not_check_more_guesses_when_they_come_all_at_once() {
     let class = Class::new().await;
     let guesses = (0..200).map(|_| {
         let people = class.people.clone();
-        tokio::spawn(async move { people.log_in("ada", "wrong password", HERE).await.map(drop) })
+        tokio::spawn(async move {
+            // Who is told that the line is full comes again.
+            loop {
+                match people.log_in("ada", "wrong password", HERE).await {
+                    Err(LoginError::Busy(_)) => tokio::task::yield_now().await,
+                    outcome => return outcome.map(drop),
+                }
+            }
+        })
     });
     let results = futures_util::future::join_all(guesses).await;
     let checked = results.iter().filter(|result| matches!(result, Ok(Err(LoginError::Wrong)))).count();
@@ -126,6 +134,23 @@ async fn keeps_hashes_few_at_a_time() {
     assert!(third.as_mut().now_or_never().is_none());
     drop(slots);
     assert!(third.await.is_ok());
+}
+
+/// Right passwords are not throttled, and must not fill the line.
+#[tokio::test]
+async fn lets_few_wait_for_one_account_from_one_place() {
+    let hasher = Hasher::new(1, Cost::CHEAP);
+    let slot = hasher.slot().await.unwrap();
+    let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(hasher.slot_for("eve", HERE))).collect();
+    for one in &mut waiting {
+        assert!(one.as_mut().now_or_never().is_none());
+    }
+    assert!(matches!(hasher.slot_for("eve", HERE).now_or_never(), Some(Err(_))));
+    for (name, place) in [("eve", ELSEWHERE), ("ada", HERE)] {
+        assert!(hasher.slot_for(name, place).now_or_never().is_none(), "{name} {place}");
+    }
+    drop((waiting, slot));
+    assert!(hasher.slot_for("eve", HERE).await.is_ok());
 }
 
 /// Forty people behind one address who all come at once, fifteen of them with a typo first.

@@ -225,3 +225,21 @@ fn has_a_table_of_bounded_size_that_remembers_the_latest() {
     assert!(table.contains_key(&Key::Source(source(299_999))));
     assert!(!table.contains_key(&Key::Source(source(u32::MAX >> 8))));
 }
+
+/// Everybody with a shell on the machine may come from any of these addresses.
+#[test]
+fn counts_the_machine_itself_as_one_site() {
+    let throttle = Throttle::default();
+    let local = |number: u32| IpAddr::from((0x7f00_0001 + number).to_be_bytes());
+    let guess = |account: &str, number: u32| {
+        let goes = throttle.ask(local(number), account, seconds(0), false) == Verdict::Go;
+        if goes {
+            throttle.failed(local(number), account, seconds(0));
+        }
+        goes
+    };
+    assert_eq!((0..1000).filter(|number| guess("ada", *number)).count(), 30);
+    assert_eq!((2000..3000).filter(|number| guess("ben", *number)).count(), 30);
+    assert_eq!((4000..5000).filter(|number| guess(&format!("name{number}"), *number)).count(), 60, "all together 120");
+    assert_eq!(throttle.ask(HERE, "ada", seconds(0), false), Verdict::Go, "nobody else is kept out");
+}
