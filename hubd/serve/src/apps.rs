@@ -12,7 +12,7 @@ use hub_core::launcher::client::Client;
 use hub_core::paths::Paths;
 use tokio::time::timeout;
 
-use crate::proxy::{Deadlines, Proxy};
+use crate::proxy::{Deadlines, Places, Proxy};
 use crate::servers::registry::{Registry, Settings};
 use crate::servers::{Servers, View};
 
@@ -21,7 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All apps of the configuration. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Apps(Arc<RwLock<BTreeMap<AppName, Kept>>>);
+pub struct Apps {
+    kept: Arc<RwLock<BTreeMap<AppName, Kept>>>,
+    places: Places,
+}
 
 /// What is there as long as the hub is, for the app may come back.
 struct Kept {
@@ -44,15 +47,22 @@ pub struct OneApp {
 }
 
 impl Apps {
+    /// What everybody's connections to all their servers count in.
+    pub fn places(&self) -> Places {
+        self.places.clone()
+    }
+
     /// Follows `config`: what is new can be started, what is gone is found no more. Must be called inside a tokio runtime.
     pub fn set(&self, config: &Config, launcher: &Client, paths: &Paths) {
-        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         for (name, kept) in &mut *kept {
             kept.app = kept.app.take().filter(|_| config.apps.contains_key(name));
         }
         for (name, app) in &config.apps {
             let settings = || Settings::new(config, paths).for_app(name.clone(), app.clone());
-            let kept = kept.entry(name.clone()).or_insert_with(|| Kept::new(launcher.for_app(name.clone()), settings()));
+            let kept = kept
+                .entry(name.clone())
+                .or_insert_with(|| Kept::new(launcher.for_app(name.clone()), settings(), self.places.clone()));
             kept.registry.set_settings(settings());
             kept.app = Some(Arc::new(OneApp {
                 name: name.clone(),
@@ -65,17 +75,17 @@ impl Apps {
 
     /// The app called `name`.
     pub fn find(&self, name: &AppName) -> Option<Arc<OneApp>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name)?.app.clone()
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).get(name)?.app.clone()
     }
 
     /// All of them, by name.
     pub fn all(&self) -> Vec<Arc<OneApp>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().filter_map(|kept| kept.app.clone()).collect()
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).values().filter_map(|kept| kept.app.clone()).collect()
     }
 
     /// Stops all of `name`'s, and has none of them start that waits for its turn. `false`: there was none.
     pub fn stop(&self, name: &Username) -> bool {
-        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         let is_there = |kept: &&Kept| kept.registry.watch(name).borrow().phase != ServerPhase::Stopped;
         let there: Vec<&Kept> = kept.values().filter(is_there).collect();
         for one in &there {
@@ -88,7 +98,7 @@ impl Apps {
     /// overtaken by a start that was asked for before.
     pub async fn settled(&self, name: &Username) {
         let all: Vec<_> =
-            self.0.read().unwrap_or_else(PoisonError::into_inner).values().map(|kept| kept.registry.watch(name)).collect();
+            self.kept.read().unwrap_or_else(PoisonError::into_inner).values().map(|kept| kept.registry.watch(name)).collect();
         let is_settled = |view: &View| matches!(view.phase, ServerPhase::Stopped | ServerPhase::Failed | ServerPhase::Running);
         let settle = async {
             for mut one in all {
@@ -103,15 +113,15 @@ impl Apps {
 
     /// Lets go everybody who watches one: the hub is on its way down.
     pub fn close(&self) {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().for_each(|kept| kept.registry.close());
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).values().for_each(|kept| kept.registry.close());
     }
 }
 
 impl Kept {
-    fn new(launcher: Client, settings: Settings) -> Self {
+    fn new(launcher: Client, settings: Settings, places: Places) -> Self {
         let (registry, departed) = Registry::new(launcher, settings);
         let users = registry.clone();
-        let proxy = Proxy::new(Deadlines::default(), move |name| users.touch(name));
+        let proxy = Proxy::new(Deadlines::default(), places, move |name| users.touch(name));
         tokio::spawn(proxy.clone().see_off(departed));
         Self { registry, proxy, app: None }
     }

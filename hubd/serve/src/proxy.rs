@@ -22,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 pub use body::{Body, BodyError};
 pub use headers::BadAnswer;
+pub use pool::Places;
 pub use tunnel::Tunnel;
 pub use upstream::connect;
 
@@ -143,9 +144,10 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy without connections. Must be called inside a tokio runtime.
-    pub fn new(deadlines: Deadlines, activity: impl Fn(&Username) + Send + Sync + 'static) -> Self {
-        let pools = Arc::new(Pools::default());
+    /// A proxy without connections, whose people have their `places` in common with others of the same. Must be called inside a
+    /// tokio runtime.
+    pub fn new(deadlines: Deadlines, places: Places, activity: impl Fn(&Username) + Send + Sync + 'static) -> Self {
+        let pools = Arc::new(Pools::new(places));
         let weak = Arc::downgrade(&pools);
         tokio::spawn(async move {
             let mut pause = tokio::time::interval(deadlines.idle / 2);

@@ -65,7 +65,7 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
     let apps = Apps::default();
     follow(&config, &people, (&registry, &apps, &launcher), tls.as_ref(), paths);
     let users = Arc::clone(&servers);
-    let proxy = Proxy::new(Deadlines::default(), move |name| users.touch(name));
+    let proxy = Proxy::new(Deadlines::default(), apps.places(), move |name| users.touch(name));
     tokio::spawn(proxy.clone().see_off(departed));
     tokio::spawn(people.clone().upkeep());
     let usage = Usage::new(paths, Arc::clone(&servers), launcher.clone());

@@ -2,7 +2,7 @@
 //! users, so no answer can reach the wrong one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hub_core::accounts::Username;
@@ -14,14 +14,34 @@ use super::upstream::Link;
 /// Idle connections kept per server; a browser opens six at most.
 const MOST_IDLE: usize = 32;
 
-/// Requests, streams and tunnels that may be open to one server at a time. A browser full of notebooks has a few dozen;
+/// Requests, streams and tunnels that may be open to one person's servers at a time, all their apps together. A browser full of notebooks has a few dozen;
 /// each may cost the hub about a megabyte, in sockets above all, when a client and a server both dawdle, which somebody could do
 /// on purpose.
 pub(super) const MOST_OPEN: usize = 256;
 
+/// How many places each person has, at their server and all their apps together. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Places(Arc<Mutex<HashMap<Username, Weak<Semaphore>>>>);
+
+impl Places {
+    fn of(&self, user: &Username) -> Arc<Semaphore> {
+        let mut places = lock(&self.0);
+        if let Some(there) = places.get(user).and_then(Weak::upgrade) {
+            return there;
+        }
+        places.retain(|_, place| place.strong_count() > 0);
+        let new = Arc::new(Semaphore::new(MOST_OPEN));
+        places.insert(user.clone(), Arc::downgrade(&new));
+        new
+    }
+}
+
 /// The pools of all users.
 #[derive(Default)]
-pub(super) struct Pools(Mutex<HashMap<Username, Arc<Pool>>>);
+pub(super) struct Pools {
+    by_user: Mutex<HashMap<Username, Arc<Pool>>>,
+    places: Places,
+}
 
 /// The connections of one user's server.
 pub(super) struct Pool {
@@ -32,17 +52,19 @@ pub(super) struct Pool {
 }
 
 impl Pools {
+    /// None yet, with places that other pools may share.
+    pub(super) fn new(places: Places) -> Self {
+        Self { by_user: Mutex::default(), places }
+    }
+
     /// The pool of `user`.
     pub(super) fn of(&self, user: &Username) -> Arc<Pool> {
-        let mut pools = lock(&self.0);
+        let mut pools = lock(&self.by_user);
         match pools.get(user) {
             Some(pool) => Arc::clone(pool),
             None => {
-                let pool = Arc::new(Pool {
-                    idle: Mutex::default(),
-                    places: Arc::new(Semaphore::new(MOST_OPEN)),
-                    gone: watch::Sender::new(false),
-                });
+                let pool =
+                    Arc::new(Pool { idle: Mutex::default(), places: self.places.of(user), gone: watch::Sender::new(false) });
                 pools.insert(user.clone(), Arc::clone(&pool));
                 pool
             }
@@ -51,7 +73,7 @@ impl Pools {
 
     /// Ends everything that is open to `user`'s server.
     pub(super) fn forget(&self, user: &Username) {
-        let pool = lock(&self.0).remove(user);
+        let pool = lock(&self.by_user).remove(user);
         if let Some(pool) = pool {
             pool.gone.send_replace(true);
             lock(&pool.idle).clear();
@@ -60,7 +82,7 @@ impl Pools {
 
     /// Closes connections that were idle for `lifetime` or whose server has closed them.
     pub(super) fn sweep(&self, lifetime: Duration) {
-        let mut pools = lock(&self.0);
+        let mut pools = lock(&self.by_user);
         pools.retain(|_, pool| {
             let mut idle = lock(&pool.idle);
             idle.retain_mut(|link| link.idle().is_some_and(|idle| idle < lifetime) && link.is_ready());
@@ -107,4 +129,23 @@ impl Pool {
 /// A panic while one of these locks is held leaves a list that is still good.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_has_places_for_all_their_servers_together() {
+        let places = Places::default();
+        let (server, app) = (Pools::new(places.clone()), Pools::new(places));
+        let (ada, bob): (Username, Username) = ("ada".parse().unwrap(), "bob".parse().unwrap());
+        let (at_server, at_app) = (server.of(&ada), app.of(&ada));
+        let mut taken: Vec<_> = (0..MOST_OPEN - 1).map(|_| at_server.enter().unwrap()).collect();
+        taken.push(at_app.enter().unwrap());
+        assert!(at_server.enter().is_none() && at_app.enter().is_none());
+        assert!(server.of(&bob).enter().is_some());
+        drop(taken);
+        assert!(at_app.enter().is_some());
+    }
 }

@@ -19,7 +19,7 @@ use hub_core::launcher::protocol::Endpoint;
 use hubd::auth::{Clock, Consents};
 use hubd::front::{Front, Gate, Pages, Problem, Visitor};
 use hubd::listen::{self, Client, Limits, Service, Settings, Socket};
-use hubd::proxy::{self, Proxy};
+use hubd::proxy::{self, Places, Proxy};
 use hubd::servers::{MemoryKills, Servers, View};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -87,7 +87,7 @@ impl World {
     pub async fn with(Differences { settings, proxy, service, knows_key }: Differences) -> Self {
         let people = Arc::<People>::default();
         let touched = Arc::clone(&people);
-        let proxy = Proxy::new(proxy, move |user| touched.touch(user));
+        let proxy = Proxy::new(proxy, Places::default(), move |user| touched.touch(user));
         let router = Router::new().fallback(async |request: Request| {
             let client = request.extensions().get::<Client>().copied();
             format!("hub {} {client:?}", request.uri())
