@@ -48,7 +48,7 @@ let events = null;
 
 function listen() {
   if (!(card || people) || document.hidden || events) return;
-  const address = card ? card.dataset.live || "events" : `people/events?token=${encodeURIComponent(people.dataset.token)}`;
+  const address = card ? card.dataset.live : `people/events?token=${encodeURIComponent(people.dataset.token)}`;
   const tell = card ? show : showPeople;
   events = new EventSource(new URL(address, pages));
   events.onmessage = (event) => tell(JSON.parse(event.data));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use hub_core::control::ServerPhase;
@@ -94,13 +94,14 @@ pub(super) async fn submit(
     }
 }
 
-/// `GET /hub/apps/NAME/events`
+/// `GET /hub/apps/NAME/events?token=TOKEN`
 pub(super) async fn stream(
     State(hub): State<Arc<Hub>>,
     visitor: Option<Visitor>,
     Path(name): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let Some(visitor) = visitor else { return Err(Problem::not_logged_in()) };
+    let visitor = events::own_page(visitor, query)?;
     let app = find(&hub, &name)?;
     Ok(events::of(app.servers.watch(&visitor.session.user), visitor.session.ended))
 }

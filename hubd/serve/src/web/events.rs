@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::Hub;
 use super::csrf::Visitor;
 use super::error::Problem;
+use super::form::Form;
 use super::state;
 use crate::servers::View;
 
@@ -29,10 +30,21 @@ struct Stream {
     over: bool,
 }
 
-/// `GET /hub/events`
-pub(super) async fn stream(State(hub): State<Arc<Hub>>, visitor: Option<Visitor>) -> Result<Response, Problem> {
-    let Some(visitor) = visitor else { return Err(Problem::not_logged_in()) };
+/// `GET /hub/events?token=TOKEN`. Scripts of other pages on this host could ask, too: only the person's own page has the token.
+pub(super) async fn stream(
+    State(hub): State<Arc<Hub>>,
+    visitor: Option<Visitor>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let visitor = own_page(visitor, query)?;
     Ok(of(hub.servers.watch(&visitor.session.user), visitor.session.ended))
+}
+
+/// Whoever asks from one of their own pages.
+pub(super) fn own_page(visitor: Option<Visitor>, query: Option<String>) -> Result<Visitor, Problem> {
+    let visitor = visitor.ok_or_else(Problem::not_logged_in)?;
+    visitor.check(&Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default())?;
+    Ok(visitor)
 }
 
 /// One server as it changes, until access has `ended`.

@@ -147,7 +147,8 @@ async fn tells_an_open_page_what_changes_until_the_session_ends() {
     let mut browser = desk.browser();
     browser.log_in("ada").await;
     desk.servers.set("bob", view(ServerPhase::Failed));
-    let mut request = browser.request(Method::GET, "/hub/events", "same-origin", None);
+    let token = browser.get("/hub/home").await.hidden("token");
+    let mut request = browser.request(Method::GET, &format!("/hub/events?token={token}"), "same-origin", None);
     request.headers_mut().insert("sec-fetch-mode", HeaderValue::from_static("cors"));
     request.headers_mut().insert("sec-fetch-dest", HeaderValue::from_static("empty"));
     let response = desk.open(request).await;
@@ -163,6 +164,23 @@ async fn tells_an_open_page_what_changes_until_the_session_ends() {
     desk.people.set_blocked(&"ada".parse().unwrap(), true).await.unwrap();
     assert!(next().await.unwrap().starts_with("event: over\ndata: over"));
     assert_eq!(next().await, None);
+}
+
+#[tokio::test]
+async fn tells_a_page_of_somebody_elses_nothing_about_a_server() {
+    let desk = Desk::with_config("[apps.refine]\ncommand = [\"/usr/bin/refine\", \"{socket}\"]\n").await;
+    let mut browser = desk.browser();
+    browser.log_in("bob").await;
+    let bobs = browser.get("/hub/home").await.hidden("token");
+    let mut browser = desk.browser();
+    browser.log_in("ada").await;
+    for path in ["/hub/events", "/hub/apps/refine/events"] {
+        for query in [String::new(), "?token=".to_owned(), format!("?token={bobs}")] {
+            let answer = browser.send(browser.request(Method::GET, &format!("{path}{query}"), "same-origin", None)).await;
+            assert_ne!(answer.headers["content-type"], "text/event-stream", "{path}{query}");
+            assert!(answer.status.is_client_error(), "{path}{query}: {}", answer.status);
+        }
+    }
 }
 
 #[tokio::test]
