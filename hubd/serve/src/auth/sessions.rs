@@ -30,6 +30,8 @@ const FORM_PURPOSE: &str = "hubd form";
 const PAGE_PURPOSE: &str = "hubd page";
 /// Keys of ended sessions that are remembered, so that their pages can go on after another login.
 const MOST_FORMER: usize = 20_000;
+/// Of them, of one person.
+const MOST_FORMER_OF_ONE: usize = 100;
 
 /// All live sessions; clones share them.
 #[derive(Clone)]
@@ -286,6 +288,12 @@ impl Sessions {
             entry.ended.send_replace(true);
             self.inner.ended().push(id);
             let mut former = self.inner.former();
+            // Whoever logs in over and over pushes out their own alone.
+            if former.iter().filter(|(_, user)| *user == entry.user).count() >= MOST_FORMER_OF_ONE
+                && let Some(oldest) = former.iter().position(|(_, user)| *user == entry.user)
+            {
+                former.remove(oldest);
+            }
             former.push_back((id, entry.user.clone()));
             let excess = former.len().saturating_sub(MOST_FORMER);
             former.drain(..excess);
