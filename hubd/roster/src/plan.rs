@@ -152,12 +152,16 @@ impl Planner<'_> {
         };
         let full_name = differs(&entry.full_name, &person.profile.full_name);
         let email = differs(&entry.email, &person.profile.email);
-        if full_name.is_none() && email.is_none() {
-            self.plan.unchanged += 1;
-        } else if let Err(why) = (self.rules.may)(&person.name) {
-            self.plan.notes.push(format!("Line {}: {why}; what is stored about them stays.", entry.line));
+        // Also before the list's own number of somebody is remembered for them.
+        if let Err(why) = (self.rules.may)(&person.name) {
+            if full_name.is_some() || email.is_some() {
+                self.plan.notes.push(format!("Line {}: {why}; what is stored about them stays.", entry.line));
+            }
             self.plan.unchanged += 1;
             return;
+        }
+        if full_name.is_none() && email.is_none() {
+            self.plan.unchanged += 1;
         } else {
             self.plan.notes.extend(found.note.clone());
             let profile = Profile {

@@ -161,6 +161,9 @@ fn what_nobody_may_change_stays_and_is_told() {
     let (plan, change) = class.plan(&ask("username,name\ntess,Evil Name\n"));
     assert!(plan.is_empty() && change == ClassChange::default(), "{change:?}");
     assert_eq!(plan.notes, ["Line 2: tess is a teacher; what is stored about them stays."]);
+    // Nothing differs, and a number would be theirs for good.
+    let (plan, change) = class.plan(&ask("username,id\ntess,S123\n"));
+    assert!(plan.is_empty() && change == ClassChange::default(), "{change:?}");
 }
 
 #[test]
