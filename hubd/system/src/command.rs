@@ -4,7 +4,7 @@
 pub mod foreground;
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as StdCommand, Stdio};
 use std::sync::Arc;
@@ -16,6 +16,9 @@ use anyhow::{Context, Result, bail};
 /// How much of each output stream is kept; what came before is dropped.
 const KEPT_BYTES: usize = 256 * 1024;
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// A program that was just written can't be started (`ETXTBSY`) while a process that another thread starts has its file, too, which is
+/// until that is a program of its own.
+const WRITTEN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A program to run, its arguments and surroundings.
 #[derive(Debug, Clone)]
@@ -139,14 +142,13 @@ impl Command {
         if self.clear_environment {
             command.env_clear();
         }
-        let mut child = command
+        command
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(stream(self.input_file.as_deref())?)
             .stdout(stream(self.output_file.as_deref())?)
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("starting `{}`", self.program.display()))?;
+            .stderr(Stdio::piped());
+        let mut child = start(&mut command).with_context(|| format!("starting `{}`", self.program.display()))?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -213,6 +215,17 @@ impl Command {
     }
 }
 
+/// Starts it, once nobody has it open for writing any more.
+fn start(command: &mut StdCommand) -> std::io::Result<Child> {
+    let end = Instant::now() + WRITTEN_PATIENCE;
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < end => thread::sleep(POLL_INTERVAL),
+            started => return started,
+        }
+    }
+}
+
 /// An open file, or a pipe.
 fn stream(file: Option<&File>) -> Result<Stdio> {
     let again = file.map(File::try_clone).transpose().context("handing over an open file")?;
@@ -267,6 +280,21 @@ mod tests {
         let copy = Command::new("/bin/cat", LONG).input_file(input).output_file(output.reopen().unwrap());
         assert_eq!(copy.run().unwrap(), "", "what went to the file came here, too");
         assert_eq!(std::fs::read_to_string(output.path()).unwrap(), "hello");
+    }
+
+    #[test]
+    fn waits_for_whoever_writes_the_program() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("program");
+        let mut file = File::create(&path).unwrap();
+        file.write_all(b"#!/bin/sh\necho written\n").unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let writer = thread::spawn(move || {
+            thread::sleep(10 * POLL_INTERVAL);
+            drop(file);
+        });
+        assert_eq!(Command::new(&path, LONG).run().unwrap(), "written\n");
+        writer.join().unwrap();
     }
 
     #[test]
