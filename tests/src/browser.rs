@@ -6,6 +6,7 @@
 mod driver;
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::future::Future;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use fantoccini::elements::Element;
-use fantoccini::error::CmdError;
+use fantoccini::error::{CmdError, ErrorStatus};
 use fantoccini::key::Key;
 use fantoccini::wd::WindowHandle;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -26,13 +27,18 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::wait;
 use driver::Driver;
 pub use driver::Kind;
 
 /// Names the file `axe.min.js` of npm's package axe-core.
 const AXE: &str = "HUBD_TESTS_AXE";
 /// What a page that is asked for may take to answer.
-const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
+const COMMAND_DEADLINE: Duration = Duration::from_secs(180);
+/// What a page may take until it has the element that is used, or has it at rest.
+const ELEMENT_DEADLINE: Duration = Duration::from_secs(60);
+/// What a script in a page may take, the answers that it waits for included.
+const SCRIPT_DEADLINE: Duration = Duration::from_secs(150);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const CERTUTIL: &str = "/usr/bin/certutil";
@@ -120,6 +126,18 @@ impl Browser {
         self.element(css, |element| async move { element.prop(name).await })
     }
 
+    /// Waits until a file was downloaded as a whole, and returns where it is.
+    pub fn downloaded(&self, name: &str) -> Result<PathBuf> {
+        let directory = self.downloads();
+        wait::until(&format!("`{name}` to be downloaded"), || {
+            let names = fs::read_dir(&directory)?.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>()?;
+            // What is on its way has another name, beside an empty file of that one.
+            let is_under_way = |name: &OsString| [".crdownload", ".part"].iter().any(|end| name.to_string_lossy().ends_with(end));
+            Ok(names.iter().any(|one| one == name) && !names.iter().any(is_under_way))
+        })?;
+        Ok(directory.join(name))
+    }
+
     /// How many elements match.
     pub fn count(&self, css: &str) -> Result<usize> {
         self.ask(&format!("counting `{css}`"), |client| async move { Ok(client.find_all(Locator::Css(css)).await?.len()) })
@@ -127,7 +145,7 @@ impl Browser {
 
     /// Clicks the first element that matches.
     pub fn click(&self, css: &str) -> Result<()> {
-        self.ask(&format!("clicking `{css}`"), |client| async move {
+        self.act(&format!("clicking `{css}`"), |client| async move {
             let element = client.find(Locator::Css(css)).await?;
             // A bar that stays at the edge may lie above it.
             let place = serde_json::to_value(&element)?;
@@ -139,7 +157,8 @@ impl Browser {
     /// Clicks the link or button with exactly this text.
     pub fn click_text(&self, text: &str) -> Result<()> {
         let path = format!("//*[self::a or self::button][normalize-space()={}]", xpath_text(text));
-        self.ask(&format!("clicking `{text}`"), |client| async move { client.find(Locator::XPath(&path)).await?.click().await })
+        let path = path.as_str();
+        self.act(&format!("clicking `{text}`"), |client| async move { client.find(Locator::XPath(path)).await?.click().await })
     }
 
     /// Replaces what stands in a field. For a file field `text` is the path of the file.
@@ -294,11 +313,30 @@ impl Browser {
         self.runtime.block_on(self.driver.console_log(&session.context("the browser has no session")?))
     }
 
-    fn element<T, F>(&self, css: &str, act: impl FnOnce(Element) -> F) -> Result<T>
+    fn element<T, F>(&self, css: &str, act: impl Fn(Element) -> F) -> Result<T>
     where
         F: Future<Output = Result<T, CmdError>>,
     {
-        self.ask(&format!("using `{css}`"), |client| async move { act(client.find(Locator::Css(css)).await?).await })
+        let act = &act;
+        self.act(&format!("using `{css}`"), |client| async move { act(client.find(Locator::Css(css)).await?).await })
+    }
+
+    /// Something with an element, which is waited for: the page may not have answered yet, be drawing still, or be replaced between the
+    /// look and the act.
+    fn act<T, F>(&self, what: &str, act: impl Fn(Client) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, CmdError>>,
+    {
+        let act = &act;
+        self.ask(what, |client| async move {
+            let end = Instant::now() + ELEMENT_DEADLINE;
+            loop {
+                match act(client.clone()).await {
+                    Err(error) if is_passing(&error) && Instant::now() < end => sleep(POLL_INTERVAL).await,
+                    answer => return answer,
+                }
+            }
+        })
     }
 
     /// One command to the browser.
@@ -405,6 +443,7 @@ fn capabilities(profile: &Path, trust: Option<&Trust<'_>>) -> Result<serde_json:
     let mut capabilities = json!({
         "browserName": "chrome",
         "acceptInsecureCerts": trust.is_none(),
+        "timeouts": { "script": SCRIPT_DEADLINE.as_millis() },
         "goog:loggingPrefs": { "browser": "ALL" },
         "goog:chromeOptions": {
             "binary": driver::CHROMIUM,
@@ -441,6 +480,7 @@ fn capabilities_of_firefox(downloads: &Path) -> Result<serde_json::Map<String, V
     let capabilities = json!({
         "browserName": "firefox",
         "acceptInsecureCerts": true,
+        "timeouts": { "script": SCRIPT_DEADLINE.as_millis() },
         "moz:firefoxOptions": {
             "binary": driver::FIREFOX,
             "args": ["-headless", format!("--width={}", WINDOW.0), format!("--height={}", WINDOW.1)],
@@ -460,6 +500,14 @@ fn capabilities_of_firefox(downloads: &Path) -> Result<serde_json::Map<String, V
         Value::Object(map) => Ok(map),
         other => bail!("capabilities `{other}` are no object"),
     }
+}
+
+/// What may be over with the next look at the page.
+fn is_passing(error: &CmdError) -> bool {
+    error.is_no_such_element()
+        || error.is_stale_element_reference()
+        || error.is_element_not_interactable()
+        || matches!(error, CmdError::Standard(told) if told.error == ErrorStatus::ElementClickIntercepted)
 }
 
 /// XPath has no escapes: a text with both kinds of quotes has to be put together.

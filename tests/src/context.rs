@@ -22,7 +22,7 @@ const SHELL: &str = "/bin/sh";
 const PROCESSOR_TIME: &str = "cd /sys/fs/cgroup
 if [ -e cpuacct ]; then awk '{ printf \"%.1f\", $1 / 1e9 }' cpuacct/cpuacct.usage
 else awk '$1 == \"usage_usec\" { printf \"%.1f\", $2 / 1e6 }' cpu.stat; fi";
-const JOURNAL_DEADLINE: Duration = Duration::from_secs(20);
+const JOURNAL_DEADLINE: Duration = Duration::from_secs(60);
 /// Machines of tests are called `t<process number>-...`, so that those of a killed run can be told from living ones.
 const NAME_PREFIX: &str = "t";
 

@@ -18,7 +18,7 @@ use crate::vm;
 const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
 const VM_INSTALL_DEADLINE: Duration = Duration::from_secs(40 * 60);
 const VERB_DEADLINE: Duration = Duration::from_secs(180);
-const PAGE_DEADLINE: Duration = Duration::from_secs(120);
+const PAGE_DEADLINE: Duration = Duration::from_secs(180);
 /// What downloads and builds, on a machine with more to do.
 const BUILD_DEADLINE: Duration = Duration::from_secs(600);
 

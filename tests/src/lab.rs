@@ -8,7 +8,7 @@ use fantoccini::key::Key;
 
 use crate::browser::Browser;
 
-const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(180);
 /// JupyterLab asks before it uploads more than so many bytes.
 const ASKS_ABOVE: u64 = 15 * 1024 * 1024;
 const FILE_DEADLINE: Duration = Duration::from_secs(180);
@@ -81,6 +81,7 @@ pub fn upload(browser: &Browser, file: &Path) -> Result<()> {
     const CATCH_FIELD: &str = "
         HTMLInputElement.prototype.click = function () { this.id = 'caught'; document.body.append(this) };
         document.querySelector('[data-jp-item-name=uploader] jp-button, [data-jp-item-name=uploader] button').click()";
+    browser.wait_for("[data-jp-item-name=uploader] jp-button, [data-jp-item-name=uploader] button", DEADLINE)?;
     browser.execute(CATCH_FIELD, Vec::new())?;
     browser.fill("#caught", &file.display().to_string())?;
     if std::fs::metadata(file)?.len() > ASKS_ABOVE {

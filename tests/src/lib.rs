@@ -18,3 +18,4 @@ pub mod run;
 pub mod scenario;
 pub mod snapshot;
 pub mod vm;
+pub mod wait;

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::context::Context;
 
 const PACKAGE_DEADLINE: Duration = Duration::from_secs(120);
-const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+const REQUEST_DEADLINE: Duration = Duration::from_secs(180);
 
 /// Serves a release until the process ends; the files go with the value.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ pub struct Snapshot {
 /// Left out is what changes by itself, what the tools for accounts leave behind, and what apt brings.
 const LOOK: &str = r#"
 find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/tmp -o -path /var/log/journal \
-    -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/git -o -path /var/lib/systemd -o -path /var/cache -o -path /var/log/apt \
+    -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/git -o -path /var/lib/systemd -o -path /var/backups -o -path /var/cache -o -path /var/log/apt \
     -o -path /usr/share -o -path /usr/lib -o -path /usr/bin -o -path /etc/perl -o -path /etc/bash_completion.d \
     -o -path /etc/alternatives -o -path /root \) -prune -o -printf 'file %p %y %u:%g %m %l\n' |
     grep -Ev ' /etc/(passwd-|group-|shadow-|gshadow-|sub[ug]id-?|\.pwd\.lock) | /var/log/(alternatives|dpkg)\.log '

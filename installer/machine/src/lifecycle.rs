@@ -37,7 +37,7 @@ pub struct BootOptions {
 
 impl Default for BootOptions {
     fn default() -> Self {
-        Self { environment: Vec::new(), timeout: Duration::from_secs(60), private_network: false }
+        Self { environment: Vec::new(), timeout: Duration::from_secs(180), private_network: false }
     }
 }
 

@@ -23,9 +23,9 @@ pub(super) const FIREFOX: &str = "/usr/bin/firefox-esr";
 const GECKODRIVER: &str = "/opt/geckodriver";
 const GECKODRIVER_VERSION: &str = "0.36.0";
 const INSTALL_DEADLINE: Duration = Duration::from_secs(60 * 60);
-const START_DEADLINE: Duration = Duration::from_secs(30);
+const START_DEADLINE: Duration = Duration::from_secs(120);
 const END_DEADLINE: Duration = Duration::from_secs(5);
-const LOG_DEADLINE: Duration = Duration::from_secs(10);
+const LOG_DEADLINE: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Which browser.

@@ -1,7 +1,7 @@
 //! Programs with a token: `/hub/api` as clients of JupyterHub ask it, and metrics. What may not ask is refused: no token, one that
 //! is over, revoked, too small or of somebody who lost the right, a cookie.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
@@ -12,6 +12,7 @@ use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::{ADMIN, Hub, PASSWORD};
 use crate::login;
+use crate::wait;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "api",
@@ -21,7 +22,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(180);
 const STUDENT: &str = "bob";
 /// An administrator for a while.
 const OTHER_ADMIN: &str = "cleo";
@@ -100,7 +101,7 @@ fn server(context: &Context, hub: &Hub, program: &Program) -> Result<()> {
     let started = program.ask(Method::POST, &path)?;
     ensure!(matches!(started, (201 | 202, _)), "{started:?}");
     let runs = || Ok(program.get(&format!("/hub/api/users/{STUDENT}"))?["servers"][""]["ready"] == true);
-    wait_until("the server runs", runs)?;
+    wait::until("the server to run", runs)?;
     let bob = program.get("/hub/api/users?state=ready")?;
     ensure!(bob[0]["name"] == STUDENT && bob[0]["server"] == "/user/bob/" && bob[1].is_null(), "{bob}");
     ensure!(hub.hubctl(&["server", "list"])?["servers"][0]["phase"] == "running", "hubctl sees no server");
@@ -110,13 +111,17 @@ fn server(context: &Context, hub: &Hub, program: &Program) -> Result<()> {
     ensure!(text.contains("\njupyterhub_running_servers 1\n") && text.contains("\nhubd_servers_memory_bytes "), "{text}");
     let stopped = program.ask(Method::DELETE, &path)?;
     ensure!(matches!(stopped, (202 | 204, _)), "{stopped:?}");
-    wait_until("the server is stopped", || Ok(program.ask(Method::DELETE, &path)?.0 == 204))?;
+    wait::until("the server to be stopped", || Ok(program.ask(Method::DELETE, &path)?.0 == 204))?;
     ensure!(program.get("/hub/api/users?state=active")? == Value::Array(Vec::new()), "it runs still");
-    let journal = hub.sh("journalctl --unit=hubd.service --no-pager --output=cat")?;
     for verb in ["start", "stop"] {
-        let line = format!("root on the host, with API token 1, did server {verb} for {STUDENT}");
-        ensure!(journal.contains(&line), "not in the log: {line}: {journal}");
+        wait::for_log(
+            hub,
+            "--unit=hubd.service",
+            &format!("root on the host, with API token 1, did server {verb} for {STUDENT}"),
+        )?;
     }
+    wait::for_journal(hub)?;
+    let journal = hub.sh("journalctl --unit=hubd.service --no-pager --output=cat")?;
     ensure!(!journal.contains(&program.token), "the token is in the log");
     context.step(&format!("it started a server ({}) and stopped it ({}), and the log says so", started.0, stopped.0))
 }
@@ -159,7 +164,7 @@ fn refused(context: &Context, hub: &Hub, program: &Program) -> Result<()> {
     hub.hubctl(&["token", "revoke", &id["id"].to_string()])?;
     small.is_refused("/hub/metrics", "revoked")?;
     let short = Program::new(hub, &create(hub, &["list:users", "--expires", "1s"])?)?;
-    wait_until("the token is over", || Ok(short.ask(Method::GET, "/hub/api/user")?.0 == 403))?;
+    wait::until("the end of a token", || Ok(short.ask(Method::GET, "/hub/api/user")?.0 == 403))?;
     const JAR: &str = "/root/ada.jar";
     hub.sh(&format!("printf '{PASSWORD}' | hubctl user password {ADMIN} --password-stdin"))?;
     ensure!(login::with_curl(&***hub, hub.url(), ADMIN, JAR)? == "303", "the administrator can't log in");
@@ -196,13 +201,4 @@ fn demoted(context: &Context, hub: &Hub) -> Result<()> {
     let left = hub.hubctl(&["token", "list"])?.to_string();
     ensure!(!left.contains("theirs"), "{left}");
     context.step("an administrator's token, made in their terminal, ended with the role and did not come back")
-}
-
-fn wait_until(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
-    let end = Instant::now() + DEADLINE;
-    while !is_so()? {
-        ensure!(Instant::now() < end, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //! goes wrong in between ends with the configuration the hub was last well with.
 
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::{HOLD, Hub};
+use crate::wait;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "apply",
@@ -20,7 +21,6 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const CONFIG: &str = "/etc/hubd/config.toml";
-const DEADLINE: Duration = Duration::from_secs(90);
 const EXIT_ROLLED_BACK: i32 = 6;
 
 fn run(context: &Context) -> Result<()> {
@@ -131,24 +131,24 @@ fn power_cut(context: &Context, hub: &mut Hub) -> Result<()> {
     hub.sh(&format!(
         "{HOLD}
          sed -i '/^listen/s/:{own}/:{elsewhere}/' {CONFIG}
-         setsid hubctl config apply >/dev/null 2>&1 </dev/null &
-         for i in $(seq 300); do [ -e /var/lib/hubd-installer/config-history/pending ] && grep -q :{elsewhere} /etc/systemd/system/hubd.socket.d/listen.conf && exit 0; sleep 0.1; done
-         echo 'the change never began' >&2; exit 1"
+         setsid hubctl config apply >/dev/null 2>&1 </dev/null &"
     ))?;
+    let begun = format!(
+        "[ -e /var/lib/hubd-installer/config-history/pending ] && grep -q :{elsewhere} /etc/systemd/system/hubd.socket.d/listen.conf"
+    );
+    wait::for_shell(hub, "the change to begin", &begun)?;
     hub.power_cut()?;
     hub.power_on()?;
     context.step("cut the power between save and settle, and booted")?;
-    hub.sh(&format!(
-        "for i in $(seq {}); do curl -sf -o /dev/null http://127.0.0.1:{own}/hub/login && exit 0; sleep 0.1; done; systemctl status hubd.socket hubd.service hubd-config-guard.service >&2; exit 1",
-        DEADLINE.as_secs() * 10
-    ))?;
+    wait::until("the hub at its old port", || answers(hub, own))?;
     ensure!(!answers(hub, elsewhere)?, "the hub listens where it was never seen to be well");
     ensure!(
         hub.sh(&format!("grep ^listen {CONFIG}"))?.contains(&format!(":{own}\"")),
         "the last healthy configuration is not back"
     );
     ensure!(history(hub)?.ends_with("rolled_back apply"), "{}", history(hub)?);
-    let said = hub.sh("journalctl --no-pager --output=cat -u hubd-config-guard.service -b")?;
-    ensure!(said.contains("was not confirmed") && said.contains("is in force again"), "the guard said: {said}");
+    for words in ["was not confirmed", "is in force again"] {
+        wait::for_log(hub, "-u hubd-config-guard.service -b", words)?;
+    }
     context.step("the last healthy configuration won, and the journal says so")
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{Group, Scenario};
 use crate::browser::Browser;
 use crate::context::{Context, repository};
 use crate::hub::Hub;
-use crate::kernel;
+use crate::{kernel, wait};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "apps",
@@ -83,11 +83,12 @@ async def main(path, prefix):
 
 asyncio.run(main(sys.argv[1], sys.argv[2]))
 "#;
-/// Takes its time to begin, and does not end when it is asked to.
+/// Begins when it is told to, and does not end when it is asked to.
 const STUBBORN: &str = r#"
-import signal, time
+import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-time.sleep(12)
+while not os.path.exists("/srv/class/begin"):
+    time.sleep(0.1)
 exec(open("/srv/class/plain.py").read())
 "#;
 const CONFIG: &str = r#"
@@ -243,9 +244,10 @@ fn broken(context: &Context, hub: &Hub, cara: &Browser) -> Result<()> {
     cara.screenshot("broken")?;
     context.step("an app that breaks shows what it said")?;
     // It is remembered as failed, and keeps nobody else out of the slice.
-    hub.sh("systemctl stop hubd-user-cara.service; systemctl is-failed hubd-user-cara-broken.service")?;
+    wait::for_shell(hub, "an app to count as failed", "systemctl is-failed hubd-user-cara-broken.service")?;
+    hub.sh("systemctl stop hubd-user-cara.service")?;
     hub.hubctl(&["config", "set", "users.cara.limits.memory", "900M"])?;
-    hub.sh("for i in $(seq 100); do hubctl server list | grep -q cara || exit 0; sleep .1; done; exit 1")?;
+    wait::for_shell(hub, "the hub to see that cara's server is down", "! hubctl server list | grep -q cara")?;
     let started = hub.hubctl(&["server", "start", "cara"])?;
     ensure!(started["problems"].as_array().is_some_and(Vec::is_empty), "{started}");
     let limit = hub.sh("systemctl show --property=MemoryMax --value hubd-users-cara.slice")?;
@@ -280,12 +282,14 @@ print(os.popen('ps -eo args').read().count('plain.py'))";
 fn ended(context: &Context, hub: &Hub, cara: &Browser) -> Result<()> {
     let units =
         || hub.sh("systemctl list-units --plain --no-legend --state=active 'hubd-user-cara*.service' | cut -d' ' -f1 | sort");
-    let all = "hubd-user-cara-echo.service\nhubd-user-cara-plain.service\nhubd-user-cara.service";
-    ensure!(units()? == all, "{}", units()?);
+    let left = |expected: &str, when: &str| {
+        let waited = wait::until(&format!("the services of cara {when}"), || Ok(units()? == expected));
+        waited.with_context(|| format!("there are {:?}, expected {expected:?}", units()))
+    };
+    left("hubd-user-cara-echo.service\nhubd-user-cara-plain.service\nhubd-user-cara.service", "that she started")?;
     cara.goto(&hub.whole("/hub/home"))?;
     cara.click_text("Stop my server")?;
-    hub.sh("for i in $(seq 150); do systemctl is-active --quiet hubd-user-cara.service || exit 0; sleep .1; done; exit 1")?;
-    ensure!(units()? == "hubd-user-cara-echo.service\nhubd-user-cara-plain.service", "after a stop of Jupyter: {}", units()?);
+    left("hubd-user-cara-echo.service\nhubd-user-cara-plain.service", "after a stop of Jupyter")?;
     cara.goto(&format!("{}/user/cara/apps/plain/", hub.url()))?;
     cara.wait_for_text("h1", "Plain", DEADLINE)?;
     hub.hubctl(&["config", "set", "users.cara.limits.memory", "700M"])?;
@@ -295,23 +299,19 @@ fn ended(context: &Context, hub: &Hub, cara: &Browser) -> Result<()> {
     cara.goto(&format!("{}/hub/apps/plain", hub.url()))?;
     cara.click_text("Stop it")?;
     cara.wait_for_text("h1", "Your server", DEADLINE)?;
-    hub.sh("for i in $(seq 100); do systemctl is-active --quiet hubd-user-cara-plain.service || exit 0; sleep .1; done; exit 1")?;
-    ensure!(units()? == "hubd-user-cara-echo.service\nhubd-user-cara.service", "after a stop of the app: {}", units()?);
+    left("hubd-user-cara-echo.service\nhubd-user-cara.service", "after a stop of the app")?;
     context.step("each stops without the others, and all have the limits of their owner")?;
     hub.hubctl(&["config", "unset", "apps.echo"])?;
-    ensure!(units()? == "hubd-user-cara.service", "after it left the configuration: {}", units()?);
+    left("hubd-user-cara.service", "after it left the configuration")?;
     cara.goto(&format!("{}/hub/home", hub.url()))?;
     cara.click("form[action$='/hub/apps/plain'] button")?;
     cara.wait_for_text("h1", "Plain", DEADLINE)?;
     hub.hubctl(&["user", "block", "cara"])?;
-    hub.sh("for i in $(seq 300); do systemctl is-active --quiet 'hubd-user-cara*.service' || exit 0; sleep .1; done; exit 1")?;
-    ensure!(units()?.is_empty(), "after a block: {}", units()?);
+    left("", "after a block")?;
     // The mounts go with their services, a moment after them.
-    let left = hub.sh(
-        "left() { ps -u jupyter-cara -o args= || true; findmnt --list --noheadings --output TARGET | grep hubd-servers | grep cara || true; }
-         for i in $(seq 100); do [ -n \"$(left)\" ] || break; sleep .1; done; left",
-    )?;
-    ensure!(left.is_empty(), "a block left: {left}");
+    let nothing =
+        "! ps -u jupyter-cara -o args= && ! findmnt --list --noheadings --output TARGET | grep hubd-servers | grep -q cara";
+    wait::for_shell(hub, "the end of cara's processes and mounts", nothing)?;
     context.step("the configuration and a block end it, and nothing is left")
 }
 
@@ -323,7 +323,7 @@ fn blocked(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
     bob.click("button[value=start]")?;
     bob.wait_for_text("h1", "Plain", DEADLINE)?;
     hub.hubctl(&["server", "stop", "bob"])?;
-    hub.sh("! systemctl is-active --quiet 'hubd-user-bob*.service'")?;
+    wait::for_shell(hub, "the end of what bob runs", "! systemctl is-active --quiet 'hubd-user-bob*.service'")?;
     let start = |browser: &Browser| -> Result<()> {
         browser.goto(&hub.whole("/hub/apps/stubborn"))?;
         browser.click("button[value=start]")
@@ -335,12 +335,14 @@ fn blocked(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
     start(&cara)?;
     cara.wait_for_text("main", "You are next", DEADLINE)?;
     hub.hubctl(&["user", "block", "cara"])?;
+    hub.sh("touch /srv/class/begin")?;
     bob.wait_for_text("h1", "Plain", DEADLINE)?;
     // More than the time from which on it would have run.
     hub.sh("sleep 3; ! systemctl is-active --quiet 'hubd-user-cara*.service'")?;
     context.step("an app that waited for its turn did not start for somebody who was blocked meanwhile")?;
     let added = hub.hubctl_output(&["config", "add", "roles.blocked", "bob"])?;
     ensure!(added.success(), "{}", added.complaint());
-    hub.sh("! systemctl is-active --quiet 'hubd-user-bob*.service'; ! pgrep --full [s]tubborn.py")?;
+    let gone = "! systemctl is-active --quiet 'hubd-user-bob*.service' && ! pgrep --full '[s]tubborn.py'";
+    wait::for_shell(hub, "the end of an app that does not want to end", gone)?;
     context.step("a block by the configuration ended an app that does not want to end, and held")
 }

@@ -10,6 +10,7 @@ use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::{ADMIN, Hub};
 use crate::kernel;
+use crate::wait;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "apt",
@@ -114,8 +115,8 @@ lock = open(\"/var/lib/dpkg/lock-frontend\", \"w\")
 fcntl.lockf(lock, fcntl.LOCK_EX)
 open(\"/run/locked\", \"w\").close()
 while not __import__(\"os\").path.exists(\"/run/unlock\"): time.sleep(0.05)
-' </dev/null >/dev/null 2>&1 &
-         for i in $(seq 200); do test -e /run/locked && exit 0; sleep 0.05; done; exit 1")?;
+' </dev/null >/dev/null 2>&1 &")?;
+    wait::for_shell(hub, "somebody else to lock dpkg", "test -e /run/locked")?;
     begin(hub, "remove hubdt-other")?;
     wait(hub, &format!("grep -q 'waiting for python3, which works on packages' {RECORDS}/*.log"))?;
     hub.sh("touch /run/unlock")?;
@@ -127,8 +128,12 @@ while not __import__(\"os\").path.exists(\"/run/unlock\"): time.sleep(0.05)
 fn cut_short(context: &Context, hub: &mut Hub) -> Result<()> {
     begin(hub, "install hubdt-slow")?;
     wait(hub, "test -e /root/slow-began")?;
+    let builder = hub.sh("systemctl show --property=MainPID --value hubd-environment.service")?;
     hub.sh("systemctl kill --signal=KILL hubd-environment.service; systemctl kill --signal=KILL hubd-launcher.service")?;
-    wait(hub, "systemctl is-active --quiet hubd-environment.service")?;
+    let again = format!(
+        "pid=$(systemctl show --property=MainPID --value hubd-environment.service); [ $pid != 0 ] && [ $pid != {builder} ]"
+    );
+    wait(hub, &again)?;
     hub.sh("systemctl is-active --quiet hubd-apt.service; touch /root/slow-go")?;
     wait(hub, "! test -e /var/lib/hubd-environments/job.json")?;
     let record = latest(hub)?;

@@ -19,7 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const DEADLINE: Duration = Duration::from_secs(100);
+const DEADLINE: Duration = Duration::from_secs(300);
 const RESTIC: &str = "command -v restic >/dev/null || {
     apt-get update --quiet=2; DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends restic; } >/root/apt.txt 2>&1";
 const DISK: &str = "/mnt/disk/hubd";

@@ -16,7 +16,7 @@ use super::{Group, Scenario};
 use crate::browser::{Browser, Trust};
 use crate::context::{Context, TestMachine};
 use crate::hub::{ADMIN, BARE, Hub, PASSWORD};
-use crate::lab;
+use crate::{lab, wait};
 use client::Client;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -190,8 +190,9 @@ fn known(hub: &Hub, client: &Client, guesser: Ipv4Addr) -> Result<()> {
         let cookie = cookies.iter().find(|cookie| cookie.starts_with("__Secure-hubd-session=")).context("no session")?;
         ensure!(cookie.contains(&format!("; Path={BASE}/;")) && cookie.contains("; Secure"), "cookie: {cookie}");
     }
+    wait::for_log(hub, "-u hubd -o json", &format!("SOURCE\":\"{guesser}\""))?;
+    wait::for_journal(hub)?;
     let sources = hub.sh("journalctl -u hubd -o json --no-pager | grep -o '\"[A-Z_]*SOURCE\":\"[0-9.]*\"' | sort -u")?;
-    ensure!(sources.contains(&guesser.to_string()), "the log does not name {guesser}: {sources}");
     ensure!(!sources.contains("192.0.2.7"), "the log has what a client said of itself: {sources}");
     Ok(())
 }
@@ -230,6 +231,7 @@ fn elsewhere(context: &Context, hub: &Hub) -> Result<()> {
     let client = Client::at(port)?;
     let forged = [("X-Forwarded-For", "192.0.2.9"), ("X-Forwarded-Proto", "https")];
     client.log_in(Ipv4Addr::LOCALHOST, &forged, &student_of("nginx"), "wrong password")?;
+    wait::for_journal(hub)?;
     ensure!(
         hub.sh("journalctl -u hubd -o json --no-pager | grep -c 192.0.2.9 || true")? == "0",
         "a port believes who one says to be"

@@ -1,15 +1,16 @@
 //! Kernels of conda packages, from a channel that the test makes: an `environment.yml` becomes a kernel whose Python and
 //! everything else came out of conda packages, is changed, taken back, refused where it can't work, and swept when killed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::{Hub, record};
 use crate::kernel::OwnKernel;
+use crate::wait;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "conda",
@@ -211,25 +212,20 @@ fn cut_short(context: &Context, kernel: OwnKernel<'_>) -> Result<()> {
     let (hub, store) = (kernel.hub, kernel.store());
     let before = kernel.about(&["status"])?["current"].clone();
     hub.sh("hubctl env --kernel science upgrade </dev/null >/dev/null 2>&1 & sleep 0")?;
-    let end = Instant::now() + BUILD_DEADLINE;
-    while !kernel.about(&["status"])?["building"]["phase"].to_string().contains("installing the conda packages") {
-        ensure!(Instant::now() < end, "no conda package was ever installed");
-    }
+    let installing = |kernel: &OwnKernel<'_>| {
+        Ok(kernel.about(&["status"])?["building"]["phase"].to_string().contains("installing the conda packages"))
+    };
+    wait::until_within(BUILD_DEADLINE, "conda packages to be installed", || installing(&kernel))?;
     hub.sh("systemctl kill --signal=KILL hubd-environment.service")?;
-    loop {
+    wait::until_within(BUILD_DEADLINE, "the end of a build that was killed", || {
         let history = kernel.about(&["history"])?;
         let last = history["records"].as_array().and_then(|records| records.last()).context("no history")?;
-        match last["state"].as_str() {
-            Some("failed") => break,
-            Some("waiting" | "building") if Instant::now() < end => {}
-            _ => bail!("after a kill: {last}"),
-        }
-    }
-    let swept = format!(
-        "for i in $(seq 600); do ls {store} | grep -q '\\.' -v || exit 1; ls {store} | grep -Eq '[.](new|input|sealed)$' || exit 0; sleep 0.1; done; exit 1"
-    );
+        let state = last["state"].as_str().unwrap_or_default();
+        ensure!(["failed", "waiting", "building"].contains(&state), "after a kill: {last}");
+        Ok(state == "failed")
+    })?;
     hub.sh("systemctl start hubd-environment.service")?;
-    hub.sh(&swept)?;
+    wait::for_shell(hub, "the rest of the build to be swept", &format!("! ls {store} | grep -Eq '[.](new|input|sealed)$'"))?;
     ensure!(kernel.about(&["status"])?["current"] == before, "the kernel is another one");
     ensure!(kernel.cell("import course; print('there')")? == "there", "the kernel does not work any more");
     context.step("killed in the middle: swept, and the kernel is what it was")

@@ -2,13 +2,12 @@
 
 mod terminal;
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Result, ensure};
 
 use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::Hub;
+use crate::wait;
 use terminal::{HANG_UP, INTERRUPT, at_terminal};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -23,7 +22,6 @@ const CONFIG: &str = "/etc/hubd/config.toml";
 /// Not the one who installed the hub: an account to which the machine's owner gave hubctl with sudo.
 const ADMIN: &str = "admin";
 const HUBCTL: &str = "/opt/hubd/bin/hubctl, /usr/local/bin/hubctl";
-const DEADLINE: Duration = Duration::from_secs(60);
 const WHAT_NOW: &str = "(q)uit and throw away? [e]";
 const SAVE: &str = "Save this and put it in force? [Y/n]";
 const KEPT: &str = "Your text is kept in /run/hubd-edit/";
@@ -157,13 +155,13 @@ fn two_at_once(context: &Context, hub: &Hub) -> Result<()> {
     hub.write(&format!("/home/{ADMIN}/editor"), "#!/bin/sh\ntouch /tmp/at-it\nread _ </tmp/go-on\n", 0o755)?;
     let first = "setsid at-terminal /tmp/first 'EDITOR=/home/admin/editor sudo hubctl config edit' >/tmp/first.said 2>&1 & echo $! >/tmp/first.pid";
     hub.command(["/bin/sh", "-c", first]).user(ADMIN).run()?;
-    wait_until(hub, "the first editor", "test -e /tmp/at-it")?;
+    wait::for_shell(hub, "the first editor", "test -e /tmp/at-it")?;
     let said = at_terminal(hub, "debian", "sudo hubctl config edit", &[])?;
     said.expect(4, &["error: `admin` (process ", "is changing the configuration, since "])?;
     let output = hub.hubctl_output(&["config", "set", "limits.tasks", "500"])?;
     ensure!(output.code == 4, "set beside an editor: {output:?}");
     hub.sh("echo >/tmp/go-on")?;
-    wait_until(hub, "the end of the first editor", "hubctl config set limits.tasks 401 --json")?;
+    wait::for_shell(hub, "the end of the first editor", "hubctl config set limits.tasks 401 --json")?;
     context.step(&format!("the second one is told: {}", said.text.trim()))
 }
 
@@ -181,10 +179,10 @@ fn interrupted(context: &Context, hub: &Hub) -> Result<()> {
     context.step("Ctrl-C in an editor ends the editor, and hubctl asks what now")?;
     let lost = unchanged(hub, || edit(hub, more, &[begin_anew, (SAVE, HANG_UP)]))?;
     ensure!(lost.text.contains(SAVE), "before the terminal was lost: {}", lost.text);
-    wait_until(hub, "the lock of a lost terminal", UNLOCKED)?;
+    wait::for_shell(hub, "the lock of a lost terminal", UNLOCKED)?;
     let lost = unchanged(hub, || edit(hub, &sleeping, &[begin_anew, ("at it", HANG_UP)]))?;
     ensure!(lost.text.contains("at it"), "before the terminal was lost: {}", lost.text);
-    wait_until(
+    wait::for_shell(
         hub,
         "the end of an editor whose terminal is lost",
         &format!("{UNLOCKED} && ! grep -qs 'sleep.10[0]' /proc/[0-9]*/cmdline"),
@@ -254,13 +252,4 @@ fn lock_out(context: &Context, hub: &Hub) -> Result<()> {
     let output = hub.hubctl_output(&["config", "unset", "roles.admins", "--allow-lockout"])?;
     ensure!(output.code == 0, "unset with --allow-lockout: {output:?}");
     context.step("the last administrator goes only after a question of its own")
-}
-
-/// Waits until `condition`, a shell command in the machine, holds.
-fn wait_until(hub: &Hub, what: &str, condition: &str) -> Result<()> {
-    let deadline = Instant::now() + DEADLINE;
-    while hub.command(["/bin/sh", "-c", condition]).output()?.code != 0 {
-        ensure!(Instant::now() < deadline, "waited {} s for {what}", DEADLINE.as_secs());
-    }
-    Ok(())
 }

@@ -1,12 +1,13 @@
 //! Not one byte free where the hub keeps people, and it is killed besides: what was taken away stays away, and whoever has the
 //! right password gets in.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::Hub;
 use crate::login;
+use crate::wait;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "full-disk",
@@ -22,26 +23,18 @@ systemctl stop hubd.service
 cp -a /var/lib/hubd /root/state
 mount -t tmpfs -o size=40m,mode=0700,uid=$(id -u hubd),gid=$(id -g hubd) hubd /var/lib/hubd
 cp -a /root/state/. /var/lib/hubd/
-systemctl start hubd.service
-test $(ls /var/lib/hubd/ballast | wc -l) = 16";
+systemctl start hubd.service";
+const BALLAST: &str = "test $(ls /var/lib/hubd/ballast | wc -l) = 16";
 /// Takes all that is left; with `rm`, the room that the hub keeps for itself, too.
 const FILL: &str = "dd if=/dev/zero of=/var/lib/hubd/fill bs=4k oflag=append conv=notrunc status=none 2>/dev/null || true; \
                     test $(df --output=avail /var/lib/hubd | tail -n 1) = 0";
-const KILL: &str = "
-before=$(systemctl show --property=MainPID --value hubd.service)
-systemctl kill --signal=KILL hubd.service
-for i in $(seq 300); do
-    now=$(systemctl show --property=MainPID --value hubd.service)
-    [ $now != $before ] && [ $now != 0 ] && systemctl is-active --quiet hubd.service && exit 0
-    sleep 0.1
-done
-systemctl status hubd.service >&2; exit 1";
 
 fn run(context: &Context) -> Result<()> {
     let hub = Hub::install(context)?;
     hub.add_students(&["bob", "eve", "sam", "tess"].map(str::to_owned))?;
     hub.sh("hubctl config add roles.teachers tess")?;
     hub.sh(SMALL)?;
+    wait::for_shell(&hub, "the room for the hub", BALLAST)?;
     for name in ["bob", "sam", "tess"] {
         ensure!(log_in(&hub, name)? == "303", "{name} can't log in with room on the disk");
         ensure!(is_in(&hub, name)?, "{name} is not logged in with room on the disk");
@@ -55,7 +48,7 @@ fn run(context: &Context) -> Result<()> {
 
     // Somebody has taken the rest, too.
     hub.sh(&format!("rm -rf /var/lib/hubd/ballast; {FILL}"))?;
-    hub.sh(KILL)?;
+    wait::for_return_of_killed(&hub, "hubd.service")?;
     context.step("the hub starts with no byte free")?;
     ensure!(is_in(&hub, "bob")?, "whoever was logged in is not any more");
     log_out(&hub, "bob")?;
@@ -66,19 +59,19 @@ fn run(context: &Context) -> Result<()> {
             ensure!(!is_in(&hub, name)?, "{name} is still in {when}");
         }
         ensure!(log_in(&hub, "sam")? != "303", "sam gets in {when}");
-        ensure!(hub.sh("systemctl is-active hubd-user-sam.service || true")? != "active", "sam's server runs {when}");
+        wait::for_end(&hub, "hubd-user-sam.service").with_context(|| format!("{when}"))?;
         context.step(&format!("out {when}: bob by a logout, sam by a block, tess by a demotion"))
     };
     out("at once")?;
-    hub.sh(KILL)?;
+    wait::for_return_of_killed(&hub, "hubd.service")?;
     out("after a kill")?;
     ensure!(log_in(&hub, "eve")? == "303" && is_in(&hub, "eve")?, "nobody can log in with no byte free");
     context.step("eve logged in with no byte free")?;
 
     hub.sh("rm /var/lib/hubd/fill; systemctl restart hubd.service")?;
     out("with room again")?;
-    ensure!(hub.sh("ls /var/lib/hubd/ballast | wc -l")? == "16", "the room for the hub was not made again");
-    ensure!(hub.sh("tr -d '\\0' < /var/lib/hubd/revoked | wc -c")? == "0", "the database was not told");
+    wait::for_shell(&hub, "the room for the hub", BALLAST)?;
+    wait::for_shell(&hub, "the database to be told", "test $(tr -d '\\0' < /var/lib/hubd/revoked | wc -c) = 0")?;
     hub.hubctl(&["user", "unblock", "sam"])?;
     ensure!(log_in(&hub, "sam")? == "303" && is_in(&hub, "sam")?, "sam does not get in again");
     Ok(())

@@ -6,9 +6,9 @@ mod ordeal;
 pub(super) mod pebble;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use hub_machine::{BaseSpec, Release};
 use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::redirect::Policy;
@@ -18,7 +18,7 @@ use super::{Group, Scenario};
 use crate::browser::{Browser, Trust};
 use crate::context::Context;
 use crate::hub::{ADMIN, BARE, Hub};
-use crate::lab;
+use crate::{lab, wait as waits};
 use pebble::{Behaviour, Pebble};
 
 pub(super) use ordeal::SCENARIO as ORDEAL;
@@ -31,7 +31,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(180);
 const URL: &str = "https://hub.test";
 /// What the timer does now and then.
 const GET_ONE: &str = "systemctl start hubd-certificates.service";
@@ -84,6 +84,7 @@ fn not_named_yet(context: &Context, hub: &Hub) -> Result<()> {
     wait(hub, "word of the name", |status| {
         status["problem"].as_str().is_some_and(|problem| problem.ends_with("; the authority was not asked"))
     })?;
+    waits::for_journal(hub)?;
     let orders = hub.sh("journalctl -u pebble -o cat | grep -c 'Added order' || true")?;
     ensure!(orders.trim() == "0", "the authority was asked {orders} times");
     context.step("a name that leads nowhere: the install goes through, says so, and the authority is asked for nothing")?;
@@ -206,16 +207,12 @@ fn wait(hub: &Hub, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<Value> 
 }
 
 fn wait_long(hub: &Hub, what: &str, patience: Duration, is_so: impl Fn(&Value) -> bool) -> Result<Value> {
-    let deadline = Instant::now() + patience;
-    loop {
+    let mut status = Value::Null;
+    let waited = waits::until_within(patience, what, || {
         let text = hub.hubctl_output(&["https", "status"])?.text();
-        let status: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
-        if is_so(&status) {
-            return Ok(status);
-        }
-        if Instant::now() >= deadline {
-            bail!("waited {} s for {what}: {status}", patience.as_secs());
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
+        status = serde_json::from_str(&text).with_context(|| text.clone())?;
+        Ok(is_so(&status))
+    });
+    waited.with_context(|| status.to_string())?;
+    Ok(status)
 }

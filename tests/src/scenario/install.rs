@@ -13,6 +13,7 @@ use crate::hub::{ADMIN, Hub, OPERATOR, record};
 use crate::lab;
 use crate::release::ReleaseServer;
 use crate::snapshot::Snapshot;
+use crate::wait;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "install",
@@ -23,7 +24,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
-const PLOT_DEADLINE: Duration = Duration::from_secs(60);
+const PLOT_DEADLINE: Duration = Duration::from_secs(120);
 const INSTALLER: &str = "/opt/hubd/bin/hub-installer";
 
 fn run(context: &Context) -> Result<()> {
@@ -137,8 +138,8 @@ fn obstacles(context: &Context) -> Result<()> {
     let before = Snapshot::take(&machine)?;
 
     machine.sh(&format!("systemd-run --quiet --unit=squatter /usr/bin/python3 -m http.server --bind 127.0.0.1 {port}"))?;
-    machine.sh(&format!("for i in $(seq 100); do ss -Htln | grep -q :{port} && exit 0; sleep 0.1; done; exit 1"))?;
     let listen = format!("127.0.0.1:{port}");
+    wait::for_listener(&machine, &listen)?;
     let said = refused(&machine, &["install", "--admin", ADMIN, "--listen", &listen, "--yes"], "root")?;
     ensure!(said.contains(&format!("port {port} is taken by `python3` (process ")), "port taken: {said}");
     machine.sh("systemctl stop squatter.service")?;

@@ -118,7 +118,12 @@ impl Site {
     fn open() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = format!("http://localhost:{}/", listener.local_addr()?.port());
-        thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(answer(stream))));
+        // Browsers open connections on which they ask for nothing yet.
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                thread::spawn(move || answer(stream));
+            }
+        });
         Ok(Self { address })
     }
 
@@ -131,7 +136,7 @@ impl Site {
 }
 
 fn answer(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_read_timeout(Some(DEADLINE))?;
     // Whatever is asked for.
     if stream.read(&mut [0; 8192])? == 0 {
         return Ok(());

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Group, Scenario};
 use crate::context::{Context, TestMachine};
 use crate::hub::{ADMIN, Hub};
-use crate::kernel;
+use crate::{kernel, wait};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "lived-in",
@@ -69,6 +69,7 @@ fn run(context: &Context, release: Release, students: usize) -> Result<()> {
     for name in &names {
         kernel::keep(&**hub, name)?;
     }
+    wait::until("one kernel each", || Ok(kernel::kept(&**hub, &names)?.values().all(|pid| pid.parse::<u32>().is_ok())))?;
     let kernels = kernel::kept(&**hub, &names)?;
     for (what, script) in UPKEEP {
         hub.command(["/bin/sh", "-euc", script]).timeout(APT_DEADLINE).run()?;
@@ -100,9 +101,9 @@ fn scan(context: &Context, hub: &Hub) -> Result<()> {
 
 const HUGE_SCRIPT: &str = "
 import os, subprocess, sys, time
-with open('huge.py', 'w') as script: script.write('import time; time.sleep(600)')
+with open('huge.py', 'w') as script: script.write('import os, time; os.mkdir(\\'begun\\'); time.sleep(3600)')
 subprocess.Popen([sys.executable, 'huge.py'], start_new_session=True)
-time.sleep(1)
+while not os.path.exists('begun'): time.sleep(0.1)
 os.truncate('huge.py', 6 << 30)
 ";
 
@@ -128,7 +129,7 @@ const UPKEEP: [(&str, &str); 4] = [
          uid=$(id -u jupyter-student-1); usermod --expiredate '' jupyter-student-1
          systemd-run --quiet --wait --collect --uid=jupyter-student-1 --property=PAMName=su-l /bin/true
          usermod --expiredate 1 jupyter-student-1
-         for i in $(seq 100); do [ -e /run/user/$uid ] || exit 0; sleep 0.1; done; exit 1",
+         while [ -e /run/user/$uid ]; do sleep 0.1; done",
     ),
 ];
 
@@ -181,7 +182,7 @@ fn elsewhere(context: &Context, hub: &Hub) -> Result<()> {
 /// earlyoom, told that there is no memory at all, would end a student's program; systemd-oomd leaves the hub out.
 fn chosen_when_memory_is_short(context: &Context, hub: &Hub) -> Result<()> {
     let said =
-        hub.sh("timeout 5 earlyoom --dryrun -m 99,99 -s 99,99 -r 0 2>&1 | grep -m 1 'sending SIG[A-Z]* to process' || true")?;
+        hub.sh("timeout 60 earlyoom --dryrun -m 99,99 -s 99,99 -r 0 2>&1 | grep -m 1 'sending SIG[A-Z]* to process' || true")?;
     context.step(&format!("earlyoom: {said}"))?;
     let pid = said.split("process ").nth(1).and_then(|rest| rest.split([' ', ':']).next()).unwrap_or_default();
     let unit = hub.sh(&format!("grep -o 'hubd-user-[^/]*' /proc/{pid}/cgroup | sort -u || true"))?;

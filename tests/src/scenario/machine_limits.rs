@@ -17,7 +17,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const PROBE_DEADLINE: Duration = Duration::from_secs(60);
+const PROBE_DEADLINE: Duration = Duration::from_secs(180);
 /// Three times what the unit may have.
 const ALLOCATE: &str = "block = bytearray(300 << 20)\nprint('allocated', len(block))";
 /// More than the unit may have, by a wide margin; each one ends by itself.
@@ -26,7 +26,7 @@ import subprocess
 children = []
 try:
     for number in range(50):
-        children.append(subprocess.Popen(['/bin/sleep', '30']))
+        children.append(subprocess.Popen(['/bin/sleep', '300']))
 except OSError as error:
     print('refused at', len(children), error.errno)
 else:

@@ -12,6 +12,7 @@ use super::{Group, Scenario};
 use crate::browser::Browser;
 use crate::context::Context;
 use crate::hub::{Hub, PASSWORD};
+use crate::wait;
 use provider::{Provider, SECRET};
 use wanderer::{Wanderer, part, with};
 
@@ -302,6 +303,7 @@ fn apart(context: &Context, hub: &Hub) -> Result<()> {
     let serve = hub.sh("systemctl show --value -p MainPID hubd.service")?;
     let seen = hub.sh(&format!("nsenter -t {serve} -m ls /run/credentials 2>/dev/null | wc -l"))?;
     ensure!(seen == "0", "the web front sees credentials");
+    wait::for_journal(hub)?;
     let journal = hub.sh("journalctl -o cat")?;
     for secret in [SECRET, "code=", "code_verifier"] {
         ensure!(!journal.contains(secret), "the journal has {secret:?}");

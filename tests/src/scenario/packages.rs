@@ -10,7 +10,7 @@ use super::{Group, Scenario};
 use crate::browser::Browser;
 use crate::context::Context;
 use crate::hub::Hub;
-use crate::{kernel, lab};
+use crate::{kernel, lab, wait};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "packages",
@@ -154,8 +154,9 @@ fn kernels(context: &Context, hub: &Hub) -> Result<()> {
     for (kernel, transport) in [("deno", "tcp"), ("xpython", "ipc"), ("echo", "ipc")] {
         ensure!(known[kernel]["transport"] == transport, "what is remembered of {kernel}: {known}");
     }
-    let log = hub.sh("journalctl --namespace=hubd-users --unit hubd-user-bob.service --output cat --no-pager")?;
-    let said = log.lines().filter(|line| line.contains("kernel deno works over TCP only")).count();
+    let line = "kernel deno works over TCP only";
+    let log = wait::for_log(hub, "--namespace=hubd-users --unit=hubd-user-bob.service", line)?;
+    let said = log.lines().filter(|said| said.contains(line)).count();
     ensure!(said == 1, "said {said} times that deno works over TCP only: {log}");
     context.step("a kernel that knows TCP only was tried, is remembered and named in the log; xeus talks over sockets")
 }

@@ -9,6 +9,7 @@ use super::{Group, Scenario};
 use crate::browser::Browser;
 use crate::context::Context;
 use crate::hub::{Hub, PASSWORD};
+use crate::wait;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "people",
@@ -19,7 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const DEADLINE: Duration = Duration::from_secs(90);
-const BUILD_DEADLINE: Duration = Duration::from_secs(300);
+const BUILD_DEADLINE: Duration = Duration::from_secs(600);
 const LIST: &str = "surname;username\nLovelace;eve\nHopper;grace.h\nNoether;emmy";
 
 fn run(context: &Context) -> Result<()> {
@@ -103,11 +104,11 @@ fn follow(context: &Context, hub: &Hub, tess: &Browser, link: &str) -> Result<()
     tess.screenshot("stop")?;
     tess.click("main button")?;
     tess.wait_for_text(".pill", "Not running", DEADLINE)?;
-    hub.sh("! systemctl is-active hubd-user-eve.service")?;
+    wait::for_end(hub, "hubd-user-eve.service")?;
     tess.click("button[value=start]")?;
     tess.wait_for_text(".pill", "Running", DEADLINE)?;
     hub.sh("systemctl is-active hubd-user-eve.service")?;
-    hub.sh("journalctl -u hubd.service | grep -q 'tess did server stop for eve'")?;
+    wait::for_log(hub, "-u hubd.service", "tess did server stop for eve")?;
     context.step("the teacher saw eve's server come, stopped it and started it again")
 }
 

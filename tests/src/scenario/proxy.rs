@@ -11,6 +11,7 @@ use super::https::pebble::{self, Behaviour, Pebble};
 use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::ADMIN;
+use crate::wait;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "proxy",
@@ -28,10 +29,8 @@ fn run(context: &Context) -> Result<()> {
     let machine = context.machine_with(&BaseSpec::new(Release::Bookworm).with("pebble"))?;
     let port = context.free_port()?;
     machine.write("/root/connect.py", include_str!("proxy/connect.py"), 0o644)?;
-    machine.sh(&format!(
-        "systemd-run --quiet --unit=proxy /usr/bin/python3 /root/connect.py {port} {LOG}
-         for i in $(seq 100); do ss -Htln | grep -q 127.0.0.1:{port} && exit 0; sleep 0.1; done; exit 1"
-    ))?;
+    machine.sh(&format!("systemd-run --quiet --unit=proxy /usr/bin/python3 /root/connect.py {port} {LOG}"))?;
+    wait::for_listener(&machine, &format!("127.0.0.1:{port}"))?;
     let pebble = Pebble::prepare(context, &machine, address)?;
     pebble.start(&machine, Behaviour::default())?;
     for program in programs::names() {

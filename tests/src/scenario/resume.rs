@@ -87,10 +87,10 @@ fn in_the_middle_of_the_build(context: &Context, machine: &TestMachine, port: u1
     machine.sh(&format!(
         "systemd-run --quiet --unit=install --property=KillMode=process --setenv=HOME=/root \
          {PROGRAM} install --yes --admin {ADMIN} --listen 127.0.0.1:{port} {BARE}
-         for i in $(seq 1200); do [ -d /opt/hubd/envs/1.new/lib ] && break; sleep 0.05; done
+         until [ -d /opt/hubd/envs/1.new/lib ]; do sleep 0.05; done
          systemctl kill --signal=KILL install.service
          [ -d /opt/hubd/envs/1.new ] && [ ! -e /opt/hubd/envs/current ]
-         while systemctl is-active --quiet install.service; do sleep 0.1; done
+         until systemctl is-failed --quiet install.service; do sleep 0.1; done
          systemctl reset-failed install.service"
     ))?;
     context.step("killed while the environment was built")

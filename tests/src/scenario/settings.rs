@@ -1,6 +1,6 @@
 //! Settings that no other story changes, each with a value that is not its default, seen to work from outside.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::Hub;
-use crate::kernel;
+use crate::{kernel, wait};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "settings",
@@ -84,19 +84,11 @@ fn idle(context: &Context, hub: &Hub) -> Result<()> {
     browser.click(&format!("{note} button"))?;
     browser.wait_until_gone(note, PAGE_DEADLINE)?;
     context.step("an open page said that its server stops soon, and kept it")?;
-    let end = Instant::now() + IDLE_DEADLINE;
     let running = |listed: &Value| listed["servers"].as_array().is_some_and(|all| all.iter().any(|one| one["name"] == "eve"));
-    loop {
-        let listed = hub.hubctl(&["server", "list"])?;
-        if !running(&listed) {
-            break;
-        }
-        ensure!(Instant::now() < end, "after {} s: {listed}", IDLE_DEADLINE.as_secs());
-        std::thread::sleep(Duration::from_millis(500));
-    }
-    let journal = hub.sh("journalctl --unit=hubd.service --output=cat --no-pager")?;
-    ensure!(journal.contains("stopping eve's server, idle for"), "the journal: {journal}");
-    let state = hub.sh("systemctl is-active hubd-user-eve.service || true")?;
-    ensure!(state == "inactive", "eve's unit is {state}");
+    wait::until_within(IDLE_DEADLINE, "the end of a server that nobody uses", || {
+        Ok(!running(&hub.hubctl(&["server", "list"])?))
+    })?;
+    wait::for_log(hub, "--unit=hubd.service", "stopping eve's server, idle for")?;
+    wait::for_end(hub, "hubd-user-eve.service")?;
     context.step("servers.idle_timeout: a server that nobody uses is stopped")
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use fantoccini::key::Key;
 use fantoccini::wd::WindowHandle;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use super::{Group, Scenario};
 use crate::browser::{Browser, Kind};
 use crate::context::Context;
 use crate::hub::{Hub, PASSWORD};
-use crate::lab;
+use crate::{lab, wait};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "shared-browser",
@@ -190,12 +190,11 @@ fn back_again(context: &Context, hub: &Hub, room: &Browser, [work, other]: [&Win
     room.turn_to(work)?;
     wake(room)?;
     room.wait_until_gone(BANNER, DEADLINE)?;
-    let saved = hub
-        .sh("for i in $(seq 900); do grep -qs 'typed later' /home/hubd/jupyter-bob/*.ipynb && exit 0; sleep 0.1; done; exit 1");
-    if saved.is_err() {
+    let saved = "grep -qs 'typed later' /home/hubd/jupyter-bob/*.ipynb";
+    if let Err(error) = wait::for_shell(hub, "what was typed while nobody was logged in", saved) {
         room.screenshot("not-saved")?;
+        return Err(error);
     }
-    saved.context("waiting for what was typed while nobody was logged in")?;
     lab::wait_for_idle_kernel(room)?;
     let cells = room.count(".jp-Notebook .jp-Cell")?;
     room.click(".jp-Notebook .jp-CodeCell.jp-mod-selected .cm-content")?;

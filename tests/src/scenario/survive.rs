@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::{Group, Scenario};
 use crate::context::Context;
 use crate::hub::Hub;
-use crate::lab;
+use crate::{lab, wait};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "survive",
@@ -29,19 +29,22 @@ fn run(context: &Context) -> Result<()> {
     lab::run_cell(&bob, "import os; x = 41; os.getpid() > 1", "True")?;
     let server = main_pid(&hub, "hubd-user-bob.service")?;
 
+    bob.execute("window.probe = new WebSocket(`ws://${location.host}/user/bob/api/events/subscribe`)", Vec::new())?;
+    bob.wait_for_script("return window.probe.readyState === WebSocket.OPEN", DEADLINE)?;
     for unit in ["hubd.service", "hubd-launcher.service"] {
-        let before = main_pid(&hub, unit)?;
-        hub.sh(&format!("systemctl kill --signal=KILL {unit}"))?;
-        wait_for_other_pid(&hub, unit, &before)?;
+        wait::for_return_of_killed(&hub, unit)?;
         context.step(&format!("{unit} came back after it was killed"))?;
     }
     ensure!(main_pid(&hub, "hubd-user-bob.service")? == server, "bob's server was started anew");
-    // The page reconnects by itself; the kernel still knows what it was told before.
+    // The page notices, and reconnects by itself; the kernel still knows what it was told before.
+    bob.wait_for_script("return window.probe.readyState === WebSocket.CLOSED", DEADLINE)?;
+    lab::wait_for_idle_kernel(&bob)?;
     lab::run_cell(&bob, "x + 1", "42")?;
     bob.screenshot("after-kill")?;
     context.step("the kernel and its state survived")?;
 
-    bob.execute("return fetch('/user/bob/api/contents/kept.txt', {method: 'PUT', headers: {'X-XSRFToken': document.cookie.match('_xsrf=([^;]*)')[1]}, body: JSON.stringify({type: 'file', format: 'text', content: 'kept'})}).then(answer => answer.status)", Vec::new())?;
+    let saved = bob.execute("return fetch('/user/bob/api/contents/kept.txt', {method: 'PUT', headers: {'X-XSRFToken': document.cookie.match('_xsrf=([^;]*)')[1]}, body: JSON.stringify({type: 'file', format: 'text', content: 'kept'})}).then(answer => answer.status)", Vec::new())?;
+    ensure!(saved == 201, "saving a file was answered with {saved}");
     hub.reboot()?;
     context.step("rebooted")?;
     ensure!(hub.failed_units()?.is_empty(), "failed units after a reboot: {:?}", hub.failed_units()?);
@@ -65,16 +68,4 @@ fn main_pid(hub: &Hub, unit: &str) -> Result<String> {
     let pid = hub.sh(&format!("systemctl show --property=MainPID --value '{unit}'"))?.trim().to_owned();
     ensure!(pid != "0" && !pid.is_empty(), "unit {unit} does not run");
     Ok(pid)
-}
-
-/// Waits until `unit` is active with another main process than `before`.
-fn wait_for_other_pid(hub: &Hub, unit: &str, before: &str) -> Result<()> {
-    hub.sh(&format!(
-        "for i in $(seq 300); do \
-           pid=$(systemctl show --property=MainPID --value {unit}); \
-           [ \"$pid\" != {before} ] && [ \"$pid\" != 0 ] && systemctl is-active --quiet {unit} && exit 0; \
-           sleep 0.1; \
-         done; systemctl status {unit} >&2; exit 1"
-    ))?;
-    Ok(())
 }

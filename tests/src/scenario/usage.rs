@@ -1,7 +1,7 @@
 //! A student uses up the memory that all have together: the teacher's page and `hubctl` say so, name them, and it is over when
 //! the teacher stops their server; pictures show it afterwards, also after a restart of the hub.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::{Group, Scenario};
 use crate::browser::Browser;
 use crate::context::Context;
 use crate::hub::Hub;
-use crate::kernel;
+use crate::{kernel, wait};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "usage",
@@ -102,11 +102,7 @@ fn over(context: &Context, hub: &Hub, tess: &Browser) -> Result<()> {
     tess.wait_for_text(".pill", "Not running", DEADLINE)?;
     tess.goto(&format!("{}/hub/people", hub.url()))?;
     tess.wait_for_script("return !document.querySelector('[data-short]').textContent.includes('Memory')", DEADLINE)?;
-    let end = Instant::now() + DEADLINE;
-    while memory_of(&hub.hubctl(&["status"])?).is_some() {
-        ensure!(Instant::now() < end, "hubctl still says that memory is short");
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    wait::until("hubctl to say nothing of memory any more", || Ok(memory_of(&hub.hubctl(&["status"])?).is_none()))?;
     context.step("the teacher stopped the server, and nothing is short")
 }
 
@@ -117,17 +113,11 @@ fn drawn(context: &Context, hub: &Hub, tess: &Browser) -> Result<()> {
     tess.click_text("Usage")?;
     tess.wait_for_text("figure:first-of-type p", "Highest: 3, on", DEADLINE)?;
     // Processors are known when the hub has run for a while.
-    let end = Instant::now() + DEADLINE;
-    loop {
-        let shown = tess.execute(figures, Vec::new())?;
-        if shown == serde_json::json!(["People with a server", "Processors", "Memory", "Disks"]) {
-            break;
-        }
-        ensure!(Instant::now() < end, "pictures: {shown}");
-        std::thread::sleep(Duration::from_millis(500));
+    wait::until("four pictures", || {
         tess.goto(&format!("{}/hub/usage", hub.url()))?;
         tess.wait_for("figure", DEADLINE)?;
-    }
+        Ok(tess.execute(figures, Vec::new())? == serde_json::json!(["People with a server", "Processors", "Memory", "Disks"]))
+    })?;
     tess.click("figure:nth-of-type(3) summary")?;
     ensure!(
         tess.text("figure:nth-of-type(3) td:last-child")?.ends_with("MB"),

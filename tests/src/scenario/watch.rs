@@ -23,7 +23,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
-const PAGE_DEADLINE: Duration = Duration::from_secs(120);
+const PAGE_DEADLINE: Duration = Duration::from_secs(300);
 /// Where nothing can be put for a while, as no look beforehand shows.
 const OBSTACLE: &str = "/etc/systemd/system";
 

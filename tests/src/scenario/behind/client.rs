@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use reqwest::blocking::Client as Http;
 use reqwest::header::{COOKIE, HeaderMap, SET_COOKIE};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Logs in at one hub.
 pub(super) struct Client {

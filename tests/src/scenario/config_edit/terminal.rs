@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::hub::Hub;
 
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(300);
 /// What Ctrl-C types.
 pub(super) const INTERRUPT: &str = "\\003";
 /// Closes the terminal as when a connection is lost.
@@ -35,7 +35,7 @@ while [ $# -ge 2 ]; do
     tries=0
     while [ "$(grep -oF -e "$question" "$place/said" | wc -l)" -lt "$wanted" ]; do
         tries=$((tries + 1))
-        if [ $tries -gt 600 ] || ! kill -0 $terminal 2>/dev/null; then
+        if [ $tries -gt 1800 ] || ! kill -0 $terminal 2>/dev/null; then
             echo "never asked: $question"
             cat "$place/said"
             kill $terminal 2>/dev/null || true

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{ENVIRONMENTS, current, latest};
 use crate::context::Context;
 use crate::hub::{Hub, record};
+use crate::wait;
 
 /// A wheel that overwrites a part of JupyterLab, as careless packages do.
 const BREAKS_LAB: &str = r#"
@@ -40,6 +41,8 @@ with zipfile.ZipFile("/root/meddler-1.0-py3-none-any.whl", "w") as wheel:
 /// Moments of a build, by what it says of itself.
 const MOMENTS: [&str; 4] = ["finding", "downloading", "putting", "trying"];
 const DEADLINE: Duration = Duration::from_secs(300);
+/// Of what was built, `0001.json` and so on.
+const RECORDS: &str = "/var/lib/hubd-environments";
 
 /// What can't work is refused, by the resolver or by the trial, with the reason.
 pub(super) fn refused(context: &Context, hub: &Hub) -> Result<()> {
@@ -101,14 +104,14 @@ pub(super) fn cut_short(context: &Context, hub: &Hub) -> Result<()> {
     // The build's own processes.
     begin(hub, "pyfiglet")?;
     wait_for_phase(hub, "downloading")?;
-    hub.sh(
-        "for i in $(seq 100); do systemctl kill --signal=KILL hubd-build.service 2>/dev/null && exit 0; sleep 0.02; done; exit 1",
-    )?;
+    wait::for_shell(hub, "a build to kill", "systemctl kill --signal=KILL hubd-build.service 2>/dev/null")?;
     settle(hub)?;
     ensure!(latest(hub)?["state"] == "failed", "the build was killed: {}", latest(hub)?);
     untouched(hub, &before)?;
     // The terminal that asked is gone: it goes on.
-    hub.sh("timeout --signal=KILL 1 hubctl env install pyfiglet </dev/null >/dev/null 2>&1 || true")?;
+    hub.sh("setsid hubctl env install pyfiglet </dev/null >/root/begun.txt 2>&1 & echo $! >/root/begun.pid")?;
+    wait_for_phase(hub, "downloading")?;
+    hub.sh("kill -KILL $(cat /root/begun.pid)")?;
     settle(hub)?;
     let record = latest(hub)?;
     ensure!(record["state"] == "done", "without its terminal: {record}");
@@ -158,13 +161,16 @@ fn begin(hub: &Hub, package: &str) -> Result<()> {
     Ok(())
 }
 
+/// Looks into the newest record itself, again and again: a phase may be over before a program that asks for it has begun.
 fn wait_for_phase(hub: &Hub, phase: &str) -> Result<()> {
     let script = format!(
-        "for i in $(seq 2000); do hubctl --json env status | grep -q '\"phase\": \"{phase}' && exit 0; sleep 0.02; done
-         hubctl env history >&2; cat /root/begun.txt >&2; exit 1"
+        "while :; do
+            for record in {RECORDS}/[0-9]*.json; do :; done
+            if grep -qs '\"state\": \"building\"' $record && grep -qs '\"phase\": \"{phase}' $record; then exit 0; fi
+        done"
     );
-    hub.command(["/bin/sh", "-euc", &script]).timeout(DEADLINE).run()?;
-    Ok(())
+    let waited = hub.command(["/bin/sh", "-uc", &script]).timeout(DEADLINE).run();
+    waited.map(drop).with_context(|| format!("waiting for `{phase}`: {:?}", hub.sh("hubctl env history; cat /root/begun.txt")))
 }
 
 /// Waits until nothing is under way.

@@ -11,9 +11,13 @@ use super::{GET_ONE, LOSE_IT, STATE, URL, client, fingerprint, still_open, wait}
 use crate::browser::Browser;
 use crate::context::Context;
 use crate::hub::Hub;
+use crate::wait as waits;
 
 pub(super) fn five_in_a_row(context: &Context, hub: &Hub, bob: &Browser) -> Result<()> {
-    let orders = || -> Result<u32> { Ok(hub.sh("journalctl -u pebble -o cat | grep -c 'Added order'")?.trim().parse()?) };
+    let orders = || -> Result<u32> {
+        waits::for_journal(hub)?;
+        Ok(hub.sh("journalctl -u pebble -o cat | grep -c 'Added order'")?.trim().parse()?)
+    };
     let (before, mut seen) = (orders()?, vec![fingerprint(hub)?]);
     for _ in 0..5 {
         hub.sh(&format!("{LOSE_IT}; {GET_ONE}"))?;
@@ -41,7 +45,7 @@ pub(super) fn cut_short(context: &Context, hub: &Hub) -> Result<()> {
              test ! -f {STATE}/acme.pem
              rm -r {directory}; systemctl daemon-reload
              {GET_ONE}
-             journalctl -u hubd-certificates -o cat -n 20 | grep -q 'continuing with the order of an earlier run'
+             until journalctl -u hubd-certificates -o cat -n 20 | grep -q 'continuing with the order of an earlier run'; do sleep 0.1; done
              test -f {STATE}/acme.pem
              test ! -f {STATE}/private/order.json"
         ))
@@ -131,10 +135,8 @@ fn taken(context: &Context, hub: &Hub, address: Ipv4Addr) -> Result<()> {
     let units = "hubd.socket hubd-control.socket hubd-admin.socket hubd-operator.socket hubd.service";
     hub.sh(&format!("systemctl stop {units}"))?;
     checked(hub, &format!("nobody listens on {address}:80"))?;
-    hub.sh(&format!(
-        "systemd-run --quiet --unit=squatter /usr/bin/python3 -m http.server --bind {address} 80
-         for i in $(seq 100); do ss -Htln | grep -q '{address}:80 ' && exit 0; sleep 0.1; done; exit 1"
-    ))?;
+    hub.sh(&format!("systemd-run --quiet --unit=squatter /usr/bin/python3 -m http.server --bind {address} 80"))?;
+    waits::for_listener(hub, &format!("{address}:80"))?;
     checked(hub, "port 80 is taken by `python3` (process ")?;
     hub.sh(&format!("systemctl stop squatter.service; systemctl start {units}"))?;
     context.step("a port that is closed, and one that another program has, are found out")
@@ -146,6 +148,6 @@ pub(super) fn over_https(context: &Context, hub: &Hub, pebble: &Pebble<'_>) -> R
     time_passes(hub, 60)?;
     hub.sh(GET_ONE)?;
     wait(hub, "a certificate over https", |status| status["failures"] == 0 && status["problem"].is_null())?;
-    ensure!(hub.sh("journalctl -u hubd -o cat | grep -c 'showed an authority'")?.trim() != "0", "nobody asked over https");
+    waits::for_log(hub, "-u hubd", "showed an authority").context("nobody asked over https")?;
     context.step("with port 80 closed to the authority it was asked over https (TLS-ALPN-01)")
 }

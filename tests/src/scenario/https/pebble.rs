@@ -10,8 +10,9 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::json;
 
 use crate::context::Context;
+use crate::wait;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(180);
 /// The root that vouches for Pebble's own directory, as the hub is told of it.
 pub(in crate::scenario) const DIRECTORY_CA: &str = "/usr/local/share/pebble.pem";
 
@@ -69,7 +70,8 @@ impl<'a> Pebble<'a> {
             "systemd-run --quiet --unit=names /usr/bin/pebble-challtestsrv -defaultIPv6 '' -defaultIPv4 {address} \
              -http01 '' -https01 '' -tlsalpn01 '' -dns01 {address}:53 -management {address}:8055"
         ))?;
-        Ok(())
+        wait::for_listener(machine, &format!("{address}:53"))?;
+        wait::for_listener(machine, &format!("{address}:8055"))
     }
 
     /// The directory's address.
@@ -96,9 +98,10 @@ impl<'a> Pebble<'a> {
         machine.write("/root/pebble.json", config.to_string(), 0o644)?;
         machine.sh(&format!(
             "systemd-run --quiet --unit=pebble --setenv=PEBBLE_VA_NOSLEEP=1 --setenv=PEBBLE_AUTHZREUSE=0 --setenv=PEBBLE_WFE_NONCEREJECT={stale} \
-             /usr/bin/pebble -config /root/pebble.json -dnsserver {address}:53
-             for i in $(seq 100); do ss -Htln | grep -q {address}:14000 && ss -Htln | grep -q {address}:15000 && exit 0; sleep 0.1; done; exit 1"
+             /usr/bin/pebble -config /root/pebble.json -dnsserver {address}:53"
         ))?;
+        wait::for_listener(machine, &format!("{address}:14000"))?;
+        wait::for_listener(machine, &format!("{address}:15000"))?;
         let life = life.as_secs();
         self.context.step(&format!(
             "the authority runs; {stale} % of requests are out of date, it asks at port {http}, certificates are good for {life} s"

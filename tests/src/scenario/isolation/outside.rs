@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 
 use crate::context::Context;
 use crate::hub::Hub;
-use crate::kernel;
+use crate::{kernel, wait};
 
 /// Run by eve. The pipe in `.forward` and the unit write where everybody may, inside and out.
 const TRAPS: &str = r#"
@@ -65,10 +65,12 @@ pub(super) fn attempts(context: &Context, hub: &Hub) -> Result<Vec<String>> {
         "mkdir -p /run/sshd
          /usr/sbin/sshd -p {} -o ListenAddress=127.0.0.1 -o UsePAM=yes
          /usr/sbin/sshd -p {} -o ListenAddress=127.0.0.1 -o UsePAM=no
-         systemd-run --quiet --unit=mail-for-test exim4 -bdf -oX 127.0.0.1.{mail} -oP /run/exim-for-test.pid
-         for i in $(seq 100); do ss -ltn | grep -q ':{mail} ' && exit; sleep 0.1; done; exit 1",
+         systemd-run --quiet --unit=mail-for-test exim4 -bdf -oX 127.0.0.1.{mail} -oP /run/exim-for-test.pid",
         ports[0], ports[1]
     ))?;
+    for port in [ports[0], ports[1], mail] {
+        wait::for_listener(hub, &format!("127.0.0.1:{port}"))?;
+    }
     let home = hub.sh(&format!("getent passwd {ACCOUNT} | cut -d: -f6"))?;
     let code = format!("home, account, ports, mail = {home:?}, {ACCOUNT:?}, {ports:?}, {mail}\n{TRIES}");
     let ran = kernel::run(hub, "eve", &code)?;
@@ -83,11 +85,12 @@ pub(super) fn attempts(context: &Context, hub: &Hub) -> Result<Vec<String>> {
     // What systemd and at would do for her.
     hub.sh(&format!(
         "runuser -u {ACCOUNT} -- sh -c 'echo touch /var/tmp/by-at | at now' 2>&1
-         systemctl start user@$(id -u {ACCOUNT}).service 2>&1 || true
-         heard() {{ for i in $(seq 700); do journalctl --quiet -t $1 | grep -q {ACCOUNT} && return; sleep 0.1; done; exit 1; }}
-         [ -e /var/tmp/by-at ] || heard atd; heard CRON
-         for i in $(seq 300); do grep -q R=userforward /var/log/exim4/mainlog && exit; sleep 0.1; done; exit 1"
+         systemctl start user@$(id -u {ACCOUNT}).service 2>&1 || true"
     ))?;
+    let heard = |who: &str| format!("journalctl --quiet -t {who} | grep -q {ACCOUNT}");
+    wait::for_shell(hub, "a word of at", &format!("[ -e /var/tmp/by-at ] || {}", heard("atd")))?;
+    wait::for_shell(hub, "a word of cron", &heard("CRON"))?;
+    wait::for_shell(hub, "a word of exim", "grep -q R=userforward /var/log/exim4/mainlog")?;
     let marks = hub.sh("ls /var/tmp | grep ^by- | xargs")?;
     let outside = hub.sh(&format!("systemctl is-active user@$(id -u {ACCOUNT}).service || true"))?;
     context.step(&format!("what ran as eve outside of her server: {marks:?}; systemd --user is {outside}"))?;
@@ -113,11 +116,10 @@ pub(super) fn mended(context: &Context, hub: &Hub) -> Result<Vec<String>> {
         failures.push(format!("hubctl status says nothing of an account that is open: {} {}", status.code, status.text()));
     }
     hub.sh("systemctl restart hubd-launcher.service")?;
+    let is_closed = format!("! systemctl is-active -q user@$(id -u {OLD}).service && [ ! -e /var/lib/systemd/linger/{OLD} ]");
+    wait::for_shell(hub, "an account that was open to be closed", &is_closed)?;
     let closed = format!(
-        "for i in $(seq 300); do
-           ! systemctl is-active -q user@$(id -u {OLD}).service && [ ! -e /var/lib/systemd/linger/{OLD} ] && break; sleep 0.1
-         done
-         getent shadow {OLD} | cut -d: -f8; ls /var/lib/systemd/linger; systemctl is-active user@$(id -u {OLD}).service || true"
+        "getent shadow {OLD} | cut -d: -f8; ls /var/lib/systemd/linger; systemctl is-active user@$(id -u {OLD}).service || true"
     );
     let state = hub.sh(&closed)?;
     context.step(&format!("an account that was open, after the launcher's start: {state:?}"))?;
@@ -129,7 +131,7 @@ pub(super) fn mended(context: &Context, hub: &Hub) -> Result<Vec<String>> {
     hub.sh(&format!("systemd-run --quiet --service-type=exec --uid={OLD} sleep 86397; pgrep -u {OLD} -f 'sleep 86397'"))?;
     hub.hubctl(&["user", "block", "bob"])?;
     let left =
-        hub.sh(&format!("for i in $(seq 300); do pgrep -u {OLD} >/dev/null || exit 0; sleep 0.1; done; ps -o args= -u {OLD}"))?;
+        hub.sh(&format!("for i in $(seq 600); do pgrep -u {OLD} >/dev/null || exit 0; sleep 0.1; done; ps -o args= -u {OLD}"))?;
     context.step(&format!("what runs as somebody who is blocked: {left:?}"))?;
     if !left.is_empty() {
         failures.push(format!("runs as somebody who is blocked: {left}"));

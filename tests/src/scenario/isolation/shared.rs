@@ -1,10 +1,10 @@
 //! What all share that has an end: terminals, the machine's journal.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use crate::context::Context;
 use crate::hub::Hub;
-use crate::kernel;
+use crate::{kernel, wait};
 
 /// Opens terminals until there is none.
 const TERMINALS: &str = "
@@ -36,11 +36,13 @@ pub(super) fn attempts(context: &Context, hub: &Hub) -> Result<Vec<String>> {
     if !(MOST_TERMINALS / 2..=MOST_TERMINALS).contains(&count) || place != "/dev/pts" {
         failures.push(format!("bob has {count} terminals in {place}, expected up to {MOST_TERMINALS}"));
     }
+    wait::for_journal(hub)?;
     let before: u32 = hub.sh(SAID)?.trim().parse()?;
     for _ in 0..3 {
         hub.hubctl(&["server", "restart", "bob"])?;
     }
-    ensure!(hub.sh("journalctl --quiet -b -u hubd-launcher -o cat")?.contains("bob"), "the launcher says nothing of bob");
+    wait::for_log(hub, "-b -u hubd-launcher", "bob").context("the launcher says nothing of bob")?;
+    wait::for_journal(hub)?;
     let after: u32 = hub.sh(SAID)?.trim().parse()?;
     context.step(&format!("systemd's lines about bob's units: {before}, after three restarts {after}"))?;
     if after > before {

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use fs_err as fs;
 use hub_machine::ensure_packages;
+use hub_system::lock::wait_for_lock;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::context::{Context, repository};
 
-const INSTALL_DEADLINE: Duration = Duration::from_secs(180);
-const START_DEADLINE: Duration = Duration::from_secs(20);
+const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
+const START_DEADLINE: Duration = Duration::from_secs(180);
 /// Where npm puts what the lock names; kept from one run to the next.
 const CACHE: &str = "/var/cache/hubd-machines";
 const FILES: [&str; 3] = ["package.json", "package-lock.json", "provider.mjs"];
@@ -87,6 +88,9 @@ fn installed() -> Result<PathBuf> {
     }
     let key: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let directory = PathBuf::from(CACHE).join(format!("oidc-provider-{key}"));
+    // One run on this host fetches it, the others wait.
+    fs::create_dir_all(CACHE)?;
+    let _alone = wait_for_lock(&PathBuf::from(CACHE).join("oidc-provider.lock"), INSTALL_DEADLINE)?;
     if directory.join("done").exists() {
         return Ok(directory);
     }

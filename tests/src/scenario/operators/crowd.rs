@@ -1,10 +1,11 @@
 //! One account that opens connections and says nothing: it keeps nobody else from the hub's sockets.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::{OPERATOR, STRANGER, as_user, said};
 use crate::context::Context;
 use crate::hub::{ADMIN, Hub};
+use crate::wait;
 
 /// Opens 200 connections to the socket that is named first, counts those that are closed again, says so in the file that is named
 /// next and holds the rest until it is ended.
@@ -55,10 +56,9 @@ pub(super) fn crowd(context: &Context, hub: &Hub) -> Result<()> {
     ] {
         let unit = "crowd";
         hub.sh(&format!(
-            "rm -f /tmp/crowd; systemd-run --quiet --unit={unit} --uid={who} /usr/bin/python3 /usr/local/crowd.py {socket} /tmp/crowd
-             for i in $(seq 1200); do [ -s /tmp/crowd ] && exit 0; sleep 0.1; done; exit 1"
-        ))
-        .context("waiting for 200 connections")?;
+            "rm -f /tmp/crowd; systemd-run --quiet --unit={unit} --uid={who} /usr/bin/python3 /usr/local/crowd.py {socket} /tmp/crowd"
+        ))?;
+        wait::for_shell(hub, "200 connections", "[ -s /tmp/crowd ]")?;
         let closed: u32 = hub.sh("cat /tmp/crowd")?.trim().parse()?;
         ensure!(closed >= 136, "{who} has {} of 200 connections to {socket}", 200 - closed);
         let output = as_user(hub, &asker, &asked)?;

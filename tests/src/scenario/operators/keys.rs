@@ -6,6 +6,7 @@ use hub_core::config::keys::{TABLES, inside};
 use super::{OPERATOR, as_user, said};
 use crate::context::Context;
 use crate::hub::Hub;
+use crate::wait;
 
 /// Stands in the place of systemctl and, when a configuration was saved of which nobody knows yet whether the hub is well with
 /// it, stops whoever asks, once.
@@ -42,8 +43,7 @@ pub(super) fn change(context: &Context, hub: &Hub) -> Result<()> {
         ("hubd.service", "opal on the host did config change for users.bob.limits.memory"),
         ("hubd-launcher.service", "`users.bob.limits.memory` is changed for opal, an operator"),
     ] {
-        let journal = hub.sh(&format!("journalctl --unit={unit} --no-pager"))?;
-        ensure!(journal.contains(line), "{line:?} is not in the log: {journal}");
+        wait::for_log(hub, &format!("--unit={unit}"), line)?;
     }
     context.step("an operator changed a student's memory, a group and the announcement, and read them")?;
     wrong(context, hub)?;
@@ -165,7 +165,7 @@ pub(super) fn cut_short(context: &Context, hub: &Hub) -> Result<()> {
     for (changes, kill) in ends {
         let during = hub.sh(&format!(
             "{changes} >/root/said.txt 2>&1 & changing=$!
-             for i in $(seq 600); do test -s /run/held/pid && break; sleep 0.1; done; cat /run/held/pid >&2
+             until test -s /run/held/pid; do sleep 0.1; done
              hubctl config get users.bob.limits.memory
              {kill}
              wait $changing || true; rm -r /run/held; cat /root/said.txt"
