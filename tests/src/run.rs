@@ -2,6 +2,7 @@
 
 mod book;
 mod changed;
+mod flakes;
 mod fuzz;
 mod lint;
 mod part;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use fs_err as fs;
 use hub_core::programs;
 use hub_system::command::Command;
@@ -21,6 +22,7 @@ use tempfile::TempDir;
 
 use crate::context::{self, Context, Options};
 use crate::scenario::{self, Group};
+use flakes::Flakes;
 use part::{Part, Work};
 
 /// How many parts run at once. More would share two processors without being done any sooner.
@@ -43,6 +45,13 @@ pub struct Arguments {
     /// that may be any
     #[arg(long, value_name = "COMMIT", num_args = 0..=1, default_missing_value = "HEAD", conflicts_with = "parts")]
     changed: Option<String>,
+    /// Run scenarios again and again, for what fails now and then: those that wait or race sixty times, others ten; a second call for
+    /// the same commit goes on where the first one was cut short
+    #[arg(long, conflicts_with_all = ["changed", "list"])]
+    flakes: bool,
+    /// With --flakes: how often each of them
+    #[arg(long, value_name = "NUMBER", requires = "flakes")]
+    times: Option<u32>,
     /// Leave the machines of scenarios running, to look around in them
     #[arg(long)]
     keep_machines: bool,
@@ -86,23 +95,35 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         programs: Programs::new(arguments.programs.as_deref(), needed)?,
         options: Options { keep_machines: arguments.keep_machines, accelerator: arguments.accelerator.clone() },
         failed: AtomicUsize::new(0),
+        flakes: arguments.flakes.then(|| Flakes::of_this_commit(arguments.times)).transpose()?,
     };
+    if let Some(flakes) = &run.flakes {
+        return again_and_again(&run, flakes, &selected);
+    }
     let started = Instant::now();
-    let (builds, others): (Vec<&Part>, Vec<&Part>) = selected.iter().partition(|part| matches!(part.work, Work::Build));
-    let (alone, mut together): (Vec<&Part>, Vec<&Part>) = others.iter().partition(|part| part.is_alone());
-    // So that no lane is left with a long one at the end.
-    together.sort_by_key(|part| scenario::LONGEST.iter().position(|name| *name == part.name).unwrap_or(usize::MAX));
-    let (waiting, together): (Vec<&Part>, Vec<&Part>) = together.iter().partition(|part| scenario::WAITING.contains(&part.name));
-    run.side_by_side(1, &builds);
-    thread::scope(|scope| {
-        scope.spawn(|| run.side_by_side(1, &waiting));
-        run.side_by_side(LANES, &together);
-    });
-    run.side_by_side(1, &alone);
+    run.all(&selected);
     let failed = run.failed.into_inner();
     println!("{:<22}        {:8.1} s", "all", started.elapsed().as_secs_f64());
     println!("{} passed, {failed} failed", selected.len() - failed);
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs parts until each was run as often as it is to be.
+fn again_and_again(run: &Run, flakes: &Flakes, selected: &[&Part]) -> Result<ExitCode> {
+    let builds: Vec<&Part> = selected.iter().filter(|part| matches!(part.work, Work::Build)).copied().collect();
+    run.all(&builds);
+    loop {
+        let left = flakes.left(selected)?;
+        if left.is_empty() {
+            break;
+        }
+        let before = flakes.runs()?;
+        run.all(&left);
+        ensure!(flakes.runs()? > before, "how parts end can't be noted, so this would never end");
+    }
+    let (table, failures) = flakes.table()?;
+    println!("{table}{failures} failed");
+    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What all parts of one run share.
@@ -110,9 +131,27 @@ struct Run {
     programs: Programs,
     options: Options,
     failed: AtomicUsize,
+    /// Where it is noted how runs end, when there are many of each part.
+    flakes: Option<Flakes>,
 }
 
 impl Run {
+    /// Runs each of the parts once, beside others where that may be.
+    fn all(&self, parts: &[&Part]) {
+        let (builds, others): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|part| matches!(part.work, Work::Build));
+        let (alone, mut together): (Vec<&Part>, Vec<&Part>) = others.iter().partition(|part| part.is_alone());
+        // So that no lane is left with a long one at the end.
+        together.sort_by_key(|part| scenario::LONGEST.iter().position(|name| *name == part.name).unwrap_or(usize::MAX));
+        let (waiting, together): (Vec<&Part>, Vec<&Part>) =
+            together.iter().partition(|part| scenario::WAITING.contains(&part.name));
+        self.side_by_side(1, &builds);
+        thread::scope(|scope| {
+            scope.spawn(|| self.side_by_side(1, &waiting));
+            self.side_by_side(LANES, &together);
+        });
+        self.side_by_side(1, &alone);
+    }
+
     /// Runs parts, `lanes` at a time, in their order.
     fn side_by_side(&self, lanes: usize, parts: &[&Part]) {
         let next = AtomicUsize::new(0);
@@ -135,11 +174,17 @@ impl Run {
         }
         let outcome = run_part(part, self.programs.of(part), &self.options);
         let seconds = started.elapsed().as_secs_f64();
+        let noted = self.flakes.as_ref().map(|flakes| flakes.note(part.name, outcome.is_ok(), seconds)).transpose();
+        let directory = noted.unwrap_or_else(|error| {
+            eprintln!("noting how {} ended: {error:#}", part.name);
+            None
+        });
+        let directory = directory.unwrap_or_else(|| artefacts(part.name));
         match outcome {
             Ok(()) => println!("{:<22} ok     {seconds:8.1} s", part.name),
             Err(error) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
-                let (name, why, log) = (part.name, indent(&format!("{error:#}")), part.log(&artefacts(part.name)));
+                let (name, why, log) = (part.name, indent(&format!("{error:#}")), part.log(&directory));
                 println!("{name:<22} FAILED {seconds:8.1} s\n{why}\n    log: {}", log.display());
             }
         }

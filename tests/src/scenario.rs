@@ -92,6 +92,14 @@ pub const ALONE: &[&str] = &["upgrade"];
 /// cost the others little.
 pub const WAITING: &[&str] = &["settings", "isolation", "revoke"];
 
+/// Those that wait for what goes on by itself, or race with it: kills, ends and returns, pages that follow, many at once.
+#[rustfmt::skip]
+pub const RACING: &[&str] = &[
+    "isolation", "revoke", "storm", "survive", "upgrade", "people", "class", "settings", "behind", "oidc", "backup", "files", "links",
+    "shared-browser", "lived-in", "apps", "apt", "environment", "own-packages", "limits", "operators", "config-edit", "full-disk", "watch",
+    "usage", "apply", "https", "resume",
+];
+
 /// Those that take longest, in the order they begin before all others.
 #[rustfmt::skip]
 pub const LONGEST: &[&str] = &[

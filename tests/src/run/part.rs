@@ -172,7 +172,7 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), parts.len());
-        for name in scenario::ALONE.iter().chain(scenario::LONGEST).chain(scenario::WAITING) {
+        for name in scenario::ALONE.iter().chain(scenario::LONGEST).chain(scenario::WAITING).chain(scenario::RACING) {
             assert!(names.contains(name), "no part `{name}`");
         }
     }
