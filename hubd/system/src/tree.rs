@@ -1,9 +1,12 @@
-//! Trees that somebody else made, however deep: removed or given away with three descriptors and without recursion.
+//! Trees that somebody else made, however deep: removed, given away or looked at with three descriptors and without recursion.
 //!
 //! No link is followed and no mount entered. The way back up is `..`, which must lead to the directory that was come from.
 
-use std::ffi::{CStr, CString};
+mod walk;
+
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -12,6 +15,8 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, unlinkat};
+
+pub use walk::{Found, walk};
 
 const DIRECTORY: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 /// Names of directories that are kept in memory at a time, in all levels together; the others are read again.
@@ -44,7 +49,7 @@ pub fn remove(path: &Path) -> Result<bool> {
             descent.pending = clear(&descent.directory, room).with_context(|| descent.place().display().to_string())?;
         }
         match descent.pending.pop() {
-            Some(name) => descent.enter(&name)?,
+            Some(name) => drop(descent.enter(&name)?),
             None if descent.levels.is_empty() => break,
             None => descent.climb()?,
         }
@@ -80,8 +85,9 @@ pub fn renumber(path: &Path, owners: Owners<'_>) -> Result<()> {
     loop {
         match descent.pending.pop() {
             Some(name) => {
-                descent.enter(&name)?;
-                arrive(&mut descent)?;
+                if descent.enter(&name)? {
+                    arrive(&mut descent)?;
+                }
             }
             None if descent.levels.is_empty() => return Ok(()),
             None => descent.climb()?,
@@ -177,6 +183,7 @@ fn named(parent: &Path) -> &Path {
 }
 
 /// A directory that was gone through on the way down.
+#[derive(Debug)]
 struct Level {
     identity: (u64, u64),
     /// What is still to be entered there.
@@ -186,6 +193,7 @@ struct Level {
 }
 
 /// Where one is in a tree: only this directory is open.
+#[derive(Debug)]
 struct Descent<'a> {
     top: &'a Path,
     directory: OwnedFd,
@@ -201,10 +209,10 @@ impl<'a> Descent<'a> {
         Ok(Self { top, directory, pending: Vec::new(), levels: Vec::new(), remembered: 0 })
     }
 
-    /// Goes into the directory `name`; one that is gone by now is passed over.
-    fn enter(&mut self, name: &CStr) -> Result<()> {
+    /// Goes into the directory `name`. False: it is gone by now.
+    fn enter(&mut self, name: &CStr) -> Result<bool> {
         let below = match openat(&self.directory, name, DIRECTORY, Mode::empty()) {
-            Err(Errno::ENOENT) => return Ok(()),
+            Err(Errno::ENOENT) => return Ok(false),
             opened => opened.with_context(|| format!("entering `{}`", self.place().join(lossy(name)).display()))?,
         };
         let identity = identity(&self.directory)?;
@@ -212,7 +220,7 @@ impl<'a> Descent<'a> {
         self.remembered += pending.len();
         self.levels.push(Level { identity, pending, entered: name.to_owned() });
         self.directory = below;
-        Ok(())
+        Ok(true)
     }
 
     /// Goes back to the directory that this one was entered from.
@@ -227,6 +235,12 @@ impl<'a> Descent<'a> {
         self.remembered -= level.pending.len();
         self.pending = level.pending;
         Ok(())
+    }
+
+    /// All of the way.
+    fn way(&self) -> PathBuf {
+        let entered = self.levels.iter().map(|level| Path::new(OsStr::from_bytes(level.entered.to_bytes())));
+        std::iter::once(self.top).chain(entered).collect()
     }
 
     /// For people: the beginning of the way.

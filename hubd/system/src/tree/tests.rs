@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::process::Command;
 
-use nix::sys::stat::mkdirat;
+use nix::sys::stat::{SFlag, mkdirat};
 
 use super::*;
 
@@ -142,4 +142,28 @@ fn owners_are_changed_one_by_one_and_links_are_not_followed() {
     assert_eq!(owner(&top.join("below/deep/file")), (20_010, 20_000));
     assert_eq!(owner(&top.join("link")), (20_011, 991));
     assert_eq!((owner(&top), owner(&root.path().join("outside"))), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn shows_all_of_a_tree_however_deep_and_nothing_that_its_links_lead_to() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (top, outside) = (scratch.path().join("top"), scratch.path().join("outside"));
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("hidden"), "").unwrap();
+    nest(&top, DEEP, &outside);
+    std::fs::write(top.join("directory-with-a-name/file"), "four").unwrap();
+    let (mut links, mut longest, mut files) = (0, 0, Vec::new());
+    walk(&top, &mut |found| {
+        links += u32::from(found.is(SFlag::S_IFLNK));
+        longest = longest.max(found.path().as_os_str().len());
+        if found.is(SFlag::S_IFREG) {
+            files.push((found.path(), found.stat.st_size));
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!((links as usize, files), (DEEP, vec![(top.join("directory-with-a-name/file"), 4)]));
+    assert!(longest > 20 * DEEP, "{longest}");
+    let error = walk(&top, &mut |_| anyhow::bail!("enough")).unwrap_err().to_string();
+    assert_eq!(error, "enough");
 }
