@@ -8,11 +8,16 @@ use hub_core::backup::{Attempt, Record};
 use hub_core::config::{self, Backup, Repository};
 use hub_core::control::{self, Reply, Request};
 use hub_core::paths::Paths;
+use hub_core::sys::atomic::{self, Access};
 use hub_system::lock::{LockGuard, try_lock};
 use hub_system::tree;
 use jiff::Timestamp;
 
-use crate::manifest::{Parts, real};
+use crate::identity::Identity;
+use crate::leave_out::{LeaveOut, Unread};
+use crate::manifest::Parts;
+use crate::run::Excluded;
+use crate::said::pattern;
 use crate::{Problem, Restic};
 
 /// Below every home: what programs make anew, and what was thrown away.
@@ -21,6 +26,9 @@ const NOT_KEPT: [&str; 3] = ["*/.cache", "*/.local/share/Trash", "*/.hubd-*"];
 const CHECKPOINTS: &str = ".ipynb_checkpoints";
 /// What the hub and its installer leave half-made among homes.
 const UNFINISHED: &str = ".hubd-*";
+
+/// Among what is put together: names of files that are left out.
+const LEFT_OUT: &str = "left-out";
 
 /// What the configuration wants of backups.
 ///
@@ -82,16 +90,22 @@ fn make(paths: &Paths, service: Option<&str>, version: &str, attempt: &mut Attem
     restic.unlock()?;
     copy_database(paths)?;
     let parts = Parts::gather(paths, version, attempt.began)?;
-    let (what, excluded) = extent(paths, &backup, &parts);
-    let (summary, unread) = restic.backup(&what, &excluded)?;
+    let out = LeaveOut::look(&parts.manifest);
+    let excluded =
+        Excluded { patterns: patterns(&backup, &parts), file: paths.backup_stage().join(LEFT_OUT), larger_than: out.larger_than };
+    atomic::replace(&excluded.file, &out.lines, Access::mode(0o600))?;
+    let identity = Identity::of(paths)?;
+    let mut unread = Unread::of(&parts.manifest.homes);
+    let what = extent(paths, &parts, &out);
+    let summary = restic.backup(identity.own(), &what, &excluded, &mut |path| unread.add(path))?;
     attempt.snapshot = Some(summary.snapshot_id);
     (attempt.files, attempt.bytes) = (summary.total_files_processed, summary.total_bytes_processed);
-    (attempt.added, attempt.unread) = (summary.data_added, unread);
+    (attempt.added, attempt.unread) = (summary.data_added, unread.count);
+    attempt.lacking = unread.told_with(out.lacking);
     // What is in the backup need not lie here as well.
     tree::remove(&paths.backup_stage())?;
-    let host = host()?;
     let keep = [backup.keep_daily, backup.keep_weekly, backup.keep_monthly];
-    restic.forget(&host, keep).context("the backup was made, but older ones could not be removed")
+    restic.forget(identity.own(), keep).context("the backup was made, but older ones could not be removed")
 }
 
 /// Has the hub leave a copy of its database.
@@ -107,8 +121,8 @@ fn copy_database(paths: &Paths) -> Result<()> {
     }
 }
 
-/// What is in a backup, and what of that is not.
-fn extent(paths: &Paths, backup: &Backup, parts: &Parts) -> (Vec<PathBuf>, Vec<String>) {
+/// What is in a backup.
+fn extent(paths: &Paths, parts: &Parts, out: &LeaveOut) -> Vec<PathBuf> {
     let Parts { manifest, .. } = parts;
     let mut what = vec![
         paths.backup_stage(),
@@ -118,19 +132,17 @@ fn extent(paths: &Paths, backup: &Backup, parts: &Parts) -> (Vec<PathBuf>, Vec<S
         paths.environment_wheels(),
         manifest.class_folder.clone(),
     ];
-    what.extend(manifest.certificate_files.iter().map(|file| real(file)));
     what.extend(manifest.homes.iter().map(|home| home.path.clone()));
-    what.retain(|path| path.exists());
-    let homes = manifest.places_of_homes();
-    let below = homes.iter().flat_map(|place| NOT_KEPT.iter().map(move |name| place.join(name).display().to_string()));
-    let mut excluded: Vec<String> = below.collect();
-    excluded.extend(homes.iter().map(|place| place.join(UNFINISHED).display().to_string()));
-    excluded.extend([CHECKPOINTS.to_owned(), backup.password_file.display().to_string()]);
-    (what, excluded)
+    what.retain(|path| path.exists() && !out.directories.contains(path));
+    what
 }
 
-/// What this machine is called, as restic calls it.
-pub(crate) fn host() -> Result<String> {
-    let name = nix::unistd::gethostname().context("asking for the name of this machine")?;
-    Ok(name.to_string_lossy().into_owned())
+/// What of that is not, whoever's it is; in restic's words.
+fn patterns(backup: &Backup, parts: &Parts) -> Vec<String> {
+    let homes = parts.manifest.places_of_homes();
+    let below = homes.iter().flat_map(|place| NOT_KEPT.iter().map(move |name| format!("{}/{name}", pattern(place))));
+    let mut excluded: Vec<String> = below.collect();
+    excluded.extend(homes.iter().map(|place| format!("{}/{UNFINISHED}", pattern(place))));
+    excluded.extend([CHECKPOINTS.to_owned(), pattern(&backup.password_file)]);
+    excluded
 }

@@ -2,12 +2,14 @@
 //! which is in the backup whole.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hub_core::accounts::{Username, lookup};
-use hub_core::config::{self, Config, HttpsMethod};
+use hub_core::config::{self, Config, HttpsMethod, Role};
 use hub_core::control::environment::ASKED;
+use hub_core::control::{self, Reply, Request};
 use hub_core::paths::Paths;
 use hub_core::sys::atomic::{self, Access};
 use hub_core::sys::entrusted;
@@ -19,13 +21,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 const FORMAT: u32 = 1;
-const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 const CONFIG: &str = "config.toml";
-const ACCOUNTS: &str = "accounts";
+pub(crate) const ACCOUNTS: &str = "accounts";
 const DATABASE: &str = "hubd.db";
 const LOCK: &str = "environment.txt";
 /// More than any database of people has.
 const LARGEST_DATABASE: u64 = 1 << 30;
+/// More than any certificate has.
+const LARGEST_FILE: u64 = 1 << 20;
 /// Groups that may own what is in a backup; their numbers differ from machine to machine.
 const GROUPS: [&str; 4] = ["hubd", "hubd-users", "hubd-admins", "hubd-certificates"];
 
@@ -45,8 +49,36 @@ pub struct Manifest {
     pub homes: Vec<HomeOf>,
     /// The numbers of the hub's groups.
     pub groups: BTreeMap<String, u32>,
-    /// Certificate and key that the configuration names.
-    pub certificate_files: Vec<PathBuf>,
+    /// Files that the configuration names and that are elsewhere; in their order, their content is among the parts.
+    #[serde(default)]
+    pub files: Vec<FileOf>,
+    /// Who was enrolled.
+    #[serde(default)]
+    pub people: Vec<Person>,
+}
+
+/// A file that the configuration names, and who may read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileOf {
+    /// Where.
+    pub path: PathBuf,
+    /// Its permissions.
+    pub mode: u32,
+    /// Whose it is, by name: numbers are other ones elsewhere.
+    pub owner: Option<String>,
+    /// Its group.
+    pub group: Option<String>,
+}
+
+/// What somebody was in the hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Who.
+    pub name: Username,
+    /// What they could do.
+    pub role: Role,
+    /// Whether they were kept out.
+    pub blocked: bool,
 }
 
 /// Somebody's home.
@@ -95,6 +127,7 @@ impl Parts {
         if let Some(lock) = lock(paths)? {
             put(LOCK, lock.as_bytes())?;
         }
+        let files = files(paths, &config, &directory)?;
         let manifest = Manifest {
             format: FORMAT,
             version: version.to_owned(),
@@ -103,7 +136,8 @@ impl Parts {
             class_folder: real(&paths.class_folder()),
             homes: homes(&config, &Table::parse(&table)?)?,
             groups: groups()?,
-            certificate_files: certificate_files(&config),
+            files,
+            people: people(paths),
         };
         put(MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
         Ok(Self { directory, manifest })
@@ -136,6 +170,11 @@ impl Parts {
     /// When it is not there, or no such table.
     pub fn table(&self) -> Result<Table> {
         Ok(Table::parse(&fs_err::read_to_string(self.directory.join(ACCOUNTS))?)?)
+    }
+
+    /// The content of the file with this place in [`Manifest::files`].
+    pub(crate) fn file(&self, place: usize) -> PathBuf {
+        part_of_file(&self.directory, place)
     }
 
     /// The database of people.
@@ -214,10 +253,51 @@ pub(crate) fn groups() -> Result<BTreeMap<String, u32>> {
     Ok(found)
 }
 
-fn certificate_files(config: &Config) -> Vec<PathBuf> {
-    match config.https.as_ref().map(|https| &https.method) {
+/// Files that `config` names, wherever they are; the password of backups is given by hand.
+pub fn named_files(paths: &Paths, config: &Config) -> Vec<PathBuf> {
+    let https = match config.https.as_ref().map(|https| &https.method) {
         Some(HttpsMethod::Files { certificate, key }) => vec![certificate.clone(), key.clone()],
+        Some(HttpsMethod::Acme { directory_ca, .. }) => directory_ca.iter().cloned().collect(),
         _ => Vec::new(),
+    };
+    let secrets = config.login.providers.values().filter_map(|provider| provider.client_secret_file.as_ref());
+    https.into_iter().chain(secrets.map(|file| paths.secrets().join(file))).collect()
+}
+
+/// Keeps a copy of each file that is named and not in the configuration's directory, which is in a backup as it is.
+pub(crate) fn files(paths: &Paths, config: &Config, directory: &Path) -> Result<Vec<FileOf>> {
+    let mut kept = Vec::new();
+    for path in named_files(paths, config).into_iter().filter(|path| !path.starts_with(paths.config_directory())) {
+        let found = match fs_err::metadata(&path) {
+            Ok(found) if found.is_file() && found.len() <= LARGEST_FILE => found,
+            other => {
+                tracing::warn!(path = %path.display(), "not in the backup: {}", other.err().map_or("no small file".to_owned(), |error| error.to_string()));
+                continue;
+            }
+        };
+        let content = fs_err::read(&path)?;
+        atomic::replace(&part_of_file(directory, kept.len()), &content, Access::mode(0o600))?;
+        let (owner, group) =
+            (lookup::account_by_uid(found.uid())?.map(|account| account.name), lookup::group_by_gid(found.gid())?);
+        kept.push(FileOf { path, mode: found.mode() & 0o777, owner, group });
+    }
+    Ok(kept)
+}
+
+fn part_of_file(directory: &Path, place: usize) -> PathBuf {
+    directory.join(format!("file-{place}"))
+}
+
+/// Who is enrolled. What somebody could do when a backup was made is told when it comes back; without it, it comes back as well.
+fn people(paths: &Paths) -> Vec<Person> {
+    match control::call(&paths.control_socket(), &Request::UserList) {
+        Ok(Reply::Users { users }) => {
+            users.into_iter().map(|user| Person { name: user.name, role: user.role, blocked: user.blocked }).collect()
+        }
+        other => {
+            tracing::warn!(?other, "asking the hub who is enrolled");
+            Vec::new()
+        }
     }
 }
 

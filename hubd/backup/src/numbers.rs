@@ -31,6 +31,7 @@ pub type Accounts = BTreeMap<Username, Record>;
 pub fn merge(old: &Table, table: &mut Table, prefix: &str, machine: &dyn Machine) -> Result<Accounts> {
     let mut accounts = Accounts::new();
     for record in old.records() {
+        table.known_since(&record.name, record.created);
         let found = match table.find(&record.name) {
             Some(found) => found.clone(),
             None => {
@@ -108,9 +109,13 @@ mod tests {
 
     #[test]
     fn whoever_is_here_already_keeps_what_they_have_and_gets_in_nobodys_way() {
-        let (old, mut new) = (table(&[("ada", 20_000), ("bob", 20_001)]), table(&[("bob", 20_000)]));
+        let (old, mut new) = (table(&[("ada", 20_000), ("bob", 20_001)]), Table::default());
+        let here = Record { name: "bob".parse().unwrap(), account: "jupyter-bob".to_owned(), uid: 20_000, created: 900 };
+        new.insert(here).unwrap();
         let accounts = merge(&old, &mut new, "jupyter-", &Taken(&[], &[])).unwrap();
         assert_eq!((of(&accounts, "ada"), of(&accounts, "bob")), (("jupyter-ada", 20_002), ("jupyter-bob", 20_000)));
+        // What bob had there is bob's, also later.
+        assert_eq!(accounts[&"bob".parse::<Username>().unwrap()].created, 5);
         // A restore that was cut short begins again.
         let before = new.clone();
         assert_eq!(merge(&old, &mut new, "jupyter-", &Taken(&[], &[])).unwrap(), accounts);

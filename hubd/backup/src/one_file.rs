@@ -1,5 +1,6 @@
 //! One file of one person, as it was: root takes it out of the backup, and a unit that is that person writes it.
 
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,18 +9,21 @@ use anyhow::{Context, Result, bail};
 use hub_core::accounts::{Username, lookup};
 use hub_core::paths::Paths;
 use hub_system::accounts::homes;
-use hub_system::accounts::table::TableFile;
+use hub_system::accounts::table::{Record, Table, TableFile};
 use hub_system::command::Command;
 use hub_system::sandbox::SHARED;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::manifest::{ACCOUNTS, MANIFEST, Manifest};
 use crate::receive::is_below_a_home;
 use crate::{Problem, Restic, unit};
 
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 /// A large file, to a slow disk.
 const DEADLINE: Duration = Duration::from_secs(3600);
+/// More than a description of a hub has.
+const LARGEST_PART: u64 = 64 << 20;
 
 /// Brings the file at `path` below the home of `name` back from a backup; returns where it is, below the home.
 ///
@@ -31,20 +35,21 @@ pub fn bring(paths: &Paths, restic: &Restic, snapshot: &str, name: &Username, pa
         return Err(Problem::new(what, "name it as seen from the home: notebooks/x.ipynb").into());
     }
     let table = TableFile::new(paths.accounts()).read()?;
-    let account = table.find(name).map(|record| lookup::account_by_name(&record.account)).transpose()?.flatten();
-    let uid = table.find(name).map(|record| record.uid);
-    let Some(account) = account.filter(|account| Some(account.uid) == uid) else {
+    let record = table.find(name).cloned();
+    let account = record.as_ref().map(|record| lookup::account_by_name(&record.account)).transpose()?.flatten();
+    let Some((record, account)) = record.zip(account).filter(|(record, account)| account.uid == record.uid) else {
         let hint = format!("it has one when {name} has started a server: sudo hubctl server start {name}");
         return Err(Problem::new(format!("{name} has no account on this machine"), hint).into());
     };
+    let file = tempfile::tempfile_in(paths.large_temporary()).context("making a temporary file")?;
+    let then = home_then(paths, restic, snapshot, &record)?;
+    let text = then.join(path).to_str().context("hubctl can't handle this name: it is not UTF-8")?.to_owned();
+    restic.dump(snapshot, &text, file.as_fd().try_clone_to_owned().context("handing over a file")?.into())?;
+    std::io::Seek::rewind(&mut &file).context("reading what the backup had")?;
     let (Some(parent), Some(leaf)) = (account.home.parent(), account.home.file_name()) else {
         bail!("`{}` is not a home", account.home.display());
     };
     let home = homes::resolve(parent)?.join(leaf);
-    let text = home.join(path).to_str().context("hubctl can't handle this name: it is not UTF-8")?.to_owned();
-    let file = tempfile::tempfile_in(paths.large_temporary()).context("making a temporary file")?;
-    restic.dump(snapshot, &text, file.as_fd().try_clone_to_owned().context("handing over a file")?.into())?;
-    std::io::Seek::rewind(&mut &file).context("reading what the backup had")?;
     let date = Timestamp::now().to_zoned(zone.clone()).strftime("%Y-%m-%d").to_string();
     let mut command = Command::new(SYSTEMD_RUN, DEADLINE)
         .args(["--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"])
@@ -65,6 +70,43 @@ pub fn bring(paths: &Paths, restic: &Restic, snapshot: &str, name: &Username, pa
         return Err(Problem::new(format!("it could not be written: {said}"), "is the disk full? hubctl status").into());
     }
     Ok(PathBuf::from(output.stdout.trim_end_matches('\n')))
+}
+
+/// Where the home of the person with `record` was in a backup, by what that says of its hub: names and places may be others since.
+fn home_then(paths: &Paths, restic: &Restic, snapshot: &str, record: &Record) -> Result<PathBuf> {
+    let part = |name: &str| -> Result<String> {
+        let file = tempfile::tempfile_in(paths.large_temporary()).context("making a temporary file")?;
+        let path = paths.backup_stage().join(name).display().to_string();
+        restic.dump(snapshot, &path, file.try_clone().context("handing over a file")?)?;
+        std::io::Seek::rewind(&mut &file).context("reading what the backup had")?;
+        let mut text = String::new();
+        file.take(LARGEST_PART).read_to_string(&mut text).context("reading what the backup says of its hub")?;
+        Ok(text)
+    };
+    let manifest: Manifest = serde_json::from_str(&part(MANIFEST)?).context("reading what the backup says of its hub")?;
+    let then = Table::parse(&part(ACCOUNTS)?)?;
+    refuse_another(record, &then)?;
+    let home = manifest.homes.into_iter().find(|home| home.name == record.name);
+    home.map(|home| home.path).ok_or_else(|| {
+        let hint = "sudo hubctl backup list says which others there are";
+        Problem::new(format!("the home of {} is not in this backup", record.name), hint).into()
+    })
+}
+
+/// Whether who is called so now is who was called so `then`: somebody may be removed, and the name be given to somebody else.
+fn refuse_another(now: &Record, then: &Table) -> Result<(), Problem> {
+    let name = &now.name;
+    match then.find(name) {
+        Some(then) if then.uid == now.uid || then.created == now.created => Ok(()),
+        Some(_) => Err(Problem::new(
+            format!("who was called {name} in this backup is not who is called so now: that account was removed since"),
+            "name a newer backup; sudo hubctl backup list says which there are",
+        )),
+        None => Err(Problem::new(
+            format!("{name} had no account when this backup was made"),
+            "name a newer backup; sudo hubctl backup list says which there are",
+        )),
+    }
 }
 
 /// The person, with their home and nothing else to write to.
@@ -91,6 +133,20 @@ fn properties(uid: u32, gid: u32, home: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_was_given_to_somebody_else_gets_nothing_of_who_had_it() {
+        let record = |uid, created| Record { name: "bob".parse().unwrap(), account: format!("jupyter-bob-{uid}"), uid, created };
+        let mut then = Table::default();
+        let now = record(20_005, 900);
+        assert!(refuse_another(&now, &then).unwrap_err().what.contains("had no account when this backup was made"));
+        then.insert(record(20_001, 500)).unwrap();
+        assert!(refuse_another(&now, &then).unwrap_err().what.contains("is not who is called so now"));
+        // The same, and after a move to where the number was taken.
+        for same in [record(20_001, 500), record(20_009, 500)] {
+            refuse_another(&same, &then).unwrap();
+        }
+    }
 
     #[test]
     fn what_writes_is_the_person_and_sees_one_home() {

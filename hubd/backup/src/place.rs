@@ -13,7 +13,7 @@ use hub_core::sys::atomic::{self, Access};
 use hub_system::tree;
 use nix::unistd::geteuid;
 
-use crate::manifest::{Parts, real};
+use crate::manifest::{Parts, named_files, real};
 use crate::numbers::Accounts;
 use crate::relocate::relocate;
 use crate::restore::{self, fetched};
@@ -75,28 +75,54 @@ pub fn own_files(paths: &Paths, parts: &Parts, password: &Path) -> Result<Vec<Pa
             }
         }
     }
-    for file in &parts.manifest.certificate_files {
-        if bring(&fetched(&restored, file), file)? {
-            brought.push(file.clone());
+    for (place, file) in parts.manifest.files.iter().enumerate() {
+        if file.path.symlink_metadata().is_ok() {
+            continue;
         }
+        let owner = file.owner.as_deref().map(lookup::account_by_name).transpose()?.flatten().map_or(0, |account| account.uid);
+        let mut group = file.group.as_deref().map(lookup::group_by_name).transpose()?.flatten();
+        if group.is_none() && file.mode & 0o040 != 0 {
+            // Who read it by a group that is not here was the hub.
+            group = lookup::group_by_name(HUB)?;
+        }
+        if let Some(parent) = file.path.parent() {
+            fs_err::create_dir_all(parent)?;
+        }
+        let access = Access::mode(file.mode).owned_by(owner, group.unwrap_or(0));
+        atomic::replace(&file.path, &fs_err::read(parts.file(place))?, access)?;
+        brought.push(file.path.clone());
     }
     Ok(brought)
+}
+
+/// Files that `config` names and that are neither in the backup nor here.
+pub fn missing_files(paths: &Paths, parts: &Parts, config: &Config) -> Vec<PathBuf> {
+    let restored = paths.backup_restore();
+    let is_there = |path: &PathBuf| {
+        path.exists() || fetched(&restored, path).exists() || parts.manifest.files.iter().any(|file| file.path == *path)
+    };
+    named_files(paths, config).into_iter().filter(|path| !is_there(path)).collect()
 }
 
 /// A plain file, or a directory of some, where nothing is yet.
 fn bring(from: &Path, to: &Path) -> Result<bool> {
     let Ok(found) = from.symlink_metadata() else { return Ok(false) };
-    if to.symlink_metadata().is_ok() {
-        return Ok(false);
-    }
-    if found.is_dir() {
-        fs_err::create_dir_all(to)?;
-        fs_err::set_permissions(to, found.permissions())?;
+    let there = to.symlink_metadata();
+    if found.is_dir() && there.as_ref().map_or(true, std::fs::Metadata::is_dir) {
+        if there.is_err() {
+            fs_err::create_dir_all(to)?;
+            fs_err::set_permissions(to, found.permissions())?;
+        }
+        // What an install has made already, such as the one for secrets, is filled up.
+        let mut any = false;
         for entry in fs_err::read_dir(from)? {
             let entry = entry?;
-            bring(&entry.path(), &to.join(entry.file_name()))?;
+            any |= bring(&entry.path(), &to.join(entry.file_name()))?;
         }
-        return Ok(true);
+        return Ok(any || there.is_err());
+    }
+    if there.is_ok() {
+        return Ok(false);
     }
     if !found.is_file() {
         return Ok(false);
@@ -118,7 +144,7 @@ fn bring(from: &Path, to: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// When it can't.
-pub fn database(paths: &Paths, parts: &Parts, begun: &str) -> Result<()> {
+pub(crate) fn database(paths: &Paths, parts: &Parts, begun: &str) -> Result<()> {
     let content = parts.database()?;
     let owner = lookup::account_by_name(HUB)?.with_context(|| format!("account `{HUB}` is missing"))?;
     let (path, before) = (paths.database(), private(&paths.backup_before().join(begun))?);
@@ -143,7 +169,7 @@ pub fn database(paths: &Paths, parts: &Parts, begun: &str) -> Result<()> {
 ///
 /// # Errors
 /// When it can't.
-pub fn homes(paths: &Paths, parts: &Parts, accounts: &Accounts, config: &Config, begun: &str) -> Result<Vec<PathBuf>> {
+pub(crate) fn homes(paths: &Paths, parts: &Parts, accounts: &Accounts, config: &Config, begun: &str) -> Result<Vec<PathBuf>> {
     let [beside, _] = restore::beside(paths, config)?;
     let mut aside = Vec::new();
     for home in &parts.manifest.homes {
@@ -174,7 +200,7 @@ pub fn homes(paths: &Paths, parts: &Parts, accounts: &Accounts, config: &Config,
 ///
 /// # Errors
 /// When it can't.
-pub fn class_folder(paths: &Paths, parts: &Parts, config: &Config, begun: &str) -> Result<Option<PathBuf>> {
+pub(crate) fn class_folder(paths: &Paths, parts: &Parts, config: &Config, begun: &str) -> Result<Option<PathBuf>> {
     let [_, beside] = restore::beside(paths, config)?;
     // Nobody's server runs now who could put another in its place.
     if beside.symlink_metadata().is_ok() {
@@ -234,6 +260,61 @@ fn refuse_others(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::{Manifest, files};
+
+    /// As after an install, which makes the directory for secrets.
+    #[test]
+    fn what_is_there_of_a_directory_is_filled_up_with_what_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        for (directory, mode) in [(&from, 0o755), (&to, 0o700)] {
+            std::fs::create_dir(directory).unwrap();
+            std::fs::set_permissions(directory, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        std::fs::write(from.join("school"), "theirs").unwrap();
+        std::fs::set_permissions(from.join("school"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(from.join("other"), "theirs").unwrap();
+        std::fs::write(to.join("other"), "ours").unwrap();
+        assert!(bring(&from, &to).unwrap());
+        assert!(!bring(&from, &to).unwrap(), "nothing is missing any more");
+        let read = |name: &str| std::fs::read_to_string(to.join(name)).unwrap();
+        assert_eq!((read("school").as_str(), read("other").as_str()), ("theirs", "ours"));
+        let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
+        assert_eq!((mode(&to.join("school")), mode(&to)), (0o600, 0o700));
+    }
+
+    /// A key that another program gets, with the group that reads it: on a machine without that group the hub does.
+    #[test]
+    fn files_that_the_configuration_names_elsewhere_come_back_or_are_missed() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::under(root.path());
+        let (stage, elsewhere) = (root.path().join("stage"), root.path().join("letsencrypt"));
+        for directory in [&stage, &elsewhere] {
+            std::fs::create_dir(directory).unwrap();
+        }
+        let [certificate, key] = ["hub.pem", "hub.key"].map(|name| elsewhere.join(name));
+        std::fs::write(elsewhere.join("archive"), "certificate").unwrap();
+        std::os::unix::fs::symlink("archive", &certificate).unwrap();
+        let text = format!(
+            "[hub]\nurl = \"https://hub.example.org\"\n[https]\nmethod = \"files\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
+            certificate.display(),
+            key.display()
+        );
+        let config = hub_core::config::parse(&text, "config.toml").unwrap();
+        let mut manifest: Manifest = serde_json::from_str(include_str!("manifest/fixtures/manifest-1.json")).unwrap();
+        manifest.files = files(&paths, &config, &stage).unwrap();
+        assert_eq!(manifest.files.len(), 1, "there is no key: {:?}", manifest.files);
+        manifest.files[0].mode = 0o640;
+        std::fs::write(stage.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+        std::fs::remove_dir_all(&elsewhere).unwrap();
+
+        let parts = Parts::read(&stage).unwrap();
+        assert_eq!(missing_files(&paths, &parts, &config), [key]);
+        assert_eq!(own_files(&paths, &parts, Path::new("/x")).unwrap(), [certificate.clone()]);
+        assert_eq!(std::fs::read_to_string(&certificate).unwrap(), "certificate");
+        assert_eq!(certificate.symlink_metadata().unwrap().mode(), 0o100_640);
+        assert!(own_files(&paths, &parts, Path::new("/x")).unwrap().is_empty(), "it is there");
+    }
 
     /// Teachers may write into the class folder, and know which name is made there next.
     #[test]

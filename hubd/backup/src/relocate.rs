@@ -6,7 +6,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, lchown, symlink};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use nix::sys::stat::{Mode, SFlag, mknod};
 
 /// Moves what is at `from` to `to`; what is there already of a directory stays.
 ///
@@ -41,7 +42,11 @@ pub(crate) fn relocate(from: &Path, to: &Path) -> Result<()> {
         as_it_was(to, &found)?;
         fs_err::File::open(to)?.sync_all()?;
     } else {
-        bail!("`{}` is neither a file nor a directory, and can't be moved to another disk\nhint: move it away", from.display());
+        // A pipe, or a socket that nobody listens to any more: it is made again as it is.
+        remove(to)?;
+        let (kind, mode) = (SFlag::from_bits_truncate(found.mode()) & SFlag::S_IFMT, Mode::from_bits_truncate(found.mode()));
+        mknod(to, kind, mode, found.rdev()).with_context(|| format!("making `{}`", to.display()))?;
+        as_it_was(to, &found)?;
     }
     Ok(fs_err::remove_file(from)?)
 }
@@ -62,6 +67,10 @@ fn as_it_was(path: &Path, found: &Metadata) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+
+    use std::os::unix::fs::FileTypeExt;
+
+    use nix::unistd::mkfifo;
 
     use super::*;
 
@@ -93,8 +102,12 @@ mod tests {
         std::fs::create_dir(&from).unwrap();
         std::fs::write(from.join("file"), "content").unwrap();
         lchown(from.join("file"), Some(20_000), Some(20_000)).unwrap();
+        mkfifo(&from.join("pipe"), Mode::S_IRUSR).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(from.join("socket")).unwrap());
         relocate(&from, &to).unwrap();
         assert_eq!((std::fs::read_to_string(to.join("file")).unwrap().as_str(), from.exists()), ("content", false));
         assert_eq!(to.join("file").metadata().unwrap().uid(), 20_000);
+        let kind = |name: &str| to.join(name).symlink_metadata().unwrap().file_type();
+        assert!(kind("pipe").is_fifo() && kind("socket").is_socket());
     }
 }

@@ -17,9 +17,10 @@ use hub_system::tree;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::apart::Apart;
 use crate::manifest::{Parts, groups, real};
 use crate::numbers::{self, Accounts};
-use crate::{Problem, Restic};
+use crate::{Lost, Restic};
 
 /// Where something lies that was fetched and is not in its place yet, in the directory it will be in.
 pub(crate) const BESIDE: &str = ".hubd-restore";
@@ -34,13 +35,41 @@ pub struct Progress {
     pub begun: String,
     /// Whether everything was fetched, so that only places have to be taken.
     pub fetched: bool,
+    /// How much of it could not be.
+    #[serde(default)]
+    pub lost: u64,
+    /// Whether the configuration is in force, and what lies beside it in its place.
+    #[serde(default)]
+    pub configured: bool,
+    /// Whether people and passwords are those of the backup. Not a second time: something may have happened since.
+    #[serde(default)]
+    pub database: bool,
+    /// Whether homes and the class folder are in their places.
+    #[serde(default)]
+    pub placed: bool,
+    /// What was there, and where it is now.
+    #[serde(default)]
+    pub aside: Vec<PathBuf>,
+    /// Why the latest attempt to put things in their places ended.
+    #[serde(default)]
+    pub problem: Option<String>,
 }
 
 impl Progress {
     /// One that begins.
     pub fn begin(snapshot: &str, now: Timestamp) -> Self {
         let begun = now.strftime("%Y-%m-%d-%H%M%S").to_string();
-        Self { snapshot: snapshot.to_owned(), begun, fetched: false }
+        Self {
+            snapshot: snapshot.to_owned(),
+            begun,
+            fetched: false,
+            lost: 0,
+            configured: false,
+            database: false,
+            placed: false,
+            aside: Vec::new(),
+            problem: None,
+        }
     }
 
     /// One that was cut short; `None`: there is none.
@@ -84,12 +113,12 @@ fn marker(paths: &Paths) -> PathBuf {
 ///
 /// # Errors
 /// When they are not in the backup, or damaged.
-pub fn fetch_parts(paths: &Paths, restic: &Restic, snapshot: &str) -> Result<Parts> {
+pub fn fetch_parts(paths: &Paths, restic: &Restic, snapshot: &str) -> Result<(Parts, Lost)> {
     let directory = fresh(&paths.backup_restore())?;
     let stage = paths.backup_stage();
     let what = [stage.clone(), paths.config_directory(), paths.certificates(), paths.environment_wheels()];
-    restic.restore(snapshot, &what, &directory)?;
-    Parts::read(&fetched(&directory, &stage))
+    let lost = restic.restore(snapshot, &what, &directory)?;
+    Ok((Parts::read(&fetched(&directory, &stage))?, lost))
 }
 
 /// The parts that were fetched before a restore was cut short.
@@ -111,31 +140,35 @@ pub(crate) fn beside(paths: &Paths, config: &Config) -> Result<[PathBuf; 2]> {
     Ok([homes.join(BESIDE), real(&paths.class_folder()).join(BESIDE)])
 }
 
-/// Fetches homes and the class folder, where `config` says that homes are, and gives them to those who own them here.
+/// Fetches homes and the class folder, where `config` says that homes are, and gives them to those who own them here. Says what could
+/// not be brought back: one person's odd file keeps nobody else's from it.
 ///
 /// # Errors
-/// When something can't be fetched; nothing of the hub has changed then.
-pub fn fetch_files(paths: &Paths, restic: &Restic, snapshot: &str, parts: &Parts, config: &Config) -> Result<Accounts> {
+/// When nothing can be fetched; nothing of the hub has changed then.
+pub fn fetch_files(paths: &Paths, restic: &Restic, snapshot: &str, parts: &Parts, config: &Config) -> Result<Lost> {
     let accounts = accounts(paths, parts, config)?;
     homes::make(&homes::place(&config.accounts.homes)?)?;
     let [homes, class] = beside(paths, config)?;
     let (manifest, fresh_homes, fresh_class) = (&parts.manifest, fresh(&homes)?, fresh(&class)?);
     let places = manifest.places_of_homes();
+    let mut lost = Lost::default();
     if !places.is_empty() {
-        restic.restore(snapshot, &places, &fresh_homes).context("fetching homes")?;
+        lost.extend(restic.restore(snapshot, &places, &fresh_homes).context("fetching homes")?);
     }
-    restic.restore(snapshot, std::slice::from_ref(&manifest.class_folder), &fresh_class).context("fetching the class folder")?;
+    let class_folder = std::slice::from_ref(&manifest.class_folder);
+    lost.extend(restic.restore(snapshot, class_folder, &fresh_class).context("fetching the class folder")?);
     let groups = numbers::groups(&manifest.groups, &groups()?);
-    let mut uids = BTreeMap::new();
+    let (mut uids, mut apart) = (BTreeMap::new(), Apart::default());
     for home in &manifest.homes {
         let from = fetched(&homes, &home.path);
         let Some(account) = accounts.get(&home.name) else { continue };
         uids.insert(home.uid, account.uid);
         let gid = lookup::account_by_name(&account.account)?.map_or(account.uid, |found| found.gid);
         if !from.exists() {
-            let what = format!("the home of {} is not whole in this backup", home.name);
-            return Err(Problem::new(what, "sudo hubctl backup list says which others there are").into());
+            lost.add(&format!("the home of {}: it is not in this backup, so the one that is here stays", home.name));
+            continue;
         }
+        apart.take(&from)?;
         // All of a home is its owner's; what root had put there stays root's.
         let owners = |uid: u32, group: u32| {
             let group = groups.get(&group).copied().filter(|_| group != home.gid);
@@ -151,7 +184,7 @@ pub fn fetch_files(paths: &Paths, restic: &Restic, snapshot: &str, parts: &Parts
         };
         tree::renumber(&class, &owners)?;
     }
-    Ok(accounts)
+    Ok(lost)
 }
 
 /// Takes the accounts of the backup into the table of this machine.

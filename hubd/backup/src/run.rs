@@ -8,17 +8,34 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use hub_core::config::Repository;
 use hub_core::paths::Paths;
+use hub_core::sys::room::Room;
 use hub_system::command::Command;
 
 use crate::Problem;
-use crate::said::{self, Ended, Snapshot, Summary};
+use crate::said::{self, Ended, Lost, Snapshot, Summary, TAG_OF_HUB};
 use crate::unit::{self, Access};
 
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 /// The first backup of large homes over a slow line takes days.
 const DEADLINE: Duration = Duration::from_secs(4 * 24 * 3600);
+/// For restic to end when it is told to.
+const STOP_DEADLINE: Duration = Duration::from_secs(120);
 /// Whose backups they are, in a repository that others use as well.
 const TAG: &str = "hubd";
+
+/// A disk with less has nothing.
+const FULL: u64 = 16 << 20;
+
+/// What is not to be in a backup.
+#[derive(Debug)]
+pub(crate) struct Excluded {
+    /// In restic's words.
+    pub(crate) patterns: Vec<String>,
+    /// A file of more of them, which is among what is backed up.
+    pub(crate) file: PathBuf,
+    /// Files of more bytes.
+    pub(crate) larger_than: u64,
+}
 
 /// restic with one repository.
 #[derive(Debug, Clone)]
@@ -71,31 +88,44 @@ impl Restic {
         Ok(said::snapshots(&ended, list, said::LONGEST_LIST, &self.place())?)
     }
 
-    /// Makes a backup of `what`, and leaves out `excluded`. Says how many files could not be read.
+    /// Makes a backup of `what` for `hub`, and leaves out `excluded`. `unread` hears what could not be read.
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn backup(&self, what: &[PathBuf], excluded: &[String]) -> Result<(Summary, u64)> {
+    pub(crate) fn backup(
+        &self,
+        hub: &str,
+        what: &[PathBuf],
+        excluded: &Excluded,
+        unread: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Summary> {
         let access = Access { reads: what.to_vec(), writes: Vec::new() };
-        let mut arguments: Vec<String> = ["backup", "--tag", TAG, "--exclude-caches"].map(str::to_owned).into();
-        arguments.extend(excluded.iter().map(|pattern| format!("--exclude={pattern}")));
+        let mut arguments: Vec<String> = ["backup", "--tag", TAG, "--tag"].map(str::to_owned).into();
+        arguments.extend([format!("{TAG_OF_HUB}{hub}"), "--exclude-caches".to_owned()]);
+        arguments.extend(excluded.patterns.iter().map(|pattern| format!("--exclude={pattern}")));
+        arguments.push(format!("--exclude-file={}", excluded.file.display()));
+        arguments.push(format!("--exclude-larger-than={}", excluded.larger_than));
         arguments.push("--".to_owned());
         arguments.extend(what.iter().map(|path| path.display().to_string()));
-        let ended = self.run(&access, &arguments, None)?;
-        for line in ended.stderr.lines() {
+        let ended = self.run_with(&access, &arguments, None, |line| {
             tracing::info!("restic: {line}");
-        }
+            if let Some(path) = said::unread(line) {
+                unread(&path);
+            }
+        })?;
         Ok(said::summary(&ended, &self.place())?)
     }
 
-    /// Lets backups of this machine go that are older than what is to be kept: days, weeks, months.
+    /// Lets backups of `hub` go that are older than what is to be kept: days, weeks, months.
     ///
     /// # Errors
     /// When it can't.
-    pub(crate) fn forget(&self, host: &str, keep: [u64; 3]) -> Result<()> {
+    pub(crate) fn forget(&self, hub: &str, keep: [u64; 3]) -> Result<()> {
         let [daily, weekly, monthly] = keep.map(|count| count.to_string());
         let keep = ["--keep-daily", &daily, "--keep-weekly", &weekly, "--keep-monthly", &monthly, "--keep-last", "1"];
-        let of = ["forget", "--prune", "--tag", TAG, "--host", host, "--group-by", "host,tags"];
+        // Not by the name of the machine, which another one may have as well.
+        let both = format!("{TAG},{TAG_OF_HUB}{hub}");
+        let of = ["forget", "--prune", "--tag", &both, "--group-by", "tags"];
         self.done(&Access::default(), &[&of[..], &keep[..]].concat())
     }
 
@@ -117,24 +147,29 @@ impl Restic {
         self.done(&Access::default(), &arguments)
     }
 
-    /// Brings `what` of a backup back into `directory`, which is there and root's alone. What is not in it is left out.
+    /// Brings `what` of a backup back into `directory`, which is there and root's alone. What is not in it is left out; what could not be
+    /// brought back is said.
     ///
     /// # Errors
-    /// When something could not be brought back.
-    pub(crate) fn restore(&self, snapshot: &str, what: &[PathBuf], directory: &Path) -> Result<()> {
+    /// When the disk is full, or nothing could be brought back.
+    pub(crate) fn restore(&self, snapshot: &str, what: &[PathBuf], directory: &Path) -> Result<Lost> {
         let mut arguments = vec!["restore".to_owned(), format!("--target={}", directory.display())];
-        arguments.extend(what.iter().map(|path| format!("--include={}", path.display())));
+        arguments.extend(what.iter().map(|path| format!("--include={}", said::pattern(path))));
         arguments.extend(["--".to_owned(), snapshot.to_owned()]);
         let access = Access { reads: Vec::new(), writes: vec![directory.to_owned()] };
-        let ended = self.run(&access, &arguments, None)?;
-        said::done(&ended, &directory.display().to_string()).map_err(|mut problem| {
-            // What is full is where it is brought back to; what is damaged is not.
-            if !problem.what.contains("no room left") {
-                problem = said::problem(&ended, &self.place());
-            }
-            problem
-        })?;
-        Ok(())
+        let mut lost = Lost::default();
+        let ended = self.run_with(&access, &arguments, None, |line| lost.hear(line))?;
+        // The disk itself is asked: words like these may be names of files.
+        let is_full = Room::of(directory).is_some_and(|room| room.free_bytes < FULL || (room.files > 0 && room.free_files < 64));
+        if ended.code != Some(0) && is_full {
+            let what = format!("there is no room left in `{}`", directory.display());
+            return Err(Problem::new(what, "make room there, then run the same line again").into());
+        }
+        if ended.code == Some(0) || said::is_partial(&ended) {
+            Ok(lost)
+        } else {
+            Err(said::problem(&ended, &self.place()).into())
+        }
     }
 
     /// Writes one file of a backup to `to`.
@@ -147,6 +182,18 @@ impl Restic {
         Ok(said::done(&ended, &self.place())?)
     }
 
+    /// Ends what a program that was killed has left at work; nobody else may be.
+    ///
+    /// # Errors
+    /// When systemd can't be asked.
+    pub fn end_what_was_left(&self) -> Result<()> {
+        // It says so when there is nothing, which is as well.
+        let stopped =
+            Command::new(self.paths.systemctl(), STOP_DEADLINE).args(["--no-ask-password", "stop", unit::UNIT]).output()?;
+        tracing::debug!(said = stopped.stderr, "ending what was left");
+        Ok(())
+    }
+
     fn place(&self) -> String {
         self.repository.to_string()
     }
@@ -157,6 +204,17 @@ impl Restic {
     }
 
     fn run(&self, access: &Access, arguments: &[String], output: Option<File>) -> Result<Ended> {
+        self.run_with(access, arguments, output, |_| ())
+    }
+
+    /// The same; `line` hears what it complains about, line by line.
+    fn run_with(
+        &self,
+        access: &Access,
+        arguments: &[String],
+        output: Option<File>,
+        line: impl FnMut(&str) + Send,
+    ) -> Result<Ended> {
         if let Some(path) = self.repository.directory()
             && !path.exists()
         {
@@ -195,7 +253,7 @@ impl Restic {
         if let Some(file) = output {
             command = command.output_file(file);
         }
-        let output = command.output().context("running restic")?;
+        let output = command.output_with(line).context("running restic")?;
         Ok(Ended { code: output.code, stdout: output.stdout, stderr: output.stderr })
     }
 }

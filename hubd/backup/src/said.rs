@@ -1,6 +1,7 @@
 //! What restic said, and what that means for people. Its exit codes say little before version 0.17, so its words count. Pure.
 
 use std::io::{BufReader, Read};
+use std::path::Path;
 
 use hub_core::backup::Problem;
 use jiff::Timestamp;
@@ -16,7 +17,19 @@ pub struct Snapshot {
     pub time: Timestamp,
     /// On which machine.
     pub hostname: String,
+    #[serde(default)]
+    tags: Vec<String>,
 }
+
+impl Snapshot {
+    /// Which hub made it; two may have the same name.
+    pub fn hub(&self) -> Option<&str> {
+        self.tags.iter().find_map(|tag| tag.strip_prefix(TAG_OF_HUB))
+    }
+}
+
+/// How the tag begins that says which hub made a backup.
+pub(crate) const TAG_OF_HUB: &str = "hub-";
 
 /// What a backup says at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -41,16 +54,94 @@ const INCOMPLETE: i32 = 3;
 /// A thousand people have 50 kB in each backup.
 pub(crate) const LONGEST_LIST: u64 = 256 << 20;
 
-/// What came of a backup, and how many files could not be read.
-pub(crate) fn summary(ended: &Ended, place: &str) -> Result<(Summary, u64), Problem> {
+/// What came of a backup.
+pub(crate) fn summary(ended: &Ended, place: &str) -> Result<Summary, Problem> {
     if !matches!(ended.code, Some(0 | INCOMPLETE)) {
         return Err(problem(ended, place));
     }
     let found = ended.stdout.lines().rev().find(|line| line.contains("\"summary\""));
-    let summary = found.and_then(|line| serde_json::from_str(line).ok()).ok_or_else(|| problem(ended, place))?;
-    let both = ended.stderr.lines().chain(ended.stdout.lines());
-    let unread = both.filter(|line| line.starts_with("{\"message_type\":\"error\"")).count() as u64;
-    Ok((summary, if ended.code == Some(INCOMPLETE) { unread.max(1) } else { unread }))
+    found.and_then(|line| serde_json::from_str(line).ok()).ok_or_else(|| problem(ended, place))
+}
+
+/// What could not be read, by a line that a backup said; `None`: it says something else.
+pub(crate) fn unread(line: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Line {
+        item: String,
+    }
+    if !line.starts_with("{\"message_type\":\"error\"") {
+        return None;
+    }
+    if let Ok(Line { item }) = serde_json::from_str(line) {
+        return Some(item);
+    }
+    // The longest paths are in it twice, and the end of such a line is cut off.
+    let (_, path) = line.split_once("\"Path\":\"").unwrap_or_default();
+    Some(format!("/{}", path.split('"').next().unwrap_or_default().trim_start_matches('/')))
+}
+
+/// What could not be brought back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Of each, what it is and why; for people, and only the first.
+    pub first: Vec<String>,
+    /// How many.
+    pub count: u64,
+    /// restic says more than one thing of a file.
+    latest: String,
+}
+
+impl Lost {
+    const TOLD: usize = 20;
+
+    /// What restic complains about.
+    pub(crate) fn hear(&mut self, line: &str) {
+        let Some(said) = line.strip_prefix("ignoring error for ") else { return };
+        let path = said.split(": ").next().unwrap_or_default();
+        if path != self.latest {
+            self.latest = path.to_owned();
+            self.add(said);
+        }
+    }
+
+    /// Something else.
+    pub(crate) fn add(&mut self, said: &str) {
+        self.count += 1;
+        if self.first.len() < Self::TOLD {
+            self.first.push(for_people(said));
+        }
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.truncate(Self::TOLD);
+    }
+}
+
+/// What somebody chose a name for, so that it does nothing to a terminal and fits on some lines.
+pub(crate) fn for_people(text: &str) -> String {
+    const LONGEST: usize = 160;
+    let shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST).is_some() { format!("{shown}...") } else { shown }
+}
+
+/// Whether a restore did what it could. Its last line is its own, whatever files are called.
+pub(crate) fn is_partial(ended: &Ended) -> bool {
+    let last = ended.stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    ended.code == Some(1) && last.starts_with("Fatal: There were ") && last.ends_with(" errors")
+}
+
+/// restic's pattern for `path` and nothing else.
+pub(crate) fn pattern(path: &Path) -> String {
+    let mut pattern = String::new();
+    for sign in path.display().to_string().chars() {
+        if "*?[\\".contains(sign) {
+            pattern.push('\\');
+        }
+        pattern.push(sign);
+    }
+    pattern
 }
 
 /// All backups in `list`, the oldest first; of no more than `most` bytes.

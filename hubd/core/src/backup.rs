@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use jiff::{SignedDuration, Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
+use crate::accounts::Username;
 use crate::config::Backup;
 use crate::paths::Paths;
 use crate::sys::atomic::{self, Access};
@@ -55,8 +56,48 @@ pub struct Attempt {
     /// Files that could not be read, and are not in it.
     #[serde(default)]
     pub unread: u64,
+    /// What is not in it, and whose that is; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<Lacking>,
     /// Why it did not work.
     pub problem: Option<Problem>,
+}
+
+/// What of somebody is not in a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// Whose; `None`: nobody's, as in the class folder.
+    pub person: Option<Username>,
+    /// Why.
+    pub why: Why,
+    /// How many files.
+    pub files: u64,
+    /// One of them, or what is the matter with all of them; for people.
+    pub example: String,
+}
+
+/// Why something is not in a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Files say that they are much larger than what the disk has of them.
+    Holes,
+    /// Files could not be read.
+    Unread,
+    /// All of the home was left out.
+    Home,
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = self.person.as_ref().map_or_else(|| "the hub".to_owned(), ToString::to_string);
+        let Self { files: count, example, .. } = self;
+        match self.why {
+            Why::Holes => write!(formatter, "{} of {whose} with large holes, such as `{example}`", files(*count)),
+            Why::Unread => write!(formatter, "{} of {whose} that could not be read, such as `{example}`", files(*count)),
+            Why::Home => write!(formatter, "all files of {whose}: {example}"),
+        }
+    }
 }
 
 /// What is wrong with backups, for people.
@@ -79,7 +120,7 @@ impl Problem {
 impl Attempt {
     /// One that begins now.
     pub fn begun(began: Timestamp) -> Self {
-        Self { began, ended: None, snapshot: None, files: 0, bytes: 0, added: 0, unread: 0, problem: None }
+        Self { began, ended: None, snapshot: None, files: 0, bytes: 0, added: 0, unread: 0, lacking: Vec::new(), problem: None }
     }
 }
 
@@ -168,7 +209,7 @@ pub fn problem(config: &Backup, record: Option<&Record>, now: Timestamp) -> Opti
     let unread = record.success.as_ref().map_or(0, |success| success.unread);
     (unread > 0).then(|| {
         let what = format!("{} could not be read, so they are missing from the latest backup", files(unread));
-        Problem::new(what, "on the machine: journalctl --unit hubd-backup names them")
+        Problem::new(what, "on the machine: sudo hubctl backup status says whose, journalctl --unit hubd-backup names them")
     })
 }
 
@@ -255,6 +296,20 @@ mod tests {
             assert_eq!(told("", record.as_ref()), None);
             assert_eq!(told("repository = \"/mnt/disk/hubd\"\nenabled = false", record.as_ref()), None);
         }
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_with_whose_it_is() {
+        let lacking = |person: Option<&str>, why, files| Lacking {
+            person: person.map(|name| name.parse().unwrap()),
+            why,
+            files,
+            example: "data/x".to_owned(),
+        };
+        let told = |lacking: Lacking| lacking.to_string();
+        assert_eq!(told(lacking(Some("bob"), Why::Holes, 2)), "2 files of bob with large holes, such as `data/x`");
+        assert_eq!(told(lacking(None, Why::Unread, 1)), "1 file of the hub that could not be read, such as `data/x`");
+        assert_eq!(told(lacking(Some("bob"), Why::Home, 0)), "all files of bob: data/x");
     }
 
     #[test]

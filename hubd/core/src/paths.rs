@@ -156,6 +156,8 @@ paths! {
     backup_lock = "var/lib/hubd-backup/lock";
     /// There when somebody wants a backup now.
     backup_asked = "var/lib/hubd-backup/now";
+    /// Which hub's backups are this one's.
+    backup_hub = "var/lib/hubd-backup/hub";
     /// What is put together for a backup.
     backup_stage = "var/lib/hubd-backup/stage";
     /// What restic remembers of a repository elsewhere.

@@ -3,17 +3,20 @@
 mod init;
 mod one;
 mod restore;
+mod rights;
 mod show;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use hub_backup::identity::Identity;
 use hub_backup::restore::Progress;
-use hub_backup::{Problem, Restic, create, receive, repository};
+use hub_backup::{Problem, Restic, Snapshot, create, receive, repository, switch};
 use hub_core::backup::Record;
 use hub_core::config::Repository;
 use hub_system::command::Command;
+use hub_system::scratch::Scratch;
 use jiff::Zoned;
 
 use super::World;
@@ -40,6 +43,7 @@ pub(super) fn run(verb: BackupVerb, world: &mut World) -> Result<Exit> {
         BackupVerb::Init { repository, password_file } => init::init(world, &repository, password_file.as_deref()),
         BackupVerb::Create => create_now(world),
         BackupVerb::Perform => perform(world),
+        BackupVerb::Switch => switch::perform(&world.paths).map(|()| Exit::Done),
         BackupVerb::List { from } => show::list(world, &from),
         BackupVerb::Status => show::status(world),
         BackupVerb::Check { read_data, from } => show::check(world, read_data, &from),
@@ -66,18 +70,19 @@ struct Place {
     password: Password,
 }
 
-/// A file with a password, for root alone; one that was given is gone when this is.
-struct Password {
-    path: PathBuf,
-    is_given: bool,
+/// A file with a password, for root alone.
+enum Password {
+    /// Where it stays.
+    Kept(PathBuf),
+    /// For this call, in a directory of its own; a call that is killed leaves it to the next to remove.
+    Given(Scratch),
 }
 
-impl Drop for Password {
-    fn drop(&mut self) {
-        if self.is_given
-            && let Err(error) = fs_err::remove_file(&self.path)
-        {
-            tracing::warn!(%error, "removing a password that was given");
+impl Password {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Kept(path) => path.clone(),
+            Self::Given(directory) => directory.path().join("password"),
         }
     }
 }
@@ -92,28 +97,18 @@ impl Place {
             }
         };
         let password = match (&from.password_file, password) {
-            (None, Some(path)) if path.exists() => Password { path, is_given: false },
+            (None, Some(path)) if path.exists() => Password::Kept(path),
             (file, _) => given_password(world, file.as_deref(), &repository)?,
         };
-        let restic = Restic::new(&world.paths, &repository, &password.path)?;
+        let restic = Restic::new(&world.paths, &repository, &password.path())?;
         Ok(Self { repository, restic, password })
     }
 
-    /// The backup called `snapshot`, or the newest.
-    fn choose(&self, snapshot: Option<&str>) -> Result<String> {
+    /// The backup called `snapshot`, or the newest; with `only_known`, none of another hub.
+    fn choose(&self, world: &World, snapshot: Option<&str>, only_known: bool) -> Result<Snapshot> {
         let snapshots = self.restic.snapshots()?;
-        let found = match snapshot {
-            None => snapshots.last(),
-            Some(name) => snapshots.iter().find(|snapshot| snapshot.id == name),
-        };
-        let Some(found) = found else {
-            let what = match snapshot {
-                Some(name) => format!("there is no backup {name} in `{}`", self.repository),
-                None => format!("there is no backup in `{}` yet", self.repository),
-            };
-            return Err(Problem::new(what, "sudo hubctl backup list says which there are").into());
-        };
-        Ok(found.id.clone())
+        let place = self.repository.to_string();
+        Ok(Identity::of(&world.paths)?.choose(&snapshots, snapshot, only_known, &place)?.clone())
     }
 }
 
@@ -132,10 +127,10 @@ fn given_password(world: &mut World, file: Option<&Path>, repository: &Repositor
             return Err(Failure::new(Cause::Failed, "the password of the backups is needed", hint).into());
         }
     };
-    let path = world.paths.backup_state().join("password");
     fs_err::create_dir_all(world.paths.backup_state())?;
-    repository::keep_password(&path, &password)?;
-    Ok(Password { path, is_given: true })
+    let given = Password::Given(Scratch::new(&world.paths.backup_state(), "password-")?);
+    repository::keep_password(&given.path(), &password)?;
+    Ok(given)
 }
 
 /// Has the service make one, and waits for it.

@@ -4,7 +4,7 @@
 const COMMAND: &str = "sudo hubctl";
 const SUDO: &str = "sudo ";
 /// What amounts to root, wherever hubctl runs: it stays with sudo. Beginnings of command lines.
-pub(super) const ROOTS: [&str; 25] = [
+pub(super) const ROOTS: [&str; 26] = [
     "backup check",
     "backup create",
     "backup init",
@@ -12,6 +12,7 @@ pub(super) const ROOTS: [&str; 25] = [
     "backup perform",
     "backup restore",
     "backup status",
+    "backup switch",
     "bundle",
     "config apply",
     "config check",

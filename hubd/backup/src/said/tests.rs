@@ -30,8 +30,9 @@ fn each(run: &str) -> Vec<Ended> {
 #[test]
 fn a_backup_tells_what_is_in_it() {
     for ended in each("backup") {
-        let (summary, unread) = summary(&ended, PLACE).unwrap();
-        assert_eq!((summary.total_files_processed, summary.total_bytes_processed, unread), (2, 3_000_003, 0));
+        let summary = summary(&ended, PLACE).unwrap();
+        assert_eq!((summary.total_files_processed, summary.total_bytes_processed), (2, 3_000_003));
+        assert!(ended.stderr.lines().all(|line| unread(line).is_none()));
         assert!(summary.snapshot_id.len() >= 8 && summary.data_added > 3_000_000, "{summary:?}");
     }
 }
@@ -39,9 +40,12 @@ fn a_backup_tells_what_is_in_it() {
 #[test]
 fn a_backup_that_lacks_a_file_says_so() {
     for ended in each("unread") {
-        let (summary, unread) = summary(&ended, PLACE).unwrap();
-        assert_eq!((summary.total_files_processed, unread), (1, 1));
+        assert_eq!(summary(&ended, PLACE).unwrap().total_files_processed, 1);
+        let lines: Vec<String> = ended.stderr.lines().filter_map(unread).collect();
+        assert_eq!(lines, ["/home/hubd/small.txt"]);
     }
+    let long = format!("{{\"message_type\":\"error\",\"error\":{{\"Op\":\"lstat\",\"Path\":\"/home/hubd/{}", "x".repeat(8000));
+    assert_eq!(unread(&long).map(|path| path.len()), Some(8011));
 }
 
 #[test]
@@ -49,6 +53,9 @@ fn backups_are_listed() {
     for ended in each("snapshots") {
         let found = snapshots(&ended, ended.stdout.as_bytes(), LONGEST_LIST, PLACE).unwrap();
         assert_eq!((found.len(), found[0].hostname.as_str(), found[0].id.len()), (1, "hub", 8));
+        assert_eq!(found[0].hub(), None);
+        let of_one = ended.stdout.replace("[\"hubd\"]", "[\"hubd\",\"hub-0123456789abcdef\"]");
+        assert_eq!(snapshots(&ended, of_one.as_bytes(), LONGEST_LIST, PLACE).unwrap()[0].hub(), Some("0123456789abcdef"));
     }
 }
 
@@ -104,4 +111,26 @@ fn what_nobody_knows_is_told_in_its_own_words() {
     assert!(problem(&killed, PLACE).what.contains("a signal ended it"));
     let silent = Ended { code: Some(0), stdout: String::new(), stderr: String::new() };
     assert!(summary(&silent, PLACE).is_err() && snapshots(&silent, silent.stdout.as_bytes(), LONGEST_LIST, PLACE).is_err());
+}
+
+#[test]
+fn what_could_not_be_brought_back_is_told_apart_from_a_restore_that_failed() {
+    for ended in each("restore-partial") {
+        assert!(is_partial(&ended));
+        let mut lost = Lost::default();
+        ended.stderr.lines().for_each(|line| lost.hear(line));
+        assert_eq!(lost.count, 1, "two complaints about one file");
+        assert!(lost.first[0].starts_with("/home/hubd/jupyter-bob/deep/ddd") && lost.first[0].len() < 170, "{lost:?}");
+    }
+    for run in ["wrong-password", "no-such-snapshot", "full"] {
+        assert!(each(run).iter().all(|ended| !is_partial(ended)), "{run}");
+    }
+    let mut lost = Lost::default();
+    (0..50).for_each(|number| lost.hear(&format!("ignoring error for /home/\u{1b}[31m{number}: no")));
+    assert_eq!((lost.count, lost.first.len(), lost.first[0].as_str()), (50, 20, "/home/\\u{1b}[31m0: no"));
+}
+
+#[test]
+fn a_pattern_is_one_path() {
+    assert_eq!(pattern(Path::new("/home/a*b/[x]")), "/home/a\\*b/\\[x]");
 }

@@ -84,6 +84,13 @@ Examples:
   sudo hubctl backup perform"
     )]
     Perform,
+    /// What the unit of a restore does: put everything that was fetched in its place
+    #[command(
+        hide = true,
+        after_help = "Example:
+  sudo hubctl backup switch"
+    )]
+    Switch,
     /// Write what was brought back and comes on standard input into a new directory of one's home
     #[command(
         hide = true,

@@ -64,10 +64,10 @@ fn prepare(
     let is_known = given.is_none() && password.exists();
     let is_directory_there = place.directory().is_some_and(|path| path.join("config").exists());
     if let Some(given) = given {
-        let typed = fs_err::read_to_string(&given.path)?;
+        let typed = fs_err::read_to_string(given.path())?;
         repository::keep_password(password, &typed)?;
     } else if is_directory_there && !is_known {
-        let typed = fs_err::read_to_string(&given_password(world, None, place)?.path)?;
+        let typed = fs_err::read_to_string(given_password(world, None, place)?.path())?;
         repository::keep_password(password, &typed)?;
     } else if !is_known {
         let made = repository::new_password()?;

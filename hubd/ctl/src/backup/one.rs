@@ -23,7 +23,7 @@ struct Brought<'a> {
 
 pub(super) fn bring(world: &mut World, what: &RestoreArguments, person: &Username, path: &Path) -> Result<Exit> {
     let place = Place::find(world, &what.from)?;
-    let backup = place.choose(what.snapshot.as_deref())?;
+    let backup = place.choose(world, what.snapshot.as_deref(), true)?.id;
     let brought = one_file::bring(&world.paths, &place.restic, &backup, person, path, &world.zone)?;
     let path = brought.display().to_string();
     if world.printer.json {

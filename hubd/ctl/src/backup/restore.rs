@@ -1,35 +1,33 @@
 //! `hubctl backup restore`: shows and asks, then everything is fetched, then it takes its place.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use hub_backup::identity::Identity;
 use hub_backup::manifest::Parts;
 use hub_backup::restore::Progress;
-use hub_backup::{Problem, create, place, repository, restore};
+use hub_backup::{Lost, Problem, Snapshot, create, place, repository, restore, switch};
 use hub_core::backup::Record;
 use hub_core::config::history::How;
 use hub_core::config::{self, Config};
 use hub_core::control::environment::BuildState;
 use hub_core::control::{self, Reply, Request};
 use hub_core::paths::Paths;
-use hub_core::units::{LAUNCHER, SERVE, SERVE_SOCKETS};
 use hub_core::upgrade::Version;
-use hub_system::systemctl::Systemctl;
 use serde::Serialize;
 
-use super::Place;
+use super::{Place, rights};
 use crate::World;
 use crate::arguments::backup::RestoreArguments;
 use crate::config::put_in_force;
+use crate::connect;
 use crate::env;
 use crate::failure::{Cause, Exit, Failure};
 use crate::text::{counted, moment};
 
 /// From started to answering.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
-const LAUNCHER_SOCKET: &str = "hubd-launcher.socket";
-/// Everybody's servers and apps.
-const SERVERS: &str = "hubd-user-*.service";
 
 /// What `hubctl backup restore --json` prints.
 #[derive(Debug, Serialize)]
@@ -44,89 +42,134 @@ struct Restored {
 
 pub(super) fn restore(world: &mut World, what: &RestoreArguments) -> Result<Exit> {
     let _alone = create::alone(&world.paths)?;
+    drop(switch::alone(&world.paths)?);
     refuse_beside_others(&world.paths)?;
     let place = Place::find(world, &what.from)?;
     let before = Progress::load(&world.paths)?;
-    let chosen = place.choose(what.snapshot.as_deref().or(before.as_ref().map(|before| before.snapshot.as_str())))?;
-    if let Some(unfinished) = before.as_ref().filter(|before| before.snapshot != chosen) {
+    if before.is_some() {
+        place.restic.end_what_was_left()?;
+    }
+    let named = what.snapshot.as_deref().or(before.as_ref().map(|before| before.snapshot.as_str()));
+    let chosen = place.choose(world, named, false)?;
+    if let Some(unfinished) = before.as_ref().filter(|before| before.snapshot != chosen.id) {
         let hint = format!("finish that first: sudo hubctl backup restore {}", unfinished.snapshot);
         let what = format!("restoring backup {} was interrupted, and half of it may be here", unfinished.snapshot);
         return Err(Failure::new(Cause::Busy, what, hint).into());
     }
-    let mut progress = match before.filter(|before| before.snapshot == chosen) {
-        Some(before) => before,
-        None => Progress::begin(&chosen, world.now),
-    };
+    let is_new = before.is_none();
+    let mut progress = before.unwrap_or_else(|| Progress::begin(&chosen.id, world.now));
     let parts = match progress.fetched {
         true => restore::parts_fetched_before(&world.paths)?,
-        false => restore::fetch_parts(&world.paths, &place.restic, &chosen)?,
+        false => {
+            let (parts, lost) = restore::fetch_parts(&world.paths, &place.restic, &chosen.id)?;
+            tell_lost(world, &lost)?;
+            progress.lost = lost.count;
+            parts
+        }
     };
     let config = understood(&parts)?;
-    let target = if what.keep_config { config::read(&world.paths.config_file())?.config } else { config.clone() };
+    let target = match what.keep_config || progress.configured {
+        true => config::read(&world.paths.config_file())?.config,
+        false => config.clone(),
+    };
     // They were fetched to where the other configuration has them; what is not where it is looked for would be left out.
-    progress.fetched &= target.accounts.homes == config.accounts.homes;
-    show(world, &parts, &chosen, &target, what.keep_config)?;
+    progress.fetched &= target.accounts.homes == config.accounts.homes || progress.configured;
+    if !progress.placed {
+        show(world, &parts, &chosen, &target, what.keep_config)?;
+    }
     if what.dry_run {
         world.printer.say("Nothing was changed: this was a dry run.")?;
-        tell(world, &parts, &chosen, true, Vec::new())?;
-        if !progress.fetched {
+        tell(world, &parts, &chosen.id, true, &[])?;
+        if is_new {
             Progress::end(&world.paths)?;
         }
         return Ok(Exit::Done);
     }
-    if !what.yes {
+    if !what.yes && !progress.placed {
         world.confirm("Bring this back?")?;
     }
     progress.save(&world.paths)?;
-    let accounts = match progress.fetched {
-        true => restore::accounts(&world.paths, &parts, &target)?,
-        false => {
-            world.printer.say("Fetching homes and the class folder; nothing of the hub changes yet.")?;
-            restore::fetch_files(&world.paths, &place.restic, &chosen, &parts, &target)?
+    if !progress.fetched {
+        fetch(world, what, &place, &parts, &target, &mut progress)?;
+    }
+    if !progress.configured {
+        place::certificates(&world.paths, &progress.begun)?;
+        for file in place::own_files(&world.paths, &parts, &config.backup.password_file)? {
+            world.printer.say(&format!("`{}` is back.", file.display()))?;
         }
-    };
-    progress.fetched = true;
-    progress.save(&world.paths)?;
-
-    let begun = progress.begun.clone();
-    place::certificates(&world.paths, &begun)?;
-    for file in place::own_files(&world.paths, &parts, &config.backup.password_file)? {
-        world.printer.say(&format!("`{}` is back.", file.display()))?;
+        if !what.keep_config {
+            configure(world, &parts)?;
+        }
+        // Where the configuration says that it is, so that backups go on.
+        if !target.backup.password_file.exists() && target.backup.repository.is_some() {
+            repository::keep_password(&target.backup.password_file, &fs_err::read_to_string(place.password.path())?)?;
+        }
+        progress.configured = true;
     }
-    if !what.keep_config {
-        configure(world, &parts)?;
+    if !progress.placed {
+        progress.problem = None;
+        progress.save(&world.paths)?;
+        let placed = switch::start(&world.paths);
+        progress = placed.context("it was interrupted; run the same command again to continue")?;
     }
-    // Where the configuration says that it is, so that backups go on.
-    if !target.backup.password_file.exists() && target.backup.repository.is_some() {
-        repository::keep_password(&target.backup.password_file, &fs_err::read_to_string(&place.password.path)?)?;
-    }
-    let systemctl = Systemctl::new(&world.paths);
-    stop(&systemctl)?;
-    let placed = (|| -> Result<Vec<String>> {
-        place::database(&world.paths, &parts, &begun)?;
-        let mut aside = place::homes(&world.paths, &parts, &accounts, &target, &begun)?;
-        aside.extend(place::class_folder(&world.paths, &parts, &target, &begun)?);
-        Ok(aside.iter().map(|path| path.display().to_string()).collect())
-    })();
-    // Whatever came of it, nobody is kept out.
-    start(&systemctl)?;
-    let aside = placed.context("it was interrupted; run the same command again to continue")?;
     wait_for_hub(&world.paths)?;
-    for path in &aside {
-        world.printer.say(&format!("What was there before is now in `{path}`."))?;
+    for path in &progress.aside {
+        world.printer.say(&format!("What was there before is now in `{}`.", path.display()))?;
     }
     if Record::load(&world.paths)?.is_none() {
         Record::new(world.now).save(&world.paths)?;
     }
+    Identity::of(&world.paths)?.follow(&chosen, &world.paths)?;
     let exit = packages(world, &parts)?;
-    tell(world, &parts, &chosen, false, aside)?;
+    tell(world, &parts, &chosen.id, false, &progress.aside)?;
     Progress::end(&world.paths)?;
     if !target.environment.apt.is_empty() {
         world.printer.say(
             "Packages of the distribution that everybody had: sudo hubctl env apt install, with the names in environment.apt",
         )?;
     }
+    if progress.lost > 0 {
+        let what = format!("{} could not be brought back", counted_files(progress.lost));
+        world.printer.error(&what, Some("they were named before; another backup may have them: sudo hubctl backup list"))?;
+        return Ok(Exit::Failed);
+    }
     Ok(exit)
+}
+
+/// Fetches everything; what could not be is told, and whether to go on without it is asked.
+fn fetch(
+    world: &mut World,
+    what: &RestoreArguments,
+    place: &Place,
+    parts: &Parts,
+    target: &Config,
+    progress: &mut Progress,
+) -> Result<()> {
+    world.printer.say("Fetching homes and the class folder; nothing of the hub changes yet.")?;
+    let lost = restore::fetch_files(&world.paths, &place.restic, &progress.snapshot, parts, target)?;
+    tell_lost(world, &lost)?;
+    if lost.count > 0 && !what.yes {
+        world.confirm("Go on without these?")?;
+    }
+    progress.lost += lost.count;
+    progress.fetched = true;
+    progress.save(&world.paths)
+}
+
+fn counted_files(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "file", "files")
+}
+
+/// What could not be brought back.
+fn tell_lost(world: &mut World, lost: &Lost) -> Result<()> {
+    for one in &lost.first {
+        world.printer.warn(&format!("can't be brought back: {one}"))?;
+    }
+    let more = lost.count.saturating_sub(lost.first.len() as u64);
+    if more > 0 {
+        world.printer.warn(&format!("can't be brought back: {} more", counted_files(more)))?;
+    }
+    Ok(())
 }
 
 /// Nothing may change what is being replaced.
@@ -154,12 +197,12 @@ fn understood(parts: &Parts) -> Result<Config> {
     })?)
 }
 
-fn show(world: &mut World, parts: &Parts, chosen: &str, target: &Config, keep_config: bool) -> Result<()> {
-    let manifest = &parts.manifest;
+fn show(world: &mut World, parts: &Parts, chosen: &Snapshot, target: &Config, keep_config: bool) -> Result<()> {
+    let (manifest, id) = (&parts.manifest, &chosen.id);
     let made = moment(&manifest.made.to_string(), world.now, &world.zone);
     let of = manifest.url.as_deref().map(|url| format!(", of {url}")).unwrap_or_default();
     let people = parts.table()?.records().count();
-    world.printer.say(&format!("Backup {chosen}, made {made} by hubd {}{of}:", manifest.version))?;
+    world.printer.say(&format!("Backup {id}, made {made} by hubd {}{of}:", manifest.version))?;
     let homes = counted(manifest.homes.len(), "home", "homes");
     let accounts = counted(people, "account", "accounts");
     world
@@ -173,6 +216,17 @@ fn show(world: &mut World, parts: &Parts, chosen: &str, target: &Config, keep_co
         false => "  the configuration; the present one stays in its history",
     })?;
     world.printer.say("  packages, built anew from their lock")?;
+    let is_same_hub = Identity::of(&world.paths)?.knows(chosen);
+    let now = connect::people(world).unwrap_or_default();
+    for line in rights::gained(&manifest.people, &now, is_same_hub, !keep_config) {
+        world.printer.warn(&format!("  {line}"))?;
+    }
+    for file in place::missing_files(&world.paths, parts, target) {
+        let file = file.display();
+        world
+            .printer
+            .warn(&format!("  `{file}`, which the configuration names, is neither in the backup nor here: put it there"))?;
+    }
     world.printer.say("Everybody's servers are stopped meanwhile.")?;
     Ok(())
 }
@@ -190,16 +244,6 @@ fn configure(world: &mut World, parts: &Parts) -> Result<()> {
     }
     let hint = "make it fit this machine: sudo hubctl config edit; then bring back the rest with --keep-config".to_owned();
     Err(Failure::new(Cause::Failed, "the configuration of the backup does not work on this machine", hint).into())
-}
-
-fn stop(systemctl: &Systemctl) -> Result<()> {
-    let units = SERVE_SOCKETS.into_iter().chain([SERVE, LAUNCHER_SOCKET, LAUNCHER, SERVERS]);
-    systemctl.job(std::iter::once("stop").chain(units)).context("stopping the hub and everybody's servers")
-}
-
-fn start(systemctl: &Systemctl) -> Result<()> {
-    let units = std::iter::once(LAUNCHER_SOCKET).chain(SERVE_SOCKETS).chain([LAUNCHER, SERVE]);
-    systemctl.job(std::iter::once("start").chain(units)).context("starting the hub again")
 }
 
 fn wait_for_hub(paths: &Paths) -> Result<()> {
@@ -233,9 +277,10 @@ fn packages(world: &mut World, parts: &Parts) -> Result<Exit> {
     Ok(Exit::Failed)
 }
 
-fn tell(world: &mut World, parts: &Parts, chosen: &str, dry_run: bool, aside: Vec<String>) -> Result<Exit> {
+fn tell(world: &mut World, parts: &Parts, chosen: &str, dry_run: bool, aside: &[PathBuf]) -> Result<Exit> {
     let (people, homes) = (parts.table()?.records().count(), parts.manifest.homes.len());
     if world.printer.json {
+        let aside = aside.iter().map(|path| path.display().to_string()).collect();
         world.printer.json(&Restored { backup: chosen.to_owned(), dry_run, people, homes, aside })?;
     } else if !dry_run {
         world.printer.line(&format!("Backup {chosen} is back: {} of people.", counted(homes, "home", "homes")))?;

@@ -1,6 +1,8 @@
 //! What there is of backups, and how they are doing.
 
 use anyhow::Result;
+use hub_backup::identity::Identity;
+use hub_backup::restore::Progress;
 use hub_core::backup::{self, Attempt, Record, files};
 use hub_core::config::{self, format_bytes};
 use jiff::Timestamp;
@@ -25,6 +27,10 @@ struct Backup {
     id: String,
     made: Timestamp,
     machine: String,
+    /// Which hub made it; two may have the same name.
+    hub: Option<String>,
+    /// Whether that is this one, or one that it goes on with.
+    own: bool,
 }
 
 /// What `hubctl backup status --json` prints.
@@ -39,9 +45,16 @@ struct Status<'a> {
 pub(super) fn list(world: &mut World, from: &From) -> Result<Exit> {
     let place = Place::find(world, from)?;
     let snapshots = place.restic.snapshots()?;
+    let identity = Identity::of(&world.paths)?;
     let backups: Vec<Backup> = snapshots
         .into_iter()
-        .map(|snapshot| Backup { id: snapshot.id, made: snapshot.time, machine: snapshot.hostname })
+        .map(|snapshot| Backup {
+            hub: snapshot.hub().map(str::to_owned),
+            own: identity.knows(&snapshot),
+            id: snapshot.id,
+            made: snapshot.time,
+            machine: snapshot.hostname,
+        })
         .collect();
     if world.printer.json {
         world.printer.json(&Listed { repository: place.repository.to_string(), backups })?;
@@ -51,10 +64,11 @@ pub(super) fn list(world: &mut World, from: &From) -> Result<Exit> {
         world.printer.say(&format!("There is no backup in {} yet: sudo hubctl backup create", place.repository))?;
         return Ok(Exit::Done);
     }
-    let mut table = Table::with_heading(["BACKUP", "MADE", "MACHINE"]);
+    let mut table = Table::with_heading(["BACKUP", "MADE", "MACHINE", "HUB"]);
     for backup in backups.iter().rev() {
         let made = moment(&backup.made.to_string(), world.now, &world.zone);
-        table.row([backup.id.as_str().into(), made.into(), backup.machine.as_str().into()]);
+        let hub = if backup.own { "this one" } else { backup.hub.as_deref().unwrap_or("?") };
+        table.row([backup.id.as_str().into(), made.into(), backup.machine.as_str().into(), hub.into()]);
     }
     world.printer.table(&table)?;
     Ok(Exit::Done)
@@ -71,8 +85,13 @@ pub(super) fn status(world: &mut World) -> Result<Exit> {
         world.printer.json(&Status { repository, enabled: wanted.enabled, record, problem })?;
         return Ok(exit);
     }
+    let unfinished = Progress::load(&world.paths)?
+        .map(|progress| format!("{0} was cut short; go on: sudo hubctl backup restore {0}", progress.snapshot));
     let Some(repository) = repository else {
         world.printer.say("No backups are made. To begin: sudo hubctl backup init /mnt/disk/hubd")?;
+        if let Some(unfinished) = unfinished {
+            world.printer.warn(&format!("The restore of {unfinished}"))?;
+        }
         return Ok(exit);
     };
     let mut table = Table::default();
@@ -87,6 +106,13 @@ pub(super) fn status(world: &mut World) -> Result<Exit> {
     }
     if let Some(last) = record.as_ref().and_then(|record| record.last.as_ref()).filter(|last| last.ended.is_none()) {
         table.row([label("under way"), format!("since {}", told(last)).into()]);
+    }
+    let lacking = record.as_ref().and_then(|record| record.success.as_ref()).map_or(&[][..], |latest| &latest.lacking);
+    for one in lacking {
+        table.row([label("not in it"), one.to_string().into()]);
+    }
+    if let Some(unfinished) = &unfinished {
+        table.row([label("restore"), Cell::new(unfinished, Tone::Bad)]);
     }
     if let Some(problem) = &problem {
         table.row([label("problem"), Cell::new(&problem.what, Tone::Bad)]);
@@ -123,6 +149,9 @@ pub(super) fn conclude(world: &mut World, attempt: &Attempt) -> Result<Exit> {
             files(attempt.files),
             format_bytes(attempt.bytes)
         ))?;
+    }
+    for one in &attempt.lacking {
+        world.printer.warn(&format!("warning: not in it: {one}"))?;
     }
     if attempt.unread > 0 {
         let text =

@@ -70,6 +70,7 @@ fn the_verbs_are_the_ones_in_the_manual() {
             "backup check",
             "backup restore",
             "backup perform",
+            "backup switch",
             "backup receive",
             "bundle create",
             "bundle add",

@@ -5,7 +5,7 @@ use clap::{Arg, Command};
 use super::*;
 
 /// What amounts to root, or needs files that only root has. Whatever is not here is asked of the hub.
-const ROOTS: [&str; 24] = [
+const ROOTS: [&str; 25] = [
     "backup check",
     "backup create",
     "backup init",
@@ -13,6 +13,7 @@ const ROOTS: [&str; 24] = [
     "backup perform",
     "backup restore",
     "backup status",
+    "backup switch",
     "bundle create",
     "bundle add",
     "bundle show",

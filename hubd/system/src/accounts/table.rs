@@ -181,6 +181,13 @@ impl Table {
         Ok(())
     }
 
+    /// `name` had an account of the hub since `created`, elsewhere: whoever was called so then is who is called so now.
+    pub fn known_since(&mut self, name: &Username, created: u64) {
+        if let Some(record) = self.records.get_mut(name) {
+            record.created = record.created.min(created);
+        }
+    }
+
     /// Takes `name`'s account off the list; its uid and its name are never given again.
     pub fn retire(&mut self, name: &Username) -> Option<Record> {
         let record = self.records.remove(name)?;
