@@ -1,6 +1,9 @@
 //! Backups: made of a class at work, brought back onto another machine, where people log in with the passwords they had and find
 //! their files; one file of yesterday for one person; and what goes wrong has words, and loses nothing.
 
+mod hostile;
+mod killed;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,7 +16,7 @@ use crate::{kernel, login};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "backup",
-    about: "backups to a disk; another machine from one, with old passwords, files, packages; one file of yesterday; what goes wrong",
+    about: "backups to a disk; another machine from one, with old passwords, files, packages; one file of yesterday; what goes wrong, and who is killed",
     group: Group::Default,
     needs_programs: true,
     run,
@@ -47,7 +50,9 @@ fn run(context: &Context) -> Result<()> {
     let installed = record(&hub, &["env", "install", "cowsay"])?;
     ensure!(installed["state"] == "done", "installing a package: {installed}");
     hub.sh("echo welcome >/srv/class/lesson.txt; chgrp hubd-admins /srv/class/lesson.txt")?;
+    hostile::prepare(&hub)?;
     let password = made(context, &hub)?;
+    hostile::told(context, &hub)?;
     one_file(context, &hub)?;
     trouble(context, &hub)?;
 
@@ -186,9 +191,17 @@ fn moved(context: &Context, hub: &Hub, url: &str, password: &str, uid: &str) -> 
     let before = hub.sh("ls -A /home/hubd /var/lib/hubd-launcher; hubctl user list")?;
     ensure!(!before.contains("bob"), "after a dry run: {before}");
 
-    let (code, text) = said(hub, &[&with[..], &["--yes"]].concat())?;
+    killed::in_the_fetch(context, hub)?;
+    let (code, text) = said(hub, &[&with[..], &["--yes", "--keep-config"]].concat())?;
     context.step(&text)?;
-    ensure!(code == 0 && text.contains("2 homes of people"), "restore: {code} {text}");
+    ensure!(code == 1 && text.contains("1 file could not be brought back"), "the long path is told: {code} {text}");
+    ensure!(text.contains("2 homes of people") && !text.contains("is enrolled again"), "restore: {text}");
+    let idle = hub.sh("hubctl config get servers.idle_timeout")?;
+    ensure!(!idle.contains('7'), "the configuration stays: {idle}");
+    let (code, text) = said(hub, &[&with[..], &["--yes"]].concat())?;
+    ensure!(code == 1 && text.contains("1 file could not be brought back"), "with the configuration: {code} {text}");
+    let idle = hub.sh("hubctl config get servers.idle_timeout")?;
+    ensure!(idle.contains("7h"), "the configuration is back: {idle}");
     let said_status = hub.hubctl(&["status"])?;
     ensure!(said_status["url"] == json!(null) || said_status["url"] == url, "status: {said_status}");
     for (name, expected) in [("bob", "303"), ("cleo", "303"), ("nobody", "401")] {
@@ -209,9 +222,28 @@ open(os.path.expanduser('~/new'), 'w').write('new'); print(open('/srv/class/less
     let expected =
         "/home/hubd/jupyter-bob jupyter-bob:jupyter-bob\n/home/hubd/jupyter-cleo jupyter-cleo:jupyter-cleo\nhubd-admins";
     ensure!(owners == expected, "owners: {owners}");
+    hostile::restored(hub)?;
     let left = hub.sh("ls -A /home/hubd /srv/class /var/lib/hubd-backup | xargs")?;
     context.step(&format!("people log in and find their work; there is now: {left}"))?;
     let (code, text) = said(hub, &["backup", "create"])?;
     ensure!(code == 0, "the new machine goes on with backups: {code} {text}");
+    // The machines have one name. What the old one made stays, and is bob's, whose account has another number here.
+    let listed = hub.hubctl(&["backup", "list"])?;
+    let backups = listed["backups"].as_array().context("list")?;
+    let (first, last) = (&backups[0], &backups[backups.len() - 1]);
+    ensure!(backups.len() == 2 && first["hub"] != last["hub"] && first["own"] == true, "list: {listed}");
+    let first = first["id"].as_str().unwrap_or_default();
+    let brought = hub.hubctl(&["backup", "restore", first, "--person", "bob", "--path", "private"])?;
+    let place = brought["path"].as_str().unwrap_or_default();
+    let found = hub.sh(&format!("cat /home/hubd/jupyter-bob/{place}"))?;
+    ensure!(found == "mine", "one file of the old machine's: {brought} {found}");
+    // Another hub has the same repository, and the name of the machine.
+    hub.sh("mv /var/lib/hubd-backup/hub /root/hub")?;
+    let (code, text) = said(hub, &["backup", "create"])?;
+    ensure!(code == 0, "another hub: {code} {text}");
+    let listed = hub.hubctl(&["backup", "list"])?;
+    ensure!(listed["backups"].as_array().is_some_and(|backups| backups.len() == 3), "everybody's stay: {listed}");
+    let (code, text) = said(hub, &["backup", "restore", first, "--person", "bob", "--path", "private"])?;
+    ensure!(code == 1 && text.contains("is another hub's"), "another hub's file: {code} {text}");
     Ok(())
 }
