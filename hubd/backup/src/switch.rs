@@ -72,7 +72,7 @@ pub fn perform(paths: &Paths) -> Result<()> {
     progress.problem = placed.as_ref().err().map(|error| format!("{error:#}"));
     progress.save(paths)?;
     // Whatever came of it, nobody is kept out.
-    start_hub(&systemctl)?;
+    start_hub(paths)?;
     placed
 }
 
@@ -96,7 +96,11 @@ fn stop(systemctl: &Systemctl) -> Result<()> {
     systemctl.job(std::iter::once("stop").chain(units)).context("stopping the hub and everybody's servers")
 }
 
-fn start_hub(systemctl: &Systemctl) -> Result<()> {
+/// Starts the hub, where it does not run.
+///
+/// # Errors
+/// When it does not start.
+pub fn start_hub(paths: &Paths) -> Result<()> {
     let units = std::iter::once(LAUNCHER_SOCKET).chain(SERVE_SOCKETS).chain([LAUNCHER, SERVE]);
-    systemctl.job(std::iter::once("start").chain(units)).context("starting the hub again")
+    Systemctl::new(paths).job(std::iter::once("start").chain(units)).context("starting the hub again")
 }

@@ -46,8 +46,12 @@ pub(super) fn restore(world: &mut World, what: &RestoreArguments) -> Result<Exit
     refuse_beside_others(&world.paths)?;
     let place = Place::find(world, &what.from)?;
     let before = Progress::load(&world.paths)?;
-    if before.is_some() {
+    if let Some(before) = &before {
         place.restic.end_what_was_left()?;
+        if !before.configured {
+            // Killed while the configuration was put in force, the hub may be stopped, and is to go back to its own first.
+            switch::start_hub(&world.paths)?;
+        }
     }
     let named = what.snapshot.as_deref().or(before.as_ref().map(|before| before.snapshot.as_str()));
     let chosen = place.choose(world, named, false)?;
@@ -217,9 +221,13 @@ fn show(world: &mut World, parts: &Parts, chosen: &Snapshot, target: &Config, ke
     })?;
     world.printer.say("  packages, built anew from their lock")?;
     let is_same_hub = Identity::of(&world.paths)?.knows(chosen);
-    let now = connect::people(world).unwrap_or_default();
-    for line in rights::gained(&manifest.people, &now, is_same_hub, !keep_config) {
-        world.printer.warn(&format!("  {line}"))?;
+    match connect::people(world) {
+        Some(now) => {
+            for line in rights::gained(&manifest.people, &now, is_same_hub, !keep_config) {
+                world.printer.warn(&format!("  {line}"))?;
+            }
+        }
+        None => world.printer.warn("  who gets in or rises again can't be told: the hub does not answer")?,
     }
     for file in place::missing_files(&world.paths, parts, target) {
         let file = file.display();
