@@ -163,7 +163,7 @@ impl Restic {
         let is_full = Room::of(directory).is_some_and(|room| room.free_bytes < FULL || (room.files > 0 && room.free_files < 64));
         if ended.code != Some(0) && is_full {
             let what = format!("there is no room left in `{}`", directory.display());
-            return Err(Problem::new(what, "make room there, then run the same line again").into());
+            return Err(Problem::new(what, "make room there, then run the same command again").into());
         }
         if ended.code == Some(0) || said::is_partial(&ended) {
             Ok(lost)

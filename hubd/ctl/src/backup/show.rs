@@ -86,7 +86,7 @@ pub(super) fn status(world: &mut World) -> Result<Exit> {
         return Ok(exit);
     }
     let unfinished = Progress::load(&world.paths)?
-        .map(|progress| format!("{0} was cut short; go on: sudo hubctl backup restore {0}", progress.snapshot));
+        .map(|progress| format!("{0} was interrupted; to continue: sudo hubctl backup restore {0}", progress.snapshot));
     let Some(repository) = repository else {
         world.printer.say("No backups are made. To begin: sudo hubctl backup init /mnt/disk/hubd")?;
         if let Some(unfinished) = unfinished {

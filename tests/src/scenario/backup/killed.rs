@@ -35,7 +35,7 @@ pub(super) fn in_the_fetch(context: &Context, hub: &Hub) -> Result<()> {
     let people = hub.sh("hubctl user list; ls /home/hubd")?;
     ensure!(!people.contains("bob"), "nothing has changed: {people}");
     let (code, text) = said(hub, &["backup", "status"])?;
-    ensure!(text.contains("was cut short; go on: sudo hubctl backup restore"), "status: {code} {text}");
+    ensure!(text.contains("was interrupted; to continue: sudo hubctl backup restore"), "status: {code} {text}");
     context.step("killed while it fetched; the hub goes on, and says so")
 }
 
