@@ -310,7 +310,7 @@ mod tests {
 
         let parts = Parts::read(&stage).unwrap();
         assert_eq!(missing_files(&paths, &parts, &config), [key]);
-        assert_eq!(own_files(&paths, &parts, Path::new("/x")).unwrap(), [certificate.clone()]);
+        assert_eq!(own_files(&paths, &parts, Path::new("/x")).unwrap(), std::slice::from_ref(&certificate));
         assert_eq!(std::fs::read_to_string(&certificate).unwrap(), "certificate");
         assert_eq!(certificate.symlink_metadata().unwrap().mode(), 0o100_640);
         assert!(own_files(&paths, &parts, Path::new("/x")).unwrap().is_empty(), "it is there");

@@ -59,7 +59,7 @@ fn run(context: &Context) -> Result<()> {
             ensure!(!is_in(&hub, name)?, "{name} is still in {when}");
         }
         ensure!(log_in(&hub, "sam")? != "303", "sam gets in {when}");
-        wait::for_end(&hub, "hubd-user-sam.service").with_context(|| format!("{when}"))?;
+        wait::for_end(&hub, "hubd-user-sam.service").with_context(|| when.to_owned())?;
         context.step(&format!("out {when}: bob by a logout, sam by a block, tess by a demotion"))
     };
     out("at once")?;
