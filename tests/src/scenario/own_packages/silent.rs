@@ -85,7 +85,7 @@ fn left_out(hub: &Hub, bob: &Browser) -> Result<()> {
     bob.screenshot("home-without-own")?;
     ensure!(server(hub)?["without_own"] == true, "hubctl: {}", server(hub)?);
     let listed = hub.sh("hubctl server list")?;
-    ensure!(listed.contains("hubctl server restart bob brings that back"), "{listed}");
+    ensure!(listed.contains("hubctl server restart bob brings them back"), "{listed}");
     ensure!(!prefix(hub)?.starts_with(HOME), "own packages are there: {}", prefix(hub)?);
     Ok(())
 }
