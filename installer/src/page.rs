@@ -13,12 +13,11 @@ use hub_core::installing::{News, UNIT};
 use hub_core::paths::Paths;
 use hub_core::token::Token;
 use hub_core::units::{SERVE, SERVE_SOCKETS};
-use hub_system::command::Command;
 use hub_system::sandbox::SHARED;
+use hub_system::transient::{Attachment, TransientRun};
 
 use crate::{addresses, systemctl};
 
-const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 /// From asked for to listening.
 const START_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a page says why an install has stopped.
@@ -74,23 +73,16 @@ impl Page {
         let news = File::options().append(true).create_new(true).mode(0o600).open(&path);
         let news = news.with_context(|| format!("creating `{}`", path.display()))?;
         news.lock().context("locking the news of the install")?;
-        let mut command = Command::new(SYSTEMD_RUN, START_DEADLINE)
-            .args(["--quiet", "--collect", "--service-type=notify"])
-            .arg(format!("--unit={UNIT}"))
-            .arg("--description=Shows how the install of the hub goes");
         let input = format!("StandardInput=file:{}", path.display());
-        for property in SHARED.into_iter().chain(OWN).chain([LIFETIME, &input]) {
-            command = command.arg("--property").arg(property);
-        }
-        command = command.arg("--").arg(paths.binaries().join("hubd").display().to_string()).arg("installing");
-        for address in &config.http.listen {
-            command = command.arg(format!("--listen={address}"));
-        }
-        command = command.arg(format!("--link={}", wish.link.hash())).arg(format!("--name={}", config.hub.name));
-        if wish.claims {
-            command = command.arg("--claims");
-        }
-        command.run().map(drop).context("starting the page on which the install can be watched")?;
+        let unit = TransientRun::new(Attachment::UntilReady, "Shows how the install of the hub goes")
+            .unit(UNIT)
+            .properties(SHARED.into_iter().chain(OWN).chain([LIFETIME, &input]));
+        let mut arguments = vec!["installing".to_owned()];
+        arguments.extend(config.http.listen.iter().map(|address| format!("--listen={address}")));
+        arguments.extend([format!("--link={}", wish.link.hash()), format!("--name={}", config.hub.name)]);
+        arguments.extend(wish.claims.then(|| "--claims".to_owned()));
+        let started = unit.command(START_DEADLINE, &paths.binaries().join("hubd"), arguments).run();
+        started.context("starting the page on which the install can be watched")?;
         Ok(Self { news, latest: News::default() })
     }
 

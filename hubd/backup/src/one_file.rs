@@ -10,16 +10,15 @@ use hub_core::accounts::{Username, lookup};
 use hub_core::paths::Paths;
 use hub_system::accounts::homes;
 use hub_system::accounts::table::{Record, Table, TableFile};
-use hub_system::command::Command;
 use hub_system::sandbox::SHARED;
+use hub_system::transient::{Attachment, TransientRun};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::manifest::{ACCOUNTS, MANIFEST, Manifest};
 use crate::receive::is_below_a_home;
-use crate::{Problem, Restic, unit};
+use crate::{Problem, Restic};
 
-const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 /// A large file, to a slow disk.
 const DEADLINE: Duration = Duration::from_secs(3600);
 /// More than a description of a hub has.
@@ -51,20 +50,13 @@ pub fn bring(paths: &Paths, restic: &Restic, snapshot: &str, name: &Username, pa
     };
     let home = homes::resolve(parent)?.join(leaf);
     let date = Timestamp::now().to_zoned(zone.clone()).strftime("%Y-%m-%d").to_string();
-    let mut command = Command::new(SYSTEMD_RUN, DEADLINE)
-        .args(["--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"])
-        .arg("--description=hubd: a file of a backup");
-    for property in properties(account.uid, account.gid, &home) {
-        command = command.arg("--property").arg(property);
-    }
-    let program = paths.binaries().join("hubctl").display().to_string();
-    let command = command
-        .args(["--".to_owned(), program, "backup".to_owned(), "receive".to_owned()])
-        .args([home.display().to_string(), date])
-        .arg("--")
-        .arg(unit::literal(path.to_str().unwrap_or_default()))
-        .input_file(file);
-    let output = command.output()?;
+    let text = home.display().to_string();
+    let arguments = ["backup", "receive", &text, &date, "--", path.to_str().unwrap_or_default()];
+    let output = TransientRun::new(Attachment::Piped, "hubd: a file of a backup")
+        .properties(properties(account.uid, account.gid, &home))
+        .command(DEADLINE, &paths.binaries().join("hubctl"), arguments)
+        .input_file(file)
+        .output()?;
     if !output.success() {
         let said = output.stderr.trim().trim_start_matches("error: ").to_owned();
         return Err(Problem::new(format!("it could not be written: {said}"), "is the disk full? hubctl status").into());

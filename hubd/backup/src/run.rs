@@ -10,12 +10,12 @@ use hub_core::config::Repository;
 use hub_core::paths::Paths;
 use hub_core::sys::room::Room;
 use hub_system::command::Command;
+use hub_system::transient::{Attachment, TransientRun};
 
 use crate::Problem;
 use crate::said::{self, Ended, Lost, Snapshot, Summary, TAG_OF_HUB};
 use crate::unit::{self, Access};
 
-const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 /// The first backup of large homes over a slow line takes days.
 const DEADLINE: Duration = Duration::from_secs(4 * 24 * 3600);
 /// For restic to end when it is told to.
@@ -225,31 +225,24 @@ impl Restic {
             let what = format!("there is no file `{}` with the password of the backups", self.password.display());
             return Err(Problem::new(what, "give the password with --password-file, or put it there, for root alone").into());
         }
-        let mut command = Command::new(SYSTEMD_RUN, DEADLINE)
-            .args(["--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"])
-            .arg(format!("--unit={}", unit::UNIT))
-            .arg("--description=hubd: backups")
-            .args(["--setenv=LC_ALL=C", "--setenv=HOME=/root"]);
-        if let Some(service) = &self.service {
-            // Not `After=`: the service has only started when it is done.
-            command = command.arg(format!("--property=BindsTo={service}"));
-        }
         if self.repository.directory().is_none() {
             fs_err::create_dir_all(self.paths.backup_cache())?;
         }
-        for property in unit::properties(&self.paths, &self.repository, &self.password, access) {
-            command = command.arg("--property").arg(property);
-        }
+        let unit = TransientRun::new(Attachment::Piped, "hubd: backups")
+            .unit(unit::UNIT)
+            .env("LC_ALL", "C")
+            .env("HOME", "/root")
+            // Not `After=`: the service has only started when it is done.
+            .properties(self.service.iter().map(|service| format!("BindsTo={service}")))
+            .properties(unit::properties(&self.paths, &self.repository, &self.password, access));
         let cache = match self.repository {
             Repository::Directory(_) => "--no-cache".to_owned(),
             _ => format!("--cache-dir={}", self.paths.backup_cache().display()),
         };
-        command = command
-            .arg("--")
-            .arg(self.paths.restic().display().to_string())
-            .args(["--json".to_owned(), cache, format!("--password-file={}", self.password.display())])
-            .arg(format!("--repo={}", self.repository))
-            .args(arguments.iter().map(|argument| unit::literal(argument)));
+        let mut all = vec!["--json".to_owned(), cache, format!("--password-file={}", self.password.display())];
+        all.push(format!("--repo={}", self.repository));
+        all.extend_from_slice(arguments);
+        let mut command = unit.command(DEADLINE, &self.paths.restic(), all);
         if let Some(file) = output {
             command = command.output_file(file);
         }

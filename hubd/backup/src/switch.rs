@@ -9,14 +9,13 @@ use anyhow::{Context, Result, bail};
 use hub_core::config;
 use hub_core::paths::Paths;
 use hub_core::units::{LAUNCHER, SERVE, SERVE_SOCKETS};
-use hub_system::command::Command;
 use hub_system::lock::{LockGuard, try_lock};
 use hub_system::systemctl::Systemctl;
+use hub_system::transient::{Attachment, TransientRun};
 
 use crate::restore::{self, Progress};
 use crate::{Problem, place};
 
-const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 const UNIT: &str = "hubd-backup-switch.service";
 /// Homes on another disk are copied.
 const DEADLINE: Duration = Duration::from_secs(24 * 3600);
@@ -29,14 +28,11 @@ const SERVERS: &str = "hubd-user-*.service";
 /// # Errors
 /// When something could not be put in its place.
 pub fn start(paths: &Paths) -> Result<Progress> {
-    let program = paths.binaries().join("hubctl").display().to_string();
-    let output = Command::new(SYSTEMD_RUN, DEADLINE)
-        .args(["--quiet", "--wait", "--collect", "--service-type=exec"])
-        .arg(format!("--unit={UNIT}"))
-        .arg("--description=hubd: a backup takes its place")
+    let output = TransientRun::new(Attachment::Waited, "hubd: a backup takes its place")
+        .unit(UNIT)
         // Killed, it goes on; what went wrong would do so again.
-        .args(["--property=Restart=on-abnormal", "--property=RestartSec=100ms", "--property=NoNewPrivileges=yes"])
-        .args(["--", &program, "backup", "switch"])
+        .properties(["Restart=on-abnormal", "RestartSec=100ms", "NoNewPrivileges=yes"])
+        .command(DEADLINE, &paths.binaries().join("hubctl"), ["backup", "switch"])
         .output()?;
     let progress = Progress::load(paths)?.context("what is known of the restore is gone")?;
     match (&progress.problem, progress.placed) {

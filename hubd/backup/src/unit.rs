@@ -73,11 +73,6 @@ pub(crate) fn properties(paths: &Paths, repository: &Repository, password: &Path
     properties
 }
 
-/// As systemd hands it on unchanged: it would put a variable in the place of what begins with a dollar.
-pub(crate) fn literal(argument: &str) -> String {
-    argument.replace('$', "$$")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,10 +120,5 @@ mod tests {
         }
         assert!(sftp.iter().any(|one| one == "BindReadOnlyPaths=-/root/.ssh") && !s3.join(" ").contains("/root"));
         assert!(s3.iter().any(|one| one == "EnvironmentFile=-/etc/hubd/backup.env"));
-    }
-
-    #[test]
-    fn a_dollar_stays_one() {
-        assert_eq!(literal("/home/hubd/jupyter-ada/$HOME"), "/home/hubd/jupyter-ada/$$HOME");
     }
 }

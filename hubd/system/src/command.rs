@@ -121,6 +121,11 @@ impl Command {
         self
     }
 
+    #[cfg(test)]
+    pub(crate) fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
     /// Runs the program to its end, whatever its exit code.
     ///
     /// # Errors

@@ -13,5 +13,6 @@ pub mod sandbox;
 pub mod scratch;
 pub mod systemctl;
 pub mod systemd;
+pub mod transient;
 pub mod tree;
 pub mod upgrade;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use hub_system::command::Command;
+use hub_system::transient::{Attachment, TransientRun};
 
 use super::cgroup::{Groups, Layout};
 use super::process::{Process, wait_until};
@@ -14,7 +15,6 @@ use super::record::{Record, Running};
 const NSPAWN: &str = "/usr/bin/systemd-nspawn";
 const SETSID: &str = "/usr/bin/setsid";
 const SHELL: &str = "/bin/sh";
-const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 /// Exists while systemd is PID 1 of the host.
 const SYSTEMD_RUNS: &str = "/run/systemd/system";
@@ -90,7 +90,6 @@ pub(super) fn last_lines(console: &Path) -> String {
 
 fn nspawn_arguments(record: &Record, layout: Layout) -> Vec<String> {
     let mut arguments: Vec<String> = [
-        NSPAWN,
         "--quiet",
         "--settings=no",
         "--register=no",
@@ -125,7 +124,7 @@ fn start_detached(pid_file: &Path, console: &Path, groups: &Groups, arguments: &
         .args(["--fork", SHELL, "-euc", JOIN_AND_START, SHELL])
         .args([pid_file, console].map(|path| path.display().to_string()))
         .args(groups.entrances().iter().map(|path| path.display().to_string()))
-        .arg("--")
+        .args(["--", NSPAWN])
         .args(arguments.iter().cloned())
         .run()
         .context("starting systemd-nspawn")?;
@@ -139,13 +138,12 @@ fn start_detached(pid_file: &Path, console: &Path, groups: &Groups, arguments: &
 /// Where systemd owns the one hierarchy it has to be asked for a part of it.
 fn start_as_unit(name: &str, console: &Path, arguments: &[String]) -> Result<Process> {
     let unit = unit(name);
-    Command::new(SYSTEMD_RUN, START_DEADLINE)
-        .args(["--quiet", "--collect", "--slice=machine.slice"])
-        .args(["--property=Delegate=yes", "--property=KillMode=mixed", "--property=TasksMax=infinity"])
-        .arg(format!("--property=StandardOutput=append:{}", console.display()))
-        .arg(format!("--property=StandardError=append:{}", console.display()))
-        .arg(format!("--unit={unit}"))
-        .args(arguments.iter().cloned())
+    TransientRun::new(Attachment::UntilStarted, &format!("Throw-away machine {name}"))
+        .unit(&unit)
+        .slice("machine.slice")
+        .properties(["Delegate=yes", "KillMode=mixed", "TasksMax=infinity"])
+        .properties(["Output", "Error"].map(|stream| format!("Standard{stream}=append:{}", console.display())))
+        .command(START_DEADLINE, Path::new(NSPAWN), arguments)
         .run()
         .context("starting systemd-nspawn as a unit")?;
     let pid = Command::new(SYSTEMCTL, START_DEADLINE)

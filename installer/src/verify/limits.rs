@@ -7,12 +7,11 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use hub_core::config::{self, Denied, Limits, format_bytes};
 use hub_core::paths::Paths;
-use hub_system::command::Command;
+use hub_system::transient::{Attachment, TransientRun};
 use serde::Serialize;
 
 use crate::finding::Finding;
 
-const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 const PROBE_DEADLINE: Duration = Duration::from_secs(90);
 /// The hidden command of this program that runs a probe.
 pub const PROBE_COMMAND: &str = "probe-limit";
@@ -169,12 +168,11 @@ pub(super) fn reachable(paths: &Paths) -> Result<Vec<Finding>> {
 
 /// Runs a probe that wants `amount` in a unit with these limits, and returns how much it had in the end.
 fn measure(paths: &Paths, probe: &str, amount: u64, properties: &[String]) -> Result<u64> {
-    let program = paths.binaries().join("hub-installer").display().to_string();
-    let output = Command::new(SYSTEMD_RUN, PROBE_DEADLINE)
-        .args(["--quiet", "--wait", "--pipe", "--collect", "--slice=hubd-users.slice"])
-        .args(["--property=LimitCORE=0", "--property=OOMPolicy=kill", "--property=RuntimeMaxSec=60"])
-        .args(properties.iter().map(|property| format!("--property={property}")))
-        .args(["--", &program, PROBE_COMMAND, probe, &amount.to_string()])
+    let output = TransientRun::new(Attachment::Piped, "Tries whether limits hold")
+        .slice("hubd-users.slice")
+        .properties(["LimitCORE=0", "OOMPolicy=kill", "RuntimeMaxSec=60"])
+        .properties(properties)
+        .command(PROBE_DEADLINE, &paths.binaries().join("hub-installer"), [PROBE_COMMAND, probe, &amount.to_string()])
         .output()?;
     let stderr = output.stderr.trim();
     tracing::debug!(probe, amount, ?properties, code = ?output.code, stderr, "limit probe ended");

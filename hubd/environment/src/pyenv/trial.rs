@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use hub_core::packages::KernelName;
 use hub_core::packages::requirement::Requirement;
 use hub_core::paths::Paths;
-use hub_system::command::Command;
 use hub_system::sandbox::SHARED;
+use hub_system::transient::{Attachment, TransientRun};
 
 use super::conda::Language;
 use super::progress::{BuildEvent, ProgressSink};
@@ -19,7 +19,6 @@ pub(super) const UNIT: &str = "hubd-trial.service";
 /// What Jupyter reads about a kernel that is tried, among the input of its build.
 pub(super) const SPECIFICATION: &str = "kernel.json";
 const SCRIPT: &str = include_str!("assets/trial.py");
-const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 /// A server's start and a few imports, on a machine that a whole class is busy with.
 const DEADLINE: Duration = Duration::from_secs(480);
 /// systemd ends it at its deadline by itself; this only covers systemd not answering.
@@ -50,25 +49,20 @@ pub(super) struct Trial<'a> {
 /// With what does not work.
 pub(super) fn prove(trial: &Trial<'_>, asked: &[Requirement], progress: ProgressSink<'_>) -> Result<()> {
     let paths = trial.paths;
-    let mut command = Command::new(SYSTEMD_RUN, DEADLINE + GRACE)
-        .args(["--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"])
-        .arg(format!("--unit={UNIT}"))
-        .arg("--description=Trial of a Python environment of the hub")
-        .arg(format!("--setenv=HUBD_SHARE={}", paths.share().display()))
-        .arg(format!("--setenv=HUBD_JUPYTER={}", paths.jupyter().display()));
-    for property in properties(trial, &server(trial)?) {
-        command = command.arg("--property").arg(property);
-    }
-    let python = paths.environment_mount().join("bin/python");
-    let kernel = paths.kernel().map_or("python3", KernelName::as_str);
-    let command = command
-        // The environment's own program does not exist outside the sandbox, where systemd-run looks.
-        .args(["--", "/usr/bin/env", &python.display().to_string(), "-I", "-", &floors(), kernel, trial.language.word()])
-        .arg(paths.environment_at_work(trial.number).display().to_string())
-        .arg(trial.packages.display().to_string())
-        .args(asked.iter().filter(|requirement| !requirement.as_str().contains(';')).map(Requirement::name))
-        .args(trial.conda.iter().map(|name| format!("conda:{name}")))
-        .input(SCRIPT);
+    let text = |path: &Path| path.display().to_string();
+    let unit = TransientRun::new(Attachment::Piped, "Trial of a Python environment of the hub")
+        .unit(UNIT)
+        .env("HUBD_SHARE", &text(&paths.share()))
+        .env("HUBD_JUPYTER", &text(&paths.jupyter()))
+        .properties(properties(trial, &server(trial)?));
+    let mut arguments = vec![text(&paths.environment_mount().join("bin/python"))];
+    arguments.extend(["-I", "-", &floors(), paths.kernel().map_or("python3", KernelName::as_str)].map(str::to_owned));
+    arguments.extend([trial.language.word().to_owned(), text(&paths.environment_at_work(trial.number)), text(&trial.packages)]);
+    let names = asked.iter().filter(|requirement| !requirement.as_str().contains(';')).map(Requirement::name);
+    arguments.extend(names.map(|name| name.to_string()));
+    arguments.extend(trial.conda.iter().map(|name| format!("conda:{name}")));
+    // The environment's own program does not exist outside the sandbox, where it is looked for.
+    let command = unit.command(DEADLINE + GRACE, Path::new("/usr/bin/env"), arguments).input(SCRIPT);
     let output = command.output_with(|line| progress(BuildEvent::Detail(line)))?;
     if output.success() {
         return Ok(());

@@ -37,6 +37,12 @@ const BOUNDARIES: &[Boundary] = &[
         reason: "programs are started by hub_system::command",
     },
     Boundary {
+        text: &["bin/systemd-run"],
+        within: PRODUCT,
+        home: &["hubd/system/src/transient.rs"],
+        reason: "units for one program are started by hub_system::transient",
+    },
+    Boundary {
         text: &["sbin/useradd", "sbin/usermod", "sbin/userdel"],
         within: PRODUCT,
         home: &["hubd/system/src/accounts/shadow.rs", "hubd/core/src/paths.rs"],

@@ -12,6 +12,7 @@ use hub_core::packages::VersionChange;
 use hub_core::paths::Paths;
 use hub_system::apt;
 use hub_system::command::{Command, Output};
+use hub_system::transient::{Attachment, TransientRun};
 
 use crate::apt::{Simulation, held_by, sizes};
 use crate::bundle::{Archive, store};
@@ -25,7 +26,6 @@ const APT_GET: &str = "/usr/bin/apt-get";
 const APT_CACHE: &str = "/usr/bin/apt-cache";
 const DPKG: &str = "/usr/bin/dpkg";
 const DPKG_QUERY: &str = "/usr/bin/dpkg-query";
-const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 /// Where packages put what is in them.
 const SYSTEM: &str = "usr";
 /// The one of its kind: dpkg's own lock allows no second one.
@@ -232,16 +232,12 @@ impl<'a> Apt<'a> {
     /// Runs a program as root, without a sandbox, in a unit that goes on when this process ends.
     fn run(&self, arguments: &[&str], journal: &mut Journal<'_>) -> Result<()> {
         let begin = fs_err::metadata(&self.log).map_or(0, |metadata| metadata.len());
-        let command = Command::new(SYSTEMD_RUN, STEP_DEADLINE + GRACE)
-            .args(["--quiet", "--wait", "--collect", "--service-type=exec"])
-            .arg(format!("--unit={UNIT}"))
-            .arg("--description=Packages of the distribution for the hub");
-        let command = properties(self.paths, &self.log)
-            .into_iter()
-            .fold(command, |command, (name, value)| command.arg("--property").arg(format!("{name}={value}")));
-        let command =
-            apt::ENVIRONMENT.iter().fold(command, |command, (name, value)| command.arg(format!("--setenv={name}={value}")));
-        let command = command.arg("--").args(arguments.iter().copied());
+        let unit = TransientRun::new(Attachment::Waited, "Packages of the distribution for the hub")
+            .unit(UNIT)
+            .properties(properties(self.paths, &self.log));
+        let unit = apt::ENVIRONMENT.iter().fold(unit, |unit, (name, value)| unit.env(name, value));
+        let (program, arguments) = arguments.split_first().context("nothing to run")?;
+        let command = unit.command(STEP_DEADLINE + GRACE, Path::new(program), arguments);
         let mut holder = String::new();
         let output = thread::scope(|scope| {
             let running = scope.spawn(|| command.output());
@@ -260,17 +256,17 @@ impl<'a> Apt<'a> {
     }
 }
 
-fn properties(paths: &Paths, log: &Path) -> Vec<(&'static str, String)> {
-    vec![
+fn properties(paths: &Paths, log: &Path) -> [String; 7] {
+    [
         // Not through a pipe: whoever reads it may be killed, and dpkg must not be for that.
-        ("StandardOutput", format!("append:{}", log.display())),
-        ("StandardError", format!("append:{}", log.display())),
-        ("EnvironmentFile", format!("-{}", paths.network_file().display())),
-        ("RuntimeMaxSec", STEP_DEADLINE.as_secs().to_string()),
+        format!("StandardOutput=append:{}", log.display()),
+        format!("StandardError=append:{}", log.display()),
+        format!("EnvironmentFile=-{}", paths.network_file().display()),
+        format!("RuntimeMaxSec={}", STEP_DEADLINE.as_secs()),
         // At a shutdown dpkg comes to the end of what it is at where it can.
-        ("TimeoutStopSec", "120".to_owned()),
-        ("CPUWeight", "20".to_owned()),
-        ("IOWeight", "20".to_owned()),
+        "TimeoutStopSec=120".to_owned(),
+        "CPUWeight=20".to_owned(),
+        "IOWeight=20".to_owned(),
     ]
 }
 
@@ -344,8 +340,11 @@ mod tests {
         assert!(!options.iter().any(|option| option.contains("allow") || option.contains("force-yes")), "{options:?}");
         assert!(options.contains(&"--no-install-recommends"));
         let properties = properties(&Paths::default(), Path::new("/var/lib/x.log"));
-        assert!(properties.contains(&("StandardOutput", "append:/var/lib/x.log".to_owned())));
-        assert!(!properties.iter().any(|(name, _)| *name == "BindsTo"), "dpkg would be killed with whoever asked for it");
+        assert!(properties.contains(&"StandardOutput=append:/var/lib/x.log".to_owned()));
+        assert!(
+            !properties.iter().any(|property| property.starts_with("BindsTo=")),
+            "dpkg would be killed with whoever asked for it"
+        );
     }
 
     #[test]

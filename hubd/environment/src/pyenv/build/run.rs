@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use hub_system::command::Command;
+use hub_system::transient::{Attachment, TransientRun};
 use nix::sys::statvfs::statvfs;
 
 use super::downloads::Downloads;
 use super::{BuildEvent, ProgressSink, STOP_TIMEOUT, SYSTEMCTL};
 use crate::pyenv::unit::{self, Places, Step};
 
-const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 /// systemd ends a step at its deadline by itself; this only covers systemd not answering.
 const GRACE: Duration = Duration::from_secs(60);
 /// Lines of a program that an error repeats.
@@ -26,17 +26,12 @@ const LEAST_FREE: u64 = 200 << 20;
 
 /// Runs `step` with `new` to write to.
 pub(super) fn run(step: &Step, places: &Places<'_>, new: &Path, progress: ProgressSink<'_>) -> Result<()> {
-    let mut command = Command::new(SYSTEMD_RUN, unit::STEP_TIMEOUT + GRACE)
-        .args(["--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"])
-        .arg(format!("--unit={}", unit::UNIT))
-        .arg(format!("--description=Python environment of the hub: {}", step.title));
-    for (name, value) in unit::environment(places) {
-        command = command.arg(format!("--setenv={name}={value}"));
-    }
-    for property in unit::properties(places, new, step.network) {
-        command = command.arg("--property").arg(property);
-    }
-    let command = command.arg("--").args(step.arguments.iter().cloned());
+    let unit = TransientRun::new(Attachment::Piped, &format!("Python environment of the hub: {}", step.title))
+        .unit(unit::UNIT)
+        .properties(unit::properties(places, new, step.network));
+    let unit = unit::environment(places).into_iter().fold(unit, |unit, (name, value)| unit.env(name, &value));
+    let (program, arguments) = step.arguments.split_first().context("a step without a program")?;
+    let command = unit.command(unit::STEP_TIMEOUT + GRACE, Path::new(program), arguments);
     let (ended, full) = (AtomicBool::new(false), AtomicBool::new(false));
     let mut downloads = Downloads::default();
     let output = thread::scope(|scope| {
