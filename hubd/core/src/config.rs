@@ -33,7 +33,7 @@ use serde::Serialize;
 pub use crate::quantity::{format_bytes, format_cores, parse_bytes, parse_duration, write_bytes, write_duration};
 pub use address_range::{AddressRange, Denied};
 pub use apps::{App, AppName};
-pub use check::parse;
+pub use check::{address_of_hub, parse};
 pub use decode::{LARGEST, decode};
 pub use diagnostic::{Diagnostic, Problems};
 pub use file::{Loaded, ReadError, denied, read, validate};

@@ -423,7 +423,7 @@ Examples:
     },
 }
 
-pub(super) use config::{Careful, ConfigVerb};
+pub(super) use config::{Careful, ConfigVerb, Entries};
 pub(super) use login::LoginVerb;
 pub(super) use token::{Lifetime, TokenVerb};
 

@@ -30,7 +30,7 @@ use hub_core::config::history::How;
 use hub_core::config::{LARGEST, Problems, decode, parse};
 
 use super::World;
-use super::arguments::{Careful, ConfigVerb};
+use super::arguments::{Careful, ConfigVerb, Entries};
 use super::failure::{Cause, Exit, Failure};
 use super::text::counted;
 use key_change::Change;
@@ -45,8 +45,8 @@ pub(super) fn run(verb: ConfigVerb, world: &mut World) -> Result<Exit> {
         ConfigVerb::Get { key } => show::get(world, &key),
         ConfigVerb::Set { key, values, careful } => careful_change(world, Change::Set(key, values), careful),
         ConfigVerb::Unset { key, careful } => careful_change(world, Change::Unset(key), careful),
-        ConfigVerb::Add { key, values, careful } => careful_change(world, Change::Add(key, values), careful),
-        ConfigVerb::Remove { key, values, careful } => careful_change(world, Change::Remove(key, values), careful),
+        ConfigVerb::Add(Entries { key, values, careful }) => careful_change(world, Change::Add(key, values), careful),
+        ConfigVerb::Remove(Entries { key, values, careful }) => careful_change(world, Change::Remove(key, values), careful),
         ConfigVerb::Check { file } => check::check(world, file.as_deref()),
         ConfigVerb::Diff { what } => versions::diff(world, what.as_deref()),
         ConfigVerb::Perform => perform::perform(world),

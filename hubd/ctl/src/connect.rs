@@ -62,9 +62,22 @@ pub(super) fn only_on_the_host(world: &World, what: &str, command: &str) -> Resu
     }
 }
 
+/// Says so where there is no hub, and never was, or it was uninstalled.
+pub(super) fn refuse_without_hub(world: &World) -> Result<(), Failure> {
+    let (receipt, config, socket) = (world.paths.receipt(), world.paths.config_file(), world.paths.control_socket());
+    let is_there = receipt.exists() || config.exists() || socket.parent().is_some_and(Path::exists);
+    // Others than root don't see all of them.
+    if is_there || world.caller.uid != 0 {
+        return Ok(());
+    }
+    let hint = "to install one, as it is said in the README: sudo ./bootstrap.sh --admin NAME".to_owned();
+    Err(Failure::new(Cause::Unreachable, "no hub is installed on this machine", hint))
+}
+
 /// Asks the hub. A refusal is an error.
 pub(super) fn ask(world: &World, request: &Request) -> Result<Reply, Failure> {
     let place = Place::find(world)?;
+    refuse_without_hub(world)?;
     let (Place::Host(socket) | Place::Operator(socket) | Place::Inside(socket)) = &place;
     match control::call(socket, request) {
         Ok(Reply::Refused { kind, message, hint }) => Err(Failure::new(Cause::Hub(kind), message, hint)),

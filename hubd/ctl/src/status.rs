@@ -12,7 +12,7 @@ use hub_system::upgrade::JobStore;
 use serde::Serialize;
 
 use super::World;
-use super::connect::{Place, ask, people, unexpected};
+use super::connect::{Place, ask, people, refuse_without_hub, unexpected};
 use super::failure::{Exit, Failure};
 use super::output::{Cell, Table, Tone};
 use super::server::remarks;
@@ -42,6 +42,7 @@ struct NotRunning<'a> {
 }
 
 pub(super) fn show(world: &mut World) -> Result<Exit> {
+    refuse_without_hub(world)?;
     match ask(world, &Request::Status) {
         Ok(Reply::Status(status)) => show_running(world, &status),
         Ok(other) => Err(unexpected(&other).into()),

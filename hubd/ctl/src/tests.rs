@@ -14,9 +14,12 @@ pub(super) mod servers;
 mod tokens;
 
 use std::collections::VecDeque;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use hub_core::config::HttpsMethod;
 use hub_core::control::{MemoryKills, Reply, Request, ServerInfo, ServerPhase};
@@ -52,6 +55,11 @@ impl Machine {
         let machine = Self::of(0);
         std::fs::create_dir_all(machine.paths().control_socket().parent().unwrap()).unwrap();
         machine
+    }
+
+    /// A machine without a hub, as root.
+    pub(super) fn bare() -> Self {
+        Self::of(0)
     }
 
     /// An administrator's server.
@@ -156,24 +164,46 @@ impl Machine {
             OPERATOR => self.paths().operator_socket(),
             _ => self.paths().admin_socket(),
         };
-        let hub = hub(&socket, replies);
+        let (is_over, hub) = hub(&socket, replies);
         let ran = self.run(line);
+        is_over.store(true, Ordering::SeqCst);
         (ran, hub.join().unwrap())
     }
 }
 
-/// Answers as many requests as there are replies.
-fn hub(socket: &Path, replies: Vec<Reply>) -> JoinHandle<Vec<Request>> {
+/// Answers as many requests as there are replies; fails when hubctl is over, which the caller says, and has asked less.
+fn hub(socket: &Path, replies: Vec<Reply>) -> (Arc<AtomicBool>, JoinHandle<Vec<Request>>) {
     let listener = UnixListener::bind(socket).unwrap();
-    std::thread::spawn(move || {
+    listener.set_nonblocking(true).unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&is_over);
+    let hub = std::thread::spawn(move || {
         let serve = |reply: &Reply| {
-            let (mut stream, _) = listener.accept().unwrap();
+            let mut stream = accept(&listener, &ended).expect("hubctl asked for less than there are answers");
             let request = wire::receive(&mut stream).unwrap();
             wire::send(&mut stream, reply).unwrap();
             request
         };
         replies.iter().map(serve).collect()
-    })
+    });
+    (is_over, hub)
+}
+
+/// The next who asks; `None`: nobody will any more.
+fn accept(listener: &UnixListener, is_over: &AtomicBool) -> Option<UnixStream> {
+    loop {
+        // Looked at first: whoever asked before the end is still there to be heard.
+        let is_last = is_over.load(Ordering::SeqCst);
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).unwrap();
+                return Some(stream);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_last => return None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) => panic!("waiting for hubctl: {error}"),
+        }
+    }
 }
 
 /// A person who answers in a fixed order.

@@ -103,7 +103,7 @@ pub(super) struct InstallArguments {
     #[arg(long, value_name = "SERVER")]
     pub(super) behind: Option<ReverseProxy>,
     /// The hub's address as people type it, as in https://hub.example.org [default: guessed]
-    #[arg(long)]
+    #[arg(long, value_parser = hub_core::config::address_of_hub)]
     pub(super) url: Option<String>,
     #[command(flatten)]
     pub(super) https: HttpsArguments,

@@ -26,6 +26,7 @@ use super::{
 use crate::paths::Paths;
 use crate::quantity::parse_bytes;
 pub(super) use read::absolute;
+pub use read::address_of_hub;
 use read::{account_prefix, address, homes_directory, line_of_text, range, time};
 
 type Span = Range<usize>;
@@ -238,7 +239,7 @@ impl Check<'_, '_> {
             name: self
                 .text("hub.name", |name| line_of_text("the hub's name", name, 60))
                 .unwrap_or_else(|| "Classroom".to_owned()),
-            url: self.text("hub.url", read::url),
+            url: self.text("hub.url", read::address_of_hub),
             announcement: self.text("hub.announcement", |text| read::text("the announcement", text, 500)),
         }
     }

@@ -86,30 +86,14 @@ Examples:
 Examples:
   sudo hubctl config add roles.admins grace
   sudo hubctl config add groups.math.members ada bob")]
-    Add {
-        /// The list, as in roles.admins
-        key: KeyPath,
-        /// What to add
-        #[arg(required = true, value_name = "VALUE")]
-        values: Vec<String>,
-        #[command(flatten)]
-        careful: Careful,
-    },
+    Add(Entries),
     /// Remove entries from a list
     #[command(after_help = "This takes effect at once: an administrator who is removed loses the role with the next click.
 
 Examples:
   sudo hubctl config remove roles.admins grace
   sudo hubctl config remove groups.math.members ada bob")]
-    Remove {
-        /// The list, as in roles.admins
-        key: KeyPath,
-        /// What to take out
-        #[arg(required = true, value_name = "VALUE")]
-        values: Vec<String>,
-        #[command(flatten)]
-        careful: Careful,
-    },
+    Remove(Entries),
     /// Check the configuration, or a file that you want to use as one
     #[command(after_help = "Shows where each problem is, and changes nothing. Exits with 1 if there is a problem.
 
@@ -193,6 +177,18 @@ Examples:
         #[command(flatten)]
         careful: Careful,
     },
+}
+
+/// What goes into a list, or out of it.
+#[derive(Debug, Args)]
+pub(crate) struct Entries {
+    /// The list, as in roles.admins
+    pub(crate) key: KeyPath,
+    /// The entries
+    #[arg(required = true, value_name = "VALUE")]
+    pub(crate) values: Vec<String>,
+    #[command(flatten)]
+    pub(crate) careful: Careful,
 }
 
 /// How careful to be with a change.

@@ -13,6 +13,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::Uid;
 
 use super::super::World;
+use super::super::connect::refuse_without_hub;
 use super::super::failure::{Cause, Failure};
 use super::super::text::printable;
 
@@ -72,6 +73,7 @@ impl Live {
     pub(super) fn text(&self, world: &World) -> Result<Decoded> {
         let path = world.paths.config_file();
         let Some(bytes) = &self.bytes else {
+            refuse_without_hub(world)?;
             let hint = "hubctl config edit makes a new one; hubctl config history lists earlier ones".to_owned();
             return Err(Failure::new(Cause::Failed, format!("there is no `{}`", path.display()), hint).into());
         };

@@ -151,6 +151,18 @@ fn an_error_has_a_form_for_machines_too() {
 }
 
 #[test]
+fn where_no_hub_is_installed_nothing_else_is_said_to_be_missing() {
+    let machine = Machine::bare();
+    for line in ["status", "config show", "user list", "config get limits.memory"] {
+        let ran = machine.run(line);
+        assert_eq!(ran.code, 1, "{line}");
+        let said = format!("{}{}", ran.output, ran.messages);
+        assert!(said.contains("no hub is installed on this machine\n"), "{line}: {said}");
+        assert!(said.contains("hint: to install one, as it is said in the README: "), "{line}: {said}");
+    }
+}
+
+#[test]
 fn a_hub_that_hangs_up_is_told_from_one_that_is_not_there() {
     let machine = Machine::inside();
     let ran = machine.run("user list");

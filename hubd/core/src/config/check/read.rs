@@ -61,7 +61,11 @@ fn is_invisible(character: char) -> bool {
     matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{3164}')
 }
 
-pub(super) fn url(text: &str) -> Result<String, String> {
+/// The hub's address as people type it, without a slash at its end.
+///
+/// # Errors
+/// What is wrong with it, and what is expected.
+pub fn address_of_hub(text: &str) -> Result<String, String> {
     let expected = || format!("{text:?} is not the hub's address; expected one as in \"https://hub.example.org\"");
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(expected)?;
     let (host, path) = rest.trim_end_matches('/').split_once('/').unwrap_or((rest.trim_end_matches('/'), ""));
