@@ -35,10 +35,9 @@ impl Peer {
                 | Request::Stop { .. }
                 | Request::Expel { .. }
                 | Request::State { .. }
-                | Request::List
+                | Request::List { .. }
                 | Request::Logs { .. }
                 | Request::MoveAside { .. }
-                | Request::App { .. }
                 | Request::WhoIs { .. }
                 // Root's configuration is asked whether whoever asks may; see `Launcher::configure`.
                 | Request::Configure { .. } => true,
@@ -57,7 +56,6 @@ impl Peer {
 mod tests {
     use hub_core::control::change::{ChangeVerb, KeyChange, Manner, Requester};
     use hub_core::control::environment::EnvironmentRequest;
-    use hub_core::launcher::protocol::AppAsk;
     use hub_core::upgrade::UpgradeRequest;
 
     use super::*;
@@ -67,17 +65,16 @@ mod tests {
         vec![
             Request::Ping,
             Request::Ensure { name: name() },
-            Request::Start { name: name() },
+            Request::Start { name: name(), app: None },
             Request::StartPlain { name: name() },
-            Request::Restart { name: name(), plain: true },
-            Request::Stop { name: name() },
+            Request::Restart { name: name(), plain: true, app: None },
+            Request::Stop { name: name(), app: Some("refine".parse().unwrap()) },
             Request::Expel { name: name() },
-            Request::State { name: name() },
-            Request::List,
-            Request::Logs { name: name(), lines: 5 },
+            Request::State { name: name(), app: None },
+            Request::List { app: None },
+            Request::Logs { name: name(), lines: 5, app: None },
             Request::MoveAside { name: name(), settings: true },
             Request::WhoIs { uid: 20_000 },
-            Request::App { app: "refine".parse().unwrap(), ask: AppAsk::Start { name: name() } },
             Request::Environment { asker: Asker::Admin { name: name() }, ask: EnvironmentRequest::Status },
             Request::Environment { asker: Asker::Host { account: None }, ask: EnvironmentRequest::Status },
             Request::Upgrade { asker: Asker::Admin { name: name() }, ask: UpgradeRequest::Progress { after: 0 } },

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hub_core::accounts::lookup;
-use hub_core::launcher::protocol::{AppAsk, Refusal, RefusalKind, Reply, Request};
+use hub_core::launcher::protocol::{Refusal, RefusalKind, Reply, Request};
 use hub_core::paths::Paths;
 use hub_core::peers::{Most, Peers};
 use hub_core::text::shortened;
@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use super::access::Peer;
 use super::accounts::{Machine, ThisMachine};
 use super::verbs::Launcher;
+use super::which::Which;
 
 /// The account and the group that `hubd serve` runs as.
 const HUB_ACCOUNT: &str = "hubd";
@@ -151,27 +152,25 @@ async fn answer<M: Machine + 'static>(request: Request, peer: Peer, uid: u32, la
         tracing::info!(%asker, peer_uid = uid, "upgrade: {asker} asks for {act}");
     }
     let acted = match &request {
-        Request::App { ask: AppAsk::Start { name } | AppAsk::Restart { name } | AppAsk::Stop { name }, .. }
-        | Request::Ensure { name }
-        | Request::Start { name }
+        Request::Start { name, app } | Request::Restart { name, app, .. } | Request::Stop { name, app } => {
+            Some((name.clone(), Which { name, app: app.as_ref() }.unit().to_string()))
+        }
+        Request::Ensure { name }
         | Request::StartPlain { name }
-        | Request::Restart { name, .. }
-        | Request::Stop { name }
         | Request::Expel { name }
         | Request::MoveAside { name, .. }
-        | Request::Remove { name, .. } => Some(name.clone()),
+        | Request::Remove { name, .. } => Some((name.clone(), Which::jupyter(name).unit().to_string())),
         _ => None,
     };
     let begun = Instant::now();
     let reply = launcher.answer(request).await;
     let duration_ms = begun.elapsed().as_millis();
-    let unit = acted.as_ref().map(|name| hub_core::unit_name::UnitName::server(name).to_string()).unwrap_or_default();
     match (&acted, &reply) {
-        (Some(name), Reply::Refused(refusal)) => {
+        (Some((name, unit)), Reply::Refused(refusal)) => {
             let refusal = shortened_refusal(refusal);
             tracing::warn!(user = %name, unit, peer_uid = uid, duration_ms, "could not {verb} for {name}: {refusal}");
         }
-        (Some(name), _) => tracing::info!(user = %name, unit, peer_uid = uid, duration_ms, "{verb} for {name}: done"),
+        (Some((name, unit)), _) => tracing::info!(user = %name, unit, peer_uid = uid, duration_ms, "{verb} for {name}: done"),
         (None, Reply::Refused(refusal)) => {
             tracing::warn!(peer_uid = uid, duration_ms, "could not answer {verb}: {}", shortened_refusal(refusal));
         }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Result;
 use hub_core::accounts::Username;
 use hub_core::accounts::lookup::{self, Account};
-use hub_core::config::{Config, Role};
+use hub_core::config::{AppName, Config, Role};
 use hub_core::control::environment::Asker;
 use hub_core::launcher::protocol::{Refusal, RefusalKind, Reply, Request, UnitState};
 use hub_core::paths::Paths;
@@ -77,21 +77,20 @@ impl<M: Machine + 'static> Launcher<M> {
         let answer = match request {
             Request::Ping => self.ping().await,
             Request::Ensure { name } => self.ensure(&name).await,
-            Request::Start { name } => self.start(&name, false).await,
-            Request::StartPlain { name } => self.start(&name, true).await,
-            Request::Restart { name, plain } => self.restart(&name, plain).await,
-            Request::Stop { name } => self.stop(&name).await,
+            Request::Start { name, app } => self.start(Which { name: &name, app: app.as_ref() }, false).await,
+            Request::StartPlain { name } => self.start(Which::jupyter(&name), true).await,
+            Request::Restart { name, plain, app } => self.restart(Which { name: &name, app: app.as_ref() }, plain).await,
+            Request::Stop { name, app } => self.stop(Which { name: &name, app: app.as_ref() }).await,
             Request::Expel { name } => self.expel(&name).await,
-            Request::State { name } => self.state(Which::jupyter(&name)).await,
-            Request::List => self.list().await,
-            Request::Logs { name, lines } => self.logs(Which::jupyter(&name), lines).await,
+            Request::State { name, app } => self.state(Which { name: &name, app: app.as_ref() }).await,
+            Request::List { app } => self.list(app.as_ref()).await,
+            Request::Logs { name, lines, app } => self.logs(Which { name: &name, app: app.as_ref() }, lines).await,
             Request::MoveAside { name, settings } => self.move_aside(&name, settings).await,
             Request::WhoIs { uid } => self.who_is(uid).await,
             Request::Apply => self.apply_and_close().await,
             Request::Remove { name, home } => self.remove(&name, home).await,
             Request::Environment { asker, ask } => self.about_environment(asker, ask).await,
             Request::Configure { requester, change } => self.configure(requester, change).await,
-            Request::App { app, ask } => self.about_app(&app, ask).await,
             Request::Upgrade { asker, ask } => self.about_upgrade(asker, ask).await,
         };
         answer.unwrap_or_else(Reply::Refused)
@@ -117,34 +116,43 @@ impl<M: Machine + 'static> Launcher<M> {
         Ok(Reply::Account { uid: account.uid, account: account.name })
     }
 
-    async fn start(&self, name: &Username, is_plain: bool) -> Answer {
-        let _turn = self.names.lock(name).await;
-        let (config, environment) = self.needed_to_start(name).await?;
-        self.start_jupyter(name, is_plain, &config, environment).await
+    async fn start(&self, which: Which<'_>, is_plain: bool) -> Answer {
+        let _turn = self.names.lock(which.name).await;
+        let (config, environment) = self.needed_to_start(which).await?;
+        self.start_program(which, is_plain, &config, environment).await
     }
 
     /// What can't be started is not stopped. Whoever asked may be gone before this is done.
-    async fn restart(&self, name: &Username, is_plain: bool) -> Answer {
-        let _turn = self.names.lock(name).await;
-        let (config, environment) = self.needed_to_start(name).await?;
-        self.stop_server(Which::jupyter(name)).await?;
-        self.start_jupyter(name, is_plain, &config, environment).await
+    async fn restart(&self, which: Which<'_>, is_plain: bool) -> Answer {
+        let _turn = self.names.lock(which.name).await;
+        let (config, environment) = self.needed_to_start(which).await?;
+        self.stop_server(which).await?;
+        self.start_program(which, is_plain, &config, environment).await
     }
 
-    async fn needed_to_start(&self, name: &Username) -> Result<(Arc<Config>, u32), Refusal> {
-        let config = self.config().await?;
+    async fn needed_to_start(&self, which: Which<'_>) -> Result<(Arc<Config>, u32), Refusal> {
+        let (name, config) = (which.name, self.config().await?);
         if config.is_blocked(name) {
             let message = format!("{name} is blocked: the configuration lists {name} under `blocked` in [roles]");
             return Err(refusal(RefusalKind::NotAllowed, message));
+        }
+        if which.app.is_some_and(|app| !config.apps.contains_key(app)) {
+            return Err(no_such_app());
         }
         let environment = self.environment()?;
         Ok((config, environment))
     }
 
-    async fn start_jupyter(&self, name: &Username, is_plain: bool, config: &Arc<Config>, environment: u32) -> Answer {
-        let account = self.account(name, config).await?;
-        let program = program::server(&self.paths, name, &account, config, is_plain);
-        self.start_server(Which::jupyter(name), &account, config, environment, program).await
+    async fn start_program(&self, which: Which<'_>, is_plain: bool, config: &Arc<Config>, environment: u32) -> Answer {
+        let account = self.account(which.name, config).await?;
+        let program = match which.app {
+            None => program::server(&self.paths, which.name, &account, config, is_plain),
+            Some(name) => {
+                let app = config.apps.get(name).ok_or_else(no_such_app)?;
+                program::app(&self.paths, which.name, &account, config, name, app)
+            }
+        };
+        self.start_server(which, &account, config, environment, program).await
     }
 
     async fn start_server(
@@ -253,9 +261,9 @@ impl<M: Machine + 'static> Launcher<M> {
         }
     }
 
-    async fn stop(&self, name: &Username) -> Answer {
-        let _turn = self.names.lock(name).await;
-        self.stop_server(Which::jupyter(name)).await?;
+    async fn stop(&self, which: Which<'_>) -> Answer {
+        let _turn = self.names.lock(which.name).await;
+        self.stop_server(which).await?;
         Ok(Reply::Done)
     }
 
@@ -295,13 +303,20 @@ impl<M: Machine + 'static> Launcher<M> {
         Ok(Reply::State(state(which, status.as_ref(), uid, &self.paths)))
     }
 
-    async fn list(&self) -> Answer {
+    async fn list(&self, app: Option<&AppName>) -> Answer {
         let table = self.table().await?;
+        let all = match app {
+            None => self.manager.servers().await.map_err(unit_problem)?,
+            Some(app) => {
+                let all = self.manager.apps().await.map_err(unit_problem)?;
+                all.into_iter().filter_map(|(of, status)| (of == *app).then_some(status)).collect()
+            }
+        };
         let mut states: Vec<UnitState> = Vec::new();
-        for mut status in self.manager.servers().await.map_err(unit_problem)? {
+        for mut status in all {
             note_lack_of_memory(&mut status).await;
             let uid = table.find(&status.owner).map(|record| record.uid);
-            states.push(state(Which::jupyter(&status.owner), Some(&status), uid, &self.paths));
+            states.push(state(Which { name: &status.owner, app }, Some(&status), uid, &self.paths));
         }
         Ok(Reply::States { states })
     }
@@ -438,6 +453,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 fn refusal(kind: RefusalKind, message: impl Into<String>) -> Refusal {
     Refusal { kind, message: message.into() }
+}
+
+fn no_such_app() -> Refusal {
+    refusal(RefusalKind::NotAllowed, "the configuration has no such app any more")
 }
 
 fn internal(error: impl Into<anyhow::Error>) -> Refusal {

@@ -14,7 +14,7 @@ use crate::wire;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::launcher::protocol::{AppAsk, Applied, Refusal, Reply, Request, UnitState};
+use crate::launcher::protocol::{Applied, Refusal, Reply, Request, UnitState};
 
 /// What only looks something up.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
@@ -117,14 +117,6 @@ impl Client {
         Self { app: Some(app), ..self.clone() }
     }
 
-    /// What is asked: `jupyter`, or `ask` about the app that this is about.
-    fn request(&self, jupyter: Request, ask: AppAsk) -> Request {
-        match &self.app {
-            Some(app) => Request::App { app: app.clone(), ask },
-            None => jupyter,
-        }
-    }
-
     /// Where the launcher listens.
     pub fn socket(&self) -> &Path {
         &self.socket
@@ -159,15 +151,18 @@ impl Client {
     /// # Errors
     /// When systemd could not start it (why is in the message), or the launcher can't be asked.
     pub async fn start(&self, name: &Username) -> Result<UnitState, ClientError> {
-        self.begin(&self.request(Request::Start { name: name.clone() }, AppAsk::Start { name: name.clone() })).await
+        self.begin(&Request::Start { name: name.clone(), app: self.app.clone() }).await
     }
 
-    /// As [`Client::start`], without what `name` installed and set for themselves.
+    /// As [`Client::start`], without what `name` installed and set for themselves; an app has nothing of that.
     ///
     /// # Errors
     /// As [`Client::start`].
     pub async fn start_plain(&self, name: &Username) -> Result<UnitState, ClientError> {
-        self.begin(&self.request(Request::StartPlain { name: name.clone() }, AppAsk::Start { name: name.clone() })).await
+        match self.app {
+            Some(_) => self.start(name).await,
+            None => self.begin(&Request::StartPlain { name: name.clone() }).await,
+        }
     }
 
     /// Stops `name`'s server if it runs, and starts it, a plain one without what `name` installed and set for themselves. The
@@ -176,7 +171,7 @@ impl Client {
     /// # Errors
     /// As [`Client::start`] and [`Client::stop`].
     pub async fn restart(&self, name: &Username, plain: bool) -> Result<UnitState, ClientError> {
-        self.begin(&self.request(Request::Restart { name: name.clone(), plain }, AppAsk::Restart { name: name.clone() })).await
+        self.begin(&Request::Restart { name: name.clone(), plain, app: self.app.clone() }).await
     }
 
     async fn begin(&self, request: &Request) -> Result<UnitState, ClientError> {
@@ -191,7 +186,7 @@ impl Client {
     /// # Errors
     /// When it could not be stopped, or the launcher can't be asked.
     pub async fn stop(&self, name: &Username) -> Result<(), ClientError> {
-        match self.ask(&self.request(Request::Stop { name: name.clone() }, AppAsk::Stop { name: name.clone() })).await? {
+        match self.ask(&Request::Stop { name: name.clone(), app: self.app.clone() }).await? {
             Reply::Done => Ok(()),
             other => Err(unexpected("stop", &other)),
         }
@@ -213,7 +208,7 @@ impl Client {
     /// # Errors
     /// When systemd or the launcher can't be asked.
     pub async fn state(&self, name: &Username) -> Result<UnitState, ClientError> {
-        match self.ask(&self.request(Request::State { name: name.clone() }, AppAsk::State { name: name.clone() })).await? {
+        match self.ask(&Request::State { name: name.clone(), app: self.app.clone() }).await? {
             Reply::State(state) => Ok(state),
             other => Err(unexpected("state", &other)),
         }
@@ -224,7 +219,7 @@ impl Client {
     /// # Errors
     /// When systemd or the launcher can't be asked.
     pub async fn list(&self) -> Result<Vec<UnitState>, ClientError> {
-        match self.ask(&self.request(Request::List, AppAsk::List)).await? {
+        match self.ask(&Request::List { app: self.app.clone() }).await? {
             Reply::States { states } => Ok(states),
             other => Err(unexpected("list", &other)),
         }
@@ -235,10 +230,7 @@ impl Client {
     /// # Errors
     /// When the journal can't be read, or the launcher can't be asked.
     pub async fn logs(&self, name: &Username, lines: u32) -> Result<Vec<String>, ClientError> {
-        match self
-            .ask(&self.request(Request::Logs { name: name.clone(), lines }, AppAsk::Logs { name: name.clone(), lines }))
-            .await?
-        {
+        match self.ask(&Request::Logs { name: name.clone(), lines, app: self.app.clone() }).await? {
             Reply::Logs { lines } => Ok(lines),
             other => Err(unexpected("logs", &other)),
         }
@@ -349,10 +341,9 @@ impl Client {
 
 fn verb_and_deadline(request: &Request) -> (&'static str, Duration) {
     let deadline = match request {
-        Request::App { ask: AppAsk::State { .. } | AppAsk::List | AppAsk::Logs { .. }, .. } => LOOKUP_DEADLINE,
-        Request::App { ask: AppAsk::Start { .. } | AppAsk::Stop { .. }, .. } => JOB_DEADLINE,
-        Request::App { ask: AppAsk::Restart { .. }, .. } => TWO_JOBS_DEADLINE,
-        Request::Ping | Request::State { .. } | Request::List | Request::Logs { .. } | Request::WhoIs { .. } => LOOKUP_DEADLINE,
+        Request::Ping | Request::State { .. } | Request::List { .. } | Request::Logs { .. } | Request::WhoIs { .. } => {
+            LOOKUP_DEADLINE
+        }
         Request::Ensure { .. } | Request::MoveAside { .. } | Request::Environment { .. } | Request::Upgrade { .. } => {
             ACCOUNT_DEADLINE
         }

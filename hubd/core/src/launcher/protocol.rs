@@ -10,7 +10,8 @@ use crate::sys::room::Room;
 use crate::upgrade::{UpgradeReply, UpgradeRequest};
 use serde::{Deserialize, Serialize};
 
-/// What may be asked. Everything else (paths, accounts, limits, commands) the launcher derives from root's own files.
+/// What may be asked. Everything else (paths, accounts, limits, commands) the launcher derives from root's own files. A server is
+/// somebody's Jupyter or, with `app`, an app that they start beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
@@ -25,6 +26,9 @@ pub enum Request {
     Start {
         /// Whose.
         name: Username,
+        /// Which app of theirs; `None`: Jupyter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app: Option<AppName>,
     },
     /// As `start`, without what the person installed and set for themselves.
     StartPlain {
@@ -37,11 +41,17 @@ pub enum Request {
         name: Username,
         /// Whether it starts without what the person installed and set for themselves.
         plain: bool,
+        /// Which app of theirs; `None`: Jupyter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app: Option<AppName>,
     },
     /// Stop the person's server; the reply comes when nothing of it runs any more.
     Stop {
         /// Whose.
         name: Username,
+        /// Which app of theirs; `None`: Jupyter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app: Option<AppName>,
     },
     /// Stop the person's server, and end whatever else runs as the account, wherever.
     Expel {
@@ -52,15 +62,25 @@ pub enum Request {
     State {
         /// Whose.
         name: Username,
+        /// Which app of theirs; `None`: Jupyter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app: Option<AppName>,
     },
     /// How every server is that systemd knows.
-    List,
+    List {
+        /// Everybody's of which app; `None`: Jupyter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app: Option<AppName>,
+    },
     /// The last lines the server logged since its latest start.
     Logs {
         /// Whose.
         name: Username,
         /// At most this many.
         lines: u32,
+        /// Which app of theirs; `None`: Jupyter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app: Option<AppName>,
     },
     /// Move the packages that the person installed aside, inside the home; with `settings`, those of Jupyter and IPython too.
     MoveAside {
@@ -97,54 +117,12 @@ pub enum Request {
         /// What.
         change: KeyChange,
     },
-    /// About what people start beside Jupyter.
-    App {
-        /// Which.
-        app: AppName,
-        /// What.
-        ask: AppAsk,
-    },
     /// About newer releases. The hub may only ask for an administrator.
     Upgrade {
         /// Who asks.
         asker: Asker,
         /// What.
         ask: UpgradeRequest,
-    },
-}
-
-/// What may be asked about an app; each is as the [`Request`] of that name is about Jupyter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
-pub enum AppAsk {
-    /// Start it.
-    Start {
-        /// Whose.
-        name: Username,
-    },
-    /// Stop it if it runs, and start it.
-    Restart {
-        /// Whose.
-        name: Username,
-    },
-    /// Stop it.
-    Stop {
-        /// Whose.
-        name: Username,
-    },
-    /// How it is.
-    State {
-        /// Whose.
-        name: Username,
-    },
-    /// How everybody's is.
-    List,
-    /// The last lines that it logged.
-    Logs {
-        /// Whose.
-        name: Username,
-        /// At most this many.
-        lines: u32,
     },
 }
 
@@ -160,7 +138,7 @@ impl Request {
             Self::Stop { .. } => "stop",
             Self::Expel { .. } => "expel",
             Self::State { .. } => "state",
-            Self::List => "list",
+            Self::List { .. } => "list",
             Self::Logs { .. } => "logs",
             Self::MoveAside { .. } => "move_aside",
             Self::WhoIs { .. } => "who_is",
@@ -168,14 +146,6 @@ impl Request {
             Self::Remove { .. } => "remove",
             Self::Environment { .. } => "environment",
             Self::Configure { .. } => "configure",
-            Self::App { ask, .. } => match ask {
-                AppAsk::Start { .. } => "app_start",
-                AppAsk::Restart { .. } => "app_restart",
-                AppAsk::Stop { .. } => "app_stop",
-                AppAsk::State { .. } => "app_state",
-                AppAsk::List => "app_list",
-                AppAsk::Logs { .. } => "app_logs",
-            },
             Self::Upgrade { .. } => "upgrade",
         }
     }

@@ -3,60 +3,15 @@
 use futures_util::future::join_all;
 use hub_core::accounts::Username;
 use hub_core::config::{AppName, Config};
-use hub_core::launcher::protocol::{AppAsk, RefusalKind, Reply};
 use hub_core::unit_name::UnitName;
 use hub_system::systemd::UnitStatus;
 
 use super::super::accounts::Machine;
+use super::super::spec;
 use super::super::which::Which;
-use super::super::{program, spec};
-use super::{Answer, Launcher, Refusal, refusal, unit_problem};
+use super::{Launcher, Refusal, unit_problem};
 
 impl<M: Machine + 'static> Launcher<M> {
-    pub(super) async fn about_app(&self, app: &AppName, ask: AppAsk) -> Answer {
-        match ask {
-            AppAsk::Start { name } => {
-                let _turn = self.names.lock(&name).await;
-                self.start_app(Which::app(&name, app)).await
-            }
-            AppAsk::Restart { name } => {
-                let _turn = self.names.lock(&name).await;
-                self.stop_server(Which::app(&name, app)).await?;
-                self.start_app(Which::app(&name, app)).await
-            }
-            AppAsk::Stop { name } => {
-                let _turn = self.names.lock(&name).await;
-                self.stop_server(Which::app(&name, app)).await?;
-                Ok(Reply::Done)
-            }
-            AppAsk::State { name } => self.state(Which::app(&name, app)).await,
-            AppAsk::Logs { name, lines } => self.logs(Which::app(&name, app), lines).await,
-            AppAsk::List => self.list_app(app).await,
-        }
-    }
-
-    async fn start_app(&self, which: Which<'_>) -> Answer {
-        let (config, environment) = self.needed_to_start(which.name).await?;
-        let Some((name, app)) = which.app.and_then(|name| config.apps.get_key_value(name)) else {
-            return Err(refusal(RefusalKind::NotAllowed, "the configuration has no such app any more"));
-        };
-        let account = self.account(which.name, &config).await?;
-        let program = program::app(&self.paths, which.name, &account, &config, name, app);
-        self.start_server(which, &account, &config, environment, program).await
-    }
-
-    async fn list_app(&self, app: &AppName) -> Answer {
-        let table = self.table().await?;
-        let mut states = Vec::new();
-        for (_, mut status) in self.manager.apps().await.map_err(unit_problem)?.into_iter().filter(|(of, _)| of == app) {
-            super::note_lack_of_memory(&mut status).await;
-            let uid = table.find(&status.owner).map(|record| record.uid);
-            let owner = status.owner.clone();
-            states.push(super::state(Which::app(&owner, app), Some(&status), uid, &self.paths));
-        }
-        Ok(Reply::States { states })
-    }
-
     /// Ends all that `name` started beside Jupyter, at once: whoever lost the right to it has no time left to use it, and nothing that
     /// they run makes anybody wait.
     pub(super) async fn end_apps(&self, name: &Username) -> Result<(), Refusal> {

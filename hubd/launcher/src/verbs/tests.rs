@@ -55,7 +55,7 @@ impl World {
     }
 
     async fn start(&self, name: &str) -> Reply {
-        self.ask(Request::Start { name: name.parse().unwrap() }).await
+        self.ask(Request::Start { name: name.parse().unwrap(), app: None }).await
     }
 
     fn property(&self, property: &str) -> String {
@@ -144,7 +144,7 @@ async fn accounts_that_can_be_logged_in_to_are_closed_before_what_they_run_is_en
     assert_eq!(world.machine.state().open.iter().collect::<Vec<_>>(), ["adalogin"]);
     assert_eq!(ending(&world), ["KillUnit user-20000.slice 9", "StopUnit user-20000.slice"]);
     assert!(world.systemd.units().contains(&"user-1000.slice".to_owned()), "somebody else's session ended");
-    assert_eq!(state_of(world.ask(Request::State { name: ada() }).await).active, Active::Active);
+    assert_eq!(state_of(world.ask(Request::State { name: ada(), app: None }).await).active, Active::Active);
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn a_second_start_changes_nothing() {
 #[tokio::test]
 async fn a_restart_is_another_run_and_systemd_tells_what_is_left_out() {
     let world = World::new();
-    let restart = |plain| world.ask(Request::Restart { name: ada(), plain });
+    let restart = |plain| world.ask(Request::Restart { name: ada(), plain, app: None });
     assert!(state_of(restart(true).await).without_own, "one that is down is started");
     let calls = || world.systemd.calls();
     let before = calls().len();
@@ -199,7 +199,7 @@ async fn a_restart_is_another_run_and_systemd_tells_what_is_left_out() {
     assert!(calls()[before..].iter().any(|call| call.starts_with("StopUnit hubd-user-ada.service")), "{:?}", calls());
     let listed = |world: &World| {
         let launcher = Launcher::new(world.paths.clone(), world.systemd.manager(), world.machine.clone(), 990);
-        async move { Arc::new(launcher).answer(Request::List).await }
+        async move { Arc::new(launcher).answer(Request::List { app: None }).await }
     };
     state_of(restart(true).await);
     let Reply::States { states } = listed(&world).await else { panic!("no list") };
@@ -211,8 +211,11 @@ async fn what_can_not_be_started_again_is_not_stopped() {
     let world = World::new();
     world.start("ada").await;
     hub_system::tree::remove(&world.paths.environment(3)).unwrap();
-    assert_eq!(refusal_of(world.ask(Request::Restart { name: ada(), plain: false }).await).kind, RefusalKind::NoEnvironment);
-    assert_eq!(state_of(world.ask(Request::State { name: ada() }).await).active, Active::Active);
+    assert_eq!(
+        refusal_of(world.ask(Request::Restart { name: ada(), plain: false, app: None }).await).kind,
+        RefusalKind::NoEnvironment
+    );
+    assert_eq!(state_of(world.ask(Request::State { name: ada(), app: None }).await).active, Active::Active);
 }
 
 #[tokio::test]
@@ -254,11 +257,11 @@ async fn the_role_is_what_the_configuration_says_at_this_start() {
     let world = World::new();
     world.start("ada").await;
     assert_eq!(world.property("SupplementaryGroups"), "@as []");
-    world.ask(Request::Stop { name: ada() }).await;
+    world.ask(Request::Stop { name: ada(), app: None }).await;
     world.configure("[roles]\nadmins = [\"ada\"]\n");
     world.start("ada").await;
     assert_eq!(world.property("SupplementaryGroups"), "[\"hubd-admins\"]");
-    world.ask(Request::Stop { name: ada() }).await;
+    world.ask(Request::Stop { name: ada(), app: None }).await;
     world.configure("");
     world.start("ada").await;
     assert_eq!(world.property("SupplementaryGroups"), "@as []");
@@ -301,7 +304,7 @@ async fn a_server_keeps_its_environment_when_the_current_one_changes() {
     let world = World::new();
     world.start("ada").await;
     world.switch(4);
-    assert_eq!(state_of(world.ask(Request::State { name: ada() }).await).environment, Some(3));
+    assert_eq!(state_of(world.ask(Request::State { name: ada(), app: None }).await).environment, Some(3));
     assert_eq!(state_of(world.start("bob").await).environment, Some(4));
     let pong = world.ask(Request::Ping).await;
     let Reply::Pong { version, environment: Some(4), accounts_problem: None, homes: Some(homes) } = &pong else {
@@ -332,7 +335,7 @@ async fn a_start_that_fails_says_how_and_the_next_one_may_succeed() {
         refusal.message,
         "systemd could not start `hubd-user-ada.service`: its job ended as `failed` (systemd says: exit-code, exit code 203)"
     );
-    let state = state_of(world.ask(Request::State { name: ada() }).await);
+    let state = state_of(world.ask(Request::State { name: ada(), app: None }).await);
     assert_eq!((state.active, state.exit_status), (Active::Failed, Some(203)));
     assert_eq!(state_of(world.start("ada").await).active, Active::Active);
 }
@@ -342,11 +345,11 @@ async fn a_server_that_died_can_be_asked_why_until_it_is_started_or_stopped() {
     let world = World::new();
     world.start("ada").await;
     world.systemd.end("hubd-user-ada.service", "exit-code", 1, 3);
-    let state = state_of(world.ask(Request::State { name: ada() }).await);
+    let state = state_of(world.ask(Request::State { name: ada(), app: None }).await);
     assert_eq!((state.active, state.result.as_str(), state.exit_status), (Active::Failed, "exit-code", Some(3)));
     assert_eq!(state.endpoint, None);
-    assert_eq!(world.ask(Request::Stop { name: ada() }).await, Reply::Done);
-    assert_eq!(state_of(world.ask(Request::State { name: ada() }).await).active, Active::Inactive);
+    assert_eq!(world.ask(Request::Stop { name: ada(), app: None }).await, Reply::Done);
+    assert_eq!(state_of(world.ask(Request::State { name: ada(), app: None }).await).active, Active::Inactive);
 }
 
 #[tokio::test]
@@ -354,9 +357,9 @@ async fn stopping_leaves_nothing_and_is_done_when_nothing_runs() {
     let world = World::new();
     world.start("ada").await;
     std::fs::create_dir(world.paths.server_directory(&ada())).unwrap();
-    assert_eq!(world.ask(Request::Stop { name: ada() }).await, Reply::Done);
+    assert_eq!(world.ask(Request::Stop { name: ada(), app: None }).await, Reply::Done);
     assert!(!world.paths.server_directory(&ada()).exists());
-    assert_eq!(world.ask(Request::Stop { name: ada() }).await, Reply::Done);
+    assert_eq!(world.ask(Request::Stop { name: ada(), app: None }).await, Reply::Done);
     assert!(!world.systemd.units().iter().any(|unit| unit.contains("hubd-user-") || unit.ends_with(".mount")));
 }
 
@@ -367,7 +370,7 @@ async fn after_a_restart_of_the_launcher_systemd_still_knows_every_server() {
         world.start(name).await;
     }
     let other = Arc::new(Launcher::new(world.paths.clone(), world.systemd.manager(), world.machine.clone(), 990));
-    let Reply::States { states } = other.answer(Request::List).await else { panic!("no list") };
+    let Reply::States { states } = other.answer(Request::List { app: None }).await else { panic!("no list") };
     let found: Vec<_> =
         states.iter().map(|state| (state.name.as_str(), state.endpoint.as_ref().unwrap().uid, state.environment)).collect();
     assert_eq!(found, [("ada", 20_000, Some(3)), ("b-c", 20_001, Some(3))]);

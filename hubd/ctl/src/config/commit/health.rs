@@ -69,7 +69,9 @@ fn ask(world: &World, config: &Config, files: Files) -> Result<Option<String>> {
             other => bail!("unexpected answer of the hub about its status: {other:?}"),
         };
     let socket = world.paths.launcher_socket();
-    match wire::ask(&socket, &protocol::Request::List, ASK_DEADLINE).context("asking the launcher which servers run")? {
+    match wire::ask(&socket, &protocol::Request::List { app: None }, ASK_DEADLINE)
+        .context("asking the launcher which servers run")?
+    {
         protocol::Reply::States { .. } => {}
         protocol::Reply::Refused(refusal) => bail!("the launcher does not know which servers run: {refusal}"),
         other => bail!("unexpected answer of the launcher about running servers: {other:?}"),

@@ -176,21 +176,23 @@ impl Inner {
     fn reply(self: &Arc<Self>, request: Request) -> Reply {
         let mut state = self.lock();
         match request {
-            Request::Start { name } => self.start(&mut state, &name, false),
+            Request::Start { name, .. } => self.start(&mut state, &name, false),
             Request::StartPlain { name } => self.start(&mut state, &name, true),
-            Request::Restart { name, plain } => {
+            Request::Restart { name, plain, .. } => {
                 state.end(&name, "success");
                 self.start(&mut state, &name, plain)
             }
-            Request::Stop { name } => {
+            Request::Stop { name, .. } => {
                 if state.fates.get(&name) == Some(&Fate::NeverStops) {
                     return refused(RefusalKind::Unit, "the job timed out");
                 }
                 state.end(&name, "success");
                 Reply::Done
             }
-            Request::State { name } => Reply::State(state.units.get(&name).map_or_else(|| down(&name), |(unit, _)| unit.clone())),
-            Request::List => Reply::States { states: state.units.values().map(|(unit, _)| unit.clone()).collect() },
+            Request::State { name, .. } => {
+                Reply::State(state.units.get(&name).map_or_else(|| down(&name), |(unit, _)| unit.clone()))
+            }
+            Request::List { .. } => Reply::States { states: state.units.values().map(|(unit, _)| unit.clone()).collect() },
             Request::Logs { .. } => Reply::Logs { lines: vec!["ModuleNotFoundError: No module named 'jupyterlab'".to_owned()] },
             other => panic!("{other:?} was not expected"),
         }
