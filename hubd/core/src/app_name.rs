@@ -19,6 +19,13 @@ pub struct AppNameError(String);
 
 validated_text!(AppName, AppNameError, 0);
 
+impl AppName {
+    /// The hub's own app, which shows what is in somebody's home.
+    pub fn files() -> Self {
+        Self("files".to_owned())
+    }
+}
+
 impl FromStr for AppName {
     type Err = AppNameError;
 

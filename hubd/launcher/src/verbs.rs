@@ -136,7 +136,7 @@ impl<M: Machine + 'static> Launcher<M> {
             let message = format!("{name} is blocked: the configuration lists {name} under `blocked` in [roles]");
             return Err(refusal(RefusalKind::NotAllowed, message));
         }
-        if which.app.is_some_and(|app| !config.apps.contains_key(app)) {
+        if which.app.is_some_and(|app| !config.all_apps(&self.paths).contains_key(app)) {
             return Err(no_such_app());
         }
         let environment = self.environment()?;
@@ -148,8 +148,8 @@ impl<M: Machine + 'static> Launcher<M> {
         let program = match which.app {
             None => program::server(&self.paths, which.name, &account, config, is_plain),
             Some(name) => {
-                let app = config.apps.get(name).ok_or_else(no_such_app)?;
-                program::app(&self.paths, which.name, &account, config, name, app)
+                let app = config.all_apps(&self.paths).remove(name).ok_or_else(no_such_app)?;
+                program::app(&self.paths, which.name, &account, config, name, &app)
             }
         };
         self.start_server(which, &account, config, environment, program).await
@@ -223,10 +223,11 @@ impl<M: Machine + 'static> Launcher<M> {
             tracing::warn!(user = %name, account = account.name, group, "this account is also in a group that the hub did not put it in");
         }
         let places = Places::find(&self.paths, &config.accounts.homes, &account.home).map_err(internal)?;
+        let app = which.app.and_then(|app| config.all_apps(&self.paths).remove(app));
         spec::unit(&Order {
             which,
-            title: which.app.and_then(|app| config.apps.get(app)).map_or("Jupyter server", |app| app.title.as_str()),
-            has_network: which.app.is_none_or(|app| config.apps.get(app).is_some_and(|app| app.network)),
+            title: app.as_ref().map_or("Jupyter server", |app| app.title.as_str()),
+            has_network: which.app.is_none() || app.as_ref().is_some_and(|app| app.network),
             account,
             // An app looks after nobody.
             role: if which.app.is_some() { Role::Student } else { config.role_of(name) },

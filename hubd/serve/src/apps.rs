@@ -54,11 +54,12 @@ impl Apps {
 
     /// Follows `config`: what is new can be started, what is gone is found no more. Must be called inside a tokio runtime.
     pub fn set(&self, config: &Config, launcher: &Client, paths: &Paths) {
+        let apps = config.all_apps(paths);
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         for (name, kept) in &mut *kept {
-            kept.app = kept.app.take().filter(|_| config.apps.contains_key(name));
+            kept.app = kept.app.take().filter(|_| apps.contains_key(name));
         }
-        for (name, app) in &config.apps {
+        for (name, app) in &apps {
             let settings = || Settings::new(config, paths).for_app(name.clone(), app.clone());
             let kept = kept
                 .entry(name.clone())

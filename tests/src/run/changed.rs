@@ -37,6 +37,7 @@ const SEEN_BY: &[(&str, &[&str])] = &[
     ("hubd/environment/src/apt", &["apt"]),
     ("hubd/environment/src/jobs", &["environment", "packages", "apt"]),
     ("hubd/environment/src/pyenv", &["environment", "packages", "own-packages", "kernels", "locks"]),
+    ("hubd/files", &["apps"]),
     ("hubd/launcher", &["class", "isolation", "limits", "revoke", "survive"]),
     ("hubd/roster", &["files", "roster"]),
     ("hubd/serve/assets/", &["unit", "people"]),

@@ -1,5 +1,7 @@
 //! Web programs beside Jupyter: on a port and on a socket, with and without their address, broken, blocked, gone.
 
+mod files;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -126,6 +128,7 @@ fn run(context: &Context) -> Result<()> {
     broken(context, &hub, &cara)?;
     plain(context, &hub, &cara)?;
     echo(context, &hub, &cara)?;
+    files::run(context, &hub)?;
     let bob = apart(context, &hub)?;
     ended(context, &hub, &cara)?;
     blocked(context, &hub, &bob)

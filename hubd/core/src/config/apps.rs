@@ -1,8 +1,12 @@
 //! `[apps.NAME]`: web programs beside Jupyter, one of each for everybody who wants it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use super::Config;
 pub use crate::app_name::{AppName, AppNameError};
+use crate::paths::Paths;
 
 /// `[apps.NAME]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,6 +23,16 @@ pub struct App {
     pub ready: String,
     /// Whether it reaches the network as its owner's server does; else it has none.
     pub network: bool,
+}
+
+impl Config {
+    /// Every app that people can start: those of the configuration and the hub's own, whose name the configuration may give to
+    /// another.
+    pub fn all_apps(&self, paths: &Paths) -> BTreeMap<AppName, App> {
+        let mut apps = self.apps.clone();
+        apps.entry(AppName::files()).or_insert_with(|| App::files(paths));
+        apps
+    }
 }
 
 /// Which part of the address an app is asked for.
@@ -73,6 +87,20 @@ impl Placeholder {
 }
 
 impl App {
+    /// The hub's own app: what is in somebody's home, and all of it as one file.
+    fn files(paths: &Paths) -> Self {
+        let program = paths.binaries().join("hubd-files").display().to_string();
+        let arguments = ["--socket", Placeholder::Socket.text(), "--home", Placeholder::Home.text(), "--user", Placeholder::User.text()];
+        Self {
+            title: "My files".to_owned(),
+            description: Some("What takes room in your home, and everything as one file to take away.".to_owned()),
+            command: std::iter::once(program).chain(arguments.map(str::to_owned)).collect(),
+            prefix: Prefix::Stripped,
+            ready: "/ready".to_owned(),
+            network: false,
+        }
+    }
+
     /// Whether it listens on a TCP port, and so needs a network of its own and somebody who passes on what the hub says.
     pub fn has_port(&self) -> bool {
         self.uses(Placeholder::Port)
@@ -149,6 +177,16 @@ mod tests {
     fn a_value_is_not_looked_through_for_more() {
         let known = [(Placeholder::User, "{home}"), (Placeholder::Home, "/home/ada"), (Placeholder::Port, "80")];
         assert_eq!(fill("{user}:{home}/x{port}{other}{", &known), "{home}:/home/ada/x80{other}{");
+    }
+
+    #[test]
+    fn the_hubs_own_app_is_there_unless_the_configuration_has_one_of_that_name() {
+        let paths = Paths::under("/");
+        let mut config = crate::config::parse("", "here").unwrap();
+        let own = config.all_apps(&paths).remove(&AppName::files()).unwrap();
+        assert_eq!((own.command[0].as_str(), own.obstacle()), ("/opt/hubd/bin/hubd-files", None));
+        config.apps.insert(AppName::files(), app(&["/usr/bin/other", "{port}"], false));
+        assert_eq!(config.all_apps(&paths)[&AppName::files()].command[0], "/usr/bin/other");
     }
 
     #[test]

@@ -32,13 +32,14 @@ impl<M: Machine + 'static> Launcher<M> {
     /// Ends apps that the configuration does not have any more; the others follow the limits of their owners, which are the
     /// slice's.
     pub(super) async fn follow_apps(&self, config: &Config) -> Result<(), Refusal> {
+        let known = config.all_apps(&self.paths);
         let follow = async |app: AppName, status: UnitStatus| -> Result<(), Refusal> {
             let owner = &status.owner;
             if config.is_blocked(owner) {
                 self.kill_apps(owner).await?;
             }
             let _turn = self.names.lock(owner).await;
-            if !config.apps.contains_key(&app) || config.is_blocked(owner) {
+            if !known.contains_key(&app) || config.is_blocked(owner) {
                 self.stop_server(Which::app(owner, &app)).await?;
                 tracing::info!(user = %owner, %app, "ended {app} of {owner}: the configuration does not have it any more, or blocks them");
             } else if status.active_state == "active" {

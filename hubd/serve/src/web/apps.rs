@@ -50,9 +50,12 @@ impl Shown {
     }
 }
 
-/// All that `visitor` can start, by name.
-pub(super) fn all(hub: &Hub, visitor: &Visitor) -> Vec<Shown> {
-    hub.apps.all().iter().map(|app| Shown::of(app, visitor)).collect()
+/// All of the configuration that `visitor` can start, by name, and the hub's own app, unless the configuration has one of that name.
+pub(super) fn all(hub: &Hub, visitor: &Visitor) -> (Vec<Shown>, Option<Shown>) {
+    let config = hub.config.get();
+    let (written, own): (Vec<_>, Vec<_>) = hub.apps.all().into_iter().partition(|app| config.apps.contains_key(&app.name));
+    let shown = |apps: Vec<Arc<OneApp>>| apps.iter().map(|app| Shown::of(app, visitor)).collect::<Vec<_>>();
+    (shown(written), shown(own).pop())
 }
 
 /// `GET /hub/apps/NAME`

@@ -31,6 +31,7 @@ struct Page<'page> {
     idle: String,
     role: Role,
     apps: Vec<apps::Shown>,
+    files: Option<apps::Shown>,
 }
 
 /// `GET /`: straight to one's own server when it runs or may be started, else to one's own page.
@@ -46,6 +47,7 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
     let query = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let user = &visitor.session.user;
     let role = hub.config.get().role_of(user);
+    let (apps, files) = apps::all(&hub, &visitor);
     let page = Page {
         look: Look::Wide,
         frame: Frame::for_session(&hub.config.get().hub, &visitor.session).with_ways(role, "/hub/home"),
@@ -60,7 +62,8 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
         },
         idle: hub.config.get().servers.idle_timeout.map(state::in_words).unwrap_or_default(),
         role,
-        apps: apps::all(&hub, &visitor),
+        apps,
+        files,
     };
     render(StatusCode::OK, &page)
 }

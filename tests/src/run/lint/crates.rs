@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hub-backup", &["hub-core", "hub-environment", "hub-system"]),
     ("hubd", &["hub-core", "hub-daemon", "hub-roster", "hub-tls"]),
     ("hubd-app", &["hub-core"]),
+    ("hubd-files", &["hub-core"]),
     ("hubd-certificates", &["hub-core", "hub-daemon", "hub-tls"]),
     ("hubd-outside", &["hub-core", "hub-daemon"]),
     ("hubd-launcher", &["hub-core", "hub-daemon", "hub-environment", "hub-system"]),
