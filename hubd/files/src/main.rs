@@ -36,8 +36,8 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
     runtime.block_on(async {
-        let listener = UnixListener::bind(&arguments.socket)
-            .with_context(|| format!("listening at `{}`", arguments.socket.display()))?;
+        let listener =
+            UnixListener::bind(&arguments.socket).with_context(|| format!("listening at `{}`", arguments.socket.display()))?;
         axum::serve(listener, hubd_files::router(arguments.home, arguments.user)).await.context("answering")
     })
 }

@@ -49,7 +49,7 @@ pub(crate) fn pack(home: &Path, name: &str, extent: Extent, out: impl Write) -> 
         let called = format!("{name}/{}", path.display());
         match entry.metadata() {
             Ok(metadata) => zip.add(entry.path(), called, &metadata)?,
-            Err(error) => zip.leave_out(&called, &error),
+            Err(error) => zip.leave_out(&called, &error)?,
         }
     }
     zip.finish(name)
@@ -69,32 +69,32 @@ impl<W: Write> Zip<W> {
         } else if kind.is_symlink() {
             match std::fs::read_link(path) {
                 Ok(target) => self.writer.add_symlink(called.as_str(), target.to_string_lossy(), options),
-                Err(error) => return Ok(self.leave_out(&called, &error)),
+                Err(error) => return self.leave_out(&called, &error),
             }
         } else if kind.is_file() {
             return self.add_file(path, &called, metadata, options);
         } else {
             let what = if kind.is_socket() { "a socket" } else { "a pipe or a device" };
-            return Ok(self.leave_out(&called, &what));
+            return self.leave_out(&called, &what);
         };
         self.judge(&called, added)
     }
 
     fn add_file(&mut self, path: &Path, called: &str, metadata: &Metadata, options: SimpleFileOptions) -> io::Result<()> {
         if metadata.len() > SPARSE && metadata.blocks() * 512 < metadata.len() / 8 {
-            return Ok(self.leave_out(called, &"nearly all of it is empty, and would need far more room where it is unpacked"));
+            return self.leave_out(called, &"nearly all of it is empty, and would need far more room where it is unpacked");
         }
         let opened = File::options().read(true).custom_flags(CAREFULLY).open(path);
         let mut file = match opened {
             Ok(file) if file.metadata().is_ok_and(|now| now.is_file()) => file,
-            Ok(_) => return Ok(self.leave_out(called, &"it was replaced meanwhile")),
-            Err(error) => return Ok(self.leave_out(called, &error)),
+            Ok(_) => return self.leave_out(called, &"it was replaced meanwhile"),
+            Err(error) => return self.leave_out(called, &error),
         };
         let mut piece = vec![0; PIECE];
         // Whoever can't be read at all is not begun.
         let mut read = match file.read(&mut piece) {
             Ok(read) => read,
-            Err(error) => return Ok(self.leave_out(called, &error)),
+            Err(error) => return self.leave_out(called, &error),
         };
         if let Err(refused) = self.writer.start_file(called, options) {
             return self.judge(called, Err(refused));
@@ -107,7 +107,7 @@ impl<W: Write> Zip<W> {
             read = match file.read(&mut piece) {
                 Ok(read) => read,
                 Err(error) => {
-                    self.leave_out(called, &format!("only its beginning is here: {error}"));
+                    self.leave_out(called, &format!("only its beginning is here: {error}"))?;
                     0
                 }
             };
@@ -120,12 +120,14 @@ impl<W: Write> Zip<W> {
         match added {
             Ok(()) => Ok(()),
             Err(zip::result::ZipError::Io(error)) => Err(error),
-            Err(error) => Ok(self.leave_out(called, &error)),
+            Err(error) => self.leave_out(called, &error),
         }
     }
 
-    fn leave_out(&mut self, called: &str, why: &dyn std::fmt::Display) {
+    /// The rest is packed all the same.
+    fn leave_out(&mut self, called: &str, why: &dyn std::fmt::Display) -> io::Result<()> {
         self.left_out.push(format!("{called}: {why}"));
+        Ok(())
     }
 
     fn finish(mut self, name: &str) -> io::Result<()> {

@@ -370,7 +370,8 @@ mod tests {
     async fn a_file_goes_once_somebody_is_sure() {
         let site = Site::new();
         site.write("a b.txt", "x");
-        let (token, key) = (site.token().await, percent_encode(key(Path::new("a b.txt")).as_bytes(), NON_ALPHANUMERIC).to_string());
+        let (token, key) =
+            (site.token().await, percent_encode(key(Path::new("a b.txt")).as_bytes(), NON_ALPHANUMERIC).to_string());
         let (status, _, page) = site.post(format!("token={token}&path={key}")).await;
         assert!(status == StatusCode::OK && page.contains("a b.txt") && site.has("a b.txt"), "{page}");
         let (status, headers, _) = site.post(format!("token={token}&path={key}&sure=yes")).await;
@@ -390,7 +391,8 @@ mod tests {
         for form in ["token=&path=kept&sure=yes", "token=x&path=kept&sure=yes"] {
             assert_eq!(site.post(form.to_owned()).await.0, StatusCode::FORBIDDEN, "{form}");
         }
-        for path in ["..%2F..%2Fetc%2Fpasswd", "%2Fetc%2Fpasswd", "folder", "link", "", ".", ".cache", "folder%2F..%2Fkept", "no"] {
+        for path in ["..%2F..%2Fetc%2Fpasswd", "%2Fetc%2Fpasswd", "folder", "link", "", ".", ".cache", "folder%2F..%2Fkept", "no"]
+        {
             let key = path.replace('%', "%25");
             assert_eq!(site.post(format!("token={token}&path={key}&sure=yes")).await.0, StatusCode::NOT_FOUND, "{path}");
         }

@@ -90,7 +90,8 @@ impl App {
     /// The hub's own app: what is in somebody's home, and all of it as one file.
     fn files(paths: &Paths) -> Self {
         let program = paths.binaries().join("hubd-files").display().to_string();
-        let arguments = ["--socket", Placeholder::Socket.text(), "--home", Placeholder::Home.text(), "--user", Placeholder::User.text()];
+        let arguments =
+            ["--socket", Placeholder::Socket.text(), "--home", Placeholder::Home.text(), "--user", Placeholder::User.text()];
         Self {
             title: "My files".to_owned(),
             description: Some("What takes room in your home, and everything as one file to take away.".to_owned()),

@@ -82,7 +82,10 @@ fn taken_home(hub: &Hub, dora: &Browser) -> Result<()> {
         Command::new("/usr/bin/python3", DEADLINE).args(["-c", READ, &file]).run().context("reading what was downloaded")
     };
     let visible = names("a[href=download]", &format!("dora-{day}.zip"))?;
-    ensure!(visible == "dora/link -> /etc/passwd\ndora/work/\ndora/work/data.bin 3145728\ndora/work/Übung 1.ipynb 14\n", "{visible}");
+    ensure!(
+        visible == "dora/link -> /etc/passwd\ndora/work/\ndora/work/data.bin 3145728\ndora/work/Übung 1.ipynb 14\n",
+        "{visible}"
+    );
     let all = names("a[href='download?hidden=yes']", &format!("dora-{day} (1).zip"))?;
     ensure!(all.contains("dora/.config/theme 5\n") && all.contains("dora/work/data.bin"), "with hidden files: {all}");
     Ok(())
