@@ -27,6 +27,7 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
+use walkdir::WalkDir;
 
 use crate::pack::{Extent, pack};
 use crate::survey::{Found, LEFTOVERS, Survey};
@@ -241,11 +242,20 @@ async fn delete(_: OwnWindow, State(home): State<Arc<Home>>, Form(form): Form<De
         let page = Confirm { token: &home.token, path: shown, key: &form.path, size, is_folder: is_leftover };
         return show(StatusCode::OK, &page);
     }
-    let gone = spawn_blocking(move || if is_leftover { fs_err::remove_dir_all(&path) } else { fs_err::remove_file(&path) });
+    let gone = spawn_blocking(move || if is_leftover { empty(&path) } else { fs_err::remove_file(&path) });
     gone.await.map_err(|error| Refused::broken(&error))?.map_err(|error| Refused::broken(&error))?;
     eprintln!("{shown} was deleted on the page");
     let to = format!("./?gone={}", percent_encode(shown.as_bytes(), NON_ALPHANUMERIC));
     Ok((fixed(), Redirect::to(&to)).into_response())
+}
+
+/// Removes a folder and what is in it, level by level from below, however deep it is.
+fn empty(folder: &Path) -> io::Result<()> {
+    for entry in WalkDir::new(folder).contents_first(true).same_file_system(true) {
+        let entry = entry?;
+        if entry.file_type().is_dir() { fs_err::remove_dir(entry.path())? } else { fs_err::remove_file(entry.path())? }
+    }
+    Ok(())
 }
 
 impl Row {
