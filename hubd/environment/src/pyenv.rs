@@ -21,6 +21,7 @@ mod progress;
 mod python;
 mod seal;
 mod server;
+mod share;
 mod trial;
 mod unit;
 pub mod uv;

@@ -158,3 +158,58 @@ print(server.tornado_settings["headers"], server.tornado_settings["user"], serve
          {'X-Own': 'yes'} ada /hub/"
     );
 }
+
+/// A handler of a page, with where its application has its static files.
+const PAGES: &str = r#"
+import json, os, tempfile
+from types import SimpleNamespace
+from hubd_jupyter import shared
+
+top = tempfile.mkdtemp()
+place = os.path.join(top, "hubd-shared")
+for file in ("L/main.js", "E/static/entry.1.js", "secret.js"):
+    os.makedirs(os.path.dirname(os.path.join(place, file)), exist_ok=True)
+    open(os.path.join(place, file), "w").close()
+
+def told(static, base="", **more):
+    handler = SimpleNamespace(settings={"hub_prefix": f"{base}/hub/"}, extensionapp=SimpleNamespace(static_dir=static))
+    config = {"fullStaticUrl": "/own", "fullLabextensionsUrl": f"{base}/user/ada/lab/extensions", **more}
+    before = json.dumps(config)
+    page = shared.with_shared(None, place)(handler, config)
+    assert json.dumps(config) == before
+    return page
+"#;
+
+#[test]
+fn pages_load_from_the_hub_what_is_shared_and_the_rest_from_their_server() {
+    let script = r#"
+with open(os.path.join(place, "index.json"), "w") as stream:
+    json.dump({"share/jupyter/lab/static": "L", "share/jupyter/labextensions/@a/b": "E"}, stream)
+lab = os.path.join(top, "share/jupyter/lab/static/")
+print(told(lab)["fullStaticUrl"], told("/home/ada/own/static")["fullStaticUrl"], told(None, "/x")["fullStaticUrl"])
+ours, theirs = {"name": "@a/b", "load": "static/entry.1.js"}, {"name": "@a/b", "load": "static/entry.2.js"}
+for base in ("", "/x"):
+    page = told(lab, base, federated_extensions=[ours, theirs, {"name": "own", "load": "static/entry.1.js"}])
+    for one in page["federated_extensions"]:
+        print(os.path.normpath("/".join((page["fullLabextensionsUrl"], one["name"], one["load"]))))
+"#;
+    assert_eq!(
+        printed(Path::new("/home/ada"), &format!("{PAGES}{script}")),
+        "/hub/shared/L /own /own\n\
+         /hub/shared/E/static/entry.1.js\n\
+         /user/ada/lab/extensions/@a/b/static/entry.2.js\n\
+         /user/ada/lab/extensions/own/static/entry.1.js\n\
+         /x/hub/shared/E/static/entry.1.js\n\
+         /x/user/ada/lab/extensions/@a/b/static/entry.2.js\n\
+         /x/user/ada/lab/extensions/own/static/entry.1.js"
+    );
+}
+
+#[test]
+fn pages_load_everything_from_their_server_when_nothing_is_shared() {
+    let script = r#"
+print(told(os.path.join(top, "share/jupyter/lab/static"))["fullStaticUrl"])
+print(told(None, federated_extensions=[{"name": "@a/b", "load": "static/entry.1.js"}])["federated_extensions"][0]["load"])
+"#;
+    assert_eq!(printed(Path::new("/home/ada"), &format!("{PAGES}{script}")), "/own\nstatic/entry.1.js");
+}

@@ -31,6 +31,7 @@ mod provider;
 mod router;
 mod security_headers;
 mod settings;
+mod shared;
 mod spawn;
 mod staff;
 mod state;
@@ -50,6 +51,7 @@ pub use news::{NEWS_HEADER, news_number};
 pub use next::{app_location, ask_location, login_location, progress_location, spawn_location};
 pub use open::{CHECK_TOKEN, Open, open_router};
 pub use router::router;
+pub use shared::shared_router;
 
 use crate::apps::Apps;
 use crate::auth::People;

@@ -204,7 +204,7 @@ fn bytecode_of(module: &Path, tag: &str) -> Option<PathBuf> {
 }
 
 /// Gives a file a second name; false where that is not possible.
-fn second_name(file: &Path, name: &Path) -> Result<bool> {
+pub(super) fn second_name(file: &Path, name: &Path) -> Result<bool> {
     match std::fs::hard_link(file, name) {
         Ok(()) => Ok(true),
         // A file system has a limit on names of one file, or none of them at all.

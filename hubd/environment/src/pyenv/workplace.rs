@@ -1,4 +1,8 @@
-//! Names of files in the directories that a build reads and writes.
+//! The directories that a build reads and writes, and names of files in them.
+
+use std::path::Path;
+
+use anyhow::Result;
 
 /// Downloads and unpacked archives of one build, in the directory that it may write to. No other build ever sees them: uv
 /// installs files by giving them a second name, so whoever can write to its cache can change what others install.
@@ -9,3 +13,11 @@ pub(super) const FETCHED: &str = "fetched";
 pub(super) const LOCK_FILE: &str = ".hubd.lock";
 /// Mirrors and proxies, as variables.
 pub(super) const NETWORK_FILE: &str = "network.env";
+
+/// A directory of ours that everybody may read, whatever the caller's umask.
+pub(super) fn directory(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs_err::create_dir_all(path)?;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}

@@ -112,7 +112,7 @@ pub(super) async fn run(paths: &Paths, config: Config, sockets: Sockets) -> Resu
         Arc::new(HubPages { config: config.clone() }),
         Arc::clone(&servers),
         proxy,
-        web::router(Arc::new(hub)).merge(web::open_router(open)),
+        web::router(Arc::new(hub)).merge(web::open_router(open)).merge(web::shared_router(paths.clone())),
     )
     .below(config.get().hub.base())
     .with_keys(knows_key(paths))

@@ -176,11 +176,16 @@ def open_lab():
     page, text = ask("GET", f"/user/{USER}/lab")
     if "jupyter-config-data" not in text:
         fail("the page of JupyterLab is not JupyterLab's")
-    scripts = re.findall(r'<script[^>]+src="(/user/[^"]+\.js[^"]*)"', text)
+    scripts = re.findall(r'<script[^>]+src="(/[^"?]+\.js)', text)
     if not scripts:
         fail("the page of JupyterLab has no script")
     for script in scripts:
-        ask("GET", script)
+        # The hub gives it out, which is not here.
+        if script.startswith("/hub/shared/"):
+            if not os.path.isfile(os.path.join(sys.prefix, "hubd-shared", script.removeprefix("/hub/shared/"))):
+                fail(f"the page of JupyterLab has a script that is not shared: {script}")
+        else:
+            ask("GET", script)
     cookies = [value.split(";")[0] for name, value in page.getheaders() if name.lower() == "set-cookie"]
     token = next((cookie.split("=", 1)[1] for cookie in cookies if cookie.startswith("_xsrf=")), "")
     return {"Cookie": f"_xsrf={token}", "X-XSRFToken": token, "Content-Type": "application/json"}

@@ -9,6 +9,7 @@ use hub_core::sys::atomic::{self, Access};
 use nix::unistd::User;
 
 use super::BuildRequest;
+pub(super) use crate::pyenv::workplace::directory;
 use crate::pyenv::workplace::{LOCK_FILE, NETWORK_FILE};
 use crate::pyenv::{lock, network, unit};
 
@@ -63,14 +64,6 @@ pub(super) fn plain_file(path: &Path) -> Result<std::fs::File> {
 /// A file of ours that everybody may read, whatever the caller's umask.
 pub(super) fn readable(path: &Path, content: &str) -> Result<()> {
     atomic::replace(path, content.as_bytes(), Access::mode(0o644))
-}
-
-/// A directory of ours that everybody may read, whatever the caller's umask.
-pub(super) fn directory(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs_err::create_dir_all(path)?;
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
-    Ok(())
 }
 
 /// The same error, with what to do about it when the disk is full: root's own writing has no program that says so.

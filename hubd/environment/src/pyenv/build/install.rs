@@ -13,7 +13,7 @@ use super::run::run;
 use super::{BuildEvent, BuildRequest, Candidate, Contents, ProgressSink, Workshop};
 use crate::pyenv::inherit::{self, Inheritance};
 use crate::pyenv::unit::{self, Packages};
-use crate::pyenv::{Generation, Manifest, Python, lock, uv};
+use crate::pyenv::{Generation, Manifest, Python, lock, share, uv};
 
 impl Workshop {
     pub(super) fn build_of_index(&self, request: &BuildRequest<'_>, progress: ProgressSink<'_>) -> Result<Candidate> {
@@ -79,6 +79,11 @@ impl Workshop {
         }
         proven.extend(inheritance.names.iter().cloned());
         proven.retain(|name| !losers.contains(name));
+        if self.paths.kernel().is_none() {
+            let shared = share::share(&path, python, previous.map(Generation::path))?;
+            sealed.bytes += shared;
+            sealed.own_bytes += shared;
+        }
         let digest = uv::hexadecimal(&Sha256::digest(request.lock.as_bytes()));
         let manifest =
             Manifest { proven, ..Manifest::new(request.generation, Some(python.clone()), digest, request.asked.to_vec()) };
