@@ -412,8 +412,8 @@ impl Drop for Browser {
 /// Whom a browser believes.
 #[derive(Debug, Clone, Copy)]
 pub struct Trust<'a> {
-    /// The authority's certificate, a PEM file.
-    pub authority: &'a Path,
+    /// The authority's certificate, a PEM file; `None`: nobody.
+    pub authority: Option<&'a Path>,
     /// A host name.
     pub name: &'a str,
     /// Where it leads.
@@ -423,11 +423,12 @@ pub struct Trust<'a> {
 impl Trust<'_> {
     /// Puts the authority where Chromium looks for those that a person has added.
     fn import(&self, home: &Path) -> Result<()> {
+        let Some(authority) = self.authority else { return Ok(()) };
         ensure_packages(&[(CERTUTIL, "libnss3-tools")], &mut |text| eprintln!("{text}"))?;
         let directory = home.join(".pki/nssdb");
         fs::create_dir_all(&directory)?;
         let database = format!("sql:{}", directory.display());
-        let authority = self.authority.display().to_string();
+        let authority = authority.display().to_string();
         for arguments in [
             &["-d", &database, "-N", "--empty-password"][..],
             &["-d", &database, "-A", "-t", "C,,", "-n", "test", "-i", &authority],

@@ -33,6 +33,7 @@ mod oidc;
 mod operators;
 mod own_packages;
 mod packages;
+mod page;
 mod people;
 mod proxy;
 mod r;
@@ -135,6 +136,7 @@ pub const ALL: &[Scenario] = &[
     survive::SCENARIO,
     storm::SCENARIO,
     storm::FULL,
+    page::SCENARIO,
     packages::SCENARIO,
     people::SCENARIO,
     usage::SCENARIO,

@@ -213,3 +213,23 @@ print(told(None, federated_extensions=[{"name": "@a/b", "load": "static/entry.1.
 "#;
     assert_eq!(printed(Path::new("/home/ada"), &format!("{PAGES}{script}")), "/own\nstatic/entry.1.js");
 }
+
+#[test]
+fn only_answers_without_a_secret_beside_somebody_elses_words_are_compressed() {
+    let script = r#"
+module("tornado"), module("tornado.web", OutputTransform=lambda request: "as it is",
+    GZipContentEncoding=type("GZip", (), {"CONTENT_TYPES": set(), "__init__": lambda self, request: None}))
+from types import SimpleNamespace
+from hubd_jupyter import smaller
+choose = smaller.transform("/user/ada/")
+for path in ("lab/api/settings", "lab/api/themes/@a/b/index.css", "api/kernelspecs", "lab", "lab/tree/a.ipynb", "tree", "",
+             "api/contents/lab/api/settings", "files/lab/api/settings", "lab/api/workspaces/default", "api/sessions"):
+    for method, headers in (("GET", {}), ("GET", {"Range": "bytes=0-"}), ("PUT", {})):
+        chosen = choose(SimpleNamespace(path="/user/ada/" + path, method=method, headers=headers))
+        if chosen != "as it is": print(method, path, headers)
+"#;
+    assert_eq!(
+        printed(Path::new("/home/ada"), script),
+        "GET lab/api/settings {}\nGET lab/api/themes/@a/b/index.css {}\nGET api/kernelspecs {}"
+    );
+}

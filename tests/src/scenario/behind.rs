@@ -59,7 +59,7 @@ fn run(context: &Context) -> Result<()> {
     let hub = Hub::install_as(context, machine, &format!("--admin {ADMIN} --behind nginx --url {below} {BARE}"), below.clone())?;
     hub.add_students(&SERVERS.map(|(server, ..)| student_of(server)))?;
     let authority = certify(context, &hub)?;
-    let trust = Trust { authority: &authority, name: NAME, address: IpAddr::V4(address) };
+    let trust = Trust { authority: Some(&authority), name: NAME, address: IpAddr::V4(address) };
     let top = format!("http://{NAME}");
     for (server, unit, adapt) in SERVERS {
         let url = if server == "nginx" { &below } else { &top };

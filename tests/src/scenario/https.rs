@@ -50,7 +50,7 @@ fn run(context: &Context) -> Result<()> {
     let (root, trusted) = pebble.root("root-1.pem")?;
     issued(context, &hub, address, trusted)?;
     told_to_stay(context, &hub, address)?;
-    let bob = bob_at_work(context, &hub, &Trust { authority: &root, name: "hub.test", address: IpAddr::V4(address) })?;
+    let bob = bob_at_work(context, &hub, &Trust { authority: Some(&root), name: "hub.test", address: IpAddr::V4(address) })?;
     renewed(context, &hub, &bob)?;
     more_names(context, &hub, &bob)?;
     lab::run_cell(&bob, "x + 1", "42")?;

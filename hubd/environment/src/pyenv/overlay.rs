@@ -42,6 +42,7 @@ pub(super) fn files(python: &Python) -> Vec<File> {
         data(packages.join("hubd_jupyter/page.py"), asset!("hubd_jupyter/page.py")),
         data(packages.join("hubd_jupyter/settings.py"), asset!("hubd_jupyter/settings.py")),
         data(packages.join("hubd_jupyter/shared.py"), asset!("hubd_jupyter/shared.py")),
+        data(packages.join("hubd_jupyter/smaller.py"), asset!("hubd_jupyter/smaller.py")),
         data(packages.join("hubd_jupyter/trim.py"), asset!("hubd_jupyter/trim.py")),
         program("bin/git", asset!("git")),
         program("bin/hubd-python", asset!("hubd-python")),

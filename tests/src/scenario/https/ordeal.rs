@@ -35,7 +35,7 @@ fn run(context: &Context) -> Result<()> {
     issued(context, &hub, address, trusted)?;
     scanned(context, &hub, address)?;
 
-    let bob = bob_at_work(context, &hub, &Trust { authority: &root, name: "hub.test", address: IpAddr::V4(address) })?;
+    let bob = bob_at_work(context, &hub, &Trust { authority: Some(&root), name: "hub.test", address: IpAddr::V4(address) })?;
     renewed(context, &hub, &bob)?;
     authority::five_in_a_row(context, &hub, &bob)?;
     more_names(context, &hub, &bob)?;
@@ -99,7 +99,7 @@ fn local(context: &Context, hub: &Hub, address: Ipv4Addr) -> Result<()> {
         ensure!(page.status() == 200, "{url}: {page:?}");
     }
     let browser =
-        context.browser_trusting("local", &Trust { authority: &path, name: "hub.test", address: IpAddr::V4(address) })?;
+        context.browser_trusting("local", &Trust { authority: Some(&path), name: "hub.test", address: IpAddr::V4(address) })?;
     browser.goto(&format!("{URL}/hub/ca"))?;
     browser.wait_for_text("main", authority, DEADLINE)?;
     browser.screenshot("local-authority")?;

@@ -101,7 +101,7 @@ def main():
         from jupyter_server.utils import JupyterServerAuthWarning
         from jupyterlab.labapp import LabApp
 
-        from . import page, settings, shared
+        from . import page, settings, shared, smaller
     # Names pages of extensions that rely on the guard for all pages, which is on.
     warnings.filterwarnings("ignore", category=JupyterServerAuthWarning)
     settings.HubServerApp.hub_values = settings.values(user, home, socket, os.environ.get("HUBD_BASE", ""), layer, plain)
@@ -109,6 +109,7 @@ def main():
     server = LabApp.initialize_server()
     pages = server.web_app.settings
     pages["page_config_hook"] = page.with_key(shared.with_shared(pages.get("page_config_hook")))
+    server.web_app.add_transform(smaller.transform(server.base_url))
     # What is loaded now stays; later collections need not look at it.
     gc.freeze()
     gc.enable()
