@@ -5,6 +5,7 @@
 
 mod account;
 mod bundle;
+mod configuration;
 mod environment;
 mod file;
 mod fresh;
@@ -195,6 +196,13 @@ pub enum Contents {
     Text(String),
     /// What is in another file.
     CopyOf(PathBuf),
+    /// What came of the configuration `from`, which is in force as long as nobody else changes it; `None`: there is none.
+    Configuration {
+        /// What it was made of.
+        from: Option<String>,
+        /// What it is to be.
+        text: String,
+    },
 }
 
 /// Who else may change a file.
@@ -309,6 +317,9 @@ impl Ground for World<'_> {
             Action::Group { name } => account::make_group(name).map(|()| None),
             Action::User { name, comment, home } => account::make_user(name, comment, home).map(|()| None),
             Action::Directory { path, owner, .. } => file::make_directory(path, *owner).map(|()| None),
+            Action::File { contents: Contents::Configuration { from, text }, .. } => {
+                configuration::save(self.paths, from.as_deref(), text).map(|()| None)
+            }
             Action::File { path, contents, owner, kind } => {
                 let place = file::Place { path, owner: *owner, kind: *kind };
                 let now = receipt.steps.iter().find(|record| record.undo.as_ref().is_some_and(|undo| undo.concerns(path)));

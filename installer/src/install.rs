@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hub_core::config::history::{History, How};
 use hub_core::installing::News;
 use hub_core::paths::Paths;
 use hub_core::token::Token;
+use hub_system::config_store::ConfigStore;
 
 use crate::action::{Action, Check, Ground, Invitation, World, invite_the_rest, invite_with};
 use crate::apply::Position;
@@ -24,6 +25,9 @@ use crate::receipt::{self, Outcome, Receipt, State, Store};
 use crate::report::{self, InstallReport, LimitsReport, PlanReport, PlannedStep};
 use crate::verify::{self, Verification};
 use crate::{apply, leftovers, settings};
+
+/// A change of the configuration takes seconds.
+const CONFIG_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What an install works with.
 pub struct Task<'a> {
@@ -131,6 +135,7 @@ impl Task<'_> {
 
     /// The hub was seen to be well with this configuration: what a change that fails goes back to.
     fn remember(&self) -> Result<()> {
+        let _turn = ConfigStore::new(self.paths).turn_of_installer(CONFIG_PATIENCE)?;
         let text = fs_err::read_to_string(self.paths.config_file())?;
         let who = self.operator.as_deref().unwrap_or("root");
         History::open(self.paths).remember_healthy(&text, who, How::Installer, jiff::Timestamp::now())

@@ -15,7 +15,7 @@ use crate::sudoers;
 use anyhow::{Context, Result};
 
 use crate::action::{Action, Contents, FileKind, Leaving, Ownership};
-use crate::facts::{Facts, OWN_GROUPS, OWN_USERS};
+use crate::facts::{ConfigFact, Facts, OWN_GROUPS, OWN_USERS};
 use crate::network::Network;
 use crate::options::Options;
 use crate::{assets, settings};
@@ -56,7 +56,7 @@ pub fn build(paths: &Paths, facts: &Facts, options: &Options, network: &Network)
     if options.bundle.is_some() {
         plan.add("bundle", "the wheels of the bundle", Action::Bundle);
     }
-    plan.settings(paths, text, network);
+    plan.settings(paths, facts, text, network);
     plan.units(paths, &config);
     plan.homes(paths, facts);
     plan.guards(paths);
@@ -185,9 +185,14 @@ impl Plan {
         }
     }
 
-    fn settings(&mut self, paths: &Paths, text: String, network: &Network) {
+    fn settings(&mut self, paths: &Paths, facts: &Facts, text: String, network: &Network) {
         let owner = Ownership { user: "root", group: "hubd", mode: 0o640 };
-        self.file(paths.config_file(), "configuration", Contents::Text(text), owner, FileKind::Settings, &[LAUNCHER, SERVE]);
+        let from = match &facts.config {
+            ConfigFact::Valid(source, _) => Some(source.clone()),
+            ConfigFact::Absent | ConfigFact::Broken(_) => None,
+        };
+        let contents = Contents::Configuration { from, text };
+        self.file(paths.config_file(), "configuration", contents, owner, FileKind::Settings, &[LAUNCHER, SERVE]);
         self.add("network", "what builds and servers are told of the network", Action::Network { text: network.text() });
         let contents = Contents::Text(sudoers::RULES.to_owned());
         self.file(paths.sudoers(), "sudo rules", contents, Ownership::root(0o440), FileKind::SudoRules, &[]);

@@ -181,7 +181,7 @@ pub fn log_to(path: &Path) -> Result<()> {
     options.create(true).append(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
     let file = options.open(path).with_context(|| format!("opening log `{}`", path.display()))?;
     // The installer's own steps in full; of others (HTTP, TLS) what is wrong.
-    let filter = EnvFilter::new("warn,installer=debug,hub_core=debug");
+    let filter = EnvFilter::new("warn,installer=debug,hub_core=debug,hub_system=info,hub_environment=info");
     tracing_subscriber::fmt().with_env_filter(filter).with_timer(SystemTime).with_ansi(false).with_writer(file).init();
     Ok(())
 }

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, anyhow};
 use hub_core::paths::Paths;
 use hub_core::upgrade::{Record, Source, State, Task, Version, Way, way};
 use hub_system::command::Command;
+use hub_system::config_store::ConfigStore;
 use hub_system::lock::try_lock;
 use hub_system::upgrade::JobStore;
 use serde_json::Value;
@@ -166,11 +167,10 @@ impl Work<'_> {
         }
         self.record.state = State::Running;
         self.store.save(&self.record)?;
-        let Some(mut config) = try_lock(&self.paths.config_lock())? else {
-            return Err(refusal("somebody is changing the configuration", "wait until that is done, then ask for it again"));
+        let _turn = match ConfigStore::new(self.paths).try_turn(None)? {
+            Ok(turn) => turn,
+            Err(busy) => return Err(refusal(busy.to_string(), "wait until that is done, then ask for it again")),
         };
-        // Not whoever held it before.
-        config.leave_note("")?;
         let (receipt, _) = installed(self.paths)?;
         swap::begin(self.paths, &receipt)?;
         match swap::forth(self, &staged) {

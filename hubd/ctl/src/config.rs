@@ -63,7 +63,7 @@ pub(super) fn run(verb: ConfigVerb, world: &mut World) -> Result<Exit> {
 
 /// Has `edit` change the text in force, and puts what comes of it in force; nothing is done where it is the same.
 pub(crate) fn put_in_force(world: &mut World, how: How, edit: impl FnOnce(&str) -> Result<String>) -> Result<Exit> {
-    let _lock = lock::Lock::take(world)?;
+    let turn = lock::take(world)?;
     let live = live::Live::read(world)?;
     let before = if live.bytes.is_none() { String::new() } else { live.text(world)?.text };
     let text = edit(&before)?;
@@ -72,7 +72,7 @@ pub(crate) fn put_in_force(world: &mut World, how: How, edit: impl FnOnce(&str) 
     }
     let new = parse(&text, &world.paths.config_file().display().to_string()).map_err(|problems| invalid(&problems))?;
     let review = review::Review::new(world, &before, text, &new)?;
-    save::save(world, &review, how)
+    save::save(world, &turn, &review, how)
 }
 
 fn careful_change(world: &mut World, what: Change, careful: Careful) -> Result<Exit> {

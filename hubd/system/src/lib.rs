@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod apt;
 pub mod command;
 pub mod config_change;
+pub mod config_store;
 pub mod digest;
 pub mod distribution;
 pub mod jobs;

@@ -28,7 +28,7 @@ pub(super) struct Place<'a> {
 impl Contents {
     fn digest(&self) -> Result<String> {
         match self {
-            Self::Text(text) => Ok(files::digest_of(text.as_bytes())),
+            Self::Text(text) | Self::Configuration { text, .. } => Ok(files::digest_of(text.as_bytes())),
             Self::CopyOf(source) => match files::digest(source)? {
                 Some(digest) => Ok(digest),
                 None => bail!("`{}` is gone", source.display()),
@@ -38,7 +38,7 @@ impl Contents {
 
     fn bytes(&self) -> Result<Vec<u8>> {
         match self {
-            Self::Text(text) => Ok(text.clone().into_bytes()),
+            Self::Text(text) | Self::Configuration { text, .. } => Ok(text.clone().into_bytes()),
             Self::CopyOf(source) => Ok(fs_err::read(source)?),
         }
     }

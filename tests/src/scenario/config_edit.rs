@@ -48,6 +48,7 @@ fn run(context: &Context) -> Result<()> {
     hostile_editor(context, &hub)?;
     meanwhile(context, &hub)?;
     packages(context, &hub)?;
+    installer_waits(context, &hub)?;
     lock_out(context, &hub)
 }
 
@@ -241,6 +242,22 @@ fn meanwhile(context: &Context, hub: &Hub) -> Result<()> {
     said.expect(0, &["was changed by somebody else while you were editing", "+ # theirs", "- # theirs", "+ # mine"])?;
     ensure!(!live(hub)?.contains("# theirs"), "what was shown as going is still there");
     context.step("a file that was changed meanwhile is shown, and replaced only after that")
+}
+
+/// The installer changes the configuration, too, and not while somebody else does: who has it here gives it back when the installer
+/// waits for it, with the file as it was then.
+fn installer_waits(context: &Context, hub: &Hub) -> Result<()> {
+    let holder = format!(
+        "touch /root/has-it; until grep -q 'waiting for whoever has the configuration' /var/log/hubd-install.log; do sleep 0.1; done
+         cp {CONFIG} /root/given-back"
+    );
+    hub.write("/root/holder", format!("#!/bin/sh\n{holder}\n"), 0o755)?;
+    hub.sh("systemd-run --quiet --unit=holder flock /run/hubd-config.lock /root/holder")?;
+    wait::for_shell(hub, "somebody to have the configuration", "[ -e /root/has-it ]")?;
+    let install = ["/opt/hubd/bin/hub-installer", "install", "--yes", "--url", "http://class.example"];
+    hub.command(install).timeout(wait::PATIENCE).run()?;
+    hub.sh(&format!("! grep -qF class.example /root/given-back && grep -qF '\"http://class.example\"' {CONFIG}"))?;
+    context.step("the installer waits for whoever changes the configuration")
 }
 
 fn lock_out(context: &Context, hub: &Hub) -> Result<()> {

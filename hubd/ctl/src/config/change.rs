@@ -15,7 +15,7 @@ use super::inside;
 use super::key::{resolve, value, whole};
 use super::key_change::Change;
 use super::live::Live;
-use super::lock::Lock;
+use super::lock;
 use super::review::{Consent, Review};
 use super::save::{save, untouched};
 
@@ -24,7 +24,7 @@ pub(super) fn change(world: &mut World, change: &Change, consent: Consent, dry_r
         Place::Host(_) => {}
         Place::Operator(_) | Place::Inside(_) => return inside::request(world, change, consent, dry_run),
     }
-    let _lock = if dry_run { None } else { Some(Lock::take(world)?) };
+    let turn = if dry_run { None } else { Some(lock::take(world)?) };
     let live = Live::read(world)?;
     let before = if live.bytes.is_none() { String::new() } else { live.text(world)?.text };
     let Some(text) = edited(&before, change)?.filter(|text| *text != before) else {
@@ -44,14 +44,14 @@ pub(super) fn change(world: &mut World, change: &Change, consent: Consent, dry_r
     let review = Review::new(world, &before, text, &new)?;
     inside::validate(world, &change.key(), &before, &review)?;
     review.show(world)?;
-    if dry_run {
+    let Some(turn) = turn else {
         untouched(world, Outcome::DryRun, Some(&review), "Nothing was changed: this was a dry run.")?;
         return Ok(Exit::Done);
-    }
+    };
     if !review.agreed(world, consent, None)? {
         return Err(Failure::new(Cause::Refused, "nothing was changed", None).into());
     }
-    save(world, &review, How::Set)
+    save(world, &turn, &review, How::Set)
 }
 
 /// `before` with the change; `None`: it is so already.

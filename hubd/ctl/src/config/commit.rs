@@ -15,10 +15,9 @@ mod tls;
 use std::io::ErrorKind;
 
 use anyhow::{Context, Result};
-use hub_core::accounts::lookup;
 use hub_core::config::history::{History, How, State};
 use hub_core::config::{self, Config};
-use hub_core::sys::atomic::{self, Access};
+use hub_system::config_store::Turn;
 use nix::unistd::{Uid, User};
 use serde::Serialize;
 
@@ -29,10 +28,6 @@ use health::Files;
 
 use super::super::World;
 use super::super::failure::Exit;
-
-/// Whose group may read the configuration beside root.
-const HUB_GROUP: &str = "hubd";
-const CONFIG_MODE: u32 = 0o640;
 
 /// What came of a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -78,12 +73,12 @@ pub(crate) struct Report {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Makes `text` the configuration. The caller holds the configuration's lock.
+/// Makes `text` the configuration.
 ///
 /// # Errors
 /// When `text` is no valid configuration or could not be saved: nothing has changed then. Or when the configuration
 /// before it could not be put back either.
-pub(crate) fn commit(world: &mut World, text: &str, how: How) -> Result<Outcome> {
+pub(crate) fn commit(world: &mut World, turn: &Turn, text: &str, how: How) -> Result<Outcome> {
     let path = world.paths.config_file();
     let new = config::parse(text, &path.display().to_string()).map_err(|problems| super::invalid(&problems))?;
     let history = History::open(&world.paths);
@@ -94,7 +89,7 @@ pub(crate) fn commit(world: &mut World, text: &str, how: How) -> Result<Outcome>
     }
     before.remember(world, &history)?;
     let number = history.begin(text, &who(world)?, how, world.now)?.number;
-    if let Err(error) = save(world, text) {
+    if let Err(error) = turn.save(text) {
         history.settle(number, State::RolledBack, Some(&format!("{error:#}")))?;
         return Err(error);
     }
@@ -121,7 +116,7 @@ pub(crate) fn commit(world: &mut World, text: &str, how: How) -> Result<Outcome>
         return Ok(Outcome::SavedNotApplied { number, reason });
     };
     tracing::warn!(number, reason, "taking a configuration back");
-    save(world, &old_text)?;
+    turn.save(&old_text)?;
     let restored =
         apply::apply(world, Some(&new), &old, Way::Back).and_then(|_| health::wait(world, &old, files, health::HEALTH_DEADLINE));
     history.settle(number, State::RolledBack, Some(&reason))?;
@@ -200,8 +195,8 @@ fn who(world: &World) -> Result<String> {
 }
 
 /// Writes the live file and what is made of it for others, and starts nothing. `true`: systemd has to read its units again.
-pub(super) fn write_files(world: &World, text: &str, config: &Config) -> Result<bool> {
-    save(world, text)?;
+pub(super) fn write_files(world: &World, turn: &Turn, text: &str, config: &Config) -> Result<bool> {
+    turn.save(text)?;
     if let Err(error) = network::write(world, config) {
         tracing::warn!("telling servers of the package index: {error:#}");
     }
@@ -210,14 +205,4 @@ pub(super) fn write_files(world: &World, text: &str, config: &Config) -> Result<
         false
     });
     Ok(listener::write(world, config)? || homes)
-}
-
-/// Replaces the live file.
-fn save(world: &World, text: &str) -> Result<()> {
-    let mut access = Access::mode(CONFIG_MODE);
-    match lookup::group_by_name(HUB_GROUP)? {
-        Some(gid) => access = access.owned_by(0, gid),
-        None => tracing::debug!("there is no group `{HUB_GROUP}`, so the configuration stays its writer's"),
-    }
-    atomic::replace(&world.paths.config_file(), text.as_bytes(), access).context("saving the configuration")
 }

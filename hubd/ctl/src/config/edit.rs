@@ -7,6 +7,7 @@ use anyhow::Result;
 use hub_core::config::history::How;
 use hub_core::config::{self, Config, decode};
 use hub_core::control::change::Outcome;
+use hub_system::config_store;
 
 use super::super::World;
 use super::super::connect::only_on_the_host;
@@ -17,7 +18,7 @@ use super::commit::commit;
 use super::draft::Draft;
 use super::editor::Editor;
 use super::live::Live;
-use super::lock::Lock;
+use super::lock;
 use super::review::{Consent, Review, difference};
 use super::save::{Commit, save_with, untouched};
 
@@ -40,9 +41,9 @@ enum Turn {
 
 pub(super) fn edit(world: &mut World, consent: Consent) -> Result<Exit> {
     let mut names_others = false;
-    let exit = edit_with(world, consent, &mut |world, text, how| {
+    let exit = edit_with(world, consent, &mut |world, turn, text, how| {
         names_others = names_other_packages(world, text);
-        commit(world, text, how)
+        commit(world, turn, text, how)
     })?;
     // What comes or goes is another question, asked when the lock of the configuration is free.
     if exit == Exit::Done && names_others && !world.printer.json {
@@ -68,7 +69,7 @@ pub(super) fn edit_with(world: &mut World, consent: Consent, commit: Commit) -> 
         let hint = "without one: hubctl config set KEY VALUE, or hubctl config apply FILE".to_owned();
         return Err(Failure::new(Cause::Refused, "there is no terminal for an editor", hint).into());
     }
-    let _lock = Lock::take(world)?;
+    let turn = lock::take(world)?;
     let editor = Editor::choose(world)?;
     let live = Live::read(world)?;
     for notice in &live.notices {
@@ -81,7 +82,7 @@ pub(super) fn edit_with(world: &mut World, consent: Consent, commit: Commit) -> 
     let Some(draft) = begin(world, &live)? else { return Ok(Exit::Unchanged) };
     world.interruptions.watch(Some(kept(&draft.path())))?;
     let place = draft.path();
-    match work(world, &editor, draft, consent, commit) {
+    match work(world, &editor, draft, consent, &turn, commit) {
         // Whatever it was, the text is still there.
         Err(error) if place.symlink_metadata().is_ok() => {
             let message = format!("{error:#}\n{}", kept(&place));
@@ -127,7 +128,14 @@ fn begin(world: &mut World, live: &Live) -> Result<Option<Draft>> {
     }
 }
 
-fn work(world: &mut World, editor: &Editor, draft: Draft, consent: Consent, commit: Commit) -> Result<Exit> {
+fn work(
+    world: &mut World,
+    editor: &Editor,
+    draft: Draft,
+    consent: Consent,
+    configuration: &config_store::Turn,
+    commit: Commit,
+) -> Result<Exit> {
     let mut line = None;
     loop {
         let ended = editor.open(world, &draft.path(), line)?;
@@ -166,7 +174,7 @@ fn work(world: &mut World, editor: &Editor, draft: Draft, consent: Consent, comm
         {
             // Nobody may have changed the file while the question stood.
             if Live::read(world)?.bytes.unwrap_or_default() == draft.base()? {
-                let exit = save_with(world, &review, How::Edit, commit)?;
+                let exit = save_with(world, configuration, &review, How::Edit, commit)?;
                 draft.discard()?;
                 return Ok(exit);
             }

@@ -1,41 +1,21 @@
 //! One at a time changes the configuration. Whoever comes second is told at once who is at it, and since when.
 
-use anyhow::{Context, Result};
-use hub_system::lock::{self, LockGuard};
-use serde::{Deserialize, Serialize};
+use anyhow::Result;
+use hub_system::config_store::{Busy, ConfigStore, Holder, Turn};
 
 use super::super::World;
 use super::super::failure::{Cause, Failure};
 use super::super::text::{moment, printable};
 
-/// Held as long as the configuration is being changed.
-#[derive(Debug)]
-pub(super) struct Lock {
-    _guard: LockGuard,
+/// Takes the turn; it is held as long as the configuration is being changed.
+pub(super) fn take(world: &World) -> Result<Turn> {
+    let holder = Holder { account: world.caller.account()?.name, process: std::process::id(), since: world.now.to_string() };
+    Ok(ConfigStore::new(&world.paths).try_turn(Some(&holder))?.map_err(|busy| told(world, busy))?)
 }
 
-/// The note in the lock file.
-#[derive(Debug, Serialize, Deserialize)]
-struct Holder {
-    account: String,
-    process: u32,
-    since: String,
-}
-
-impl Lock {
-    pub(super) fn take(world: &World) -> Result<Self> {
-        let path = world.paths.config_lock();
-        let Some(mut guard) = lock::try_lock(&path)? else { return Err(busy(world, &lock::note(&path)?).into()) };
-        let account = world.caller.account()?.name;
-        let holder = Holder { account, process: std::process::id(), since: world.now.to_string() };
-        guard.leave_note(&serde_json::to_string(&holder).context("writing a note into the configuration's lock")?)?;
-        Ok(Self { _guard: guard })
-    }
-}
-
-fn busy(world: &World, note: &str) -> Failure {
-    let (who, hint) = match serde_json::from_str::<Holder>(note) {
-        Ok(Holder { account, process, since }) => (
+fn told(world: &World, Busy(holder): Busy) -> Failure {
+    let (who, hint) = match holder {
+        Some(Holder { account, process, since }) => (
             format!(
                 "`{}` (process {process}) is changing the configuration, since {}",
                 printable(&account),
@@ -44,7 +24,7 @@ fn busy(world: &World, note: &str) -> Failure {
             format!("try again when that is done; who it is: ps -f -p {process}"),
         ),
         // The holder has not signed yet, or is a program that does not.
-        Err(_) => ("somebody is changing the configuration".to_owned(), "try again in a moment".to_owned()),
+        None => ("somebody is changing the configuration".to_owned(), "try again in a moment".to_owned()),
     };
     Failure::new(Cause::Busy, who, hint)
 }

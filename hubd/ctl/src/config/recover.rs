@@ -5,7 +5,7 @@
 use anyhow::{Context, Result};
 use hub_core::config;
 use hub_core::config::history::{History, State};
-use hub_system::lock::try_lock;
+use hub_system::config_store::ConfigStore;
 use hub_system::systemctl::Systemctl;
 
 use super::super::World;
@@ -17,7 +17,7 @@ const CUT_SHORT: &str = "the machine or the program stopped before the hub had b
 
 pub(super) fn recover(world: &mut World) -> Result<Exit> {
     only_on_the_host(world, "the configuration", "config recover")?;
-    let Some(_turn) = try_lock(&world.paths.config_lock())? else {
+    let Ok(turn) = ConfigStore::new(&world.paths).try_turn(None)? else {
         // It is its own guard as long as it lives.
         world.printer.say("somebody is applying a configuration right now")?;
         return Ok(Exit::Done);
@@ -40,7 +40,7 @@ pub(super) fn recover(world: &mut World) -> Result<Exit> {
     let text = history.text(healthy.number)?;
     let path = world.paths.config_file().display().to_string();
     let config = config::parse(&text, &path).map_err(|problems| super::invalid(&problems))?;
-    if commit::write_files(world, &text, &config)? {
+    if commit::write_files(world, &turn, &text, &config)? {
         Systemctl::new(&world.paths).reload()?;
     }
     history.settle(number, State::RolledBack, Some(CUT_SHORT))?;

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use hub_core::config::history::How;
 use hub_core::control::change::{self, Saved};
+use hub_system::config_store::Turn;
 
 use super::super::World;
 use super::super::failure::Exit;
@@ -11,18 +12,18 @@ use super::commit::{Outcome, Report, commit};
 use super::review::Review;
 
 /// Saves a text and puts it in force.
-pub(super) type Commit<'a> = &'a mut dyn FnMut(&mut World, &str, How) -> Result<Outcome>;
+pub(super) type Commit<'a> = &'a mut dyn FnMut(&mut World, &Turn, &str, How) -> Result<Outcome>;
 
-/// Saves what was reviewed and puts it in force. The caller holds the configuration's lock.
-pub(super) fn save(world: &mut World, review: &Review, how: How) -> Result<Exit> {
-    save_with(world, review, how, &mut commit)
+/// Saves what was reviewed and puts it in force.
+pub(super) fn save(world: &mut World, turn: &Turn, review: &Review, how: How) -> Result<Exit> {
+    save_with(world, turn, review, how, &mut commit)
 }
 
 /// As [`save`], by `commit`.
-pub(super) fn save_with(world: &mut World, review: &Review, how: How, commit: Commit) -> Result<Exit> {
+pub(super) fn save_with(world: &mut World, turn: &Turn, review: &Review, how: How, commit: Commit) -> Result<Exit> {
     world.interruptions.watch(None)?;
     world.interruptions.now(Doing::Unbroken);
-    let outcome = commit(world, &review.text, how);
+    let outcome = commit(world, turn, &review.text, how);
     world.interruptions.now(Doing::Asking);
     let outcome = outcome?;
     let exit = outcome.exit();

@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use hub_core::config::history::How;
+use hub_system::config_store::Turn;
 
 use super::super::World;
 use super::super::failure::exit_of;
@@ -70,7 +71,7 @@ pub(super) fn turns_taken(machine: &Machine) -> usize {
 /// `hubctl config edit` with a commit that writes the file, and then says `outcome`.
 pub(super) fn edit_to(machine: &Machine, outcome: impl Fn() -> anyhow::Result<Outcome>) -> Ran {
     machine.run_by(|world| {
-        let mut commit = |world: &mut World, text: &str, how: How| {
+        let mut commit = |world: &mut World, _: &Turn, text: &str, how: How| {
             assert_eq!(how, How::Edit);
             let outcome = outcome()?;
             std::fs::write(world.paths.config_file(), text)?;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use hub_core::config::history::{Entry, History, How, State};
 use hub_core::config::{self, Config};
 use hub_core::control::change::Outcome;
+use hub_system::config_store::Turn;
 use serde::Serialize;
 
 use super::super::World;
@@ -14,7 +15,7 @@ use super::super::failure::{Cause, Exit, Failure};
 use super::super::output::{Cell, Table, Tone};
 use super::super::text::moment;
 use super::live::Live;
-use super::lock::Lock;
+use super::lock;
 use super::review::{Consent, Review};
 use super::save::{save, untouched};
 
@@ -102,7 +103,7 @@ pub(super) fn history(world: &mut World) -> Result<Exit> {
 
 pub(super) fn rollback(world: &mut World, number: Option<u32>, consent: Consent, dry_run: bool) -> Result<Exit> {
     only_on_the_host(world, "the configuration", "config rollback")?;
-    let _lock = if dry_run { None } else { Some(Lock::take(world)?) };
+    let turn = if dry_run { None } else { Some(lock::take(world)?) };
     let (live, history) = (Live::read(world)?.lossy(), History::open(&world.paths));
     let number = match number {
         Some(number) => number,
@@ -115,18 +116,18 @@ pub(super) fn rollback(world: &mut World, number: Option<u32>, consent: Consent,
     }
     let new = parse(&text, &format!("version {number}"))?;
     let review = Review::new(world, &live, text, &new)?;
-    finish(world, &review, Some(&format!("Go back to version {number}?")), consent, dry_run, How::Rollback)
+    finish(world, &review, Some(&format!("Go back to version {number}?")), consent, turn.as_ref(), How::Rollback)
 }
 
 pub(super) fn apply(world: &mut World, file: Option<&Path>, consent: Consent, dry_run: bool) -> Result<Exit> {
     only_on_the_host(world, "the configuration", "config apply")?;
-    let _lock = if dry_run { None } else { Some(Lock::take(world)?) };
+    let turn = if dry_run { None } else { Some(lock::take(world)?) };
     let live = Live::read(world)?;
     if let Some(file) = file {
         let text = super::read_argument(world, file)?;
         let new = parse(&text, &file.display().to_string())?;
         let review = Review::new(world, &live.lossy(), text, &new)?;
-        return finish(world, &review, Some("Save this and put it in force?"), consent, dry_run, How::Apply);
+        return finish(world, &review, Some("Save this and put it in force?"), consent, turn.as_ref(), How::Apply);
     }
     let text = live.text(world)?.text;
     let new = parse(&text, &world.paths.config_file().display().to_string())?;
@@ -136,20 +137,27 @@ pub(super) fn apply(world: &mut World, file: Option<&Path>, consent: Consent, dr
         None => text.clone(),
     };
     let review = Review::new(world, &before, text, &new)?;
-    finish(world, &review, None, consent, dry_run, How::Apply)
+    finish(world, &review, None, consent, turn.as_ref(), How::Apply)
 }
 
-/// Shows, asks, saves.
-fn finish(world: &mut World, review: &Review, question: Option<&str>, consent: Consent, dry_run: bool, how: How) -> Result<Exit> {
+/// Shows, asks, saves; without a turn it only shows.
+fn finish(
+    world: &mut World,
+    review: &Review,
+    question: Option<&str>,
+    consent: Consent,
+    turn: Option<&Turn>,
+    how: How,
+) -> Result<Exit> {
     review.show(world)?;
-    if dry_run {
+    let Some(turn) = turn else {
         untouched(world, Outcome::DryRun, Some(review), "Nothing was changed: this was a dry run.")?;
         return Ok(Exit::Done);
-    }
+    };
     if !review.agreed(world, consent, question)? {
         return Err(Failure::new(Cause::Refused, "nothing was changed", None).into());
     }
-    save(world, review, how)
+    save(world, turn, review, how)
 }
 
 /// The newest version that was well and says something else than `live`.

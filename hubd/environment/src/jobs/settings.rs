@@ -1,6 +1,5 @@
 //! What the configuration says about the environment, and changing that: one key, every other byte stays.
 
-use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,8 +9,7 @@ use hub_core::config::{self, Config};
 use hub_core::packages::PackageName;
 use hub_core::packages::{Asked, Conda, CondaSpec, KernelName, Requirement};
 use hub_core::paths::Paths;
-use hub_core::sys::atomic::{self, Access};
-use hub_system::lock::wait_for_lock;
+use hub_system::config_store::ConfigStore;
 use jiff::Timestamp;
 use toml_edit::{Array, Value};
 
@@ -28,7 +26,7 @@ fn of_kernel(name: &KernelName, key: &str) -> KeyPath {
 }
 
 /// Somebody may have the configuration open in an editor.
-const LOCK_PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The configuration that is in force.
 pub(super) fn read(paths: &Paths) -> Result<Config> {
@@ -75,17 +73,14 @@ pub(super) fn forget(paths: &Paths, name: &KernelName, who: &str) -> Result<()> 
 
 /// Puts what `change` makes of the configuration in its place; `None`: nothing is to be changed.
 fn edit(paths: &Paths, key: &KeyPath, who: &str, change: impl FnOnce(&str) -> Result<Option<String>>) -> Result<()> {
-    let _lock = wait_for_lock(&paths.config_lock(), LOCK_PATIENCE).context("changing the configuration")?;
+    let turn = ConfigStore::new(paths).wait_for_turn(PATIENCE).with_context(|| format!("changing `{key}`"))?;
     let path = paths.config_file();
     let bytes = fs_err::read(&path).context("reading the configuration")?;
     let source = config::decode(&bytes).with_context(|| format!("reading the configuration `{}`", path.display()))?.text;
     let Some(text) = change(&source).with_context(|| format!("changing `{key}` in `{}`", path.display()))? else {
         return Ok(());
     };
-    config::parse(&text, &path.display().to_string())?;
-    let metadata = fs_err::metadata(&path)?;
-    let access = Access::mode(metadata.mode() & 0o7777).owned_by(metadata.uid(), metadata.gid());
-    atomic::replace(&path, text.as_bytes(), access)?;
+    turn.save(&text)?;
     if let Err(error) = History::open(paths).note_packages(&source, &text, who, Timestamp::now()) {
         // What is asked for is in force all the same.
         tracing::warn!("the history of the configuration lacks what `{key}` is now: {error:#}");
@@ -149,6 +144,8 @@ fn rewrite(source: &str, key: &KeyPath, before: &[String], after: &[&str]) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use hub_core::config::history::{How, State};
 
     use super::*;

@@ -10,6 +10,7 @@ use hub_core::control::{HubStatus, Reply, Request};
 use hub_core::launcher::protocol;
 use hub_core::paths::Paths;
 use hub_core::wire;
+use hub_system::config_store::ConfigStore;
 use jiff::tz::TimeZone;
 
 use super::*;
@@ -136,7 +137,10 @@ impl Machine {
     }
 
     fn commit(&self, text: &str) -> Result<Outcome> {
-        self.run(|world| commit(world, text, How::Edit))
+        self.run(|world| {
+            let turn = ConfigStore::new(&world.paths).try_turn(None)?.unwrap();
+            commit(world, &turn, text, How::Edit)
+        })
     }
 
     fn run<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
