@@ -112,7 +112,7 @@ fn make(paths: &Paths, service: Option<&str>, version: &str, attempt: &mut Attem
 fn copy_database(paths: &Paths) -> Result<()> {
     match control::call(&paths.control_socket(), &Request::CopyDatabase) {
         Ok(Reply::Done) => Ok(()),
-        Ok(Reply::Refused { message, hint, .. }) => Err(Problem::new(message, hint.unwrap_or_default()).into()),
+        Ok(Reply::Refused(refusal)) => Err(Problem::new(refusal.message, refusal.hint.unwrap_or_default()).into()),
         Ok(other) => bail!("unexpected answer of the hub: {other:?}"),
         Err(error) => {
             let what = format!("the hub does not answer, so its database can't be copied: {error}");

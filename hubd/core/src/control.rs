@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::accounts::Username;
 use crate::config::{ExplainedLimit, Rights, Role};
-pub use crate::refusal::RefusalKind;
+pub use crate::refusal::{Refusal, RefusalKind};
 use crate::upgrade::{UpgradeReply, UpgradeRequest};
 use crate::wire;
 use tokens::{Scope, TokenInfo};
@@ -336,14 +336,13 @@ pub enum Reply {
         answer: UpgradeReply,
     },
     /// It could not be done.
-    Refused {
-        /// What kind of thing stood in the way.
-        kind: RefusalKind,
-        /// Why, for people.
-        message: String,
-        /// What to do about it.
-        hint: Option<String>,
-    },
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 /// What a changed configuration did to people.

@@ -80,7 +80,7 @@ pub(super) fn ask(world: &World, request: &Request) -> Result<Reply, Failure> {
     refuse_without_hub(world)?;
     let (Place::Host(socket) | Place::Operator(socket) | Place::Inside(socket)) = &place;
     match control::call(socket, request) {
-        Ok(Reply::Refused { kind, message, hint }) => Err(Failure::new(Cause::Hub(kind), message, hint)),
+        Ok(Reply::Refused(refusal)) => Err(refusal.into()),
         Ok(reply) => Ok(reply),
         Err(error) => {
             let hint = match (&place, error.kind()) {
@@ -149,7 +149,7 @@ fn kind_of(reply: &Reply) -> &'static str {
         Reply::PackagesReset { .. } => "packages reset",
         Reply::Upgrade { .. } => "upgrade",
         Reply::Roster(_) => "a class list",
-        Reply::Refused { .. } => "refused",
+        Reply::Refused(_) => "refused",
     }
 }
 

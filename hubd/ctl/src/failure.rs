@@ -1,7 +1,7 @@
 //! Why hubctl could not do something, and how it ends: exit codes that a script can branch on.
 
-use hub_core::control::RefusalKind;
 use hub_core::control::{Failed, Told};
+use hub_core::control::{Refusal, RefusalKind};
 
 /// What stood in the way, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,10 +49,14 @@ impl Failure {
         match self.cause {
             Cause::Hub(RefusalKind::NotAllowed) | Cause::Refused => Exit::Refused,
             Cause::Hub(RefusalKind::Busy) | Cause::Busy => Exit::Busy,
-            Cause::Hub(RefusalKind::NotEnrolled | RefusalKind::Invalid | RefusalKind::Failed)
-            | Cause::Unreachable
-            | Cause::Failed => Exit::Failed,
+            Cause::Hub(_) | Cause::Unreachable | Cause::Failed => Exit::Failed,
         }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(Refusal { kind, message, hint }: Refusal) -> Self {
+        Self::new(Cause::Hub(kind), message, hint)
     }
 }
 

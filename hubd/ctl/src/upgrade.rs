@@ -189,7 +189,7 @@ fn ask(world: &World, asker: &Asker, request: &UpgradeRequest) -> Result<Upgrade
         },
     };
     match answer {
-        UpgradeReply::Refused { kind, message, hint } => Err(Failure::new(Cause::Hub(kind), message, hint).into()),
+        UpgradeReply::Refused(refusal) => Err(Failure::from(refusal).into()),
         answer => Ok(answer),
     }
 }

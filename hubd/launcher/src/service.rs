@@ -115,10 +115,9 @@ async fn converse<M: Machine + 'static>(mut stream: UnixStream, launcher: &Arc<L
     let reply = match timeout(PEER_DEADLINE, intake.receive_strictly::<Request>(&mut stream)).await {
         Ok(Ok(Some(Received { message, .. }))) => answer(message, peer, uid, launcher).await,
         Ok(Ok(None)) => return,
-        Ok(Err(error)) => Reply::Refused(Refusal {
-            kind: RefusalKind::Internal,
-            message: format!("this is not a request that the launcher knows: {error}"),
-        }),
+        Ok(Err(error)) => {
+            Reply::Refused(Refusal::new(RefusalKind::Failed, format!("this is not a request that the launcher knows: {error}")))
+        }
         Err(_) => {
             tracing::debug!(peer_uid = uid, "hung up on a peer that said nothing for {} s", PEER_DEADLINE.as_secs());
             return;
@@ -185,7 +184,7 @@ fn shortened_refusal(refusal: &Refusal) -> String {
 }
 
 fn not_allowed(message: &str) -> Reply {
-    Reply::Refused(Refusal { kind: RefusalKind::NotAllowed, message: message.to_owned() })
+    Reply::Refused(Refusal::new(RefusalKind::NotAllowed, message))
 }
 
 #[cfg(test)]

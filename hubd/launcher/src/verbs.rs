@@ -448,12 +448,12 @@ fn how_it_ended(status: &UnitStatus) -> String {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T, Refusal> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(internal),
-        Err(error) => Err(refusal(RefusalKind::Internal, format!("the launcher stumbled over its own work: {error}"))),
+        Err(error) => Err(refusal(RefusalKind::Failed, format!("the launcher stumbled over its own work: {error}"))),
     }
 }
 
 fn refusal(kind: RefusalKind, message: impl Into<String>) -> Refusal {
-    Refusal { kind, message: message.into() }
+    Refusal::from_text(kind, &message.into())
 }
 
 fn no_such_app() -> Refusal {
@@ -461,7 +461,7 @@ fn no_such_app() -> Refusal {
 }
 
 fn internal(error: impl Into<anyhow::Error>) -> Refusal {
-    refusal(RefusalKind::Internal, format!("{:#}", error.into()))
+    refusal(RefusalKind::Failed, format!("{:#}", error.into()))
 }
 
 fn unit_problem(error: UnitError) -> Refusal {

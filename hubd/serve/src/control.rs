@@ -28,7 +28,7 @@ use futures_util::FutureExt;
 use hub_core::accounts::Username;
 use hub_core::config::Config;
 use hub_core::control::usage::Span;
-use hub_core::control::{HubStatus, RefusalKind, Reply, Request};
+use hub_core::control::{HubStatus, Refusal, RefusalKind, Reply, Request};
 use hub_core::paths::Paths;
 use hub_core::wire::{self, Intake};
 use tokio::net::{UnixListener, UnixStream};
@@ -37,8 +37,7 @@ use tokio::time::timeout;
 pub use access::Access;
 use access::Actor;
 use audit::Through;
-use hub_core::launcher;
-use hub_core::launcher::client::{Client, ClientError};
+use hub_core::launcher::client::Client;
 use hub_core::peers::{Most, Peers};
 pub(crate) use roster::named;
 
@@ -267,46 +266,9 @@ async fn status(context: &ControlContext, actor: &Actor) -> Result<Reply, Refusa
     }))
 }
 
-/// Why the hub did not do something.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-struct Refusal {
-    kind: RefusalKind,
-    message: String,
-    hint: Option<String>,
-}
-
-impl Refusal {
-    fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
 fn not_enrolled(name: &Username) -> Refusal {
     Refusal::new(RefusalKind::NotEnrolled, format!("nobody named {name} is enrolled"))
         .hint("hubctl user list shows who is; hubctl user add enrols somebody")
-}
-
-impl From<Refusal> for Reply {
-    fn from(Refusal { kind, message, hint }: Refusal) -> Self {
-        Self::Refused { kind, message, hint }
-    }
-}
-
-impl From<ClientError> for Refusal {
-    fn from(error: ClientError) -> Self {
-        let (message, hint) = error.explain();
-        let kind = match error {
-            ClientError::Refused(refusal) if refusal.kind == launcher::protocol::RefusalKind::Busy => RefusalKind::Busy,
-            _ => RefusalKind::Failed,
-        };
-        Self { kind, message, hint }
-    }
 }
 
 /// Within the time that a caller gets.

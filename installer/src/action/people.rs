@@ -86,8 +86,7 @@ fn enrolled(paths: &Paths) -> Result<Vec<UserInfo>> {
 /// When it does not answer, or refuses.
 pub(crate) fn ask(paths: &Paths, request: &Request) -> Result<Reply> {
     match control::call(&paths.control_socket(), request)? {
-        Reply::Refused { message, hint: Some(hint), .. } => bail!("{message}\nhint: {hint}"),
-        Reply::Refused { message, hint: None, .. } => bail!("{message}"),
+        Reply::Refused(refusal) => bail!("{}", refusal.text()),
         reply => Ok(reply),
     }
 }

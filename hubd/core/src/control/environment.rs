@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use self::apt::{AptPackage, AptPlan, AptRequest};
 pub use self::change::Change;
-use super::RefusalKind;
+use super::Refusal;
 use crate::accounts::Username;
 use crate::packages::{Conda, Download, KernelName, Requirement};
 use crate::packages::{Installed, VersionChange};
@@ -223,14 +223,7 @@ pub enum EnvironmentReply {
         problems: Vec<String>,
     },
     /// It could not be done.
-    Refused {
-        /// What kind of thing stood in the way.
-        kind: RefusalKind,
-        /// Why, for people.
-        message: String,
-        /// What to do about it.
-        hint: Option<String>,
-    },
+    Refused(Refusal),
 }
 
 /// How the shared environment is.

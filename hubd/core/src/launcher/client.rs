@@ -14,7 +14,7 @@ use crate::wire;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::launcher::protocol::{Applied, Refusal, Reply, Request, UnitState};
+use crate::launcher::protocol::{Applied, Refusal, RefusalKind, Reply, Request, UnitState};
 
 /// What only looks something up.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
@@ -63,8 +63,8 @@ pub struct Account {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// It answered no.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
+    #[error("{}", .0.text())]
+    Refused(Refusal),
     /// Nobody listens.
     #[error(
         "the launcher can't be reached at `{}`: {cause}\nhint: systemctl status hubd-launcher.socket hubd-launcher.service",
@@ -97,11 +97,20 @@ pub enum ClientError {
 impl ClientError {
     /// What went wrong, and what to do about it, apart.
     pub fn explain(&self) -> (String, Option<String>) {
-        let text = self.to_string();
-        match text.split_once("\nhint: ") {
-            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-            None => (text, None),
-        }
+        let Refusal { message, hint, .. } = Refusal::from_text(RefusalKind::Failed, &self.to_string());
+        (message, hint)
+    }
+}
+
+/// As the hub tells it to whoever asked the hub.
+impl From<ClientError> for Refusal {
+    fn from(error: ClientError) -> Self {
+        let (message, hint) = error.explain();
+        let kind = match error {
+            ClientError::Refused(refusal) if refusal.kind == RefusalKind::Busy => RefusalKind::Busy,
+            _ => RefusalKind::Failed,
+        };
+        Self { kind, message, hint }
     }
 }
 
@@ -365,7 +374,6 @@ mod tests {
     use tokio::net::UnixListener;
 
     use super::*;
-    use crate::launcher::protocol::RefusalKind;
 
     fn ada() -> Username {
         "ada".parse().unwrap()
@@ -392,7 +400,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_keeps_its_kind_and_message() {
-        let refusal = Refusal { kind: RefusalKind::NoEnvironment, message: "no environment yet".to_owned() };
+        let refusal = Refusal::new(RefusalKind::NoEnvironment, "no environment yet").hint("wait");
         let (_directory, client) = answering(Reply::Refused(refusal.clone()));
         match client.start(&ada()).await.unwrap_err() {
             ClientError::Refused(found) => assert_eq!(found, refusal),

@@ -6,6 +6,7 @@ use crate::accounts::Username;
 use crate::config::AppName;
 use crate::control::change::{Ended, KeyChange, Requester};
 use crate::control::environment::{Asker, EnvironmentReply, EnvironmentRequest};
+pub use crate::refusal::{Refusal, RefusalKind};
 use crate::sys::room::Room;
 use crate::upgrade::{UpgradeReply, UpgradeRequest};
 use serde::{Deserialize, Serialize};
@@ -229,36 +230,6 @@ pub struct Applied {
     pub stopped: Vec<Username>,
     /// What did not work, one sentence each.
     pub problems: Vec<String>,
-}
-
-/// Why something could not be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{message}")]
-pub struct Refusal {
-    /// What kind of thing went wrong.
-    pub kind: RefusalKind,
-    /// For people: the whole chain of causes.
-    pub message: String,
-}
-
-/// What kind of thing went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefusalKind {
-    /// The peer may not ask this.
-    NotAllowed,
-    /// The person has no account.
-    NoAccount,
-    /// The environment that servers need is missing or unfinished.
-    NoEnvironment,
-    /// The environment is being built for the machine's new Python; asking again helps.
-    Rebuilding,
-    /// Too many wait for the same; asking again helps.
-    Busy,
-    /// systemd could not start or stop the unit.
-    Unit,
-    /// Anything else.
-    Internal,
 }
 
 /// systemd's view of a unit.

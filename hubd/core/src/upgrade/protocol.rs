@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Record, Source, Version};
-use crate::refusal::RefusalKind;
+use crate::refusal::Refusal;
 
 /// What is asked. From inside the hub it names versions and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,12 +59,5 @@ pub enum UpgradeReply {
         known: u64,
     },
     /// No.
-    Refused {
-        /// What kind of no.
-        kind: RefusalKind,
-        /// Why.
-        message: String,
-        /// What to do about it.
-        hint: Option<String>,
-    },
+    Refused(Refusal),
 }

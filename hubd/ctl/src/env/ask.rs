@@ -22,7 +22,7 @@ pub(super) fn ask(world: &World, request: &EnvironmentRequest) -> Result<Environ
         },
     };
     match answer {
-        EnvironmentReply::Refused { kind, message, hint } => Err(Failure::new(Cause::Hub(kind), message, hint).into()),
+        EnvironmentReply::Refused(refusal) => Err(Failure::from(refusal).into()),
         answer => Ok(answer),
     }
 }

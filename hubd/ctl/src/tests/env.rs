@@ -22,7 +22,7 @@ fn generations(asked: &[&str]) -> Reply {
 
 /// Enough for a change to be begun, and no more.
 fn busy() -> Reply {
-    Reply::Refused { kind: hub_core::control::RefusalKind::Busy, message: "later".to_owned(), hint: None }
+    hub_core::control::Refusal::new(hub_core::control::RefusalKind::Busy, "later").into()
 }
 
 fn asks(ask: EnvironmentRequest) -> Request {

@@ -1,7 +1,7 @@
 //! `hubctl user`: what it asks the hub, what it prints, and what it refuses to do.
 
 use hub_core::config::Role;
-use hub_core::control::{AddedUser, NewUser, RefusalKind, UserInfo};
+use hub_core::control::{AddedUser, NewUser, Refusal, RefusalKind, UserInfo};
 use hub_core::launcher::protocol;
 use hub_system::accounts::table::{Record, TableFile};
 
@@ -21,11 +21,7 @@ fn new(name: &str, password: Option<&str>) -> NewUser {
 }
 
 fn not_enrolled(name: &str) -> Reply {
-    Reply::Refused {
-        kind: RefusalKind::NotEnrolled,
-        message: format!("{name} is not enrolled"),
-        hint: Some("hubctl user list".to_owned()),
-    }
+    Refusal::new(RefusalKind::NotEnrolled, format!("{name} is not enrolled")).hint("hubctl user list").into()
 }
 
 #[test]
@@ -273,10 +269,7 @@ fn a_home_is_deleted_by_the_launcher_even_when_the_name_is_off_the_list() {
 
 #[test]
 fn somebody_who_never_had_a_server_has_no_home_to_delete() {
-    let nothing = || {
-        let message = "`ada` has no unix account".to_owned();
-        protocol::Reply::Refused(protocol::Refusal { kind: protocol::RefusalKind::NoAccount, message })
-    };
+    let nothing = || protocol::Reply::Refused(Refusal::new(RefusalKind::NoAccount, "`ada` has no unix account"));
     for (hub, code, message) in [
         (Reply::Done, 0, "ada is off the list; there was no account, and so no home\n"),
         (not_enrolled("ada"), 1, "error: ada: ada is not enrolled\nhint: hubctl user list\n"),

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use hub_core::control::RefusalKind;
+use hub_core::control::{Refusal, RefusalKind};
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn a_refusal_ends_with_the_code_of_its_kind() {
         (RefusalKind::Invalid, 1),
         (RefusalKind::Failed, 1),
     ] {
-        let reply = Reply::Refused { kind, message: "no".to_owned(), hint: Some("ask somebody else".to_owned()) };
+        let reply = Reply::from(Refusal::new(kind, "no").hint("ask somebody else"));
         let (ran, _) = Machine::inside().run_with("user list", vec![reply]);
         assert_eq!((ran.code, ran.messages.as_str()), (code, "error: no\nhint: ask somebody else\n"));
     }
@@ -117,8 +117,7 @@ fn no_help_has_sudo_where_it_is_of_no_use() {
 
 #[test]
 fn remarks_and_errors_fit_where_they_are_read() {
-    let refused =
-        |hint: &str| Reply::Refused { kind: RefusalKind::Failed, message: "no".to_owned(), hint: Some(hint.to_owned()) };
+    let refused = |hint: &str| Reply::from(Refusal::new(RefusalKind::Failed, "no").hint(hint));
     for (machine, user, root) in [
         (Machine::host as fn() -> Machine, "sudo hubctl user list", "sudo hubctl config edit"),
         (Machine::inside, "hubctl user list", "with full sudo on the machine: sudo hubctl config edit"),

@@ -1,7 +1,7 @@
 //! `hubctl status`, `server` and `config`: what they print.
 
 use hub_core::control::usage::{Resource, Share, Shortage};
-use hub_core::control::{HubStatus, Memory, RefusalKind};
+use hub_core::control::{HubStatus, Memory, Refusal, RefusalKind};
 
 use super::*;
 
@@ -200,7 +200,7 @@ fn servers_are_a_table() {
 
 #[test]
 fn starting_several_reports_each() {
-    let refused = Reply::Refused { kind: RefusalKind::Busy, message: "bob still waits behind 7 others".to_owned(), hint: None };
+    let refused = Reply::from(Refusal::new(RefusalKind::Busy, "bob still waits behind 7 others"));
     let started = Reply::Servers { servers: vec![server("ada", ServerPhase::Running)] };
     let (ran, asked) = Machine::host().run_with("server start ada bob", vec![started, refused]);
     let name = |name: &str| name.parse().unwrap();

@@ -4,7 +4,6 @@ use anyhow::{Context, Result};
 use hub_core::accounts::Username;
 use hub_core::control::{RefusalKind, Reply, Request};
 use hub_core::launcher::client::{Client, ClientError};
-use hub_core::launcher::protocol;
 use serde::Serialize;
 
 use super::super::World;
@@ -87,7 +86,7 @@ fn delete_account(world: &World, name: &Username) -> Result<bool> {
     let launcher = Client::new(world.paths.launcher_socket());
     let error = match runtime.block_on(launcher.remove(name, true)) {
         Ok(()) => return Ok(true),
-        Err(ClientError::Refused(refusal)) if refusal.kind == protocol::RefusalKind::NoAccount => return Ok(false),
+        Err(ClientError::Refused(refusal)) if refusal.kind == RefusalKind::NoAccount => return Ok(false),
         Err(error) => error,
     };
     let (message, hint) = error.explain();

@@ -5,9 +5,9 @@ mod answers;
 mod conda;
 mod upkeep;
 
-use hub_core::control::RefusalKind;
 use hub_core::control::environment::apt::AptRequest;
 use hub_core::control::environment::{Asker, BuildState, Change, EnvironmentReply, EnvironmentRequest, Record, ServersOf};
+use hub_core::control::{Refusal, RefusalKind};
 use hub_core::packages::{KernelName, Requirement};
 use hub_core::paths::Paths;
 use hub_system::jobs;
@@ -32,8 +32,8 @@ pub struct Requests {
 /// Why something is not done.
 #[derive(Debug, thiserror::Error)]
 enum Problem {
-    #[error("{message}")]
-    Refused { kind: RefusalKind, message: String, hint: Option<String> },
+    #[error(transparent)]
+    Refused(Refusal),
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
@@ -99,15 +99,10 @@ impl Requests {
         let is_apt = matches!(request, EnvironmentRequest::Apt { .. });
         let is_root = matches!(asker, Asker::Host { .. } | Asker::Timer);
         if is_apt && !is_root && !settings::read(&self.paths)?.environment.apt_by_admins {
-            return Err(Problem::Refused {
-                kind: RefusalKind::NotAllowed,
-                message: "distribution packages run scripts as root, so they need full root on the machine".to_owned(),
-                hint: Some(
-                    "an account with full sudo can: sudo hubctl env apt; or let administrators and operators, which makes them \
-                     mightier: sudo hubctl config set environment.apt_by_admins true"
-                        .to_owned(),
-                ),
-            });
+            let message = "distribution packages run scripts as root, so they need full root on the machine";
+            let hint = "an account with full sudo can: sudo hubctl env apt; or let administrators and operators, which makes them \
+                        mightier: sudo hubctl config set environment.apt_by_admins true";
+            return Err(Problem::Refused(Refusal::new(RefusalKind::NotAllowed, message).hint(hint)));
         }
         Ok(())
     }
@@ -225,14 +220,10 @@ impl Requests {
         let record = self.store.record(job.number)?.filter(|record| !record.is_over());
         if let Some(record) = record {
             if jobs::is_active(&self.paths, worker::SERVICE)? {
-                return Err(Problem::Refused {
-                    kind: RefusalKind::Busy,
-                    message: format!(
-                        "`{}` is under way, asked for by {} at {}: {}",
-                        record.what, record.who, record.when, record.phase
-                    ),
-                    hint: Some("hubctl env status shows how it goes; one thing is done at a time".to_owned()),
-                });
+                let message =
+                    format!("`{}` is under way, asked for by {} at {}: {}", record.what, record.who, record.when, record.phase);
+                let hint = "hubctl env status shows how it goes; one thing is done at a time";
+                return Err(Problem::Refused(Refusal::new(RefusalKind::Busy, message).hint(hint)));
             }
             self.store.save(&interrupted(record))?;
         }
@@ -302,19 +293,14 @@ fn interrupted(record: Record) -> Record {
 }
 
 fn refused(message: impl Into<String>, hint: Option<&str>) -> Problem {
-    Problem::Refused { kind: RefusalKind::Invalid, message: message.into(), hint: hint.map(str::to_owned) }
+    Problem::Refused(Refusal { kind: RefusalKind::Invalid, message: message.into(), hint: hint.map(str::to_owned) })
 }
 
 fn reply(answer: Answer) -> EnvironmentReply {
     match answer {
         Ok(reply) => reply,
-        Err(Problem::Refused { kind, message, hint }) => EnvironmentReply::Refused { kind, message, hint },
-        Err(Problem::Other(error)) => {
-            let text = format!("{error:#}");
-            let (message, hint) =
-                text.split_once("\nhint: ").map_or((text.as_str(), None), |(message, hint)| (message, Some(hint)));
-            EnvironmentReply::Refused { kind: RefusalKind::Failed, message: message.to_owned(), hint: hint.map(str::to_owned) }
-        }
+        Err(Problem::Refused(refusal)) => EnvironmentReply::Refused(refusal),
+        Err(Problem::Other(error)) => EnvironmentReply::Refused(Refusal::from_text(RefusalKind::Failed, &format!("{error:#}"))),
     }
 }
 

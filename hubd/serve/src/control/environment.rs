@@ -16,7 +16,7 @@ pub(super) async fn ask(context: &ControlContext, actor: &Actor, ask: &Environme
         }
     };
     match context.launcher.environment(asker, ask.clone()).await? {
-        EnvironmentReply::Refused { kind, message, hint } => Err(Refusal { kind, message, hint }),
+        EnvironmentReply::Refused(refusal) => Err(refusal),
         answer => Ok(Reply::Environment { answer: Box::new(answer) }),
     }
 }

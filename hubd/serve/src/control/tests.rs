@@ -113,7 +113,7 @@ fn name(text: &str) -> Username {
 
 fn refusal(reply: Reply) -> (RefusalKind, String) {
     match reply {
-        Reply::Refused { kind, message, .. } => (kind, message),
+        Reply::Refused(refusal) => (refusal.kind, refusal.message),
         other => panic!("expected a refusal, got {other:?}"),
     }
 }

@@ -17,7 +17,7 @@ pub(super) async fn ask(context: &ControlContext, actor: &Actor, ask: &UpgradeRe
         }
     };
     match context.launcher.upgrade(asker, ask.clone()).await? {
-        UpgradeReply::Refused { kind, message, hint } => Err(Refusal { kind, message, hint }),
+        UpgradeReply::Refused(refusal) => Err(refusal),
         answer => Ok(Reply::Upgrade { answer }),
     }
 }

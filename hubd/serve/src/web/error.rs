@@ -220,7 +220,11 @@ impl Problem {
             RefusalKind::NotEnrolled => (StatusCode::NOT_FOUND, "Nobody has this name"),
             RefusalKind::Invalid => (StatusCode::BAD_REQUEST, "That can't be done"),
             RefusalKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Not right now"),
-            RefusalKind::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "That did not work"),
+            RefusalKind::Failed
+            | RefusalKind::NoAccount
+            | RefusalKind::NoEnvironment
+            | RefusalKind::Rebuilding
+            | RefusalKind::Unit => (StatusCode::INTERNAL_SERVER_ERROR, "That did not work"),
         };
         let mut letters = message.chars();
         // A name at the beginning stays as it is written.

@@ -51,7 +51,7 @@ impl Staff {
 /// What it refuses, in its words.
 pub(super) async fn ask(hub: &Hub, name: &Username, request: &Request) -> Result<Reply, Problem> {
     match control::ask_as(&hub.control, name, request).await {
-        Reply::Refused { kind, message, .. } => Err(Problem::refused(kind, &message)),
+        Reply::Refused(refusal) => Err(Problem::refused(refusal.kind, &refusal.message)),
         reply => Ok(reply),
     }
 }

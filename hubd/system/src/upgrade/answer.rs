@@ -1,8 +1,8 @@
 //! Upgrades are asked for in `hubctl` on the host, and in the launcher for administrators inside the hub. Whether somebody may
 //! ask was decided before.
 
-use hub_core::control::RefusalKind;
 use hub_core::control::environment::Asker;
+use hub_core::control::{Refusal, RefusalKind};
 use hub_core::paths::Paths;
 use hub_core::upgrade::{Source, Task, UpgradeReply, UpgradeRequest};
 use jiff::Timestamp;
@@ -12,10 +12,7 @@ use super::{JobStore, Left};
 /// Answers for `asker`.
 pub fn answer(paths: &Paths, asker: &Asker, request: &UpgradeRequest) -> UpgradeReply {
     let store = JobStore::new(paths);
-    let refused = |kind, message: String, hint: Option<&str>| {
-        let hint = hint.map(str::to_owned);
-        UpgradeReply::Refused { kind, message, hint }
-    };
+    let refused = |kind, message: String, hint: &str| UpgradeReply::Refused(Refusal::new(kind, message).hint(hint));
     let task = match request {
         UpgradeRequest::Progress { after } => {
             let read = || Ok((store.record()?.map(Box::new), store.outcome()?.map(Box::new), store.read_log(*after)?));
@@ -27,7 +24,7 @@ pub fn answer(paths: &Paths, asker: &Asker, request: &UpgradeRequest) -> Upgrade
         UpgradeRequest::Prepare { source: Source::File(_) } if !matches!(asker, Asker::Host { .. } | Asker::Timer) => {
             let hint =
                 "with full sudo on the machine: sudo hubctl upgrade FILE; hubctl upgrade takes releases from upgrade.source";
-            return refused(RefusalKind::NotAllowed, "a release in a file needs full root".to_owned(), Some(hint));
+            return refused(RefusalKind::NotAllowed, "a release in a file needs full root".to_owned(), hint);
         }
         UpgradeRequest::Prepare { source } => Task::Prepare(source.clone()),
         UpgradeRequest::Perform { version } => Task::Perform(version.clone()),
@@ -38,14 +35,14 @@ pub fn answer(paths: &Paths, asker: &Asker, request: &UpgradeRequest) -> Upgrade
         Ok(Left::Begun(number)) => UpgradeReply::Begun { number },
         Ok(Left::Busy(record)) => {
             let message = format!("an upgrade is under way, asked for by {} at {}", record.who, record.when);
-            refused(RefusalKind::Busy, message, Some("hubctl upgrade --status shows how it went"))
+            refused(RefusalKind::Busy, message, "hubctl upgrade --status shows how it went")
         }
         Err(error) => failed(&error),
     }
 }
 
 fn failed(error: &anyhow::Error) -> UpgradeReply {
-    UpgradeReply::Refused { kind: RefusalKind::Failed, message: format!("{error:#}"), hint: None }
+    UpgradeReply::Refused(Refusal::from_text(RefusalKind::Failed, &format!("{error:#}")))
 }
 
 #[cfg(test)]
@@ -58,7 +55,7 @@ mod tests {
         let asker = Asker::Admin { name: "ada".parse().unwrap() };
         let request = UpgradeRequest::Prepare { source: Source::File("/home/ada/hubd.tar.gz".into()) };
         let answer = answer(&Paths::under(root.path()), &asker, &request);
-        assert!(matches!(answer, UpgradeReply::Refused { kind: RefusalKind::NotAllowed, .. }), "{answer:?}");
+        assert!(matches!(answer, UpgradeReply::Refused(Refusal { kind: RefusalKind::NotAllowed, .. })), "{answer:?}");
         assert!(root.path().read_dir().unwrap().next().is_none(), "something was left");
     }
 }

@@ -127,7 +127,7 @@ fn tell(applied: &mut Applied, reloaded: &Reloaded) {
 fn reload(world: &World) -> Result<Reloaded> {
     match wire::ask(&world.paths.control_socket(), &Request::Reload, RELOAD_DEADLINE)? {
         Reply::Reloaded(reloaded) => Ok(reloaded),
-        Reply::Refused { message, .. } => bail!("{message}"),
+        Reply::Refused(refusal) => bail!("{refusal}"),
         other => bail!("unexpected answer: {other:?}"),
     }
 }
@@ -135,7 +135,7 @@ fn reload(world: &World) -> Result<Reloaded> {
 fn follow(world: &World) -> Result<Followed> {
     match wire::ask(&world.paths.launcher_socket(), &protocol::Request::Apply, FOLLOW_DEADLINE)? {
         protocol::Reply::Applied(followed) => Ok(followed),
-        protocol::Reply::Refused(refusal) => bail!("{refusal}"),
+        protocol::Reply::Refused(refusal) => bail!("{}", refusal.text()),
         other => bail!("unexpected answer: {other:?}"),
     }
 }

@@ -73,7 +73,7 @@ fn ask(world: &World, config: &Config, files: Files) -> Result<Option<String>> {
         .context("asking the launcher which servers run")?
     {
         protocol::Reply::States { .. } => {}
-        protocol::Reply::Refused(refusal) => bail!("the launcher does not know which servers run: {refusal}"),
+        protocol::Reply::Refused(refusal) => bail!("the launcher does not know which servers run: {}", refusal.text()),
         other => bail!("unexpected answer of the launcher about running servers: {other:?}"),
     }
     // An authority takes its time, and may refuse: that is a finding of the hub's, and no fault of the configuration. Files

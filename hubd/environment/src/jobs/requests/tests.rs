@@ -56,7 +56,7 @@ impl Machine {
 
     fn refusal(&self, request: &EnvironmentRequest) -> (RefusalKind, String) {
         match self.ask(request) {
-            EnvironmentReply::Refused { kind, message, .. } => (kind, message),
+            EnvironmentReply::Refused(refusal) => (refusal.kind, refusal.message),
             other => panic!("{request:?}: {other:?}"),
         }
     }
@@ -323,8 +323,8 @@ fn packages_of_the_distribution_are_the_hosts_unless_the_configuration_says_othe
     let plan = EnvironmentRequest::Apt { about: AptRequest::Plan { change: change.clone() } };
     let perform = |plan| EnvironmentRequest::Apt { about: AptRequest::Perform { plan } };
     for request in [&plan, &perform(1)] {
-        let EnvironmentReply::Refused { kind, .. } = machine.requests.answer(&ada(), request, None) else { panic!() };
-        assert_eq!(kind, RefusalKind::NotAllowed);
+        let EnvironmentReply::Refused(refusal) = machine.requests.answer(&ada(), request, None) else { panic!() };
+        assert_eq!(refusal.kind, RefusalKind::NotAllowed);
     }
     assert_eq!(machine.requests.store.records().unwrap(), [], "nothing was begun");
     let config = "[environment]\npackages = [\"cowsay\"]\napt_by_admins = true\n";

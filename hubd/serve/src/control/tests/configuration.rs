@@ -29,14 +29,14 @@ async fn every_key_is_read_and_changed_by_whom_the_table_says() {
             let reply = hub.ask(Access::Admin, uid, &change(key.clone())).await;
             match reply {
                 Reply::ConfigChanged { .. } => assert!(may(inside::may_change(&path)), "{uid} changes {path}"),
-                Reply::Refused { kind: RefusalKind::NotAllowed, .. } => {
+                Reply::Refused(Refusal { kind: RefusalKind::NotAllowed, .. }) => {
                     assert!(!may(inside::may_change(&path)), "{uid} does not change {path}");
                 }
                 other => panic!("{uid}, {path}: {other:?}"),
             }
             match hub.ask(Access::Admin, uid, &Request::ConfigGet { key }).await {
                 Reply::ConfigValue { .. } => assert!(may(inside::may_read(&path)), "{uid} reads {path}"),
-                Reply::Refused { kind: RefusalKind::NotAllowed, .. } => {
+                Reply::Refused(Refusal { kind: RefusalKind::NotAllowed, .. }) => {
                     assert!(!may(inside::may_read(&path)), "{uid} does not read {path}");
                 }
                 other => panic!("{uid}, {path}: {other:?}"),
@@ -56,11 +56,11 @@ async fn an_operator_reads_and_changes_the_keys_of_an_administrator() {
                 Reply::ConfigChanged { .. }
                     | Reply::ConfigValue { .. }
                     | Reply::Limits { .. }
-                    | Reply::Refused { kind: RefusalKind::NotAllowed, .. }
+                    | Reply::Refused(Refusal { kind: RefusalKind::NotAllowed, .. })
             );
             assert!(is_answer, "{request:?}: {reply:?}");
         }
-        (!matches!(admin, Reply::Refused { .. }), operator)
+        (!matches!(admin, Reply::Refused(_)), operator)
     };
     let mut granted = 0;
     for key in every_key() {
@@ -70,7 +70,7 @@ async fn an_operator_reads_and_changes_the_keys_of_an_administrator() {
             let (may, reply) = both(&Request::ConfigChange { change }).await;
             granted += u32::from(may);
             match reply {
-                Reply::Refused { message, hint, .. } => {
+                Reply::Refused(Refusal { message, hint, .. }) => {
                     assert!(!may, "{verb} {path}");
                     assert_eq!(message, format!("changing `{path}` needs full root on this machine"));
                     let hint = hint.unwrap();
@@ -84,7 +84,7 @@ async fn an_operator_reads_and_changes_the_keys_of_an_administrator() {
         }
         let (may, reply) = both(&Request::ConfigGet { key }).await;
         match reply {
-            Reply::Refused { message, .. } => {
+            Reply::Refused(Refusal { message, .. }) => {
                 assert!(!may && message.contains("needs full root on this machine"), "{path}: {message}");
             }
             _ => assert!(may, "{path}"),

@@ -39,7 +39,7 @@ fn every_verb(about: &str) -> Vec<Request> {
 }
 
 fn is_not_allowed(reply: &Reply) -> bool {
-    matches!(reply, Reply::Refused { kind: RefusalKind::NotAllowed, .. })
+    matches!(reply, Reply::Refused(Refusal { kind: RefusalKind::NotAllowed, .. }))
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn only_root_at_the_host_socket_and_only_administrators_at_theirs() {
         for request in every_verb("bob") {
             let reply = hub.ask(access, uid, &request).await;
             if may {
-                assert!(!matches!(reply, Reply::Refused { .. }), "{uid} at {access:?}, {request:?}: {reply:?}");
+                assert!(!matches!(reply, Reply::Refused(_)), "{uid} at {access:?}, {request:?}: {reply:?}");
             } else {
                 assert!(is_not_allowed(&reply), "{uid} at {access:?}, {request:?}: {reply:?}");
             }
@@ -121,7 +121,7 @@ async fn nobody_inside_the_hub_chooses_the_secret_of_a_link() {
     assert!(link.ends_with(&format!("/hub/link/{}", token.as_str())), "{link}");
     assert_eq!(hub.context.people.look_at_link(&token).await.unwrap(), name("bob"));
     let weak = Request::UserLinkAs { name: name("bob"), token: "secret".to_owned() };
-    assert!(matches!(hub.root(&weak).await, Reply::Refused { kind: RefusalKind::Invalid, .. }));
+    assert!(matches!(hub.root(&weak).await, Reply::Refused(Refusal { kind: RefusalKind::Invalid, .. })));
 }
 
 /// What `uid` may ask about `about`, by the name of the verb.

@@ -148,12 +148,12 @@ async fn who_looks_after_servers_has_the_same_remedy_as_their_owners() {
     let start = |without_own| Request::ServerStart { name: name("bob"), without_own };
     let restart = |without_own| Request::ServerRestart { name: name("bob"), without_own };
     *hub.servers.fails.lock().unwrap() = true;
-    let Reply::Refused { hint, .. } = hub.root(&start(false)).await else { panic!("started") };
+    let Reply::Refused(Refusal { hint, .. }) = hub.root(&start(false)).await else { panic!("started") };
     let offered = "hubctl server logs bob; start without bob's own packages and settings: hubctl server start bob --without-own";
     assert_eq!(hint.as_deref(), Some(offered));
     let Reply::Servers { servers } = hub.root(&Request::ServerList).await else { panic!("no list") };
     assert!(servers[0].own_may_be_why && !servers[0].without_own, "{servers:?}");
-    let Reply::Refused { hint, .. } = hub.root(&start(true)).await else { panic!("started") };
+    let Reply::Refused(Refusal { hint, .. }) = hub.root(&start(true)).await else { panic!("started") };
     assert_eq!(hint.as_deref(), Some("hubctl server logs bob"), "it failed without them, too");
     *hub.servers.fails.lock().unwrap() = false;
     for (request, without_own) in [(start(true), true), (restart(false), false), (restart(true), true)] {
@@ -161,7 +161,7 @@ async fn who_looks_after_servers_has_the_same_remedy_as_their_owners() {
         assert_eq!((servers[0].without_own, servers[0].phase), (without_own, ServerPhase::Running), "{request:?}");
     }
     hub.root(&restart(false)).await;
-    let Reply::Refused { message, hint, .. } = hub.root(&start(true)).await else { panic!("started") };
+    let Reply::Refused(Refusal { message, hint, .. }) = hub.root(&start(true)).await else { panic!("started") };
     assert_eq!(message, "bob's server already runs, with bob's own packages and settings");
     assert_eq!(hint.as_deref(), Some("hubctl server restart bob --without-own"));
     assert_eq!(refusal(hub.root(&Request::ServerRestart { name: name("cyd"), without_own: false }).await).1, "cyd is blocked");

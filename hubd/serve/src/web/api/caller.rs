@@ -34,7 +34,7 @@ impl Caller {
     /// When it refuses.
     pub(super) async fn ask(&self, hub: &Hub, request: &Request) -> Result<Reply, Refused> {
         match control::ask_by_token(&hub.control, &self.holder, request).await {
-            refused @ Reply::Refused { .. } => Err(Refused::of(&refused)),
+            refused @ Reply::Refused(_) => Err(Refused::of(&refused)),
             reply => Ok(reply),
         }
     }

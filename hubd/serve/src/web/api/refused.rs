@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use hub_core::control::tokens::Scope;
-use hub_core::control::{RefusalKind, Reply};
+use hub_core::control::{Refusal, RefusalKind, Reply};
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +53,19 @@ impl Refused {
 
     /// What the hub's end of `hubctl` refused, or an answer to something else.
     pub(super) fn of(reply: &Reply) -> Self {
-        let Reply::Refused { kind, message, .. } = reply else { return Self::internal(&"an answer to something else") };
+        let Reply::Refused(Refusal { kind, message, .. }) = reply else {
+            return Self::internal(&"an answer to something else");
+        };
         match kind {
             RefusalKind::NotAllowed => Self::new(StatusCode::FORBIDDEN, message),
             RefusalKind::NotEnrolled => Self::not_found(),
             RefusalKind::Invalid => Self::bad_request(message),
             RefusalKind::Busy => Self::later(StatusCode::TOO_MANY_REQUESTS, message, 10),
-            RefusalKind::Failed => Self::new(StatusCode::INTERNAL_SERVER_ERROR, message),
+            RefusalKind::Failed
+            | RefusalKind::NoAccount
+            | RefusalKind::NoEnvironment
+            | RefusalKind::Rebuilding
+            | RefusalKind::Unit => Self::new(StatusCode::INTERNAL_SERVER_ERROR, message),
         }
     }
 }

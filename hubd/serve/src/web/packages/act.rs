@@ -27,9 +27,9 @@ pub(in super::super) async fn submit(State(hub): State<Arc<Hub>>, staff: Staff, 
     let request = Request::Environment { ask: request };
     let answer = match control::ask_as(&hub.control, &staff.visitor.session.user, &request).await {
         Reply::Environment { answer } => *answer,
-        Reply::Refused { message, hint, .. } => {
-            let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-            return show(&hub, &staff, StatusCode::CONFLICT, (format!("{message}{hint}."), typed.to_owned())).await;
+        Reply::Refused(refusal) => {
+            let hint = refusal.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            return show(&hub, &staff, StatusCode::CONFLICT, (format!("{refusal}{hint}."), typed.to_owned())).await;
         }
         _ => return Err(super::unexpected()),
     };

@@ -285,7 +285,7 @@ async fn carry_out(hub: &Arc<Hub>, staff: &Staff, act: Act, names: Vec<Username>
     let (mut replies, mut problems) = (Vec::new(), Vec::new());
     while let Ok(Some(ended)) = timeout_at(until, tasks.join_next()).await {
         match ended {
-            Ok((name, Reply::Refused { message, .. })) => problems.push(format!("{name}: {message}.")),
+            Ok((name, Reply::Refused(refusal))) => problems.push(format!("{name}: {refusal}.")),
             Ok(answered) => replies.push(answered),
             Err(error) => {
                 tracing::error!(%error, "a task for a page ended");

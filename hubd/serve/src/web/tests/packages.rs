@@ -1,10 +1,10 @@
 //! Packages in the browser: who sees them, what is asked for, what is told of a change under way and at its end.
 
 use http::StatusCode;
-use hub_core::control::RefusalKind;
 use hub_core::control::environment::{
     BuildState, Change, EnvironmentReply, EnvironmentRequest, EnvironmentStatus, GenerationInfo, Record,
 };
+use hub_core::control::{Refusal, RefusalKind};
 use hub_core::packages::{Installed, VersionChange};
 
 use super::desk::{Browser, Desk};
@@ -42,11 +42,7 @@ pub(super) fn answer(ask: &EnvironmentRequest) -> EnvironmentReply {
         }
         EnvironmentRequest::History => EnvironmentReply::History { records: vec![record(2, BuildState::Done)] },
         EnvironmentRequest::Build { change: Change::Install { packages } } if packages[0].to_string() == "busy" => {
-            EnvironmentReply::Refused {
-                kind: RefusalKind::Busy,
-                message: "something else is being built".to_owned(),
-                hint: Some("try again later".to_owned()),
-            }
+            EnvironmentReply::Refused(Refusal::new(RefusalKind::Busy, "something else is being built").hint("try again later"))
         }
         EnvironmentRequest::Build { .. } => EnvironmentReply::Started { number: 3 },
         EnvironmentRequest::Rollback { to: Some(1) } => EnvironmentReply::Started { number: 2 },

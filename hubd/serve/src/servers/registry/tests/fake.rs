@@ -298,5 +298,5 @@ fn down(name: &Username) -> UnitState {
 }
 
 fn refused(kind: RefusalKind, message: &str) -> Reply {
-    Reply::Refused(Refusal { kind, message: message.to_owned() })
+    Reply::Refused(Refusal::new(kind, message))
 }
