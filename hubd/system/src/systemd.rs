@@ -2,6 +2,7 @@
 //!
 //! What is asked of systemd is plain data ([`TransientUnit`]); what comes back is too ([`UnitStatus`]).
 
+mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod link;
@@ -11,7 +12,8 @@ mod proxy;
 mod status;
 mod unit;
 
-pub use manager::{Manager, UnitError};
+pub use error::UnitError;
+pub use manager::Manager;
 pub use property::{Bind, Property, PropertyError, Value};
 pub use status::{Ended, UnitStatus};
 pub use unit::TransientUnit;
