@@ -4,111 +4,27 @@
 //! it every few seconds, so a server that died, was stopped by hand or was started behind our back shows soon.
 
 mod rounds;
+mod settings;
+mod state;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use hub_core::accounts::Username;
-use hub_core::config::{App, AppName, Config};
 use hub_core::control::ServerPhase;
 use hub_core::launcher::client::Client;
-use hub_core::paths::Paths;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::load::{Meter, Sample};
-use super::memory_kills::{Bursts, Tally};
-use super::queue::{self, MEMORY_PATIENCE, Queue, Slots};
+use super::queue::{self, MEMORY_PATIENCE, Slots};
 use super::state_machine::{Effect, Event, ServerState};
-use super::view::{Surroundings, render, uptime};
+use super::view::uptime;
 use super::{Servers, View, failure};
-
-/// What the hub tells everybody who waits while it can't ask the launcher.
-const LAUNCHER_AWAY: &str = "The hub can't reach its launcher at the moment and keeps trying; your place is kept.";
-/// What it tells them while the machine has no memory to spare.
-const MEMORY_SHORT: &str = "The machine's memory is full at the moment; you get on as soon as somebody else's server stops.";
-
-/// How servers start and stop here.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// How long a server may take until it answers, counted from its turn, slowly while the machine is strained.
-    pub start_timeout: Duration,
-    /// Stop a server nobody has used for so long; `None`: never.
-    pub idle_timeout: Option<Duration>,
-    /// Servers that start at the same time; `None`: by the number of processors and their load.
-    pub concurrent_starts: Option<usize>,
-    /// Processors of the machine.
-    pub cores: usize,
-    /// Bytes of memory that students can never have.
-    pub reserve: u64,
-    /// Where things are on the machine.
-    pub paths: Paths,
-    /// Where the kernel tells about itself.
-    pub proc: std::path::PathBuf,
-    /// The path below which the hub is on its host; empty: none.
-    pub base: String,
-    /// Which app these servers are; `None`: Jupyter.
-    pub app: Option<(AppName, App)>,
-    /// How often things are looked at.
-    pub pace: Pace,
-}
-
-/// How often things are looked at that nobody announces.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// Compare with systemd's list.
-    pub list: Duration,
-    /// See whether a starting server still runs.
-    pub state: Duration,
-    /// Measure the load and let more start, while somebody waits.
-    pub queue: Duration,
-    /// Look for idle servers.
-    pub cull: Duration,
-    /// Ask a launcher again that did not answer.
-    pub retry: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            list: Duration::from_secs(5),
-            state: Duration::from_millis(500),
-            queue: Duration::from_millis(250),
-            cull: Duration::from_secs(60),
-            retry: Duration::from_millis(500),
-        }
-    }
-}
-
-impl Settings {
-    /// What `config` says, on this machine.
-    pub fn new(config: &Config, paths: &Paths) -> Self {
-        let proc = paths.kernel_figures();
-        let total = super::load::memory_total(&proc);
-        Self {
-            start_timeout: config.servers.start_timeout,
-            idle_timeout: config.servers.idle_timeout,
-            concurrent_starts: config.servers.concurrent_starts,
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-            reserve: total.map_or(0, |total| total.saturating_sub(config.users_memory(total))),
-            paths: paths.clone(),
-            proc,
-            base: config.hub.base().to_owned(),
-            app: None,
-            pace: Pace::default(),
-        }
-    }
-
-    /// The same for people's `app`s.
-    #[must_use]
-    pub fn for_app(self, name: AppName, app: App) -> Self {
-        Self { app: Some((name, app)), ..self }
-    }
-}
+pub use settings::{Pace, Settings};
+use state::{State, log_change};
 
 /// Everybody's server. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -124,68 +40,12 @@ struct Shared {
     state: Mutex<State>,
 }
 
-struct State {
-    servers: BTreeMap<Username, Server>,
-    queue: Queue,
-    slots: Slots,
-    meter: Meter,
-    sample: Sample,
-    /// Counts changes of any server's life, so that older news can be told from newer.
-    sequence: u64,
-    /// The launcher's list has been seen once.
-    known: bool,
-    /// The environment that new servers get.
-    newest: Option<u32>,
-    /// Since when there is no memory for another server.
-    memory_short_since: Option<Instant>,
-    /// What the kernel ended of late.
-    bursts: Bursts,
-    /// Until when nobody starts these servers.
-    kept_down: BTreeMap<Username, Instant>,
-}
-
-struct Server {
-    state: ServerState,
-    /// Something about it that people should read.
-    note: Option<String>,
-    /// The [`State::sequence`] of its last change.
-    changed: u64,
-    /// Which task may report: those of earlier attempts may not.
-    attempt: u64,
-    touched: Instant,
-    /// When it is stopped, if nobody uses it before; set shortly before that.
-    stops_at: Option<SystemTime>,
-    /// Rounds in which it did not say whether it is idle.
-    unanswered: u32,
-    /// Somebody is finding out what became of it.
-    inquiring: bool,
-    /// Whether it leaves out what its owner installed and set, or its next start will.
-    is_plain: bool,
-    /// Whether its next start ends what runs.
-    is_anew: bool,
-    /// What the kernel ended in it for want of memory.
-    memory_kills: Tally,
-    view: watch::Sender<View>,
-}
-
 impl Registry {
     /// Looks after the servers behind `client` until the runtime ends. The second value tells whose server must get no
     /// more requests. Must be called inside a tokio runtime.
     pub fn new(client: Client, settings: Settings) -> (Self, mpsc::UnboundedReceiver<Username>) {
         let (departures, departed) = mpsc::unbounded_channel();
-        let state = State {
-            servers: BTreeMap::new(),
-            queue: Queue::default(),
-            slots: Slots::new(settings.concurrent_starts, settings.cores),
-            meter: Meter::new(settings.proc.clone()),
-            sample: Sample::default(),
-            sequence: 0,
-            known: false,
-            newest: None,
-            memory_short_since: None,
-            bursts: Bursts::default(),
-            kept_down: BTreeMap::new(),
-        };
+        let state = State::new(&settings);
         let shared = Arc::new(Shared {
             client,
             settings: RwLock::new(Arc::new(settings)),
@@ -440,86 +300,5 @@ impl Shared {
             self.advance(state, &name, Event::TurnedAway(failure::no_memory(MEMORY_PATIENCE)));
             state.publish(&name);
         }
-    }
-}
-
-impl State {
-    fn server(&mut self, name: &Username) -> &mut Server {
-        self.servers.entry(name.clone()).or_insert_with(|| Server {
-            state: ServerState::Stopped,
-            note: None,
-            changed: 0,
-            attempt: 0,
-            touched: Instant::now(),
-            stops_at: None,
-            unanswered: 0,
-            inquiring: false,
-            is_plain: false,
-            is_anew: false,
-            memory_kills: Tally::default(),
-            view: watch::Sender::new(render(name, &ServerState::Stopped, Surroundings::default())),
-        })
-    }
-
-    /// Lets nobody start `name`'s server before `until`.
-    fn keep_down(&mut self, name: &Username, until: Instant) {
-        self.kept_down.insert(name.clone(), until);
-        self.stays_down(name, Instant::now());
-    }
-
-    /// Whether `name`'s server may not be started yet; its view then says why.
-    fn stays_down(&mut self, name: &Username, now: Instant) -> bool {
-        self.kept_down.retain(|_, until| *until > now);
-        let Some(until) = self.kept_down.get(name) else { return false };
-        let minutes = until.saturating_duration_since(now).as_secs() / 60 + 1;
-        self.server(name).note = Some(format!(
-            "The server was stopped: programs in it used up its memory over and over. It can be started again in {} {}.",
-            minutes,
-            if minutes == 1 { "minute" } else { "minutes" }
-        ));
-        true
-    }
-
-    fn view(&self, name: &Username) -> View {
-        let held_up = match (self.known, self.memory_short_since) {
-            (false, _) => Some(LAUNCHER_AWAY),
-            (true, Some(_)) => Some(MEMORY_SHORT),
-            (true, None) => None,
-        };
-        let server = self.servers.get(name);
-        let around = Surroundings {
-            position: self.queue.position(name),
-            held_up,
-            note: server.and_then(|server| server.note.as_deref()),
-            memory_kills: server.map(|server| server.memory_kills.kills()).unwrap_or_default(),
-            is_plain: server.is_some_and(|server| server.is_plain),
-            newest: self.newest,
-            stops_at: server.and_then(|server| server.stops_at),
-            now: Some(SystemTime::now()),
-        };
-        render(name, server.map_or(&ServerState::Stopped, |server| &server.state), around)
-    }
-
-    /// Shows how `name`'s server is now; who watches is woken when more than its age has changed.
-    fn publish(&mut self, name: &Username) {
-        let view = self.view(name);
-        self.server(name).view.send_if_modified(|shown| {
-            let changed = View { uptime: view.uptime, ..shown.clone() } != view;
-            *shown = view;
-            changed
-        });
-    }
-}
-
-fn log_change(name: &Username, state: &ServerState) {
-    match state {
-        ServerState::Stopped => tracing::info!(user = %name, "{name}'s server is stopped"),
-        ServerState::Queued => tracing::debug!(user = %name, "{name}'s server is queued"),
-        ServerState::Launching => tracing::debug!(user = %name, "{name}'s server is being launched"),
-        ServerState::Waking(unit) => tracing::debug!(user = %name, unit = unit.unit, "{name}'s server has a process"),
-        ServerState::Replacing(_) => tracing::debug!(user = %name, "{name}'s server waits for its turn to be started anew"),
-        ServerState::Running(unit) => tracing::info!(user = %name, unit = unit.unit, "{name}'s server is running"),
-        ServerState::Stopping { .. } => tracing::debug!(user = %name, "{name}'s server is being stopped"),
-        ServerState::Failed(failure) => tracing::warn!(user = %name, "{name}'s server failed: {}", failure.summary),
     }
 }
