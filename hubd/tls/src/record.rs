@@ -5,14 +5,22 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use hub_core::sys::atomic::{Access, replace};
 use hub_core::sys::entrusted;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-
-use super::schedule;
 
 const VERSION: u32 = 1;
 /// The authority's words are kept, and not a book.
 const LONGEST_PROBLEM: usize = 2000;
+/// Waits after the first, second, ... failure in a row; after that always the last. Authorities count failures by the
+/// hour and the name, and five in an hour are too many.
+const PATIENCE: [SignedDuration; 6] = [
+    SignedDuration::from_mins(20),
+    SignedDuration::from_hours(1),
+    SignedDuration::from_hours(2),
+    SignedDuration::from_hours(4),
+    SignedDuration::from_hours(12),
+    SignedDuration::from_hours(24),
+];
 
 /// How getting certificates went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,9 +112,15 @@ impl Record {
         if self.failures == 0 || self.attempted > now {
             return None;
         }
-        let patience = self.attempted.checked_add(schedule::patience(self.failures)).unwrap_or(self.attempted);
+        let patience = self.attempted.checked_add(patience(self.failures)).unwrap_or(self.attempted);
         Some(self.told_to_wait_until.map_or(patience, |told| told.max(patience))).filter(|moment| *moment > now)
     }
+}
+
+/// How long to wait after so many failures in a row.
+fn patience(failures: u32) -> SignedDuration {
+    let index = usize::try_from(failures).unwrap_or(usize::MAX).saturating_sub(1);
+    PATIENCE.get(index).or(PATIENCE.last()).copied().unwrap_or(SignedDuration::from_hours(24))
 }
 
 #[cfg(test)]

@@ -1,20 +1,9 @@
 //! When to ask for a certificate: two thirds through the life of the one there is, and after a failure with more and more
 //! patience. Pure.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Description, Record, Suggestion};
-
-/// Waits after the first, second, ... failure in a row; after that always the last. Authorities count failures by the
-/// hour and the name, and five in an hour are too many.
-const PATIENCE: [SignedDuration; 6] = [
-    SignedDuration::from_mins(20),
-    SignedDuration::from_hours(1),
-    SignedDuration::from_hours(2),
-    SignedDuration::from_hours(4),
-    SignedDuration::from_hours(12),
-    SignedDuration::from_hours(24),
-];
 
 /// What to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +54,6 @@ pub fn renewal(present: &Description, suggestion: Option<&Suggestion>) -> Timest
     suggested.map_or(own, |suggested| suggested.min(own))
 }
 
-/// How long to wait after so many failures in a row.
-pub(crate) fn patience(failures: u32) -> SignedDuration {
-    let index = usize::try_from(failures).unwrap_or(usize::MAX).saturating_sub(1);
-    PATIENCE.get(index).or(PATIENCE.last()).copied().unwrap_or(SignedDuration::from_hours(24))
-}
-
 /// A part of so many seconds by the first byte of the fingerprint: as good as random, and the same after every restart.
 fn share(seconds: i64, present: &Description) -> i64 {
     let byte = present.fingerprint.get(..2).and_then(|pair| u8::from_str_radix(pair, 16).ok()).unwrap_or(0);
@@ -79,6 +62,8 @@ fn share(seconds: i64, present: &Description) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     fn moment(text: &str) -> Timestamp {

@@ -1,12 +1,11 @@
 //! Who is who: roles, groups, settings of one person. Who is enrolled at all is not decided here.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Config, LimitOverrides};
-use crate::accounts::{NameError, Username};
+use crate::accounts::Username;
 
 /// `[roles]`
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -58,31 +57,6 @@ impl fmt::Display for Role {
             Self::Teacher => "teacher",
             Self::Admin => "administrator",
         })
-    }
-}
-
-/// The name of a group, under the same rules as a person's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct GroupName(Username);
-
-impl GroupName {
-    /// The name itself.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl FromStr for GroupName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        text.parse().map(Self)
-    }
-}
-
-impl fmt::Display for GroupName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
     }
 }
 

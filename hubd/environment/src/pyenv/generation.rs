@@ -293,7 +293,10 @@ pub fn current(paths: &Paths) -> Result<Option<u32>> {
 /// When the file can't be written.
 pub fn switch(paths: &Paths, generation: &Generation) -> Result<()> {
     if let Some(name) = paths.kernel() {
-        return kernel::switch(paths, name, generation);
+        let program = generation.program(paths, name)?;
+        let is_conda = generation.manifest().conda.is_some();
+        let text = kernel::specification(paths, name, generation.number(), &program, is_conda);
+        return atomic::replace(&paths.current_environment(), text.as_bytes(), Access::mode(0o644));
     }
     atomic::replace(&paths.current_environment(), format!("{}\n", generation.number()).as_bytes(), Access::mode(0o644))
 }

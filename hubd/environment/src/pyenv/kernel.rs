@@ -9,10 +9,8 @@ use std::io::ErrorKind;
 use anyhow::{Context, Result};
 use hub_core::packages::KernelName;
 use hub_core::paths::Paths;
-use hub_core::sys::atomic::{self, Access};
 use serde_json::{Value, json};
 
-use super::Generation;
 use super::conda::{Language, Program};
 
 /// What a kernel needs to be one, and the oldest version that is safe.
@@ -82,13 +80,6 @@ pub(super) fn generation(text: &str) -> Result<u32> {
     let specification: Value = serde_json::from_str(text)?;
     let number = specification["metadata"]["hubd"]["generation"].as_u64().and_then(|number| u32::try_from(number).ok());
     number.context("it names no generation")
-}
-
-/// Has servers start `generation` from now on when somebody asks for `name`.
-pub(super) fn switch(paths: &Paths, name: &KernelName, generation: &Generation) -> Result<()> {
-    let program = generation.program(paths, name)?;
-    let text = specification(paths, name, generation.number(), &program, generation.manifest().conda.is_some());
-    atomic::replace(&paths.current_environment(), text.as_bytes(), Access::mode(0o644))
 }
 
 #[cfg(test)]

@@ -1,15 +1,20 @@
 //! Circles: files and folders that use each other, directly or over others, so that none of them can be read, moved or tested
 //! without the rest. What a file uses is read from its tokens: `use`, and paths that begin with `crate` or `super`, also within
-//! macros. A module and what is below it are one thing here, so parent and child may use each other.
+//! macros. A module and what is below it are one thing here, so parent and child may use each other. Whoever uses a name that another
+//! module only passes on (`pub use`) uses what it stands for.
 
 mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::tokens::Outline;
+use self::tokens::{Import, Outline};
 
 /// A module by its names from the root of its crate on.
 type Module = Vec<String>;
+/// Names that modules import, and what they stand for.
+type Names = BTreeMap<(Module, String), Module>;
+/// How often a name may be passed on: more than anybody does, and an end for names that lead back to themselves.
+const LONGEST_CHAIN: usize = 20;
 /// For modules beside each other: what uses what.
 type Uses = BTreeMap<Module, BTreeSet<Module>>;
 
@@ -43,11 +48,12 @@ fn check_crate(files: &[File<'_>]) -> Vec<String> {
         Err(problem) => return vec![problem],
     };
     let known: BTreeSet<&Module> = outlines.iter().map(|(file, _)| &file.module).collect();
+    let names: Names = outlines.iter().flat_map(|(_, outline)| &outline.imports).map(meaning).collect();
     // By the module that the two are below: which of its children uses which, and the files that say so.
     let mut graphs: BTreeMap<Module, Uses> = BTreeMap::new();
     let mut reasons: BTreeMap<(Module, Module), BTreeSet<String>> = BTreeMap::new();
     for (file, outline) in &outlines {
-        for used in outline.uses.iter().map(|path| existing(path, &known)) {
+        for used in outline.uses.iter().map(|path| home(path, &known, &names)) {
             let shared = file.module.iter().zip(&used).take_while(|(one, other)| one == other).count();
             // Parent and child, near or far.
             if shared == file.module.len() || shared == used.len() {
@@ -73,6 +79,22 @@ fn outlines<'a>(files: &'a [File<'a>]) -> Result<Vec<(&'a File<'a>, Outline)>, S
         }
     }
     Ok(found)
+}
+
+fn meaning(import: &Import) -> ((Module, String), Module) {
+    ((import.module.clone(), import.name.clone()), import.meant.clone())
+}
+
+/// The module of a file that has what `path` leads to, over whatever passes it on.
+fn home(path: &[String], known: &BTreeSet<&Module>, names: &Names) -> Module {
+    let mut path = path.to_vec();
+    for _ in 0..LONGEST_CHAIN {
+        let module = existing(&path, known);
+        let Some((name, below)) = path[module.len()..].split_first() else { return module };
+        let Some(meant) = names.get(&(module.clone(), name.clone())) else { return module };
+        path = [meant, below].concat();
+    }
+    existing(&path, known)
 }
 
 /// The module of a file that `path` leads to, or into.

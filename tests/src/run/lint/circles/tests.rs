@@ -108,3 +108,27 @@ fn what_is_not_rust_is_named() {
     let found = check(&files(&[("lib.rs", "mod a; }")]));
     assert!(found.len() == 1 && found[0].starts_with("hubd/serve/src/lib.rs: "), "{found:?}");
 }
+
+#[test]
+fn what_is_passed_on_is_at_home_where_it_comes_from() {
+    for passed_on in ["pub use roles::Role;", "pub(crate) use self::roles::Role;", "use roles::Office as Role;"] {
+        let tree = [
+            ("lib.rs", "mod config;"),
+            ("config.rs", &format!("mod limits; mod roles; {passed_on}")),
+            ("config/limits.rs", "use super::Role; pub struct Limits;"),
+            ("config/roles.rs", "use super::limits::Limits; pub struct Role; pub struct Office;"),
+        ];
+        assert_eq!(
+            check(&files(&tree)),
+            ["a circle of config::limits, config::roles: hubd/serve/src/config/limits.rs uses config::roles; \
+              hubd/serve/src/config/roles.rs uses config::limits"],
+            "{passed_on}"
+        );
+    }
+}
+
+#[test]
+fn names_that_lead_back_to_themselves_have_an_end() {
+    let tree = [("lib.rs", "mod a; mod b;"), ("a.rs", "pub use crate::b::X;"), ("b.rs", "pub use crate::a::X;")];
+    assert_eq!(check(&files(&tree)).len(), 1);
+}

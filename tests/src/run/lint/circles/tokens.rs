@@ -11,6 +11,23 @@ pub(super) struct Outline {
     pub(super) declared: Vec<Vec<String>>,
     /// Paths within the crate, from its root on; what they end in may be an item.
     pub(super) uses: Vec<Vec<String>>,
+    /// What it imports: whoever uses that from there uses what it stands for.
+    pub(super) imports: Vec<Import>,
+}
+
+/// A name that a module imports.
+#[derive(Debug)]
+pub(super) struct Import {
+    pub(super) module: Vec<String>,
+    pub(super) name: String,
+    /// What it stands for, from the root of the crate on; it may be in another crate.
+    pub(super) meant: Vec<String>,
+}
+
+/// One path of a tree of imports, and what it is called here.
+struct Branch {
+    path: Vec<String>,
+    name: String,
 }
 
 impl Outline {
@@ -58,9 +75,15 @@ impl Outline {
     fn import<'a>(&mut self, tokens: &'a [TokenTree], place: &[String]) -> &'a [TokenTree] {
         let end = tokens.iter().position(|token| is(token, ';'));
         let Some(end) = end.filter(|_| !is(&tokens[1], '<')) else { return &tokens[1..] };
-        let mut paths = Vec::new();
-        branches(&tokens[1..end], &[], &mut paths);
-        self.uses.extend(paths.iter().filter_map(|path| from_root(path, place)));
+        let mut found = Vec::new();
+        branches(&tokens[1..end], &[], &mut found);
+        for Branch { path, name } in found {
+            let found = from_root(&path, place);
+            self.uses.extend(found.clone());
+            // What begins with another name is below this module, or in another crate.
+            let meant = found.unwrap_or_else(|| [place, &path].concat());
+            self.imports.push(Import { module: place.to_vec(), name, meant });
+        }
         &tokens[end + 1..]
     }
 
@@ -73,17 +96,28 @@ impl Outline {
 }
 
 /// The paths of a tree of imports.
-fn branches(tokens: &[TokenTree], before: &[String], paths: &mut Vec<Vec<String>>) {
+fn branches(tokens: &[TokenTree], before: &[String], found: &mut Vec<Branch>) {
     for branch in tokens.split(|token| is(token, ',')).filter(|branch| !branch.is_empty()) {
         let (path, rest) = names(branch);
-        let path = [before, &path].concat();
+        let mut path = [before, &path].concat();
         let group = rest.iter().find_map(|token| match token {
             TokenTree::Group(group) => Some(group.stream().into_iter().collect::<Vec<_>>()),
             _ => None,
         });
         match group {
-            Some(group) => branches(&group, &path, paths),
-            None => paths.push(path),
+            Some(group) => branches(&group, &path, found),
+            None => {
+                // `a::{self}` is `a`.
+                if !before.is_empty() {
+                    path.pop_if(|last| last == "self");
+                }
+                let own = path.last().cloned().unwrap_or_default();
+                let name = match rest {
+                    [TokenTree::Ident(word), TokenTree::Ident(name), ..] if word == "as" => name.to_string(),
+                    _ => own,
+                };
+                found.push(Branch { path, name });
+            }
         }
     }
 }
