@@ -8,7 +8,6 @@ mod browser;
 mod hub;
 mod link;
 mod own_page;
-mod problem;
 mod target;
 
 use std::sync::Arc;
@@ -25,19 +24,20 @@ use tower::ServiceExt;
 
 pub use body::Body;
 pub use hub::HubPages;
-pub use problem::Problem;
 
 use crate::apps::{self, Apps, OneApp};
 use crate::auth::Consents;
 use crate::listen::{Answer, Client, Handler};
 use crate::proxy::{Forwarded, Proxy, ProxyError, Target};
 use crate::servers::{Servers, View};
-use crate::web;
+use crate::web::{self, Problem};
 use base::Entry;
 use target::Route;
 
 /// Largest head that goes to a user server, bytes: those refuse 64 KiB, and the proxy adds some of its own.
 const MOST_HEADER_BYTES: usize = 56 * 1024;
+/// When it makes sense to try again where too much is open.
+const RETRY_SECONDS: u64 = 5;
 
 /// Somebody who is logged in.
 pub struct Visitor {
@@ -68,7 +68,7 @@ pub trait Gate: Send + Sync {
 pub trait Pages: Send + Sync {
     /// Says what is wrong: in a page for people, which also says who is logged in, as JSON for programs. The status becomes
     /// that of the problem.
-    fn answer(&self, problem: &Problem<'_>, visitor: Option<&Visitor>, wants_page: bool) -> Response<axum::body::Body>;
+    fn answer(&self, problem: &Problem, visitor: Option<&Visitor>, wants_page: bool) -> Response<axum::body::Body>;
 
     /// A number that changes whenever there is something else to tell the owner of this server in its open pages.
     fn news(&self, server: &View) -> u64;
@@ -120,15 +120,15 @@ impl Front {
         match base::enter(&self.base, &outer) {
             Entry::Within(inner) => *request.uri_mut() = inner,
             Entry::Door => return self.redirect(StatusCode::FOUND, "/"),
-            Entry::Outside => return self.problem(&Problem::NotFound, wants_page),
+            Entry::Outside => return self.problem(&Problem::not_found(), wants_page),
         }
         if own_page::is_service_worker(request.headers()) {
-            return self.problem(&Problem::ServiceWorker, false);
+            return self.problem(&Problem::service_worker(), false);
         }
         base::read_cookies(&self.base, request.headers_mut());
-        match target::route(request.uri().path()).map_err(Problem::BadRequest) {
+        match target::route(request.uri().path()).map_err(Problem::bad_request) {
             Ok(Route::Hub) => self.hub(request, client).await,
-            Ok(Route::Nobody) => self.problem(&Problem::NotFound, wants_page),
+            Ok(Route::Nobody) => self.problem(&Problem::not_found(), wants_page),
             Ok(Route::Logout) => self.redirect(StatusCode::FOUND, "/hub/logout"),
             Ok(Route::Unslashed(user)) => {
                 let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
@@ -160,7 +160,7 @@ impl Front {
         wants_page: bool,
     ) -> Answer<Body> {
         if !fits(&request) {
-            let mut page = self.problem_page(&Problem::TooLarge, None, wants_page);
+            let mut page = self.problem_page(&Problem::headers_too_large(), None, wants_page);
             for value in web::expire_below(outer.path(), request.headers()) {
                 page.headers_mut().append(header::SET_COOKIE, value);
             }
@@ -169,14 +169,14 @@ impl Front {
         let Some(visitor) = self.gate.session(request.headers(), client) else {
             return match wants_page {
                 true => self.redirect(StatusCode::FOUND, &web::login_location(whole_path(request.uri()))),
-                false => self.problem(&Problem::NoSession, false),
+                false => self.problem(&Problem::not_logged_in(), false),
             };
         };
         if visitor.user != user {
-            return self.problem_for(&visitor, &Problem::NotYours, wants_page);
+            return self.problem_for(&visitor, &Problem::not_yours(), wants_page);
         }
         if browser::is_foreign(request.method(), request.headers(), client.https) {
-            return self.problem_for(&visitor, &Problem::ForeignSite, wants_page);
+            return self.problem_for(&visitor, &Problem::foreign_request(), wants_page);
         }
         let mut has_key = own_page::take_from_headers(request.headers_mut(), &visitor.key);
         if let Some(rest) = own_page::take_from_address(&outer, &visitor.key) {
@@ -189,19 +189,19 @@ impl Front {
                 link::Verdict::Asked => {
                     return self.redirect(StatusCode::SEE_OTHER, &web::ask_location(whole_path(request.uri())));
                 }
-                link::Verdict::Refused => return self.problem_for(&visitor, &Problem::NotByLink, wants_page),
+                link::Verdict::Refused => return self.problem_for(&visitor, &Problem::not_by_link(), wants_page),
             }
         }
         match app::place(target::below(request.uri().path())) {
             app::Place::NoApp => {}
-            app::Place::Nowhere => return self.problem_for(&visitor, &Problem::NotFound, wants_page),
+            app::Place::Nowhere => return self.problem_for(&visitor, &Problem::not_found(), wants_page),
             app::Place::Unslashed => {
                 let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
                 return self.redirect(StatusCode::FOUND, &format!("{}/{query}", request.uri().path()));
             }
             app::Place::Inside(name) => {
                 let Some(app) = self.apps.find(&name) else {
-                    return self.problem_for(&visitor, &Problem::NotFound, wants_page);
+                    return self.problem_for(&visitor, &Problem::not_found(), wants_page);
                 };
                 return self.app(&app, visitor, request, outer, client, wants_page).await;
             }
@@ -220,8 +220,8 @@ impl Front {
             && (self.knows_key)(environment)
         {
             let problem = match refused {
-                own_page::Refused::NoKey => Problem::NoKey,
-                own_page::Refused::Framed => Problem::Framed,
+                own_page::Refused::NoKey => Problem::no_key(),
+                own_page::Refused::Framed => Problem::framed(),
             };
             return self.problem_for(&visitor, &problem, wants_page);
         }
@@ -263,7 +263,7 @@ impl Front {
         let wanted = whole_path(request.uri()).to_owned();
         let away = |front: &Self| match wants_page {
             true => front.redirect(StatusCode::SEE_OTHER, &web::app_location(&app.name)),
-            false => front.problem_for(&visitor, &Problem::NotRunning { user: &user, next: &wanted }, false),
+            false => front.problem_for(&visitor, &Problem::not_running(&wanted), false),
         };
         let Some(endpoint) = app.servers.watch(&user).borrow().endpoint.clone() else { return away(self) };
         app.servers.touch(&user);
@@ -307,7 +307,7 @@ impl Front {
             ServerPhase::Queued | ServerPhase::Starting if wants_page => {
                 self.redirect(StatusCode::SEE_OTHER, &web::progress_location(next))
             }
-            _ => self.problem_for(visitor, &Problem::NotRunning { user, next }, wants_page),
+            _ => self.problem_for(visitor, &Problem::not_running(next), wants_page),
         }
     }
 
@@ -317,39 +317,40 @@ impl Front {
         let problem = match error {
             ProxyError::Connect { .. } => {
                 self.servers.suspect(user);
-                Problem::NoAnswer { user }
+                Problem::unreachable()
             }
-            ProxyError::Busy { .. } => Problem::NoAnswer { user },
+            ProxyError::Busy { .. } => Problem::unreachable(),
             ProxyError::Impostor { .. } => {
                 tracing::warn!(%user, error = chain, "somebody else listens in place of a user server");
-                Problem::Impostor { user }
+                Problem::impostor()
             }
-            ProxyError::TooMany { .. } => Problem::TooMany { user },
-            ProxyError::Silent { .. } => Problem::TooSlow { user },
-            ProxyError::Broken(_) | ProxyError::BadAnswer(_) | ProxyError::UnwantedSwitch => Problem::BrokenAnswer { user },
-            ProxyError::Client(_) => Problem::BadRequest("its body broke off or is not valid HTTP"),
-            ProxyError::Ended => Problem::NoSession,
+            ProxyError::TooMany { .. } => Problem::too_many(RETRY_SECONDS),
+            ProxyError::Silent { .. } => Problem::gateway_timeout(),
+            ProxyError::Broken(_) | ProxyError::BadAnswer(_) | ProxyError::UnwantedSwitch => Problem::bad_gateway(),
+            ProxyError::Client(_) => Problem::bad_request("its body broke off or is not valid HTTP"),
+            ProxyError::Ended => Problem::not_logged_in(),
         };
         tracing::debug!(%user, error = chain, status = problem.status().as_u16(), "a request was not answered by its server");
-        let is_over = matches!(problem, Problem::NoSession);
+        // Whoever has no session any more is nobody.
+        let is_over = problem == Problem::not_logged_in();
         if is_over { self.problem(&problem, wants_page) } else { self.problem_for(visitor, &problem, wants_page) }
     }
 
-    fn problem(&self, problem: &Problem<'_>, wants_page: bool) -> Answer<Body> {
+    fn problem(&self, problem: &Problem, wants_page: bool) -> Answer<Body> {
         Answer::new(self.problem_page(problem, None, wants_page))
     }
 
-    fn problem_for(&self, visitor: &Visitor, problem: &Problem<'_>, wants_page: bool) -> Answer<Body> {
+    fn problem_for(&self, visitor: &Visitor, problem: &Problem, wants_page: bool) -> Answer<Body> {
         Answer::new(self.problem_page(problem, Some(visitor), wants_page))
     }
 
-    fn problem_page(&self, problem: &Problem<'_>, visitor: Option<&Visitor>, wants_page: bool) -> Response<Body> {
+    fn problem_page(&self, problem: &Problem, visitor: Option<&Visitor>, wants_page: bool) -> Response<Body> {
         let mut response = self.pages.answer(problem, visitor, wants_page);
         *response.status_mut() = problem.status();
         if let Some(word) = problem.word() {
             response.headers_mut().insert(web::PROBLEM_HEADER, HeaderValue::from_static(word));
         }
-        if matches!(problem, Problem::BadRequest(_) | Problem::BadMethod) {
+        if matches!(problem.status(), StatusCode::BAD_REQUEST | StatusCode::METHOD_NOT_ALLOWED) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(Body::Page)
@@ -375,31 +376,31 @@ impl Handler for Front {
 }
 
 /// Decides what HTTP leaves open.
-fn check(request: &mut Request<Incoming>) -> Result<(), Problem<'static>> {
+fn check(request: &mut Request<Incoming>) -> Result<(), Problem> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
-        return Err(Problem::BadMethod);
+        return Err(Problem::method_not_allowed());
     }
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next().map(|host| host.to_str().unwrap_or_default());
     if hosts.next().is_some() {
-        return Err(Problem::BadRequest("it names more than one host"));
+        return Err(Problem::bad_request("it names more than one host"));
     }
     if !host.map_or(request.version() == Version::HTTP_10, target::is_host) {
-        return Err(Problem::BadRequest("it names no valid host"));
+        return Err(Problem::bad_request("it names no valid host"));
     }
-    let stripped = target::origin_form(request.uri(), host).map_err(Problem::BadRequest)?;
+    let stripped = target::origin_form(request.uri(), host).map_err(Problem::bad_request)?;
     if let Some(uri) = stripped {
         *request.uri_mut() = uri;
     }
     let mut expectations = request.headers().get_all(header::EXPECT).iter();
     if expectations.any(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-        return Err(Problem::BadRequest("it expects what the hub cannot do"));
+        return Err(Problem::bad_request("it expects what the hub cannot do"));
     }
     let has_body = request.headers().contains_key(header::CONTENT_LENGTH)
         && request.headers().get(header::CONTENT_LENGTH) != Some(&HeaderValue::from_static("0"))
         || request.headers().contains_key(header::TRANSFER_ENCODING);
     if request.headers().contains_key(header::UPGRADE) && has_body {
-        return Err(Problem::BadRequest("a request to change the protocol cannot have a body"));
+        return Err(Problem::bad_request("a request to change the protocol cannot have a body"));
     }
     Ok(())
 }

@@ -46,7 +46,7 @@ pub use clear::expire_below;
 pub use error::Problem;
 pub use frame::Visitor;
 pub use installing::{Installing, installing_router};
-pub use key::{LOGGED_OUT, PROBLEM_HEADER, SOMEBODY_ELSE, STALE_PAGE};
+pub use key::PROBLEM_HEADER;
 pub use news::{NEWS_HEADER, news_number};
 pub use next::{app_location, ask_location, login_location, progress_location, spawn_location};
 pub use open::{CHECK_TOKEN, Open, open_router};

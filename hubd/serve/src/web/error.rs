@@ -9,6 +9,30 @@ use hub_core::control::RefusalKind;
 
 use super::next::spawn_location;
 
+/// What our script in pages of servers knows a problem by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// There is no login, or it is over.
+    LoggedOut,
+    /// The login is not that of the person whose page it is.
+    SomebodyElse,
+    /// The page has no key, or one that nobody knows any more.
+    StalePage,
+    /// The server does not run.
+    Stopped,
+}
+
+impl Word {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::LoggedOut => "logged-out",
+            Self::SomebodyElse => "somebody-else",
+            Self::StalePage => "stale-page",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// One thing that went wrong, for the person it happened to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -17,6 +41,7 @@ pub struct Problem {
     pub(super) message: String,
     pub(super) action: Option<Action>,
     pub(super) retry_after: Option<u64>,
+    word: Option<Word>,
 }
 
 /// What to do about it: a link.
@@ -28,7 +53,7 @@ pub(super) struct Action {
 
 impl Problem {
     fn new(status: StatusCode, title: &str, message: impl Into<String>) -> Self {
-        Self { status, title: title.to_owned(), message: message.into(), action: None, retry_after: None }
+        Self { status, title: title.to_owned(), message: message.into(), action: None, retry_after: None, word: None }
     }
 
     fn with_action(mut self, href: impl Into<String>, label: &str) -> Self {
@@ -39,6 +64,15 @@ impl Problem {
     fn with_retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds.max(1));
         self
+    }
+
+    fn known_as(self, word: Word) -> Self {
+        Self { word: Some(word), ..self }
+    }
+
+    /// What our script in pages of servers knows it by; those wait then, and say why.
+    pub fn word(&self) -> Option<&'static str> {
+        self.word.map(Word::text)
     }
 
     /// A login at a provider that did not work.
@@ -61,6 +95,7 @@ impl Problem {
     pub fn not_running(path: &str) -> Self {
         Self::new(StatusCode::FAILED_DEPENDENCY, "Your server is not running", "It was stopped, or has not been started yet.")
             .with_action(spawn_location(path), "Start my server")
+            .known_as(Word::Stopped)
     }
 
     /// 502: the server is there and answers nonsense, or broke off.
@@ -94,6 +129,7 @@ impl Problem {
         )
         .with_action("/hub/home", "Go to my server's page")
         .with_retry_after(2)
+        .known_as(Word::Stopped)
     }
 
     /// 504: the server is there and silent.
@@ -111,12 +147,14 @@ impl Problem {
     pub fn not_logged_in() -> Self {
         Self::new(StatusCode::FORBIDDEN, "Please log in", "You were logged out, or have not logged in yet.")
             .with_action("/hub/login", "Log in")
+            .known_as(Word::LoggedOut)
     }
 
     /// 404: a server that belongs to somebody else. The same whether there is such a person or not.
     pub fn not_yours() -> Self {
         Self::new(StatusCode::NOT_FOUND, "That is not your server", "You can only open your own server.")
             .with_action("/hub/home", "Go to my own server")
+            .known_as(Word::SomebodyElse)
     }
 
     /// 403: a request that another site, or a script, may have sent in the visitor's name.
@@ -138,6 +176,7 @@ impl Problem {
             "It was opened before you logged in, or by somebody else in this browser. Open your server in a new tab.",
         )
         .with_action("/hub/home", "Go to my page")
+        .known_as(Word::StalePage)
     }
 
     /// 403: what is for the pages of a server's programs, asked for by a link or by a page that nobody agreed to.

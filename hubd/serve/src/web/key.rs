@@ -13,17 +13,11 @@ use serde_json::json;
 
 use super::Hub;
 use super::csrf::client;
-use super::error::Problem;
+use super::error::{Problem, Word};
 use crate::auth::Session;
 
 /// Why a request of a page is refused, for our script in it.
 pub const PROBLEM_HEADER: HeaderName = HeaderName::from_static("x-hubd-problem");
-/// There is no login, or it is over.
-pub const LOGGED_OUT: &str = "logged-out";
-/// The login is not that of the person whose page it is.
-pub const SOMEBODY_ELSE: &str = "somebody-else";
-/// The page has no key, or one that nobody knows any more.
-pub const STALE_PAGE: &str = "stale-page";
 
 /// `GET /hub/key`: the key of this session for a page that had one of the same person's, and whether the server runs.
 /// Nobody else's page is told it.
@@ -40,11 +34,11 @@ pub(super) async fn show(State(hub): State<Arc<Hub>>, parts: Parts) -> Result<Re
 /// The session of a request whose page had a key of the same person's; else the answer that says why not.
 pub(super) fn owner(hub: &Hub, parts: &Parts) -> Result<Result<Session, Response>, Problem> {
     let sessions = hub.people.sessions();
-    let Some(session) = sessions.find(&parts.headers, client(parts)?.https) else { return Ok(Err(refused(LOGGED_OUT))) };
+    let Some(session) = sessions.find(&parts.headers, client(parts)?.https) else { return Ok(Err(refused(Word::LoggedOut))) };
     Ok(match given(&parts.headers).and_then(|key| sessions.owner_of_page(key)) {
         Some(owner) if owner == session.user => Ok(session),
-        Some(_) => Err(refused(SOMEBODY_ELSE)),
-        None => Err(refused(STALE_PAGE)),
+        Some(_) => Err(refused(Word::SomebodyElse)),
+        None => Err(refused(Word::StalePage)),
     })
 }
 
@@ -52,8 +46,8 @@ fn given(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("token ")
 }
 
-fn refused(word: &'static str) -> Response {
+fn refused(word: Word) -> Response {
     let mut response = Problem::no_key().into_response();
-    response.headers_mut().insert(PROBLEM_HEADER, HeaderValue::from_static(word));
+    response.headers_mut().insert(PROBLEM_HEADER, HeaderValue::from_static(word.text()));
     response
 }

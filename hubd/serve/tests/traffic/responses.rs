@@ -88,7 +88,11 @@ async fn answers_that_make_no_sense_are_not_passed_on() {
         let found = answer_to(&world, &mut ada, "GET", from_server).await;
         let begin = from_server[..from_server.len().min(80)].escape_ascii();
         assert!(found.starts_with(b"HTTP/1.1 502 "), "{begin}: {}", found.escape_ascii());
-        assert!(found.ends_with(b"json: BrokenAnswer { user: Username(\"ada\") }"), "{begin}: {}", found.escape_ascii());
+        assert!(
+            String::from_utf8_lossy(&found).contains("Your server did not answer properly"),
+            "{begin}: {}",
+            found.escape_ascii()
+        );
     }
 }
 

@@ -17,10 +17,11 @@ use hub_core::accounts::Username;
 use hub_core::control::ServerPhase;
 use hub_core::launcher::protocol::Endpoint;
 use hubd::auth::{Clock, Consents};
-use hubd::front::{Front, Gate, Pages, Problem, Visitor};
+use hubd::front::{Front, Gate, Pages, Visitor};
 use hubd::listen::{self, Client, Limits, Service, Settings, Socket};
 use hubd::proxy::{self, Places, Proxy};
 use hubd::servers::{MemoryKills, Servers, View};
+use hubd::web::Problem;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -172,7 +173,7 @@ impl Gate for People {
 }
 
 impl Pages for People {
-    fn answer(&self, problem: &Problem<'_>, _: Option<&Visitor>, wants_page: bool) -> Response<Body> {
+    fn answer(&self, problem: &Problem, _: Option<&Visitor>, wants_page: bool) -> Response<Body> {
         let kind = if wants_page { "page" } else { "json" };
         Response::new(Body::from(format!("{kind}: {problem:?}")))
     }
