@@ -7,6 +7,7 @@
 //! What a student installs goes to their *layer*, a small virtual environment in their home above the shared one
 //! (`assets/hubd_layer.py`); their server runs without it (`python -I`), their kernels and terminals with it.
 
+mod advice;
 mod build;
 pub mod conda;
 mod generation;

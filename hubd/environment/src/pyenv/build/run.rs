@@ -12,6 +12,7 @@ use nix::sys::statvfs::statvfs;
 
 use super::downloads::Downloads;
 use super::{BuildEvent, ProgressSink, STOP_TIMEOUT, SYSTEMCTL};
+use crate::pyenv::advice;
 use crate::pyenv::unit::{self, Places, Step};
 
 /// systemd ends a step at its deadline by itself; this only covers systemd not answering.
@@ -59,7 +60,7 @@ pub(super) fn run(step: &Step, places: &Places<'_>, new: &Path, progress: Progre
     let said = format!("{}{}", output.stdout, output.stderr);
     let last: Vec<&str> = said.trim_end().lines().filter(|line| !line.starts_with(" + ")).collect();
     let last = last[last.len().saturating_sub(LAST_LINES)..].join("\n");
-    let hint = unit::hint(&said, places.is_bundle_only).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    let hint = advice::hint(&said, places.is_bundle_only).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
     // The resolver's own words say it best; conda's begin with what is wanted.
     if let Some(start) = said.find("Cannot solve the request") {
         let lines: Vec<&str> = said[start..].trim_end().lines().take(MOST_REASONS).collect();
