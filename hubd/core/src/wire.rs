@@ -163,8 +163,8 @@ impl Intake {
     }
 
     /// As [`Intake::receive`], for whoever obeys what it receives: a field that is not understood is an error, wherever it is.
-    /// (serde passes over those beside the name of a variant without fields.) What is new between versions therefore has a name
-    /// of its own, and never is a field beside others.
+    /// (serde passes over those beside the name of a variant without fields.) So a program of the version before refuses what is new, in
+    /// words, and never does a part of it: who asks for the end of an app does not end Jupyter.
     ///
     /// # Errors
     /// As [`receive`].

@@ -70,6 +70,8 @@ async fn what_is_no_request_is_refused() {
         "{\"request\":\"start\",\"name\":\"ada\",\"uid\":0}",
         "{\"request\":\"ping\",\"uid\":0}",
         "{\"request\":\"list\",\"uid\":null}",
+        // As the version before asked about apps.
+        "{\"request\":\"app\",\"app\":\"refine\",\"ask\":{\"verb\":\"stop\",\"name\":\"ada\"}}",
         "{\"request\":\"environment\",\"asker\":{\"from\":\"timer\",\"uid\":0},\"ask\":{\"ask\":\"status\"}}",
         "{\"request\":\"environment\",\"asker\":{\"from\":\"timer\"},\"ask\":{\"ask\":\"status\",\"uid\":0}}",
         "\"ping\"",
