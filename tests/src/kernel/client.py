@@ -54,7 +54,9 @@ def open_channels(kernel, session):
 def send(sock, opcode, payload):
     mask = os.urandom(4)
     masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
-    sock.sendall(struct.pack("!BBQ", 0x80 | opcode, 0x80 | 127, len(payload)) + mask + masked)
+    # A pong with its length in the long form is none, and the server hangs up.
+    length = bytes([0x80 | len(payload)]) if len(payload) < 126 else struct.pack("!BQ", 0x80 | 127, len(payload))
+    sock.sendall(bytes([0x80 | opcode]) + length + mask + masked)
 
 
 def receive(answer):
