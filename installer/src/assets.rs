@@ -1,7 +1,7 @@
 //! The text files this program carries: units, the configuration as it starts out, documents.
 
 /// systemd units, by file name.
-pub const UNITS: [(&str, &str); 22] = [
+pub const UNITS: [(&str, &str); 24] = [
     ("hubd-config-guard.service", include_str!("../../units/hubd-config-guard.service")),
     ("hubd.slice", include_str!("../../units/hubd.slice")),
     ("hubd-users.slice", include_str!("../../units/hubd-users.slice")),
@@ -20,6 +20,8 @@ pub const UNITS: [(&str, &str); 22] = [
     ("hubd.socket", include_str!("../../units/hubd.socket")),
     ("hubd-outside.socket", include_str!("../../units/hubd-outside.socket")),
     ("hubd-outside.service", include_str!("../../units/hubd-outside.service")),
+    ("hubd-pam.socket", include_str!("../../units/hubd-pam.socket")),
+    ("hubd-pam@.service", include_str!("../../units/hubd-pam@.service")),
     ("hubd.service", include_str!("../../units/hubd.service")),
     ("hubd-certificates.service", include_str!("../../units/hubd-certificates.service")),
     ("hubd-certificates.timer", include_str!("../../units/hubd-certificates.timer")),
@@ -30,6 +32,8 @@ pub const UNITS: [(&str, &str); 22] = [
 pub const TMPFILES: &str = include_str!("assets/tmpfiles.conf");
 /// As [`TMPFILES`].
 pub const USERS_JOURNAL: &str = include_str!("assets/journald-users.conf");
+/// What PAM does when the hub asks it.
+pub const PAM: &str = include_str!("assets/pam");
 /// What the kernel is told.
 pub const KERNEL: &str = include_str!("assets/sysctl.conf");
 
@@ -68,7 +72,8 @@ mod tests {
             .map(|(name, text)| (name, values(text, "TemporaryFileSystem"), values(text, "BindReadOnlyPaths")))
             .collect();
         let closed = vec!["/run:ro,nosuid,nodev,mode=0755"];
-        let serve = "/run/hubd-launcher /run/hubd-outside /run/hubd-servers /run/systemd/journal /run/systemd/notify";
+        let serve =
+            "/run/hubd-launcher /run/hubd-outside /run/hubd-pam /run/hubd-servers /run/systemd/journal /run/systemd/notify";
         let outside = "/run/systemd/journal -/run/systemd/resolve -/run/resolvconf -/run/NetworkManager/resolv.conf";
         assert_eq!(
             seen,

@@ -207,6 +207,9 @@ impl Plan {
             let contents = Contents::Text(text.to_owned());
             self.file(path, "systemd settings", contents, Ownership::root(0o644), FileKind::Unit, &[]);
         }
+        // Where there is no PAM, nobody asks it.
+        let contents = Contents::Text(assets::PAM.to_owned());
+        self.file(paths.pam_service(), "what PAM does for the hub, in", contents, Ownership::root(0o644), FileKind::Unit, &[]);
         for (name, text) in assets::UNITS {
             let contents = Contents::Text(text.to_owned());
             self.file(paths.units().join(name), "unit", contents, Ownership::root(0o644), FileKind::Unit, &[name]);

@@ -34,6 +34,7 @@ mod operators;
 mod own_packages;
 mod packages;
 mod page;
+mod pam;
 mod people;
 mod proxy;
 mod r;
@@ -96,7 +97,7 @@ pub const WAITING: &[&str] = &["settings", "isolation", "revoke"];
 /// Those that wait for what goes on by itself, or race with it: kills, ends and returns, pages that follow, many at once.
 #[rustfmt::skip]
 pub const RACING: &[&str] = &[
-    "isolation", "revoke", "storm", "survive", "upgrade", "people", "class", "settings", "behind", "oidc", "backup", "files", "links",
+    "isolation", "revoke", "storm", "survive", "upgrade", "people", "class", "settings", "behind", "oidc", "pam", "backup", "files", "links",
     "shared-browser", "lived-in", "apps", "apt", "environment", "own-packages", "limits", "operators", "config-edit", "full-disk", "watch",
     "usage", "apply", "https", "resume",
 ];
@@ -177,6 +178,7 @@ pub const ALL: &[Scenario] = &[
     https::SCENARIO,
     https::ORDEAL,
     oidc::SCENARIO,
+    pam::SCENARIO,
     behind::SCENARIO,
     proxy::SCENARIO,
 ];

@@ -15,6 +15,7 @@ mod index_url;
 pub mod keys;
 mod limits;
 pub mod logins;
+mod pam;
 mod places;
 mod render;
 mod repository;
@@ -44,6 +45,7 @@ pub use index_url::{IndexUrl, without_secret};
 pub use keys::Effect;
 pub use limits::{ExplainedLimit, LimitOverrides, Limits, Origin};
 pub use logins::{Claims, KeptOut, LoginName, Provider};
+pub use pam::{PRIVILEGED_GROUPS, Pam};
 pub use places::Places;
 pub use repository::Repository;
 pub use rights::{Membership, Rights};
@@ -163,6 +165,8 @@ pub struct Login {
     pub sign_up: SignUp,
     /// Logins of an institution.
     pub providers: BTreeMap<LoginName, Provider>,
+    /// The login by the machine's PAM.
+    pub pam: Option<Pam>,
 }
 
 /// Whether people can enrol themselves.

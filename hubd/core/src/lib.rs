@@ -15,6 +15,7 @@ pub mod launcher;
 pub mod listener;
 pub mod outside;
 pub mod packages;
+pub mod pam;
 pub mod password;
 pub mod paths;
 pub mod peers;

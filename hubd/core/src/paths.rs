@@ -83,6 +83,12 @@ paths! {
     outside_socket = "run/hubd-outside/outside.sock";
     /// The directory around it.
     outside_directory = "run/hubd-outside";
+    /// Where the hub asks the machine's PAM.
+    pam_socket = "run/hubd-pam/pam.sock";
+    /// How many attempts accounts had of late; root only.
+    pam_attempts = "run/hubd-pam-attempts/attempts";
+    /// What PAM does when the hub asks it.
+    pam_service = "etc/pam.d/hubd";
     /// What the launcher keeps.
     launcher_state = "var/lib/hubd-launcher";
     /// What the launcher leaves for `hubd-config.service`, and gets back.
@@ -286,13 +292,15 @@ impl Paths {
     }
 
     /// What a running hub, and the journal of its people, have below `/run`.
-    pub fn runtime(&self) -> [PathBuf; 11] {
+    pub fn runtime(&self) -> [PathBuf; 13] {
         let (launcher, front, hub) = (self.launcher_directory(), self.front_socket(), self.below("run/hubd"));
         let (operators, journal) = (self.below("run/hubd-operator"), self.below("run/systemd/journal.hubd-users"));
         let (lock, drafts, news) = (self.config_lock(), self.drafts(), self.install_news());
         [
             launcher,
             self.outside_directory(),
+            self.below("run/hubd-pam"),
+            self.below("run/hubd-pam-attempts"),
             front,
             hub,
             operators,

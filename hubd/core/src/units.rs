@@ -12,17 +12,21 @@ pub const OUTSIDE: &str = "hubd-outside.service";
 /// Where it is asked. systemd starts it as soon as anybody asks.
 pub const OUTSIDE_SOCKET: &str = "hubd-outside.socket";
 
+/// Where the machine's PAM is asked: systemd starts a process for each attempt.
+pub const PAM_SOCKET: &str = "hubd-pam.socket";
+
 /// The sockets of [`SERVE`]. systemd starts it as soon as anybody connects to one, and starts none of them while it runs.
 pub const SERVE_SOCKETS: [&str; 4] = ["hubd-control.socket", "hubd-admin.socket", "hubd-operator.socket", "hubd.socket"];
 
 /// Units that are enabled and kept running, in the order in which they start.
-pub const ENABLED: [&str; 12] = [
+pub const ENABLED: [&str; 13] = [
     "hubd-launcher.socket",
     SERVE_SOCKETS[0],
     SERVE_SOCKETS[1],
     SERVE_SOCKETS[2],
     SERVE_SOCKETS[3],
     OUTSIDE_SOCKET,
+    PAM_SOCKET,
     LAUNCHER,
     SERVE,
     "hubd-certificates.path",

@@ -1,5 +1,7 @@
 //! `hubctl login`: which logins at providers there are, what is wrong with one, and who came by them.
 
+mod pam;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -33,7 +35,8 @@ struct Logins {
 #[derive(Debug, Serialize)]
 struct Checked {
     login: LoginName,
-    callback: String,
+    /// `null` where nobody is sent anywhere.
+    callback: Option<String>,
     looked: Vec<Looked>,
 }
 
@@ -100,8 +103,13 @@ fn list(world: &mut World) -> Result<Exit> {
 fn check(world: &mut World, name: &LoginName) -> Result<Exit> {
     only_on_the_host(world, "checking a login", &format!("login check {name}"))?;
     let config = config::read(&world.paths.config_file())?.config;
+    if let Some(pam) = config.login.pam.as_ref().filter(|pam| pam.login == *name) {
+        let looked = pam::check(world, pam)?;
+        return conclude(world, name, None, looked);
+    }
     let Some(provider) = config.login.providers.get(name) else {
-        let known: Vec<&str> = config.login.providers.keys().map(LoginName::as_str).collect();
+        let by_pam = config.login.pam.iter().map(|pam| &pam.login);
+        let known: Vec<&str> = config.login.providers.keys().chain(by_pam).map(LoginName::as_str).collect();
         let hint = match known.is_empty() {
             true => "there is none; docs/howto/logins.md shows how to add one".to_owned(),
             false => format!("there is: {}", known.join(", ")),
@@ -120,18 +128,24 @@ fn check(world: &mut World, name: &LoginName) -> Result<Exit> {
         outside::Reply::Refused(trouble) => return Err(Failure::plain(trouble.message).into()),
         _ => return Err(Failure::plain(format!("unexpected answer of {OUTSIDE}")).into()),
     }
+    conclude(world, name, Some(callback), looked)
+}
+
+fn conclude(world: &mut World, name: &LoginName, callback: Option<String>, looked: Vec<Looked>) -> Result<Exit> {
     let is_bad = looked.iter().any(|looked| looked.verdict == Verdict::Bad);
     if world.printer.json {
         world.printer.json(&Checked { login: name.clone(), callback, looked })?;
     } else {
-        show(world, &callback, &looked)?;
+        show(world, callback.as_deref(), &looked)?;
         world.printer.say(if is_bad { "\nNobody can log in this way." } else { "\nNo problems found." })?;
     }
     Ok(if is_bad { Exit::Failed } else { Exit::Done })
 }
 
-fn show(world: &mut World, callback: &str, looked: &[Looked]) -> Result<()> {
-    world.printer.say(&format!("The redirect address to register at the provider: {callback}\n"))?;
+fn show(world: &mut World, callback: Option<&str>, looked: &[Looked]) -> Result<()> {
+    if let Some(callback) = callback {
+        world.printer.say(&format!("The redirect address to register at the provider: {callback}\n"))?;
+    }
     for Looked { verdict, text, hint } in looked {
         let mark = match verdict {
             Verdict::Good => "ok      ",

@@ -4,7 +4,9 @@ mod attempts;
 mod clock;
 mod consents;
 mod devices;
+mod foreign;
 mod grants;
+mod line;
 pub mod password;
 pub mod sessions;
 pub mod throttle;
@@ -27,6 +29,7 @@ use rusqlite::TransactionBehavior;
 pub use attempts::{Attempt, Attempts, Browser, Purpose};
 pub use clock::Clock;
 pub use consents::Consents;
+pub use foreign::Guess;
 pub use grants::{Maker, OpenLink};
 pub use hub_core::token::{self, Token};
 pub use login::{LoginError, NewSession};
@@ -39,7 +42,8 @@ pub use crate::store::people::Giver;
 use crate::store::{Store, StoreError, keys, people, seconds, time};
 use devices::Devices;
 pub use hub_roster::{ClassChange, Known, Listed, NewPerson, Profile};
-use password::{Busy, Cost, Hasher, Slot};
+use line::{Busy, Line};
+use password::{Cost, Hasher, Slot};
 use throttle::{Origin, Throttle};
 
 /// How long a one-time link works.
@@ -59,6 +63,8 @@ pub struct People {
 struct Inner {
     store: Store,
     hasher: Hasher,
+    /// Where people wait for a password to be checked that is not ours.
+    foreign: Line,
     sessions: Sessions,
     throttle: Throttle,
     /// For wrong tokens alone: whoever has many of those is in the way of nobody who logs in.
@@ -165,7 +171,8 @@ impl People {
         let (hasher, devices, consents) = (Hasher::new(parallel, cost), Devices::new(key), Consents::new(clock.clone()));
         let token_throttle = Throttle::default();
         let attempts = Attempts::new(clock.clone());
-        let inner = Inner { store, hasher, sessions, throttle, token_throttle, devices, consents, attempts, clock };
+        let foreign = Line::new(hub_core::pam::MOST / 2);
+        let inner = Inner { store, hasher, foreign, sessions, throttle, token_throttle, devices, consents, attempts, clock };
         let people = Self { inner: Arc::new(inner) };
         for written in [people.rank(unranked).await, people.save().await, people.revoke_grants().await] {
             if let Err(error) = written {

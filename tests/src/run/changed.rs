@@ -39,6 +39,7 @@ const SEEN_BY: &[(&str, &[&str])] = &[
     ("hubd/environment/src/pyenv", &["environment", "packages", "own-packages", "kernels", "locks", "page"]),
     ("hubd/files", &["apps"]),
     ("hubd/launcher", &["class", "isolation", "limits", "revoke", "survive"]),
+    ("hubd/pam", &["pam", "hardening"]),
     ("hubd/roster", &["files", "roster"]),
     ("hubd/serve/assets/", &["unit", "people"]),
     ("hubd/serve/src/apps.rs", &["apps"]),

@@ -4,6 +4,7 @@ mod apps;
 mod environment;
 mod https;
 mod logins;
+mod pam;
 mod people;
 mod read;
 mod syntax;
@@ -177,10 +178,9 @@ impl Check<'_, '_> {
         let http =
             Http { listen: self.addresses("http.listen", 80), proxy_group: self.text("http.proxy_group", read::group_name) };
         let https = self.https();
-        let login = Login {
-            sign_up: self.text("login.sign_up", read::sign_up).unwrap_or(SignUp::Closed),
-            providers: self.logins(hub.url.is_some()),
-        };
+        let sign_up = self.text("login.sign_up", read::sign_up).unwrap_or(SignUp::Closed);
+        let (providers, pam) = self.logins(hub.url.is_some());
+        let login = Login { sign_up, providers, pam };
         let accounts = Accounts {
             prefix: self.text("accounts.prefix", account_prefix).unwrap_or_else(|| "jupyter-".to_owned()),
             homes: self.text("accounts.homes", homes_directory).unwrap_or_else(|| PathBuf::from("/home/hubd")),

@@ -7,7 +7,7 @@ use toml::Value;
 use super::tree::quoted;
 use super::{
     Accounts, App, Backup, Config, DefaultApp, Environment, Group, Http, Https, HttpsMethod, Hub, Kernel, LimitOverrides, Limits,
-    Login, Machine, Provider, Roles, Servers, Sessions, SignUp, Upgrade, UserSettings,
+    Login, Machine, Pam, Provider, Roles, Servers, Sessions, SignUp, Upgrade, UserSettings,
 };
 use crate::quantity::{write_bytes, write_duration};
 
@@ -43,7 +43,7 @@ impl Config {
         if let Some(https) = https {
             section(&mut text, "https", &https_keys(https));
         }
-        let Login { sign_up, providers } = login;
+        let Login { sign_up, providers, pam } = login;
         let sign_up = match sign_up {
             SignUp::Closed => "closed",
             SignUp::Open => "open",
@@ -51,6 +51,9 @@ impl Config {
         section(&mut text, "login", &[("sign_up", string(sign_up))]);
         for (name, provider) in providers {
             section(&mut text, &format!("login.{name}"), &provider_keys(provider));
+        }
+        if let Some(pam) = pam {
+            section(&mut text, &format!("login.{}", pam.login), &pam_keys(pam));
         }
         section(&mut text, "roles", &roles_keys(roles));
         for (name, Group { members, limits }) in groups {
@@ -188,6 +191,17 @@ fn provider_keys(provider: &Provider) -> [Key; 11] {
     ]
 }
 
+fn pam_keys(pam: &Pam) -> [Key; 5] {
+    let Pam { login: _, title, allow_groups, enrol, allow_privileged } = pam;
+    [
+        ("type", string("pam")),
+        ("title", string(title)),
+        ("allow_groups", allow_groups.as_ref().and_then(|groups| list(groups.iter().cloned()))),
+        ("enrol", Some(Value::Boolean(*enrol))),
+        ("allow_privileged", list(allow_privileged.iter().cloned())),
+    ]
+}
+
 fn roles_keys(roles: &Roles) -> [Key; 5] {
     let Roles { admins, teachers, helpers, blocked, host_operators } = roles;
     let people = |people: &[crate::accounts::Username]| list(people.iter().map(ToString::to_string));
@@ -316,6 +330,13 @@ groups_claim = "roles"
 allow_domains = ["school.example"]
 allow_groups = ["physics"]
 enrol = true
+
+[login.staff]
+type = "pam"
+title = "Password of the university"
+allow_groups = ["physics", "maths"]
+enrol = true
+allow_privileged = ["grace"]
 
 [roles]
 admins = ["ada", "bob"]

@@ -12,9 +12,9 @@ pub struct LoginInfo {
     pub name: LoginName,
     /// What is on its button.
     pub title: String,
-    /// The provider.
+    /// The provider; "pam": the machine itself.
     pub issuer: String,
-    /// The address that the provider has to know.
+    /// The address that the provider has to know; empty where nobody is sent anywhere.
     pub callback: String,
 }
 

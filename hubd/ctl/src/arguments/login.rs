@@ -13,8 +13,8 @@ pub(crate) enum LoginVerb {
     /// Check a login and say what is wrong with it, before anybody tries it
     #[command(
         after_help = "Checks from where the hub itself connects: does the provider answer, is it the one that `issuer` names, do \
-the clocks agree, does it know the redirect address, does it accept the secret? Nobody is logged in. Exits with 1 if nobody \
-could log in.
+the clocks agree, does it know the redirect address, does it accept the secret? Of a login by PAM: is its service file there, \
+are its modules, does it refuse a name that nobody has, and how fast? Nobody is logged in. Exits with 1 if nobody could log in.
 
 Example:
   sudo hubctl login check school"

@@ -7,7 +7,8 @@ use hub_core::accounts::Username;
 use hub_core::config::Role;
 use rusqlite::TransactionBehavior;
 
-use super::password::{self, Busy, PasswordProblem, Slot};
+use super::line::{Busy, Line, Place};
+use super::password::{self, PasswordProblem};
 use super::sessions::{self, Session, cookie_value};
 use super::throttle::{self, Origin, Verdict};
 use super::token::Token;
@@ -195,7 +196,7 @@ impl People {
 
     async fn verify(&self, name: &str, password: String, origin: Origin) -> Result<Verified, LoginError> {
         let source = origin.source;
-        let slot = self.turn(name, origin).await?;
+        let slot = self.inner.hasher.slot_at(self.turn(name, origin, self.inner.hasher.line()).await?);
         let row = match name.parse::<Username>() {
             Ok(name) => self.row(&name).await?,
             Err(_) => None,
@@ -234,8 +235,8 @@ impl People {
         }
     }
 
-    /// Waits until a password for `name` may be checked.
-    async fn turn(&self, name: &str, origin: Origin) -> Result<Slot, LoginError> {
+    /// Waits until a password for `name` (any text) may be checked where `line` leads.
+    pub(super) async fn turn(&self, name: &str, origin: Origin, line: &Line) -> Result<Place, LoginError> {
         let mut slowed = false;
         loop {
             match self.inner.throttle.ask(origin, name, self.inner.clock.elapsed(), slowed) {
@@ -247,12 +248,12 @@ impl People {
                     continue;
                 }
             }
-            let slot = self.inner.hasher.slot_for(name, throttle::network(origin.source)).await?;
+            let place = line.place_for(name, throttle::network(origin.source)).await?;
             match self.inner.throttle.ask(origin, name, self.inner.clock.elapsed(), slowed) {
-                Verdict::Go => return Ok(slot),
+                Verdict::Go => return Ok(place),
                 Verdict::Refuse(wait) => return Err(LoginError::TooMany(wait)),
                 Verdict::Slow(wait) => {
-                    drop(slot);
+                    drop(place);
                     tokio::time::sleep(wait).await;
                     slowed = true;
                 }

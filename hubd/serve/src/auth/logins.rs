@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use hub_core::accounts::Username;
-use hub_core::config::{Claims, KeptOut, Provider, Role};
+use hub_core::config::{Claims, KeptOut, Pam, Provider, Role};
 use hub_roster::{Known, Listed, new_name, profile};
 use rusqlite::{Transaction, TransactionBehavior};
 
@@ -69,14 +69,47 @@ pub enum NotLinked {
     Store(#[from] StoreError),
 }
 
-/// By which login somebody comes, and what the provider says of them.
+/// By which login somebody comes, and what it says of them, checked.
 pub struct Vouched<'login> {
-    /// The login.
-    pub provider: &'login Provider,
-    /// Its word, checked.
-    pub claims: &'login Claims,
+    title: &'login str,
+    issuer: &'login str,
+    admitted: Result<(), KeptOut>,
+    username: Option<&'login str>,
+    address: Option<&'login str>,
+    may_enrol: bool,
+    claims: &'login Claims,
     /// Names that stand in the configuration: nobody gets one by what they are called elsewhere.
-    pub reserved: &'login HashSet<Username>,
+    reserved: &'login HashSet<Username>,
+}
+
+impl<'login> Vouched<'login> {
+    /// By a provider. `reserved`: names that stand in the configuration.
+    pub fn by_provider(provider: &'login Provider, claims: &'login Claims, reserved: &'login HashSet<Username>) -> Self {
+        Self {
+            title: &provider.title,
+            issuer: &provider.issuer,
+            admitted: provider.admits(claims),
+            username: provider.username(claims),
+            address: provider.known_address(claims),
+            may_enrol: provider.enrol,
+            claims,
+            reserved,
+        }
+    }
+
+    /// By the machine's PAM, where somebody is who they are called. `reserved`: as above.
+    pub fn by_pam(pam: &'login Pam, claims: &'login Claims, reserved: &'login HashSet<Username>) -> Self {
+        Self {
+            title: &pam.title,
+            issuer: Pam::ISSUER,
+            admitted: pam.admits(&claims.groups),
+            username: Some(&claims.subject),
+            address: None,
+            may_enrol: pam.enrol,
+            claims,
+            reserved,
+        }
+    }
 }
 
 /// What a provider says, as far as it decides who somebody is; owned, for the database's thread.
@@ -98,16 +131,15 @@ impl People {
     /// # Errors
     /// Why not.
     pub async fn log_in_by(&self, vouched: Vouched<'_>, source: IpAddr) -> Result<NewSession, NotIn> {
-        let Vouched { provider, claims, reserved } = vouched;
-        provider.admits(claims).map_err(NotIn::Rules)?;
+        vouched.admitted.map_err(NotIn::Rules)?;
         let word = Word {
-            issuer: provider.issuer.clone(),
-            subject: claims.subject.clone(),
-            username: provider.username(claims).map(str::to_owned),
-            address: provider.known_address(claims).map(str::to_owned),
-            claims: claims.clone(),
-            may_enrol: provider.enrol,
-            reserved: reserved.clone(),
+            issuer: vouched.issuer.to_owned(),
+            subject: vouched.claims.subject.clone(),
+            username: vouched.username.map(str::to_owned),
+            address: vouched.address.map(str::to_owned),
+            claims: vouched.claims.clone(),
+            may_enrol: vouched.may_enrol,
+            reserved: vouched.reserved.clone(),
             now: self.now(),
         };
         let token = Token::random().map_err(|error| NotIn::Internal(error.into()))?;
@@ -139,7 +171,7 @@ impl People {
             Ok(Ok(judge.inner.sessions.admit(&shown, name, source, role)))
         };
         let session = self.inner.store.run(work).await??;
-        tracing::info!(user = %session.user, %source, login = provider.title, "logged in by {}", provider.title);
+        tracing::info!(user = %session.user, %source, login = vouched.title, "logged in by {}", vouched.title);
         Ok(NewSession::new(session, token))
     }
 
@@ -147,12 +179,12 @@ impl People {
     ///
     /// # Errors
     /// Why not.
-    pub async fn link_login(&self, provider: &Provider, claims: &Claims, session: &Session) -> Result<(), NotLinked> {
-        provider.admits(claims).map_err(NotLinked::Rules)?;
+    pub async fn link_login(&self, vouched: Vouched<'_>, session: &Session) -> Result<(), NotLinked> {
+        vouched.admitted.map_err(NotLinked::Rules)?;
         let (name, ended, judge) = (session.user.clone(), session.ended.clone(), self.clone());
         let row = LoginRow {
-            issuer: provider.issuer.clone(),
-            subject: claims.subject.clone(),
+            issuer: vouched.issuer.to_owned(),
+            subject: vouched.claims.subject.clone(),
             rank: rank(self.inner.sessions.role_of(&name)),
             name: name.clone(),
             is_linked: true,
@@ -179,7 +211,7 @@ impl People {
             Ok(Ok(()))
         };
         self.inner.store.run(work).await??;
-        tracing::info!(user = %name, login = provider.title, "{name} linked their account of {}", provider.title);
+        tracing::info!(user = %name, login = vouched.title, "{name} linked their account of {}", vouched.title);
         Ok(())
     }
 

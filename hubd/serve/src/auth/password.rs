@@ -1,20 +1,13 @@
 //! Passwords: what is accepted as one, and the slow hash that is kept of it. At most one hash per processor is computed
 //! at a time, so that a rush of logins can't take all memory; the others wait in line.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 pub use hub_core::password::{PasswordProblem, check, check_form};
 use hub_core::password::{forms, prepared};
 use subtle::ConstantTimeEq;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::line::{Busy, Line, Place};
 
 /// How much work a hash is, on one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,28 +33,10 @@ impl Cost {
 /// less it would keep the memory of a hash, for each thread that ever computed one.
 const MAPPED_BLOCKS: usize = 33 << 10;
 
-/// Longest line of people waiting for their hash.
-const MOST_WAITING: usize = 2_000;
-
-/// Of them, for one account from one place: more is no person who types.
-const MOST_WAITING_FOR_ONE: usize = 4;
-
-/// Longest wait in that line.
-const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The line for hashes is too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many people are logging in right now; no place was free within {} seconds", QUEUE_TIMEOUT.as_secs())]
-pub struct Busy;
-
 /// Computes hashes, a few at a time.
 #[derive(Debug)]
 pub struct Hasher {
-    slots: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    /// How many wait for one account from one place, by both.
-    waiting_for: Mutex<HashMap<u64, usize>>,
-    keys: RandomState,
+    line: Line,
     cost: Cost,
 }
 
@@ -69,49 +44,23 @@ pub struct Hasher {
 #[derive(Debug)]
 pub struct Slot {
     cost: Cost,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Hasher {
     /// One that computes at most `parallel` hashes at a time, new ones of that `cost`.
     pub fn new(parallel: usize, cost: Cost) -> Self {
-        let slots = Arc::new(Semaphore::new(parallel.max(1)));
-        Self { slots, waiting: AtomicUsize::new(0), waiting_for: Mutex::default(), keys: RandomState::new(), cost }
+        Self { line: Line::new(parallel), cost }
     }
 
-    /// As [`Hasher::slot`], for a password of `account` (any text) from `place`. Right passwords are not throttled: without this
-    /// one person could fill the line with their own.
-    ///
-    /// # Errors
-    /// As [`Hasher::slot`], and when several wait for the same already.
-    pub async fn slot_for(&self, account: &str, place: IpAddr) -> Result<Slot, Busy> {
-        struct InLine<'hasher>(&'hasher Hasher, u64);
-        impl Drop for InLine<'_> {
-            fn drop(&mut self) {
-                let mut waiting = self.0.waiting_for();
-                if let Entry::Occupied(mut count) = waiting.entry(self.1) {
-                    *count.get_mut() -= 1;
-                    if *count.get() == 0 {
-                        count.remove();
-                    }
-                }
-            }
-        }
-        let key = self.keys.hash_one((account, place));
-        let _in_line = {
-            let mut waiting = self.waiting_for();
-            let count = waiting.entry(key).or_default();
-            if *count >= MOST_WAITING_FOR_ONE {
-                return Err(Busy);
-            }
-            *count += 1;
-            InLine(self, key)
-        };
-        self.slot().await
+    /// Where people wait for the right to compute a hash.
+    pub fn line(&self) -> &Line {
+        &self.line
     }
 
-    fn waiting_for(&self) -> MutexGuard<'_, HashMap<u64, usize>> {
-        self.waiting_for.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What whoever has a place in that line may do.
+    pub fn slot_at(&self, place: Place) -> Slot {
+        Slot { cost: self.cost, _place: place }
     }
 
     /// Waits in line for the right to compute a hash.
@@ -119,21 +68,7 @@ impl Hasher {
     /// # Errors
     /// When the line is too long or the wait is.
     pub async fn slot(&self) -> Result<Slot, Busy> {
-        struct InLine<'hasher>(&'hasher AtomicUsize);
-        impl Drop for InLine<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _in_line = InLine(&self.waiting);
-        if before >= MOST_WAITING {
-            return Err(Busy);
-        }
-        match tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.slots).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Slot { cost: self.cost, _permit: permit }),
-            _ => Err(Busy),
-        }
+        self.line.place().await.map(|place| self.slot_at(place))
     }
 }
 

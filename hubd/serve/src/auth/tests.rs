@@ -3,6 +3,7 @@
 mod grants;
 mod links;
 mod logins;
+mod pam;
 mod passwords;
 mod revocation;
 mod sessions;

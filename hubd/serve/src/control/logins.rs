@@ -1,6 +1,7 @@
 //! The login verbs: which logins at providers there are, who came by them, and undoing that.
 
 use hub_core::accounts::Username;
+use hub_core::config::{LoginName, Pam, Provider};
 use hub_core::control::Reply;
 use hub_core::control::logins::{LinkedLogin, LoginInfo};
 
@@ -13,7 +14,7 @@ use crate::store::time;
 
 pub(super) async fn list(context: &ControlContext) -> Result<Reply, Refusal> {
     let config = context.config.get();
-    let info = |(name, provider): (&hub_core::config::LoginName, &hub_core::config::Provider)| LoginInfo {
+    let info = |(name, provider): (&LoginName, &Provider)| LoginInfo {
         name: name.clone(),
         title: provider.title.clone(),
         issuer: provider.issuer.clone(),
@@ -21,7 +22,13 @@ pub(super) async fn list(context: &ControlContext) -> Result<Reply, Refusal> {
     };
     let rows = context.people.linked().await.map_err(PeopleError::from)?;
     let links = rows.into_iter().map(describe).collect();
-    Ok(Reply::Logins { logins: config.login.providers.iter().map(info).collect(), links })
+    let by_pam = config.login.pam.iter().map(|pam| LoginInfo {
+        name: pam.login.clone(),
+        title: pam.title.clone(),
+        issuer: Pam::ISSUER.to_owned(),
+        callback: String::new(),
+    });
+    Ok(Reply::Logins { logins: config.login.providers.iter().map(info).chain(by_pam).collect(), links })
 }
 
 pub(super) async fn unlink(context: &ControlContext, actor: &Actor, name: &Username) -> Result<Reply, Refusal> {

@@ -9,15 +9,17 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use http::header::{HOST, RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use hub_core::config::{Config, LoginName, Provider};
+use hub_core::config::{Config, LoginName, Pam, Provider};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::csrf::{Origin, Visitor, client};
 use super::error::Problem;
 use super::form::Form;
 use super::frame::{Confirm, Frame, Look, render};
+use super::kept_out::unexpected;
 use super::next::Next;
 use super::outside::Outside;
+use super::pam::{self, NotLoggedIn, Typed};
 use super::spawn::go;
 use super::state::seconds_in_words;
 use super::{Hub, clear};
@@ -38,6 +40,8 @@ struct Page<'page> {
     unencrypted: bool,
     /// Buttons of logins at providers: where each leads, and what is on it.
     logins: Vec<(String, String)>,
+    /// The login with name and password that are not the hub's: its name, and what people call it.
+    pam: Option<(&'page str, &'page str)>,
 }
 
 /// `GET /hub/login?next=PATH`
@@ -74,14 +78,26 @@ pub(super) async fn submit(State(hub): State<Arc<Hub>>, parts: Parts, form: Form
         return again(StatusCode::FORBIDDEN, problem, None);
     }
     let origin = hub.people.origin(client.address, &parts.headers, client.https, &name);
+    let begun = async |begun: NewSession| {
+        let forget = forget_other(&hub, &parts.headers, client, &begun);
+        replace_session(&hub, &parts.headers, client, &begun).await;
+        let next = Next::parse(form.text("next"), hub.config.get().hub.base());
+        let cookies = cookies(&hub, &parts.headers, client, &begun);
+        (AppendHeaders(forget), cookies, go(&hub, &begun.session, next.as_ref(), true)).into_response()
+    };
+    if !form.text("login").is_empty() {
+        let config = hub.config.get();
+        let is_meant = |pam: &&Pam| pam.login.as_str() == form.text("login");
+        let pam = config.login.pam.as_ref().filter(is_meant).ok_or_else(Problem::not_found)?;
+        let typed = Typed { name: &name, password: form.text("password"), origin, source: client.address };
+        return match pam::log_in(&hub, pam, typed).await {
+            Ok(session) => Ok(begun(session).await),
+            Err(NotLoggedIn::Again { status, problem, retry_after }) => again(status, &problem, retry_after),
+            Err(NotLoggedIn::Page(problem)) => Err(problem),
+        };
+    }
     match hub.people.log_in(&name, form.text("password"), origin).await {
-        Ok(begun) => {
-            let forget = forget_other(&hub, &parts.headers, client, &begun);
-            replace_session(&hub, &parts.headers, client, &begun).await;
-            let next = Next::parse(form.text("next"), hub.config.get().hub.base());
-            let cookies = cookies(&hub, &parts.headers, client, &begun);
-            Ok((AppendHeaders(forget), cookies, go(&hub, &begun.session, next.as_ref(), true)).into_response())
-        }
+        Ok(session) => Ok(begun(session).await),
         Err(LoginError::Wrong) => again(StatusCode::UNAUTHORIZED, "Wrong name or password.", None),
         Err(LoginError::Malformed(_)) => again(StatusCode::BAD_REQUEST, "Wrong name or password.", None),
         Err(LoginError::Blocked) => {
@@ -104,20 +120,6 @@ pub(super) async fn submit(State(hub): State<Arc<Hub>>, parts: Parts, form: Form
         }
         Err(error) => Err(unexpected(error)),
     }
-}
-
-/// What a page says when neither the visitor nor the password is to blame.
-pub(super) fn unexpected(error: LoginError) -> Problem {
-    let full = matches!(&error, LoginError::Store(crate::store::StoreError::Full { .. }));
-    let error = anyhow::Error::from(error);
-    if full {
-        tracing::error!(error = %format_args!("{error:#}"), "no session could be stored");
-        return Problem::unavailable(
-            "The hub's disk is full, so nobody can log in at the moment. People who are logged in can carry on. Please tell whoever runs \
-             this hub.",
-        );
-    }
-    Problem::internal(&error)
 }
 
 /// `GET /hub/logout`: JupyterLab's Log Out comes here. Another site can send people here too, so that needs a click.
@@ -223,7 +225,8 @@ struct Shown<'shown> {
 
 fn answer(hub: &Hub, headers: &HeaderMap, client: Client, shown: Shown<'_>) -> Result<Response, Problem> {
     let (outside, cookie) = Outside::ensure(headers, client.https)?;
-    let next = Next::parse(shown.next, hub.config.get().hub.base());
+    let config = hub.config.get();
+    let next = Next::parse(shown.next, config.hub.base());
     let page = Page {
         look: Look::Narrow,
         frame: Frame::without_visitor(&hub.config.get().hub),
@@ -233,7 +236,8 @@ fn answer(hub: &Hub, headers: &HeaderMap, client: Client, shown: Shown<'_>) -> R
         problem: shown.problem,
         notice: shown.notice,
         unencrypted: is_unencrypted(headers, client),
-        logins: buttons(&hub.config.get(), next.as_ref()),
+        logins: buttons(&config, next.as_ref()),
+        pam: config.login.pam.as_ref().map(|pam| (pam.login.as_str(), pam.title.as_str())),
     };
     let mut response = render(shown.status, &page)?;
     if let Some(cookie) = cookie {

@@ -9,7 +9,7 @@ use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use hub_core::accounts::Username;
-use hub_core::config::{LoginName, Provider};
+use hub_core::config::{LoginName, Pam};
 use hub_core::password::PasswordProblem;
 
 use super::Hub;
@@ -17,7 +17,8 @@ use super::csrf::Visitor;
 use super::error::Problem;
 use super::form::Form;
 use super::frame::{Frame, Look, render};
-use super::login::{cookies, is_unencrypted, unexpected};
+use super::kept_out::unexpected;
+use super::login::{cookies, is_unencrypted};
 use super::state::seconds_in_words;
 use crate::auth::{LoginError, PeopleError};
 
@@ -33,8 +34,17 @@ struct Page<'page> {
     notice: &'page str,
     /// Whether there is a password to change.
     has_password: bool,
-    /// Logins at providers: name, title, and whether an account there is linked.
-    logins: Vec<(String, String, bool)>,
+    /// Logins elsewhere.
+    logins: Vec<Elsewhere>,
+}
+
+/// A login elsewhere, as this page shows it.
+struct Elsewhere {
+    name: String,
+    title: String,
+    is_linked: bool,
+    /// Whether it is with name and password, by PAM.
+    by_pam: bool,
 }
 
 /// `GET /hub/password`
@@ -90,7 +100,13 @@ pub(super) fn sentence(problem: PasswordProblem) -> String {
     letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()
 }
 
-async fn answer(hub: &Hub, visitor: &Visitor, parts: &Parts, status: StatusCode, problem: &str) -> Result<Response, Problem> {
+pub(super) async fn answer(
+    hub: &Hub,
+    visitor: &Visitor,
+    parts: &Parts,
+    status: StatusCode,
+    problem: &str,
+) -> Result<Response, Problem> {
     let user = &visitor.session.user;
     let store = |error: PeopleError| Problem::internal(&error.into());
     let has_password = hub.people.find(user).await.map_err(store)?.is_some_and(|person| person.has_password);
@@ -112,14 +128,20 @@ async fn answer(hub: &Hub, visitor: &Visitor, parts: &Parts, status: StatusCode,
     render(status, &page)
 }
 
-/// Which logins at providers there are, and which are linked.
-async fn logins(hub: &Hub, user: &Username) -> Result<Vec<(String, String, bool)>, Problem> {
+/// Which logins elsewhere there are, and which are linked.
+async fn logins(hub: &Hub, user: &Username) -> Result<Vec<Elsewhere>, Problem> {
     let config = hub.config.get();
-    if config.login.providers.is_empty() {
+    if config.login.providers.is_empty() && config.login.pam.is_none() {
         return Ok(Vec::new());
     }
     let linked = hub.people.links_of(user).await.map_err(|error| Problem::internal(&error.into()))?;
-    let is_linked = |provider: &Provider| linked.iter().any(|link| link.issuer == provider.issuer);
-    let shown = |(name, provider): (&LoginName, &Provider)| (name.to_string(), provider.title.clone(), is_linked(provider));
-    Ok(config.login.providers.iter().map(shown).collect())
+    let shown = |name: &LoginName, title: &str, issuer: &str| Elsewhere {
+        name: name.to_string(),
+        title: title.to_owned(),
+        is_linked: linked.iter().any(|link| link.issuer == issuer),
+        by_pam: issuer == Pam::ISSUER,
+    };
+    let by_provider = config.login.providers.iter().map(|(name, provider)| shown(name, &provider.title, &provider.issuer));
+    let by_pam = config.login.pam.iter().map(|pam| shown(&pam.login, &pam.title, Pam::ISSUER));
+    Ok(by_provider.chain(by_pam).collect())
 }

@@ -3,6 +3,7 @@
 
 mod ask;
 mod link;
+mod link_pam;
 
 use std::sync::Arc;
 
@@ -20,11 +21,12 @@ use super::Hub;
 use super::csrf::{self, Origin, Visitor, client};
 use super::error::Problem;
 use super::form::Form;
+use super::kept_out::{not_begun, not_in};
 use super::login::{cookies, forget_other};
 use super::next::Next;
 use super::outside::Outside;
 use super::spawn::go;
-use crate::auth::{Attempt, Browser, NotIn, Purpose, Vouched};
+use crate::auth::{Attempt, Browser, Purpose, Vouched};
 use crate::control::named;
 
 /// What goes before `next` where another site may have begun the login: nothing is started for it.
@@ -91,10 +93,11 @@ pub(super) async fn callback(
         return Err(somebody_else(&visitor));
     }
     let claims = ask::person(&hub, provider, &finish).await.map_err(|trouble| in_words(provider, trouble.kind))?;
-    let vouched = Vouched { provider, claims: &claims, reserved: &named(&config) };
+    let reserved = named(&config);
+    let vouched = Vouched::by_provider(provider, &claims, &reserved);
     let begun = hub.people.log_in_by(vouched, client.address).await.map_err(|why| {
         tracing::info!(source = %client.address, login = %login, "kept out, login {login}: {why}");
-        not_in(provider, why)
+        not_in(&provider.title, why)
     })?;
     let forget = forget_other(&hub, &parts.headers, client, &begun);
     let cookies = cookies(&hub, &parts.headers, client, &begun);
@@ -134,15 +137,6 @@ async fn to_provider(
     };
     let address = ask::address(hub, &request).await.map_err(|trouble| in_words(provider, trouble.kind))?;
     Ok((address, cookie))
-}
-
-/// What came back did not begin in this browser, was used, or is over.
-fn not_begun() -> Problem {
-    Problem::of_login(
-        StatusCode::FORBIDDEN,
-        "This login did not begin here",
-        "It began in another browser, took too long, or was used already. Nothing was done. Log in once more.",
-    )
 }
 
 fn somebody_else(visitor: &Visitor) -> Problem {
@@ -196,49 +190,5 @@ fn in_words(provider: &Provider, kind: TroubleKind) -> Problem {
             "Very many people are logging in",
             "Please try again in a few seconds.",
         ),
-    }
-}
-
-/// Why somebody whom the provider knows did not get in, for that somebody.
-fn not_in(provider: &Provider, why: NotIn) -> Problem {
-    let title = &provider.title;
-    let forbidden = |heading: &str, message: &str| Problem::of_login(StatusCode::FORBIDDEN, heading, message);
-    match why {
-        NotIn::Rules(_) => forbidden(
-            "This hub is not for your account",
-            &format!(
-                "Only some people with an account of {title} can log in here. If you should be one of them, ask whoever runs this hub."
-            ),
-        ),
-        NotIn::NotEnrolled(called) => {
-            let called = called.map(|name| format!(" You are called {name} there.")).unwrap_or_default();
-            let text = format!("{title} knows you, and nobody is enrolled here by that name.{called} Ask whoever runs this hub.");
-            forbidden("You are not enrolled here", &text)
-        }
-        NotIn::Taken(name) => forbidden(
-            "That name is already taken here",
-            &format!(
-                "{name} is enrolled here and logs in another way, or has a role here. If that is you, log in with your \
-                 password and link your account of {title} on the page \u{201c}Change password\u{201d}. If not, or without a \
-                 password, ask whoever runs this hub."
-            ),
-        ),
-        NotIn::Removed(_) => forbidden("You are not enrolled here any more", "If that is a mistake, ask whoever runs this hub."),
-        NotIn::Blocked(_) => forbidden("Your access is switched off", "Please ask whoever runs this hub."),
-        NotIn::Outranked(_) => forbidden(
-            "Your role in this hub has changed",
-            &format!(
-                "Your account of {title} was linked while you had a lower one. Ask an administrator of this hub for a one-time link, \
-                 set a password with it, and link your account once more on the page \u{201c}Change password\u{201d}."
-            ),
-        ),
-        NotIn::Nameless => forbidden(
-            "No name can be made for you",
-            &format!(
-                "What {title} says about you has no letters that a login name could be made from. Ask whoever runs this hub to enrol you."
-            ),
-        ),
-        NotIn::Store(error) => super::login::unexpected(error.into()),
-        NotIn::Internal(error) => Problem::internal(&error),
     }
 }

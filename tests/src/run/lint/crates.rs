@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hubd-files", &["hub-core"]),
     ("hubd-certificates", &["hub-core", "hub-daemon", "hub-tls"]),
     ("hubd-outside", &["hub-core", "hub-daemon"]),
+    ("hubd-pam", &["hub-core", "hub-daemon"]),
     ("hubd-launcher", &["hub-core", "hub-daemon", "hub-environment", "hub-system"]),
     ("hubctl", &["hub-backup", "hub-core", "hub-environment", "hub-roster", "hub-system", "hub-tls"]),
     ("hub-machine", &["hub-core", "hub-system"]),
@@ -29,8 +30,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// What faces the network.
 const FRONT: &str = "hubd";
 /// Packages that it links nowhere, however deep: the bus, clients of the internet, what makes certificates, what unpacks.
-const NOT_IN_FRONT: [&str; 11] = [
+const NOT_IN_FRONT: [&str; 12] = [
     "zbus",
+    "nonstick",
     "jsonwebtoken",
     "reqwest",
     "instant-acme",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::super::Pam;
 use super::super::logins::{LoginName, Provider};
 use super::{Check, Span, read};
 use crate::paths::Paths;
@@ -12,10 +13,23 @@ const FIRST_OPEN_PORT: u16 = 1024;
 /// Buttons on one page.
 const MOST: usize = 8;
 
-fn kind(text: &str) -> Result<(), String> {
+/// Keys that only a login of the type "oidc" has.
+const OF_OIDC: [&str; 7] =
+    ["issuer", "client_id", "client_secret_file", "scopes", "username_claim", "groups_claim", "allow_domains"];
+/// Keys that only a login of the type "pam" has.
+const OF_PAM: [&str; 1] = ["allow_privileged"];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Oidc,
+    Pam,
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
     match text {
-        "oidc" => Ok(()),
-        other => Err(format!("{other:?} is not a type of login that this version has; expected \"oidc\"")),
+        "oidc" => Ok(Kind::Oidc),
+        "pam" => Ok(Kind::Pam),
+        other => Err(format!("{other:?} is not a type of login that this version has; expected \"oidc\" or \"pam\"")),
     }
 }
 
@@ -52,7 +66,7 @@ fn is_loopback(url: &url::Url) -> bool {
 }
 
 /// A name of a claim, a scope, a group, a client.
-fn word(what: &'static str, longest: usize) -> impl Fn(&str) -> Result<String, String> {
+pub(super) fn word(what: &'static str, longest: usize) -> impl Fn(&str) -> Result<String, String> {
     move |text| {
         let is_plain = !text.is_empty() && text.len() <= longest && !text.chars().any(char::is_control) && text.trim() == text;
         if is_plain { Ok(text.to_owned()) } else { Err(format!("{text:?} is no {what}; expected 1 to {longest} characters")) }
@@ -92,55 +106,76 @@ fn secret_file(text: &str) -> Result<PathBuf, String> {
 }
 
 impl Check<'_, '_> {
-    pub(super) fn logins(&mut self, has_url: bool) -> BTreeMap<LoginName, Provider> {
-        let mut logins = BTreeMap::new();
+    pub(super) fn logins(&mut self, has_url: bool) -> (BTreeMap<LoginName, Provider>, Option<Pam>) {
+        let (mut logins, mut by_pam) = (BTreeMap::new(), None);
         let mut titles = BTreeSet::new();
         for (written, span) in std::mem::take(&mut self.tree.logins) {
-            let provider = self.provider(&written, &span);
+            let name = match written.parse::<LoginName>() {
+                Ok(name) => Some(name),
+                Err(error) => {
+                    self.problem(span.clone(), error.to_string(), None);
+                    None
+                }
+            };
+            let path = format!("login.{written}.type");
+            self.needed(&path, &span, "has no `type`", "type = \"oidc\"");
+            let kind = self.text(&path, kind).unwrap_or(Kind::Oidc);
+            self.foreign(&written, kind);
+            let title = self
+                .text(&format!("login.{written}.title"), |text| read::line_of_text("the title", text, 40))
+                .unwrap_or_else(|| written.clone());
+            if !titles.insert(title.clone()) {
+                self.conflict(span.clone(), format!("two logins are called {title:?}"), Some("give one another title"));
+            }
+            if titles.len() > MOST {
+                self.problem(span.clone(), format!("there are more than {MOST} logins"), None);
+            }
+            if kind == Kind::Pam {
+                if by_pam.is_some() {
+                    let hint = "keep one: the machine has one service file for it, /etc/pam.d/hubd";
+                    self.conflict(span.clone(), "two logins are of the type \"pam\"", Some(hint));
+                }
+                by_pam = self.pam(&written, name, title).or(by_pam);
+                continue;
+            }
             if !has_url {
                 let hint = "say where people reach the hub, as in url = \"https://hub.example.org\" under [hub]";
                 self.incomplete(span.clone(), "a login elsewhere has to know the way back, and `hub.url` is not set", Some(hint));
             }
-            if !titles.insert(provider.title.clone()) {
-                self.conflict(
-                    span.clone(),
-                    format!("two logins are called {:?}", provider.title),
-                    Some("give one another title"),
-                );
-            }
-            if logins.len() == MOST {
-                self.problem(span.clone(), format!("there are more than {MOST} logins"), None);
-            }
-            match written.parse::<LoginName>() {
-                Err(error) => self.problem(span, error.to_string(), None),
-                Ok(name) => drop(logins.insert(name, provider)),
-            }
+            let provider = self.provider(&written, &span, title);
+            logins.extend(name.map(|name| (name, provider)));
         }
-        logins
+        (logins, by_pam)
     }
 
-    fn provider(&mut self, written: &str, span: &Span) -> Provider {
+    /// Keys that mean something for a login of another type.
+    fn foreign(&mut self, written: &str, kind: Kind) {
+        let (keys, of): (&[&str], _) = match kind {
+            Kind::Oidc => (&OF_PAM, "pam"),
+            Kind::Pam => (&OF_OIDC, "oidc"),
+        };
+        for key in keys {
+            if let Some(entry) = self.tree.entries.remove(&format!("login.{written}.{key}")) {
+                self.conflict(entry.key, format!("`{key}` is for logins of the type {of:?}"), Some("remove the line"));
+            }
+        }
+    }
+
+    fn provider(&mut self, written: &str, span: &Span, title: String) -> Provider {
         let key = |key: &str| format!("login.{written}.{key}");
-        self.needed(&key("type"), span, "has no `type`", "type = \"oidc\"");
         self.needed(&key("issuer"), span, "has no `issuer`", "issuer = \"https://id.example.org\"");
         self.needed(&key("client_id"), span, "has no `client_id`", "client_id = \"hub\"");
-        self.text(&key("type"), kind);
         let issuer = self.text(&key("issuer"), issuer).unwrap_or_default();
         let claim = word("name of a claim", 100);
         let scopes = self.items(&key("scopes"), scope);
         let allow_domains = self.rule(&key("allow_domains"), domain);
         let allow_groups = self.rule(&key("allow_groups"), word("name of a group", 200));
+        let hint = "say whom with allow_domains or allow_groups; without enrol, people who are enrolled get in";
         let has_rule = allow_domains.is_some() || allow_groups.is_some();
-        let enrols = self.tree.entries.get(&key("enrol")).map(|entry| entry.span.clone());
-        let enrol = self.switch(&key("enrol")).unwrap_or(false);
-        if let Some(span) = enrols.filter(|_| enrol && !has_rule) {
-            let hint = "say whom with allow_domains or allow_groups; without enrol, people who are enrolled get in";
-            self.incomplete(span, "`enrol` without a rule would let in everybody the provider knows", Some(hint));
-        }
+        let enrol =
+            self.enrol(&key("enrol"), has_rule, ("`enrol` without a rule would let in everybody the provider knows", hint));
         Provider {
-            title: self
-                .text(&key("title"), |text| read::line_of_text("the title", text, 40))
-                .unwrap_or_else(|| written.to_owned()),
+            title,
             client_id: self.text(&key("client_id"), word("client_id", 255)).unwrap_or_default(),
             client_secret_file: self.text(&key("client_secret_file"), secret_file),
             scopes: scopes.unwrap_or_else(|| ["openid", "profile", "email"].map(str::to_owned).to_vec()),
@@ -155,6 +190,16 @@ impl Check<'_, '_> {
         }
     }
 
+    /// Whether newcomers are enrolled. `words`: what is wrong with that where no rule says who, and what to do.
+    pub(super) fn enrol(&mut self, path: &str, has_rule: bool, (message, hint): (&str, &str)) -> bool {
+        let span = self.tree.entries.get(path).map(|entry| entry.span.clone());
+        let enrol = self.switch(path).unwrap_or(false);
+        if let Some(span) = span.filter(|_| enrol && !has_rule) {
+            self.incomplete(span, message, Some(hint));
+        }
+        enrol
+    }
+
     fn needed(&mut self, path: &str, span: &Span, problem: &str, example: &str) {
         if !self.tree.entries.contains_key(path) {
             let table = path.rsplit_once('.').map_or(path, |(table, _)| table).to_owned();
@@ -163,7 +208,7 @@ impl Check<'_, '_> {
     }
 
     /// A list of whom to let in. One with nobody in it is a mistake, and never everybody.
-    fn rule(&mut self, path: &str, read: impl Fn(&str) -> Result<String, String>) -> Option<Vec<String>> {
+    pub(super) fn rule(&mut self, path: &str, read: impl Fn(&str) -> Result<String, String>) -> Option<Vec<String>> {
         let span = self.tree.entries.get(path).map(|entry| entry.span.clone());
         let list = self.items(path, read)?;
         if let Some(span) = span.filter(|_| list.is_empty()) {
@@ -172,7 +217,7 @@ impl Check<'_, '_> {
         Some(list)
     }
 
-    fn items(&mut self, path: &str, read: impl Fn(&str) -> Result<String, String>) -> Option<Vec<String>> {
+    pub(super) fn items(&mut self, path: &str, read: impl Fn(&str) -> Result<String, String>) -> Option<Vec<String>> {
         self.list(path, read).map(|list| list.into_iter().map(|(item, _)| item).collect())
     }
 }
@@ -222,7 +267,7 @@ mod tests {
         for (text, told) in [
             (SCHOOL.to_owned(), "`hub.url` is not set"),
             (with("type = \"oidc\"\n", ""), "[login.school] has no `type`"),
-            (with("oidc", "github"), "expected \"oidc\""),
+            (with("oidc", "github"), "expected \"oidc\" or \"pam\""),
             (with("issuer = \"https://id.example.org\"\n", ""), "[login.school] has no `issuer`"),
             (with("https://id.example.org", "http://127.0.0.1:3000"), "students too"),
             (with("https://id.example.org", "http://[::1]:1024"), "students too"),

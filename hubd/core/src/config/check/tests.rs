@@ -270,8 +270,10 @@ fn every_example_is_valid_and_every_default_is_the_default() {
             let before = if is_login { "[hub]\nurl = \"https://hub.example.org\"\n" } else { "" };
             let parts =
                 ["type = \"oidc\"\n", "issuer = \"https://a.example\"\n", "client_id = \"b\"\n", "allow_groups = [\"c\"]\n"];
-            let of_login: String =
-                parts.into_iter().filter(|part| is_login && !part.starts_with(&format!("{} ", key.name))).collect();
+            let of_login: String = match key.name {
+                "allow_privileged" => "type = \"pam\"\n".to_owned(),
+                name => parts.into_iter().filter(|part| is_login && !part.starts_with(&format!("{name} "))).collect(),
+            };
             let source =
                 format!("{before}[{}]\n{needed}{of_login}{} = {}\n", table.name.replace("NAME", "ada"), key.name, key.example);
             let config = parse(&source, "example").unwrap();

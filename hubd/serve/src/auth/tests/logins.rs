@@ -42,7 +42,12 @@ impl Class {
     /// Who gets in, or why not.
     async fn comes(&self, provider: &Provider, claims: &Claims) -> Result<NewSession, NotIn> {
         let reserved = ["tess", "grace"].map(name).into();
-        self.people.log_in_by(Vouched { provider, claims, reserved: &reserved }, HERE).await
+        self.people.log_in_by(Vouched::by_provider(provider, claims, &reserved), HERE).await
+    }
+
+    /// Links an account of `provider` to the person of `session`, or says why not.
+    async fn links(&self, provider: &Provider, claims: &Claims, session: &Session) -> Result<(), NotLinked> {
+        self.people.link_login(Vouched::by_provider(provider, claims, &HashSet::new()), session).await
     }
 
     async fn enrols(&self, names: &[&str]) {
@@ -182,7 +187,8 @@ async fn security_7_many_first_logins_at_once_are_many_people() {
     let all = (0..20).map(|number| {
         let (people, provider, claims) = (class.people.clone(), provider(), claims(&number.to_string(), "bob"));
         async move {
-            let vouched = Vouched { provider: &provider, claims: &claims, reserved: &HashSet::new() };
+            let nobody = HashSet::new();
+            let vouched = Vouched::by_provider(&provider, &claims, &nobody);
             people.log_in_by(vouched, HERE).await.is_ok()
         }
     });
@@ -218,7 +224,7 @@ async fn a_person_links_an_account_and_is_found_by_it() {
     let class = Class::new().await;
     class.people.set_policy(with_roles(&[("ada", Role::Teacher)]));
     let session = class.log_in().await;
-    class.people.link_login(&provider(), &claims("1", "somebody"), &session.session).await.unwrap();
+    class.links(&provider(), &claims("1", "somebody"), &session.session).await.unwrap();
     assert_eq!(user(class.comes(&provider(), &claims("1", "x")).await), "ada");
     // What was linked as a teacher does not open what an administrator may.
     class.people.set_policy(with_roles(&[("ada", Role::Admin)]));
@@ -233,10 +239,7 @@ async fn nobody_links_what_is_anothers_or_in_a_session_that_is_over() {
     class.enrols(&["bob"]).await;
     class.comes(&provider(), &claims("1", "bob")).await.unwrap();
     let session = class.log_in().await;
-    let link = |subject: &'static str| {
-        let (people, session) = (class.people.clone(), session.session.clone());
-        async move { people.link_login(&provider(), &claims(subject, "x"), &session).await }
-    };
+    let link = async |subject: &str| class.links(&provider(), &claims(subject, "x"), &session.session).await;
     assert!(matches!(link("1").await, Err(NotLinked::Others)));
     class.people.remove(&name("bob")).await.unwrap();
     assert!(matches!(link("1").await, Err(NotLinked::Others)), "nor what was");
@@ -244,7 +247,7 @@ async fn nobody_links_what_is_anothers_or_in_a_session_that_is_over() {
     link("2").await.unwrap();
     assert!(matches!(link("3").await, Err(NotLinked::Another)));
     let no_school = Claims { groups: Vec::new(), ..claims("4", "x") };
-    assert!(matches!(class.people.link_login(&enrolling(), &no_school, &session.session).await, Err(NotLinked::Rules(_))));
+    assert!(matches!(class.links(&enrolling(), &no_school, &session.session).await, Err(NotLinked::Rules(_))));
     class.people.log_out(&session.session).await.unwrap();
     assert!(matches!(link("2").await, Err(NotLinked::Over)));
 }
@@ -256,7 +259,7 @@ async fn a_new_password_ends_what_the_old_one_linked() {
     class.enrols(&["bob"]).await;
     class.comes(&provider(), &claims("2", "bob")).await.unwrap();
     let session = class.log_in().await;
-    class.people.link_login(&provider(), &claims("1", "x"), &session.session).await.unwrap();
+    class.links(&provider(), &claims("1", "x"), &session.session).await.unwrap();
     assert_eq!(user(class.comes(&provider(), &claims("1", "x")).await), "ada");
     for name in [ada(), name("bob")] {
         class.people.set_password(&name, "another password", &Maker::Host).await.unwrap();
@@ -285,7 +288,7 @@ async fn an_account_that_was_linked_with_a_password_is_worth_what_its_giver_is()
     class.people.set_policy(with_roles(&[("otto", Role::Admin), ("yve", Role::Admin)]));
     class.people.set_password(&name("yve"), PASSWORD, &Maker::Person(name("otto"), Role::Admin)).await.unwrap();
     let begun = class.people.log_in("yve", PASSWORD, HERE).await.unwrap();
-    class.people.link_login(&provider(), &claims("1", "otto"), &begun.session).await.unwrap();
+    class.links(&provider(), &claims("1", "otto"), &begun.session).await.unwrap();
     assert_eq!(user(class.comes(&provider(), &claims("1", "otto")).await), "yve");
     class.people.set_policy(with_roles(&[("yve", Role::Admin)]));
     class.people.revoke_grants().await.unwrap();

@@ -141,16 +141,16 @@ async fn keeps_hashes_few_at_a_time() {
 async fn lets_few_wait_for_one_account_from_one_place() {
     let hasher = Hasher::new(1, Cost::CHEAP);
     let slot = hasher.slot().await.unwrap();
-    let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(hasher.slot_for("eve", HERE))).collect();
+    let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(hasher.line().place_for("eve", HERE))).collect();
     for one in &mut waiting {
         assert!(one.as_mut().now_or_never().is_none());
     }
-    assert!(matches!(hasher.slot_for("eve", HERE).now_or_never(), Some(Err(_))));
+    assert!(matches!(hasher.line().place_for("eve", HERE).now_or_never(), Some(Err(_))));
     for (name, place) in [("eve", ELSEWHERE), ("ada", HERE)] {
-        assert!(hasher.slot_for(name, place).now_or_never().is_none(), "{name} {place}");
+        assert!(hasher.line().place_for(name, place).now_or_never().is_none(), "{name} {place}");
     }
     drop((waiting, slot));
-    assert!(hasher.slot_for("eve", HERE).await.is_ok());
+    assert!(hasher.line().place_for("eve", HERE).await.is_ok());
 }
 
 /// Forty people behind one address who all come at once, fifteen of them with a typo first.

@@ -17,9 +17,11 @@ use super::super::csrf::{Visitor, same};
 use super::super::error::Problem;
 use super::super::form::Form;
 use super::super::frame::{Frame, Look, render};
+use super::super::kept_out::{not_begun, not_linked};
 use super::super::password::refused_password;
-use super::{ask, find, in_words, not_begun, to_provider};
-use crate::auth::{NotLinked, Purpose};
+use super::{ask, find, in_words, link_pam, to_provider};
+use crate::auth::{Purpose, Vouched};
+use crate::control::named;
 
 #[derive(Template)]
 #[template(path = "link_login.html")]
@@ -41,12 +43,17 @@ pub(in super::super) async fn submit(
 ) -> Result<Response, Problem> {
     visitor.check(&form)?;
     let config = hub.config.get();
-    let (login, provider) = find(&config, &name)?;
+    let by_pam = config.login.pam.as_ref().filter(|pam| pam.login.as_str() == name);
+    let by_provider = if by_pam.is_none() { Some(find(&config, &name)?) } else { None };
     let (user, client) = (&visitor.session.user, visitor.client);
     let origin = hub.people.origin(client.address, &parts.headers, client.https, user.as_str());
     if let Err(error) = hub.people.knows_password(user, form.text("current"), origin).await {
         return refused_password(&hub, &visitor, &parts, error).await;
     }
+    if let Some(pam) = by_pam {
+        return link_pam::link(&hub, &visitor, pam, &parts, &form).await;
+    }
+    let Some((login, provider)) = by_provider else { return Err(Problem::not_found()) };
     let purpose = Purpose::Link { session: visitor.session.page_key() };
     let (address, cookie) = to_provider(&hub, (&login, provider), purpose, "", &parts).await?;
     let frame = Frame::for_session(&config.hub, &visitor.session);
@@ -65,35 +72,12 @@ pub(super) async fn finish(
 ) -> Result<Response, Problem> {
     let visitor = visitor.filter(|visitor| same(&visitor.session.page_key(), session)).ok_or_else(not_begun)?;
     let claims = ask::person(hub, provider, &finish).await.map_err(|trouble| in_words(provider, trouble.kind))?;
-    match hub.people.link_login(provider, &claims, &visitor.session).await {
+    let reserved = named(&hub.config.get());
+    match hub.people.link_login(Vouched::by_provider(provider, &claims, &reserved), &visitor.session).await {
         Ok(()) => Ok(Redirect::to("/hub/password?after=link").into_response()),
         Err(why) => {
             tracing::info!(user = %visitor.session.user, "no account of {} was linked: {why}", provider.title);
-            Err(not_linked(provider, why))
+            Err(not_linked(&provider.title, why))
         }
     }
-}
-
-fn not_linked(provider: &Provider, why: NotLinked) -> Problem {
-    let title = &provider.title;
-    let message = match why {
-        NotLinked::Rules(_) => {
-            format!(
-                "Only some people with an account of {title} can log in here, and the account that you used is not one of them."
-            )
-        }
-        NotLinked::Others => {
-            format!(
-                "The account of {title} that you used is, or was, somebody else here. Whoever runs this hub can look into it."
-            )
-        }
-        NotLinked::Another => {
-            format!(
-                "You have already linked another account of {title} here. Whoever runs this hub can undo that: hubctl login unlink."
-            )
-        }
-        NotLinked::Over => return not_begun(),
-        NotLinked::Store(error) => return super::super::login::unexpected(error.into()),
-    };
-    Problem::of_login(StatusCode::CONFLICT, "The account was not linked", &message).leading_to("/hub/home", "Go to my page")
 }

@@ -12,8 +12,10 @@ pub(super) const KEYS: &[Key] = &[
         kind: Text,
         default: Unset("a login needs one"),
         example: "\"oidc\"",
-        range: "\"oidc\"",
-        doc: "What it speaks: OpenID Connect.",
+        range: "\"oidc\" or \"pam\"",
+        doc: "How people prove who they are: to a provider that speaks OpenID Connect, or with name and password to PAM of this \
+              machine, which asks LDAP, Active Directory or its own accounts. There is one login of the type \"pam\" at most; of the \
+              keys below it has `title`, `allow_groups`, `enrol` and `allow_privileged`.",
         effect: Now,
     },
     Key {
@@ -98,7 +100,7 @@ pub(super) const KEYS: &[Key] = &[
         kind: List,
         default: Unset("groups do not matter"),
         example: "[\"physics-101\"]",
-        range: "names of groups at the provider",
+        range: "names of groups at the provider; with PAM, unix groups",
         doc: "Only lets people in who are in one of these groups. With `allow_domains`, both must be true. Checked at each login.",
         effect: Now,
     },
@@ -110,6 +112,16 @@ pub(super) const KEYS: &[Key] = &[
         range: "true or false",
         doc: "Whether somebody whom `allow_domains` and `allow_groups` let in is enrolled when they first come. Their name is made \
               as for a class list: nobody else's, and none that stands in this file.",
+        effect: Now,
+    },
+    Key {
+        name: "allow_privileged",
+        kind: List,
+        default: Unset("nobody with rights on the machine"),
+        example: "[\"grace\"]",
+        range: "names of accounts of this machine",
+        doc: "Only with PAM: accounts that may log in although they have rights on the machine (see docs/howto/logins.md). All others \
+              of these are refused before PAM is asked, so that nobody can try out their passwords at the hub.",
         effect: Now,
     },
 ];

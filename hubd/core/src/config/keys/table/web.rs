@@ -180,9 +180,9 @@ pub(super) const LOGIN: Table = Table {
 /// `[login.NAME]`.
 pub(super) const LOGIN_ONE: Table = Table {
     name: "login.NAME",
-    doc: "A login of your institution, next to passwords of the hub: a provider that speaks OpenID Connect. The login page has a \
-          button for each. NAME is made of a-z, 0-9 and `-`, and stands in the address that the provider sends people back \
-          to: https://HUB/hub/login/NAME/callback. It needs `hub.url`. Who is enrolled gets in, and nobody else unless \
+    doc: "A login of your institution, next to passwords of the hub: a provider that speaks OpenID Connect, or PAM of this \
+          machine. The login page has a button for each. NAME is made of a-z, 0-9 and `-`, and stands in the address that a \
+          provider sends people back to: https://HUB/hub/login/NAME/callback, for which `hub.url` is needed. Who is enrolled gets in, and nobody else unless \
           `enrol` says so. docs/howto/logins.md goes through it; `sudo hubctl login check NAME` says what is wrong.",
     keys: logins::KEYS,
 };
