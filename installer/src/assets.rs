@@ -14,6 +14,8 @@ pub const UNITS: [(&str, &str); 24] = [
     ("hubd-auto-upgrade.timer", include_str!("../../units/hubd-auto-upgrade.timer")),
     ("hubd-backup.service", include_str!("../../units/hubd-backup.service")),
     ("hubd-backup.timer", include_str!("../../units/hubd-backup.timer")),
+    ("hubd-doctor.service", include_str!("../../units/hubd-doctor.service")),
+    ("hubd-doctor.timer", include_str!("../../units/hubd-doctor.timer")),
     ("hubd-control.socket", include_str!("../../units/hubd-control.socket")),
     ("hubd-admin.socket", include_str!("../../units/hubd-admin.socket")),
     ("hubd-operator.socket", include_str!("../../units/hubd-operator.socket")),
@@ -73,7 +75,7 @@ mod tests {
             .collect();
         let closed = vec!["/run:ro,nosuid,nodev,mode=0755"];
         let serve =
-            "/run/hubd-launcher /run/hubd-outside /run/hubd-pam /run/hubd-servers /run/systemd/journal /run/systemd/notify";
+            "/run/hubd-doctor /run/hubd-launcher /run/hubd-outside /run/hubd-pam /run/hubd-servers /run/systemd/journal /run/systemd/notify";
         let outside = "/run/systemd/journal -/run/systemd/resolve -/run/resolvconf -/run/NetworkManager/resolv.conf";
         assert_eq!(
             seen,

@@ -74,6 +74,21 @@ pub fn build(paths: &Paths, facts: &Facts, options: &Options, network: &Network)
     Ok(plan.steps)
 }
 
+/// Whose each file and directory is that an install puts in its place, whatever is in it.
+pub fn places(paths: &Paths, config: &Config) -> Vec<(PathBuf, Ownership)> {
+    let mut plan = Plan { steps: Vec::new() };
+    plan.directories(paths);
+    plan.programs(paths, &Options::default());
+    plan.settings(paths, String::new(), &Network::default());
+    plan.units(paths, config);
+    plan.guards(paths);
+    let place = |step: Step| match step.action {
+        Action::Directory { path, owner, .. } | Action::File { path, owner, .. } => Some((path, owner)),
+        _ => None,
+    };
+    plan.steps.into_iter().filter_map(place).collect()
+}
+
 fn environment_title(packages: &[Requirement]) -> String {
     let names = ["JupyterLab"].into_iter().chain(packages.iter().map(Requirement::as_str));
     format!("shared Python environment with {}", names.collect::<Vec<_>>().join(", "))

@@ -99,10 +99,25 @@ pub struct StatusReport {
     pub complete: bool,
     /// Files that are not as they were installed.
     pub edited: Vec<PathBuf>,
+    /// Files and directories that belong to somebody else, or that others may do more with.
+    pub misplaced: Vec<Misplaced>,
     /// The hub's units and how they are.
     pub units: Vec<UnitReport>,
     /// What the hub says about itself; absent: it does not answer.
     pub hub: Option<hub_core::control::HubStatus>,
+}
+
+/// Something whose owner or permission bits are not as they were installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Misplaced {
+    /// Where.
+    pub path: PathBuf,
+    /// The account that it should belong to.
+    pub user: &'static str,
+    /// The group that it should belong to.
+    pub group: &'static str,
+    /// The permission bits that it should have.
+    pub mode: u32,
 }
 
 /// One unit.

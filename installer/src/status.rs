@@ -3,14 +3,17 @@
 use std::fmt::Write;
 
 use anyhow::Result;
+use hub_core::config;
 use hub_core::control::{Reply, Request};
 use hub_core::paths::Paths;
 use hub_core::units::ENABLED;
 
 use crate::action::ask;
+use crate::facts;
 use crate::files;
+use crate::plan;
 use crate::receipt;
-use crate::report::{StatusReport, UnitReport};
+use crate::report::{Misplaced, StatusReport, UnitReport};
 use crate::systemctl;
 
 /// Looks at the installed hub.
@@ -19,15 +22,18 @@ use crate::systemctl;
 /// When the receipt can't be read or systemd does not answer.
 pub fn look(paths: &Paths) -> Result<StatusReport> {
     let Some(receipt) = receipt::load(paths)? else {
-        let (edited, units) = (Vec::new(), Vec::new());
-        return Ok(StatusReport { version: None, complete: false, edited, units, hub: None });
+        let (edited, misplaced, units) = (Vec::new(), Vec::new(), Vec::new());
+        return Ok(StatusReport { version: None, complete: false, edited, misplaced, units, hub: None });
     };
     let mut edited = Vec::new();
     for (path, left_with) in receipt.files() {
-        if left_with.is_some() && files::digest(path)?.as_deref() != left_with {
+        // What is no plain file any more was replaced, and of what the hub rewrites only that it is there counts.
+        let found = files::digest(path).ok().flatten();
+        if found.is_none() || left_with.is_some_and(|left_with| found.as_deref() != Some(left_with)) {
             edited.push(path.to_owned());
         }
     }
+    let misplaced = misplaced(paths)?;
     let mut units = Vec::new();
     for unit in ENABLED {
         let status = systemctl::status(unit)?;
@@ -44,7 +50,22 @@ pub fn look(paths: &Paths) -> Result<StatusReport> {
             None
         }
     };
-    Ok(StatusReport { version: Some(receipt.product), complete: receipt.complete, edited, units, hub })
+    Ok(StatusReport { version: Some(receipt.product), complete: receipt.complete, edited, misplaced, units, hub })
+}
+
+/// What is there of an install, and not as it would be left. The class folder is for people to open to whom they like.
+fn misplaced(paths: &Paths) -> Result<Vec<Misplaced>> {
+    let config = facts::read_config(paths).config().cloned().map_or_else(|| config::parse("", "defaults"), Ok)?;
+    let mut found = Vec::new();
+    for (path, owner) in plan::places(paths, &config) {
+        let wanted = owner.resolve()?;
+        // A link in the place of a file is told of as one that changed.
+        let is_link = path.symlink_metadata().is_ok_and(|there| there.is_symlink());
+        if path != paths.class_folder() && !is_link && files::attributes(&path)?.is_some_and(|there| there != wanted) {
+            found.push(Misplaced { path, user: owner.user, group: owner.group, mode: owner.mode });
+        }
+    }
+    Ok(found)
 }
 
 /// The same for people.
@@ -57,6 +78,9 @@ pub fn describe(report: &StatusReport) -> String {
     }
     for path in &report.edited {
         lines.add(format_args!("  changed since: {}", path.display()));
+    }
+    for Misplaced { path, user, group, mode } in &report.misplaced {
+        lines.add(format_args!("  not {user}'s and {group}'s with mode {mode:04o}: {}", path.display()));
     }
     for unit in &report.units {
         lines.add(format_args!("  {:<24} {}, {}", unit.unit, unit.active, unit.enabled));
@@ -106,11 +130,18 @@ mod tests {
             version: Some("0.1.0".into()),
             complete: false,
             edited: vec!["/etc/systemd/system/hubd.service".into()],
+            misplaced: vec![Misplaced { path: "/etc/hubd/config.toml".into(), user: "root", group: "hubd", mode: 0o640 }],
             units: vec![unit],
             hub: None,
         };
         let text = describe(&report);
-        for part in ["was interrupted", "changed since: /etc/systemd/system/hubd.service", "failed, enabled", "does not answer"] {
+        for part in [
+            "was interrupted",
+            "changed since: /etc/systemd/system/hubd.service",
+            "not root's and hubd's with mode 0640: /etc/hubd/config.toml",
+            "failed, enabled",
+            "does not answer",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!report.is_well());

@@ -14,6 +14,7 @@ mod cloud_init;
 mod conda;
 mod config_edit;
 mod docs;
+mod doctor;
 mod environment;
 mod files;
 mod full_disk;
@@ -131,6 +132,7 @@ pub const ALL: &[Scenario] = &[
     config_edit::SCENARIO,
     files::SCENARIO,
     docs::SCENARIO,
+    doctor::SCENARIO,
     shared_browser::SCENARIO,
     shared_browser::FIREFOX,
     links::SCENARIO,

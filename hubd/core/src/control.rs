@@ -86,6 +86,8 @@ pub enum Request {
     },
     /// Leave a copy of the database, whole, where root finds it. For root only.
     CopyDatabase,
+    /// Look whether the database is whole. For root only.
+    CheckDatabase,
     /// Keep somebody out (sessions end, the server stops), or let them in again.
     UserBlock {
         /// Who.
@@ -225,6 +227,11 @@ pub enum Reply {
     Status(HubStatus),
     /// Answers [`Request::Reload`].
     Reloaded(Reloaded),
+    /// Answers [`Request::CheckDatabase`].
+    Database {
+        /// The first thing that is wrong; `None`: it is whole.
+        problem: Option<String>,
+    },
     /// Answers [`Request::UserAdd`], in the order asked.
     Added {
         /// One for each name.

@@ -10,6 +10,7 @@ pub mod backup;
 pub mod config;
 pub mod control;
 pub mod generation;
+pub mod health;
 pub mod installing;
 pub mod launcher;
 pub mod listener;

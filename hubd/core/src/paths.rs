@@ -174,6 +174,8 @@ paths! {
     backup_before = "var/lib/hubd-backup/before";
     /// Keys for a store of S3, as variables; root only.
     backup_variables = "etc/hubd/backup.env";
+    /// What `hubctl doctor` found last; the hub reads it.
+    findings = "run/hubd-doctor/findings.json";
     /// Where the hub leaves a copy of its database, whole, for root.
     database_copies = "var/lib/hubd/copy";
     /// What makes backups.
@@ -292,7 +294,7 @@ impl Paths {
     }
 
     /// What a running hub, and the journal of its people, have below `/run`.
-    pub fn runtime(&self) -> [PathBuf; 13] {
+    pub fn runtime(&self) -> [PathBuf; 14] {
         let (launcher, front, hub) = (self.launcher_directory(), self.front_socket(), self.below("run/hubd"));
         let (operators, journal) = (self.below("run/hubd-operator"), self.below("run/systemd/journal.hubd-users"));
         let (lock, drafts, news) = (self.config_lock(), self.drafts(), self.install_news());
@@ -306,6 +308,7 @@ impl Paths {
             operators,
             journal,
             self.admin_directory(),
+            self.below("run/hubd-doctor"),
             self.servers(),
             lock,
             drafts,

@@ -33,6 +33,7 @@ pub const ENABLED: [&str; 13] = [
     "hubd-certificates.timer",
     "hubd-auto-upgrade.timer",
     "hubd-backup.timer",
+    "hubd-doctor.timer",
 ];
 
 #[cfg(test)]

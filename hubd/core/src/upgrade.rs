@@ -139,6 +139,19 @@ pub struct Record {
 }
 
 impl Record {
+    /// An upgrade that is over, in one line.
+    pub fn describe(&self) -> String {
+        let version = |version: &Option<_>| version.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+        let (from, to) = (version(&self.from), version(&self.to));
+        let asked = format!("asked for by {} at {}", self.who, self.when);
+        let reason = self.reason.as_deref().unwrap_or("the reason is unknown");
+        match self.state {
+            State::RolledBack => format!("hubd {to} did not work and was rolled back ({asked}): {reason}"),
+            State::Failed => format!("hubd {to} did not work, and could not be rolled back ({asked}): {reason}"),
+            _ => format!("from hubd {from} to {to} ({asked})"),
+        }
+    }
+
     /// Whether nothing more will come.
     pub fn is_over(&self) -> bool {
         !matches!(self.state, State::Waiting | State::Running)

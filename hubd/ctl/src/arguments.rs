@@ -39,13 +39,14 @@ addresses or bundles, needs an account with full sudo on the machine; hubctl tel
 
 const EXAMPLES: &str = "Examples:
   sudo hubctl status                        is everything well?
+  sudo hubctl doctor                        if not: what is wrong, and what to do?
   sudo hubctl user add ada bob              enrol two people and print their one-time links
   sudo hubctl roster apply class.csv        enrol a whole class, or bring it up to date
   sudo hubctl server list                   whose servers run, and what they use
   sudo hubctl config edit                   change limits, administrators, addresses
   sudo hubctl env install pandas            a package for everybody
 
-Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 saved but not applied, 4 busy (try again), \
+Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage (doctor: something could not be looked at), 3 saved but not applied, 4 busy (try again), \
 5 unchanged, 6 rolled back, 7 refused, 141 the output was cut off (as by head).";
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +57,35 @@ pub(super) enum Noun {
 
 Exits with 1 when something is wrong, so it can be used in a health check.")]
     Status,
+    /// Look for everything that is wrong with the hub and its machine, and say what to do about it
+    #[command(
+        after_help = "Changes nothing without --fix, and takes seconds. --fix starts and enables units of the hub, gives what was \
+installed back to its owners and applies limits: nothing that somebody made is changed, and no server stops.
+
+Examples:
+  sudo hubctl doctor
+  sudo hubctl doctor --fix
+  sudo hubctl doctor --json                 for a monitor
+
+Exits with 0 when everything is well, 1 when something is not, 2 when nothing was found but something could not be looked at."
+    )]
+    Doctor {
+        /// Also mend what can be mended safely
+        #[arg(long)]
+        fix: bool,
+        /// What hubd-doctor.service does: keep what is found for the hub, and say only what is new or over
+        #[arg(long, conflicts_with = "fix")]
+        record: bool,
+    },
+    /// Print what somebody who helps from afar needs to know, without names, addresses and secrets
+    #[command(
+        after_help = "What is installed, what `hubctl doctor` finds, the configuration, units, and the last lines of the hub's own logs. \
+People, groups, hosts and addresses become person-1, host-1 and so on; what looks like a secret is taken out. Read it before you pass it on.
+
+Example:
+  sudo hubctl report > report.txt"
+    )]
+    Report,
     /// Enrol, block and remove people; give them passwords and links
     #[command(after_help = "Examples:
   sudo hubctl user add ada                  enrol ada and print a one-time link

@@ -13,7 +13,6 @@ mod key_change;
 mod live;
 mod lock;
 mod lockout;
-mod machine;
 mod perform;
 mod recover;
 mod review;
@@ -35,8 +34,6 @@ use super::failure::{Cause, Exit, Failure};
 use super::text::counted;
 use key_change::Change;
 use review::Consent;
-
-pub(crate) use machine::findings;
 
 pub(super) fn run(verb: ConfigVerb, world: &mut World) -> Result<Exit> {
     match verb {

@@ -130,6 +130,7 @@ fn kind_of(reply: &Reply) -> &'static str {
         Reply::Done => "done",
         Reply::Status(_) => "status",
         Reply::Reloaded(_) => "reloaded",
+        Reply::Database { .. } => "the database",
         Reply::Added { .. } => "added",
         Reply::Users { .. } => "users",
         Reply::User { .. } => "user",

@@ -60,13 +60,15 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// How hubctl ends. 2 (wrong usage) is the argument parser's.
+/// How hubctl ends. 2 is also what the argument parser says of wrong usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
     /// Done, or nothing to do.
     Done = 0,
     /// It did not work.
     Failed = 1,
+    /// Something could not be looked at.
+    Unknown = 2,
     /// The configuration is saved, and not in force.
     NotApplied = 3,
     /// The hub has too much to do, or somebody else is at it; again later.

@@ -7,6 +7,7 @@ mod bundle;
 mod caller;
 mod config;
 mod connect;
+mod doctor;
 mod env;
 mod failure;
 mod https;
@@ -158,6 +159,8 @@ fn report(world: &mut World, error: &anyhow::Error) -> Result<Exit> {
 fn run_noun(noun: Noun, world: &mut World) -> Result<Exit> {
     match noun {
         Noun::Status => status::show(world),
+        Noun::Doctor { fix, record } => doctor::run(world, fix, record),
+        Noun::Report => doctor::report(world),
         Noun::User { verb } => user::run(verb, world),
         Noun::Roster { verb } => roster::run(verb, world),
         Noun::Server { verb } => server::run(verb, world),

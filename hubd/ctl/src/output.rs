@@ -91,11 +91,6 @@ impl Cell {
     pub(super) fn new(text: impl AsRef<str>, tone: Tone) -> Self {
         Self { text: printable(text.as_ref()), tone }
     }
-
-    /// Whether it tells of something that is wrong.
-    pub(super) fn is_bad(&self) -> bool {
-        self.tone == Tone::Bad
-    }
 }
 
 impl<T: AsRef<str>> From<T> for Cell {
@@ -163,6 +158,11 @@ impl Printer<'_> {
     /// Prints a line of what was asked for.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.output, "{}", printable(text))
+    }
+
+    /// Prints a line behind a word that has a colour where there are colours.
+    pub(super) fn toned(&mut self, word: &str, tone: Tone, text: &str) -> io::Result<()> {
+        writeln!(self.output, "{}: {}", paint(word, tone, self.color), lines_printable(text))
     }
 
     /// Says something beside it, unless nobody wants to hear it.

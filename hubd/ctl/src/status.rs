@@ -4,21 +4,20 @@ mod units;
 
 use anyhow::Result;
 use hub_core::config::history::{History, State};
-use hub_core::config::{self, Finding};
 use hub_core::control::environment::Asker;
 use hub_core::control::{HubStatus, Reply, Request, ServerInfo, ServerPhase};
+use hub_core::health::{self, Finding};
 use hub_core::upgrade;
+use hub_system::systemctl::UnitReport;
 use hub_system::upgrade::JobStore;
 use serde::Serialize;
 
 use super::World;
-use super::connect::{Place, ask, people, refuse_without_hub, unexpected};
+use super::connect::{Place, ask, refuse_without_hub, unexpected};
 use super::failure::{Exit, Failure};
 use super::output::{Cell, Table, Tone};
 use super::server::remarks;
 use super::text::{counted, memory, moment, span};
-use super::upgrade::describe;
-use units::UnitReport;
 
 /// What `hubctl status --json` prints when the hub answers.
 #[derive(Debug, Serialize)]
@@ -26,7 +25,7 @@ struct Running<'a> {
     running: bool,
     #[serde(flatten)]
     status: &'a HubStatus,
-    /// What the configuration says that is not so on this machine.
+    /// What is not as it should be, as `hubctl doctor` says it, without looking at the machine.
     #[serde(skip_serializing_if = "<[Finding]>::is_empty")]
     findings: &'a [Finding],
 }
@@ -53,13 +52,11 @@ pub(super) fn show(world: &mut World) -> Result<Exit> {
 
 fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     let (configuration, upgrade) = (configuration(world)?, upgrade(world)?);
-    let problems = [&status.launcher_problem, &status.accounts_problem, &status.listen_problem, &status.https_problem];
-    let is_well = problems.iter().all(|problem| problem.is_none())
-        && status.backup_problem.is_none()
-        && status.environment.is_some()
-        && [&configuration, &upgrade].into_iter().flatten().all(|cell| !cell.is_bad());
-    let exit = if is_well { Exit::Done } else { Exit::Failed };
-    let findings = findings(world)?;
+    let mut findings = health::of_status(status);
+    let kept = kept(world)?;
+    let warnings: Vec<&Finding> = kept.iter().filter(|finding| finding.id == "config").collect();
+    findings.extend(kept.iter().cloned());
+    let exit = if findings.iter().any(Finding::is_problem) { Exit::Failed } else { Exit::Done };
     if world.printer.json {
         world.printer.json(&Running { running: true, status, findings: &findings })?;
         return Ok(exit);
@@ -118,8 +115,8 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     if status.https_problem.is_some() {
         world.printer.say("hint: hubctl https status")?;
     }
-    for finding in &findings {
-        world.printer.warn(&format!("warning: {finding}"))?;
+    for Finding { what, remedy, .. } in warnings {
+        world.printer.warn(&format!("warning: {what}; {remedy}"))?;
     }
     for shortage in &status.shortages {
         world.printer.warn(&format!("warning: {shortage}"))?;
@@ -149,18 +146,11 @@ fn show_running(world: &mut World, status: &HubStatus) -> Result<Exit> {
     Ok(exit)
 }
 
-/// What the configuration says that is not so on this machine. Inside the hub nobody can tell.
-fn findings(world: &World) -> Result<Vec<Finding>> {
-    if !matches!(Place::find(world)?, Place::Host(_)) {
-        return Ok(Vec::new());
-    }
-    match config::read(&world.paths.config_file()) {
-        Ok(loaded) => Ok(super::config::findings(world, &loaded.config, people(world).as_deref())),
-        Err(error) => {
-            // How the hub is can be told all the same.
-            tracing::debug!("reading the configuration: {error}");
-            Ok(Vec::new())
-        }
+/// What the machine keeps that is not as it should be. Inside the hub nobody can tell.
+fn kept(world: &World) -> Result<Vec<Finding>> {
+    match Place::find(world)? {
+        Place::Host(_) => Ok(hub_doctor::kept(&world.paths)),
+        Place::Operator(_) | Place::Inside(_) => Ok(Vec::new()),
     }
 }
 
@@ -204,7 +194,7 @@ fn upgrade(world: &World) -> Result<Option<Cell>> {
         _ if outcome.who == Asker::Timer.to_string() => Tone::Plain,
         _ => return Ok(None),
     };
-    Ok(Some(Cell::new(describe(&outcome), tone)))
+    Ok(Some(Cell::new(outcome.describe(), tone)))
 }
 
 fn launcher(status: &HubStatus) -> Cell {

@@ -4,7 +4,7 @@
 const COMMAND: &str = "sudo hubctl";
 const SUDO: &str = "sudo ";
 /// What amounts to root, wherever hubctl runs: it stays with sudo. Beginnings of command lines.
-pub(super) const ROOTS: [&str; 26] = [
+pub(super) const ROOTS: [&str; 28] = [
     "backup check",
     "backup create",
     "backup init",
@@ -24,9 +24,11 @@ pub(super) const ROOTS: [&str; 26] = [
     "config rollback",
     "config show",
     "env install ./",
+    "doctor",
     "https check",
     "https renew",
     "login check",
+    "report",
     "upgrade --automatic",
     "upgrade FILE",
     "upgrade hubd-",

@@ -87,22 +87,9 @@ fn show_status(world: &mut World, asker: &Asker) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     if let Some(outcome) = latest.outcome.filter(|outcome| outcome.number != record.number && !world.printer.json) {
-        world.printer.line(&describe(&outcome))?;
+        world.printer.line(&outcome.describe())?;
     }
     conclude(world, &record)
-}
-
-/// An upgrade that is over, in one line.
-pub(super) fn describe(outcome: &Record) -> String {
-    let version = |version: &Option<_>| version.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
-    let (from, to) = (version(&outcome.from), version(&outcome.to));
-    let asked = format!("asked for by {} at {}", outcome.who, outcome.when);
-    let reason = outcome.reason.as_deref().unwrap_or("the reason is unknown");
-    match outcome.state {
-        State::RolledBack => format!("hubd {to} did not work and was rolled back ({asked}): {reason}"),
-        State::Failed => format!("hubd {to} did not work, and could not be rolled back ({asked}): {reason}"),
-        _ => format!("from hubd {from} to {to} ({asked})"),
-    }
 }
 
 /// What has a slash in it or is called like a tarball is a file.

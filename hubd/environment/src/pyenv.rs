@@ -15,6 +15,7 @@ mod inherit;
 mod kernel;
 mod lesson;
 pub mod lock;
+mod look;
 mod network;
 mod overlay;
 pub mod pip;
@@ -32,6 +33,7 @@ pub use build::{BuildRequest, Builder, Candidate, CondaRequest, Locks, Resolutio
 pub use generation::{Generation, Manifest, all, current, delete, switch};
 pub use kernel::{kernels, retire};
 pub use lesson::{FIRST_LESSON, Shipped, disk_bytes, first_lesson, shipped};
+pub use look::does_not_import;
 pub use network::NetworkSettings;
 pub use progress::{BuildEvent, ProgressSink};
 pub use python::Python;

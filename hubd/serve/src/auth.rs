@@ -268,6 +268,14 @@ impl People {
         Ok(self.inner.store.copy(directory).await?)
     }
 
+    /// The first thing that is wrong with the file of the database; `None`: it is whole.
+    ///
+    /// # Errors
+    /// When it can't be looked at.
+    pub async fn check_database(&self) -> Result<Option<String>, PeopleError> {
+        Ok(self.inner.store.check().await?)
+    }
+
     /// Enrols `name`, with a password or with a one-time link to set one.
     ///
     /// # Errors

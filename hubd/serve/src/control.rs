@@ -194,6 +194,7 @@ async fn execute(actor: &Actor, request: &Request, context: &ControlContext) -> 
         Request::Status => status(context, actor).await,
         Request::Shortages => Ok(Reply::Shortages { shortages: backup::with_shortage(context, actor).await }),
         Request::CopyDatabase => backup::copy_database(context).await,
+        Request::CheckDatabase => check_database(context).await,
         Request::Reload => reload::reload(context).await,
         Request::UserAdd { users } => people::add(context, users, &actor.maker()).await,
         Request::Roster { ask } => roster::roster(context, ask, actor).await,
@@ -226,6 +227,11 @@ async fn execute(actor: &Actor, request: &Request, context: &ControlContext) -> 
         Request::Environment { ask } => environment::ask(context, actor, ask).await,
         Request::Upgrade { ask } => upgrade::ask(context, actor, ask).await,
     }
+}
+
+async fn check_database(context: &ControlContext) -> Result<Reply, Refusal> {
+    let problem = context.people.check_database().await?;
+    Ok(Reply::Database { problem })
 }
 
 async fn usage_history(context: &ControlContext, span: Span) -> Result<Reply, Refusal> {

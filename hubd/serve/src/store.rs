@@ -12,6 +12,7 @@ mod revoked;
 pub mod roster;
 pub mod sessions;
 pub mod tokens;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -11,6 +11,7 @@ mod events;
 mod followed;
 mod form;
 mod frame;
+mod health;
 mod home;
 mod installing;
 mod kept_out;

@@ -21,7 +21,38 @@ pub struct Room {
     pub free_files: u64,
 }
 
+/// How full something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fullness {
+    /// There is room.
+    Room,
+    /// Somebody should see to it.
+    NearlyFull,
+    /// What is written next may fail.
+    Full,
+}
+
 impl Room {
+    /// How full of bytes it is. A large disk has enough for the next files with a small share of it.
+    pub fn fullness(&self) -> Fullness {
+        let less = |percent: u64, bytes: u64| self.free_bytes < (self.bytes / 100 * percent).min(bytes);
+        match () {
+            () if less(2, 500 << 20) => Fullness::Full,
+            () if less(10, 5 << 30) => Fullness::NearlyFull,
+            () => Fullness::Room,
+        }
+    }
+
+    /// How full of files it is. File systems that make room for files as they come count none.
+    pub fn fullness_of_files(&self) -> Fullness {
+        match self.files {
+            0 => Fullness::Room,
+            files if self.free_files.saturating_mul(100) < files => Fullness::Full,
+            files if self.free_files.saturating_mul(20) < files => Fullness::NearlyFull,
+            _ => Fullness::Room,
+        }
+    }
+
     /// Of the disk with `path`, or where that would be; `None`: the kernel does not tell.
     pub fn of(path: &Path) -> Option<Self> {
         let there = path.ancestors().find(|path| path.exists())?;

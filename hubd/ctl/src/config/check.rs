@@ -36,7 +36,7 @@ pub(super) fn check(world: &mut World, file: Option<&Path>) -> Result<Exit> {
     };
     let (problems, findings) = match config::parse(&text, &path) {
         Ok(config) if matches!(Place::find(world), Ok(Place::Host(_))) => {
-            (Vec::new(), super::findings(world, &config, people(world).as_deref()))
+            (Vec::new(), hub_doctor::configured(&world.paths, &config, people(world).as_deref()))
         }
         Ok(_) => (Vec::new(), Vec::new()),
         Err(problems) if world.printer.json => (problems.diagnostics, Vec::new()),

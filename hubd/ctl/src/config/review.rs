@@ -13,7 +13,7 @@ use super::super::failure::{Cause, Failure};
 use super::super::https;
 use super::super::output::{Table, Tone, paint};
 use super::super::text::{counted, printable};
-use super::{findings, lockout};
+use super::lockout;
 
 /// Unchanged lines around each change.
 const CONTEXT: usize = 2;
@@ -52,9 +52,9 @@ impl Review {
         let status = status(world);
         let changes = old.as_ref().map(|old| effects::compare(old, new)).unwrap_or_default();
         let (account, people) = (world.caller.account()?.name, people(world));
-        let known = old.as_ref().map(|old| findings(world, old, people.as_deref())).unwrap_or_default();
+        let known = old.as_ref().map(|old| hub_doctor::configured(&world.paths, old, people.as_deref())).unwrap_or_default();
         let is_known = |finding: &Finding| known.iter().any(|known| (&known.key, &known.what) == (&finding.key, &finding.what));
-        let (fatal, found): (Vec<Finding>, Vec<Finding>) = findings(world, new, people.as_deref())
+        let (fatal, found): (Vec<Finding>, Vec<Finding>) = hub_doctor::configured(&world.paths, new, people.as_deref())
             .into_iter()
             .filter(|finding| !is_known(finding))
             .partition(|finding| finding.is_fatal);

@@ -27,6 +27,8 @@ fn the_verbs_are_the_ones_in_the_manual() {
         verbs,
         [
             "status",
+            "doctor",
+            "report",
             "user add",
             "user list",
             "user show",

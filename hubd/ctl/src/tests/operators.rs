@@ -5,7 +5,7 @@ use clap::{Arg, Command};
 use super::*;
 
 /// What amounts to root, or needs files that only root has. Whatever is not here is asked of the hub.
-const ROOTS: [&str; 25] = [
+const ROOTS: [&str; 27] = [
     "backup check",
     "backup create",
     "backup init",
@@ -26,6 +26,8 @@ const ROOTS: [&str; 25] = [
     "config recover",
     "config rollback",
     "config apply",
+    "doctor",
+    "report",
     "https check",
     "https renew",
     "login check",

@@ -155,6 +155,9 @@ pub(super) fn allow(actor: &Actor, request: &Request, config: &Config) -> Result
     match request {
         Request::Reload => return Err(no("the configuration is root's").hint("on the host: sudo hubctl config apply")),
         Request::CopyDatabase => return Err(no("a copy of the database is for root of the machine")),
+        Request::CheckDatabase => {
+            return Err(no("a look into the database is for root of the machine").hint("sudo hubctl doctor"));
+        }
         // Whoever chooses the secret of a link knows a link that works as long as its owner has not used it.
         Request::UserLinkAs { .. } => return Err(no("only the installer chooses a link").hint("hubctl user link makes one")),
         Request::ConfigGet { key } => return may_read(own.is_some(), role, &KeyPath::new(key)),
@@ -243,6 +246,7 @@ fn rule(request: &Request) -> Rule<'_> {
         // Nobody's from inside the hub: that was said before.
         Request::UserLinkAs { name, .. } => rule(Role::Admin, vec![name], true, "choose a link"),
         Request::Reload => rule(Role::Admin, vec![], true, "put a configuration in force"),
+        Request::CheckDatabase => rule(Role::Admin, vec![], true, "look into the database"),
         Request::CopyDatabase => rule(Role::Admin, vec![], true, "copy the database"),
     }
 }

@@ -54,6 +54,7 @@ fn describe(request: &Request) -> (&'static str, Option<String>) {
     let (verb, name) = match request {
         Request::Status => return ("status", None),
         Request::Reload => return ("config reload", Some("the hub".to_owned())),
+        Request::CheckDatabase => return ("doctor", None),
         Request::CopyDatabase => return ("backup create", Some("the database".to_owned())),
         Request::Environment { ask } => return ("env", ask.act()),
         Request::Upgrade { ask } => return ("upgrade", ask.act()),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::StoreError;
+use super::whole::quick_check;
 
 /// Marks the file as ours ("hubd"), so that no other program's database is taken for it.
 const APPLICATION_ID: i64 = 0x6875_6264;
@@ -118,10 +119,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = connect(path).map_err(sql)?;
     identify(path, &connection)?;
     migrate(&mut connection).map_err(sql)?;
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sql)?;
-    if verdict != "ok" {
-        return Err(StoreError::Damaged { path: path.to_owned(), detail: verdict });
-    }
+    quick_check(path, &connection)?;
     Ok(connection)
 }
 

@@ -4,7 +4,7 @@
 use hub_core::accounts::Username;
 use hub_core::config::{format_bytes, format_cores};
 use hub_core::control::usage::{Resource, Share, Shortage};
-use hub_core::sys::room::Room;
+use hub_core::sys::room::{Fullness, Room};
 
 /// What is known of the machine at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -139,20 +139,20 @@ fn disk(room: &Room, holds: &str) -> Vec<Shortage> {
     let mut found = Vec::new();
     let remedy = "Have files deleted that nobody needs. An administrator finds the large ones with the command du, and can enlarge the disk.";
     let found_here = |of, is_severe, what| Shortage { of, is_severe, what, who: Vec::new(), remedy: remedy.to_owned() };
-    let less = |percent: u64, bytes: u64| room.free_bytes < (room.bytes / 100 * percent).min(bytes);
-    if less(10, 5 << 30) {
-        let (is_full, left) = (less(2, 500 << 20), format_bytes(room.free_bytes));
+    let fullness = room.fullness();
+    if fullness > Fullness::Room {
+        let (is_full, left) = (fullness == Fullness::Full, format_bytes(room.free_bytes));
         let how = if is_full { "full" } else { "nearly full" };
         let what = format!("The disk with {holds} is {how}: {left} of {} are left", format_bytes(room.bytes));
         found.push(found_here(Resource::Disk, is_full, what));
     }
-    // File systems that make room for files as they come count none.
-    if room.files > 0 && room.free_files < room.files / 20 {
+    let fullness = room.fullness_of_files();
+    if fullness > Fullness::Room {
         let what = format!(
             "The disk with {holds} takes hardly any more files, however small: {} of {} are left",
             room.free_files, room.files
         );
-        found.push(found_here(Resource::Files, room.free_files < room.files / 100, what));
+        found.push(found_here(Resource::Files, fullness == Fullness::Full, what));
     }
     found
 }

@@ -14,6 +14,7 @@ use super::csrf::{Origin, Visitor};
 use super::error::Problem;
 use super::form::Form;
 use super::frame::{Frame, Look, render};
+use super::health::Health;
 use super::spawn::{go, target};
 use super::state;
 
@@ -32,6 +33,7 @@ struct Page<'page> {
     role: Role,
     apps: Vec<apps::Shown>,
     files: Option<apps::Shown>,
+    health: Health,
 }
 
 /// `GET /`: straight to one's own server when it runs or may be started, else to one's own page.
@@ -47,6 +49,7 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
     let query = Form::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let user = &visitor.session.user;
     let role = hub.config.get().role_of(user);
+    let health = Health::of(&hub, role).await;
     let (apps, files) = apps::all(&hub, &visitor);
     let page = Page {
         look: Look::Wide,
@@ -64,6 +67,7 @@ pub(super) async fn page(State(hub): State<Arc<Hub>>, visitor: Visitor, RawQuery
         role,
         apps,
         files,
+        health,
     };
     render(StatusCode::OK, &page)
 }

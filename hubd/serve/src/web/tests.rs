@@ -6,6 +6,7 @@ mod apps;
 mod ask;
 mod desk;
 mod forms;
+mod health;
 mod installing;
 mod journeys;
 mod markup;

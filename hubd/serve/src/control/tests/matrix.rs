@@ -88,6 +88,7 @@ async fn an_operator_is_one_as_long_as_the_configuration_says_so_and_is_never_ro
     for request in [
         Request::Reload,
         Request::CopyDatabase,
+        Request::CheckDatabase,
         Request::UserLinkAs { name: name("bob"), token: Token::random().unwrap().as_str().to_owned() },
     ] {
         assert!(!may(request.clone()).await, "{request:?}");
