@@ -1,7 +1,7 @@
 //! The text files this program carries: units, the configuration as it starts out, documents.
 
 /// systemd units, by file name.
-pub const UNITS: [(&str, &str); 24] = [
+pub const UNITS: [(&str, &str); 26] = [
     ("hubd-config-guard.service", include_str!("../../units/hubd-config-guard.service")),
     ("hubd.slice", include_str!("../../units/hubd.slice")),
     ("hubd-users.slice", include_str!("../../units/hubd-users.slice")),
@@ -74,8 +74,7 @@ mod tests {
             .map(|(name, text)| (name, values(text, "TemporaryFileSystem"), values(text, "BindReadOnlyPaths")))
             .collect();
         let closed = vec!["/run:ro,nosuid,nodev,mode=0755"];
-        let serve =
-            "/run/hubd-doctor /run/hubd-launcher /run/hubd-outside /run/hubd-pam /run/hubd-servers /run/systemd/journal /run/systemd/notify";
+        let serve = "/run/hubd-doctor /run/hubd-launcher /run/hubd-outside /run/hubd-pam /run/hubd-servers /run/systemd/journal /run/systemd/notify";
         let outside = "/run/systemd/journal -/run/systemd/resolve -/run/resolvconf -/run/NetworkManager/resolv.conf";
         assert_eq!(
             seen,

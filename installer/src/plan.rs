@@ -56,7 +56,7 @@ pub fn build(paths: &Paths, facts: &Facts, options: &Options, network: &Network)
     if options.bundle.is_some() {
         plan.add("bundle", "the wheels of the bundle", Action::Bundle);
     }
-    plan.settings(paths, facts, text, network);
+    plan.settings(paths, configuration(facts, text), network);
     plan.units(paths, &config);
     plan.homes(paths, facts);
     plan.guards(paths);
@@ -79,7 +79,7 @@ pub fn places(paths: &Paths, config: &Config) -> Vec<(PathBuf, Ownership)> {
     let mut plan = Plan { steps: Vec::new() };
     plan.directories(paths);
     plan.programs(paths, &Options::default());
-    plan.settings(paths, String::new(), &Network::default());
+    plan.settings(paths, Contents::Text(String::new()), &Network::default());
     plan.units(paths, config);
     plan.guards(paths);
     let place = |step: Step| match step.action {
@@ -87,6 +87,15 @@ pub fn places(paths: &Paths, config: &Config) -> Vec<(PathBuf, Ownership)> {
         _ => None,
     };
     plan.steps.into_iter().filter_map(place).collect()
+}
+
+/// `text` in place of the configuration that was looked at.
+fn configuration(facts: &Facts, text: String) -> Contents {
+    let from = match &facts.config {
+        ConfigFact::Valid(source, _) => Some(source.clone()),
+        ConfigFact::Absent | ConfigFact::Broken(_) => None,
+    };
+    Contents::Configuration { from, text }
 }
 
 fn environment_title(packages: &[Requirement]) -> String {
@@ -200,14 +209,9 @@ impl Plan {
         }
     }
 
-    fn settings(&mut self, paths: &Paths, facts: &Facts, text: String, network: &Network) {
+    fn settings(&mut self, paths: &Paths, config: Contents, network: &Network) {
         let owner = Ownership { user: "root", group: "hubd", mode: 0o640 };
-        let from = match &facts.config {
-            ConfigFact::Valid(source, _) => Some(source.clone()),
-            ConfigFact::Absent | ConfigFact::Broken(_) => None,
-        };
-        let contents = Contents::Configuration { from, text };
-        self.file(paths.config_file(), "configuration", contents, owner, FileKind::Settings, &[LAUNCHER, SERVE]);
+        self.file(paths.config_file(), "configuration", config, owner, FileKind::Settings, &[LAUNCHER, SERVE]);
         self.add("network", "what builds and servers are told of the network", Action::Network { text: network.text() });
         let contents = Contents::Text(sudoers::RULES.to_owned());
         self.file(paths.sudoers(), "sudo rules", contents, Ownership::root(0o440), FileKind::SudoRules, &[]);

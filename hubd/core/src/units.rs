@@ -19,7 +19,7 @@ pub const PAM_SOCKET: &str = "hubd-pam.socket";
 pub const SERVE_SOCKETS: [&str; 4] = ["hubd-control.socket", "hubd-admin.socket", "hubd-operator.socket", "hubd.socket"];
 
 /// Units that are enabled and kept running, in the order in which they start.
-pub const ENABLED: [&str; 13] = [
+pub const ENABLED: [&str; 14] = [
     "hubd-launcher.socket",
     SERVE_SOCKETS[0],
     SERVE_SOCKETS[1],

@@ -46,7 +46,7 @@ pub(super) fn database(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<()> 
                 ))
                 .command("sudo hubctl backup list"),
         ),
-        Reply::Refused { message, .. } => bail!("{message}"),
+        Reply::Refused(refusal) => bail!("{refusal}"),
         other => bail!("unexpected answer of the hub: {other:?}"),
     }
     Ok(())
