@@ -80,13 +80,13 @@ fn each_obstacle_is_named_with_a_remedy() {
         (
             |facts, _| facts.system.disk_free_bytes = 900 << 20,
             "the Python environment with JupyterLab, numpy, pandas, matplotlib need",
-            "or begin without packages besides JupyterLab, which needs 850 MB: --packages none",
+            "or begin without packages besides JupyterLab, which needs 870 MB: --packages none",
         ),
         (
             |facts, options| {
                 (facts.system.disk_free_bytes, options.packages) = (700 << 20, Some(Vec::new()));
             },
-            "the Python environment with JupyterLab need 850 MB",
+            "the Python environment with JupyterLab need 870 MB",
             "apt-get clean",
         ),
         (
