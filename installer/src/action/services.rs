@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use hub_core::config::HttpsMethod;
 use hub_core::control::{self, HttpsStatus, Reply, Request};
 use hub_core::paths::Paths;
-use hub_core::units::{CERTIFICATES, ENABLED, LAUNCHER, SERVE};
+use hub_core::units::{CERTIFICATES, ENABLED, LAUNCHER, OUTSIDE, OUTSIDE_SOCKET, SERVE, SERVE_SOCKETS};
 use hub_system::command::Command;
 
 use super::{Check, World};
@@ -15,6 +15,9 @@ use crate::finding::Finding;
 use crate::receipt::Receipt;
 use crate::systemctl;
 use crate::undo::Undo;
+
+/// Sockets with one service behind them, which would keep them from being started again.
+const BEHIND: [(&str, &str); 2] = [("hubd-launcher.socket", LAUNCHER), (OUTSIDE_SOCKET, OUTSIDE)];
 
 /// From started to answering. Opening the database and its sockets takes milliseconds; this is for a machine in trouble.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
@@ -58,12 +61,8 @@ pub(crate) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()>
     systemctl::job(["enable", "--quiet"].into_iter().chain(ENABLED)).context("enabling the hub's units")?;
     let out_of_date = |unit: &str| restarts.iter().any(|name| name == unit);
     let sockets: Vec<&str> = ENABLED.into_iter().filter(|unit| unit.ends_with(".socket")).collect();
-    if sockets.iter().any(|unit| out_of_date(unit)) {
-        // systemd refuses to restart a socket whose service runs.
-        systemctl::job(["stop", SERVE, LAUNCHER]).context("stopping the hub")?;
-        for unit in sockets.iter().filter(|unit| out_of_date(unit)) {
-            systemctl::job(["stop", unit]).with_context(|| format!("stopping {unit}"))?;
-        }
+    for group in to_stop(&sockets, out_of_date) {
+        systemctl::job(["stop"].into_iter().chain(group)).context("stopping the hub")?;
     }
     Command::new(SYSTEMD_TMPFILES, TMPFILES_DEADLINE)
         .arg("--create")
@@ -90,6 +89,22 @@ pub(crate) fn bring_up(world: &mut World<'_>, restarts: &[String]) -> Result<()>
         start(unit, if out_of_date(unit) { "restart" } else { "start" })?;
     }
     get_certificate(world)
+}
+
+/// What has to stop so that the sockets that are out of date can be made anew; what stands together is stopped together. systemd
+/// refuses to start a socket whose service runs, and any other socket of the service would start it again meanwhile: a browser
+/// needs only ask.
+fn to_stop<'a>(sockets: &[&'a str], is_out_of_date: impl Fn(&str) -> bool) -> Vec<Vec<&'a str>> {
+    let mut groups: Vec<Vec<&str>> = Vec::new();
+    let (of_serve, others): (Vec<&str>, Vec<&str>) = sockets.iter().partition(|unit| SERVE_SOCKETS.contains(unit));
+    if of_serve.iter().any(|unit| is_out_of_date(unit)) {
+        groups.push(of_serve.into_iter().chain([SERVE]).collect());
+    }
+    for socket in others.into_iter().filter(|unit| is_out_of_date(unit)) {
+        let service = BEHIND.iter().find(|(front, _)| *front == socket).map(|(_, service)| *service);
+        groups.push(std::iter::once(socket).chain(service).collect());
+    }
+    groups
 }
 
 /// Has the certificate looked after now, where that is the hub's business, and waits for it. One that does not come is
@@ -226,6 +241,20 @@ pub(crate) fn disable(units: &[String]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_stops_together_with_all_that_would_start_its_service() {
+        let sockets: Vec<&str> = ENABLED.into_iter().filter(|unit| unit.ends_with(".socket")).collect();
+        let stopped = |changed: &[&str]| to_stop(&sockets, |unit| changed.contains(&unit));
+        assert_eq!(stopped(&[]), Vec::<Vec<&str>>::new());
+        let serve = vec!["hubd-control.socket", "hubd-admin.socket", "hubd-operator.socket", "hubd.socket", SERVE];
+        assert_eq!(stopped(&["hubd.socket"]), [serve.clone()]);
+        assert_eq!(stopped(&["hubd-pam.socket"]), [["hubd-pam.socket"]]);
+        assert_eq!(
+            stopped(&["hubd-admin.socket", "hubd-launcher.socket", OUTSIDE_SOCKET]),
+            [serve, vec!["hubd-launcher.socket", LAUNCHER], vec![OUTSIDE_SOCKET, OUTSIDE]]
+        );
+    }
 
     #[test]
     fn only_what_makes_an_authority_refuse_keeps_it_from_being_asked() {
