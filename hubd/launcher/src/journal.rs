@@ -18,21 +18,49 @@ const LONGEST_LINE: usize = 2000;
 /// systemd's own number for "a process of this unit was killed for want of memory".
 const OUT_OF_MEMORY: &str = "fe6faa94e7774663a0da52717891d8ef";
 
-/// The last `lines` that the run with this invocation id logged, and that systemd logged about it; oldest first.
+/// The last `lines` that the run of `unit` with this invocation id logged, and that systemd logged about it; oldest first.
 ///
 /// # Errors
 /// When the journal can't be read.
-pub(super) fn lines_of(invocation: &str, lines: u32) -> Result<Vec<String>> {
+pub(super) fn lines_of(unit: &str, invocation: &str, lines: u32) -> Result<Vec<String>> {
     settle();
     let matches = [
         // Set by the journal itself: nobody can put lines into somebody else's log.
-        format!("_SYSTEMD_INVOCATION_ID={invocation}"),
+        format!("_SYSTEMD_UNIT={unit}"),
         "+".to_owned(),
         "_UID=0".to_owned(),
         format!("INVOCATION_ID={invocation}"),
     ];
-    let output = read(lines.clamp(1, MOST_LINES), "MESSAGE", &matches)?;
-    Ok(output.lines().filter_map(message).collect())
+    let output = read(lines.clamp(1, MOST_LINES), "MESSAGE,_SYSTEMD_INVOCATION_ID,INVOCATION_ID", &matches)?;
+    Ok(of_run(&output, invocation))
+}
+
+/// The texts of the entries in `output` that come after the last one of another run.
+fn of_run(output: &str, invocation: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for entry in output.lines() {
+        // What the journal reads after the unit has ended has no run any more: whatever fails at once says its last words so.
+        let is_of_another = run_of(entry).is_some_and(|run| run != invocation);
+        if is_of_another {
+            lines.clear();
+        } else {
+            lines.extend(message(entry));
+        }
+    }
+    lines
+}
+
+/// The invocation id of the run that an entry is about, or of who logged it.
+fn run_of(entry: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Entry {
+        #[serde(rename = "INVOCATION_ID")]
+        about: Option<String>,
+        #[serde(rename = "_SYSTEMD_INVOCATION_ID")]
+        by: Option<String>,
+    }
+    let Entry { about, by } = serde_json::from_str(entry).ok()?;
+    about.or(by)
 }
 
 /// The invocation id of the latest run of `unit`, also when systemd has forgotten the unit.
@@ -40,14 +68,8 @@ pub(super) fn lines_of(invocation: &str, lines: u32) -> Result<Vec<String>> {
 /// # Errors
 /// When the journal can't be read.
 pub(super) fn latest_invocation(unit: &str) -> Result<Option<String>> {
-    #[derive(Deserialize)]
-    struct Entry {
-        #[serde(rename = "_SYSTEMD_INVOCATION_ID")]
-        invocation: Option<String>,
-    }
-    let output = read(1, "_SYSTEMD_INVOCATION_ID", &[format!("_SYSTEMD_UNIT={unit}")])?;
-    let entry = output.lines().next_back().map(serde_json::from_str::<Entry>).transpose().context("reading the journal")?;
-    Ok(entry.and_then(|entry| entry.invocation))
+    let output = read(MOST_LINES, "_SYSTEMD_INVOCATION_ID", &[format!("_SYSTEMD_UNIT={unit}")])?;
+    Ok(output.lines().rev().find_map(run_of))
 }
 
 /// Whether the kernel killed a process of that run for want of memory. Only kernels with cgroup v2 tell.
@@ -168,6 +190,22 @@ mod tests {
     #[test]
     fn a_line_has_an_end() {
         assert_eq!(printable(&"x".repeat(100_000)).chars().count(), LONGEST_LINE + 1);
+    }
+
+    #[test]
+    fn last_words_without_a_run_are_those_of_the_latest() {
+        let entry = |text: &str, run: &str| match run {
+            "" => format!("{{\"MESSAGE\":\"{text}\"}}\n"),
+            run => format!("{{\"MESSAGE\":\"{text}\",\"_SYSTEMD_INVOCATION_ID\":\"{run}\"}}\n"),
+        };
+        let told = |entries: &[(&str, &str)]| {
+            let output: String = entries.iter().map(|(text, run)| entry(text, run)).collect();
+            of_run(&output, "now").join(" ")
+        };
+        assert_eq!(told(&[("a", "before"), ("b", "now"), ("c", "")]), "b c");
+        assert_eq!(told(&[("a", ""), ("b", "before"), ("c", ""), ("d", "now")]), "c d");
+        assert_eq!(told(&[("a", "")]), "a");
+        assert_eq!(told(&[("a", "before")]), "");
     }
 
     #[test]

@@ -330,7 +330,7 @@ impl<M: Machine + 'static> Launcher<M> {
                 Some(run) => Some(run),
                 None => journal::latest_invocation(unit.as_str())?,
             };
-            run.map_or(Ok(Vec::new()), |run| journal::lines_of(&run, lines))
+            run.map_or(Ok(Vec::new()), |run| journal::lines_of(unit.as_str(), &run, lines))
         });
         Ok(Reply::Logs { lines: lines.await? })
     }

@@ -242,7 +242,12 @@ fn echo(context: &Context, hub: &Hub, cara: &Browser) -> Result<()> {
 
 fn broken(context: &Context, hub: &Hub, cara: &Browser) -> Result<()> {
     cara.goto(&format!("{}/hub/apps/broken", hub.url()))?;
+    // The journal is slower than the app is broken.
+    let journal = |signal: &str| hub.sh(&format!("systemctl kill --signal={signal} systemd-journald@hubd-users.service"));
+    journal("STOP")?;
     cara.click("button[value=start]")?;
+    wait::for_shell(hub, "an app to have failed", "systemctl is-failed hubd-user-cara-broken.service")?;
+    journal("CONT")?;
     cara.wait_for_text("pre", "the table of colours is missing", DEADLINE)?;
     cara.screenshot("broken")?;
     context.step("an app that breaks shows what it said")?;
