@@ -248,7 +248,7 @@ mod tests {
         let stopped = |changed: &[&str]| to_stop(&sockets, |unit| changed.contains(&unit));
         assert_eq!(stopped(&[]), Vec::<Vec<&str>>::new());
         let serve = vec!["hubd-control.socket", "hubd-admin.socket", "hubd-operator.socket", "hubd.socket", SERVE];
-        assert_eq!(stopped(&["hubd.socket"]), [serve.clone()]);
+        assert_eq!(stopped(&["hubd.socket"]), std::slice::from_ref(&serve));
         assert_eq!(stopped(&["hubd-pam.socket"]), [["hubd-pam.socket"]]);
         assert_eq!(
             stopped(&["hubd-admin.socket", "hubd-launcher.socket", OUTSIDE_SOCKET]),
