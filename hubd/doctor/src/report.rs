@@ -10,6 +10,7 @@ use std::time::Duration;
 use hub_core::config::Config;
 use hub_core::control::{self, Reply, Request};
 use hub_core::paths::Paths;
+use hub_core::quantity::format_bytes;
 use hub_core::sys::figures::Figures;
 use hub_system::accounts::table::TableFile;
 use hub_system::command::Command;
@@ -107,8 +108,11 @@ fn machine(paths: &Paths) -> String {
     let kernel = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
     let systemd = said(&Command::new(paths.systemctl(), DEADLINE).arg("--version"));
     let Figures { memory, swap, cores } = Figures::probe(paths);
+    let unknown = || "unknown".to_owned();
+    let (memory, swap) = (memory.map_or_else(unknown, format_bytes), swap.map_or_else(unknown, format_bytes));
+    let cores = cores.map_or_else(unknown, |cores| cores.to_string());
     format!(
-        "hubctl {}\n{system}, Linux {kernel}, {}\n{}\nmemory {memory:?}, swap {swap:?}, processors {cores:?}",
+        "hubctl {}\n{system}, Linux {kernel}, {}\n{}\nmemory {memory}, swap {swap}, processors {cores}",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::ARCH,
         systemd.lines().next().unwrap_or_default()
@@ -120,7 +124,8 @@ fn found(paths: &Paths) -> String {
     let findings = examination
         .findings
         .iter()
-        .map(|finding| format!("{:?} {} {}: {}", finding.severity, finding.id, finding.about, finding.what));
+        .map(|finding| (finding, if finding.is_problem() { "problem" } else { "warning" }))
+        .map(|(finding, weight)| format!("{weight} {} {}: {}", finding.id, finding.about, finding.what));
     let unchecked = examination.unchecked.iter().map(|unchecked| format!("not checked: {}: {}", unchecked.what, unchecked.why));
     let lines: Vec<String> = findings.chain(unchecked).collect();
     if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n") }
