@@ -93,7 +93,7 @@ pub const ALONE: &[&str] = &["upgrade"];
 
 /// Of the default group, those that mostly wait, for a timer or an end that takes its time: they have a lane of their own, where they
 /// cost the others little.
-pub const WAITING: &[&str] = &["settings", "isolation", "revoke"];
+pub const WAITING: &[&str] = &["settings", "isolation", "pam", "revoke"];
 
 /// Those that wait for what goes on by itself, or race with it: kills, ends and returns, pages that follow, many at once.
 #[rustfmt::skip]
